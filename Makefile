@@ -1,0 +1,46 @@
+# The only interface: CI and people call the same targets. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+export PYTHONDONTWRITEBYTECODE ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up demo down status logs clean test test-unit test-contract test-integration test-e2e coverage lint format lock
+
+##@ Use
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+up: setup ## start Kafka, PostgreSQL and the services; says where the API is
+	@$(PY) -m embedded up
+demo: setup ## the first command: start, ingest a small file and what can be reached, show the result
+	@$(PY) -m embedded demo
+down: setup ## stop everything that `make up` started; the data stays
+	@$(PY) -m embedded down
+status: setup ## what runs, and whether it is ready
+	@$(PY) -m embedded status
+logs: setup ## the last lines of all logs, followed; S=loader for one service, F=0 to not follow
+	@$(PY) -m embedded logs $(S)
+clean: setup ## stop, and remove what was built: data, logs, caches (asks first; YES=1 does not)
+	@$(PY) -m embedded clean $(if $(YES),--yes)
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* $(VENV)
+
+##@ Develop
+setup: $(VENV)/.installed ## the virtual environment with locked dependencies
+$(VENV)/.installed: requirements.lock pyproject.toml embedded/bootstrap.py
+	@$(PYTHON) embedded/bootstrap.py
+test: setup ## every test: unit, contract, integration, end to end
+	@$(PY) -m pytest tests --cov --cov-report=term
+test-unit: setup ## pure functions, no sockets
+	@$(PY) -m pytest tests/unit
+test-contract: setup ## messages, fakes against real parts, architecture
+	@$(PY) -m pytest tests/contract
+test-integration: setup ## each service on real Kafka and PostgreSQL
+	@$(PY) -m pytest tests/integration
+test-e2e: setup ## the stack as `make up` starts it, with kills and outages
+	@$(PY) -m pytest tests/e2e
+lint: setup ## ruff and mypy
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy
+format: setup ## let ruff tidy the code
+	@$(PY) -m ruff check --fix . ; $(PY) -m ruff format .
+lock: setup ## resolve requirements.lock anew
+	@$(VENV)/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header -q -o requirements.lock --upgrade

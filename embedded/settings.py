@@ -1,0 +1,44 @@
+"""What the stack without Docker needs to know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+
+from shared.settings import CommonSettings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class StackSettings(CommonSettings):
+    """Ports, places, and how many of each service run."""
+
+    api_port: int = Field(default=8000, ge=1, le=65535)
+    api_key: SecretStr = SecretStr("test-api-key")
+    state_dir: Path = Path(".local")
+    csv_dir: Path = Path("data/csv")
+    java: str = ""  # a path to `java`, for where the bundled one does not run
+    kafka_heap: str = Field(default="512m", pattern=r"^\d+[mMgG]$")
+    extractors: int = Field(default=1, ge=1, le=6)
+    normalizers: int = Field(default=1, ge=1, le=6)
+    loaders: int = Field(default=1, ge=1, le=6)
+
+    @property
+    def state(self) -> Path:
+        return (ROOT / self.state_dir).resolve()
+
+    @property
+    def logs(self) -> Path:
+        return self.state / "log"
+
+    def counts(self) -> dict[str, int]:
+        """Instances by service. One gateway, since it owns the port."""
+        return {"extractor": self.extractors, "normalizer": self.normalizers, "loader": self.loaders, "gateway": 1}
+
+    def embedded_postgres(self) -> bool:
+        """Whether DATABASE_URL means the server that this stack starts."""
+        return f"@127.0.0.1:{self.postgres_port}/" in self.dsn() or f"@localhost:{self.postgres_port}/" in self.dsn()
+
+    def embedded_kafka(self) -> bool:
+        return self.kafka_bootstrap_servers in {f"127.0.0.1:{self.kafka_port}", f"localhost:{self.kafka_port}"}

@@ -1,0 +1,183 @@
+"""Starting and stopping the stack as a whole. Either all of it runs at the end, or nothing."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from embedded import kafka, postgres, supervision
+from embedded.console import Console
+from embedded.errors import StackError
+from embedded.settings import ROOT, StackSettings
+from shared import health
+from shared.errors import ConfigError
+from shared.settings import load
+
+
+def check_settings() -> StackSettings:
+    """The stack's settings, after each service has had its own checked. Raises ConfigError."""
+    from services.extractor.settings import ExtractorSettings  # noqa: PLC0415  only to check
+    from services.gateway.settings import GatewaySettings  # noqa: PLC0415
+    from services.loader.settings import LoaderSettings  # noqa: PLC0415
+    from services.normalizer.settings import NormalizerSettings  # noqa: PLC0415
+
+    problems: dict[str, None] = {}
+    for each in (StackSettings, ExtractorSettings, NormalizerSettings, LoaderSettings, GatewaySettings):
+        try:
+            load(each)
+        except ConfigError as error:
+            problems.update(dict.fromkeys(str(error).splitlines()))
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return load(StackSettings)
+
+
+@contextmanager
+def exclusively(settings: StackSettings) -> Iterator[None]:
+    """One `up` or `down` at a time on one state folder."""
+    try:
+        settings.state.mkdir(parents=True, exist_ok=True)
+        handle = (settings.state / "lock").open("w")
+    except OSError as error:
+        raise StackError(f"STATE_DIR={settings.state_dir} cannot be written: {error.strerror}") from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StackError(f"another command is starting or stopping the stack in {settings.state_dir}; wait for it") from None
+        yield
+
+
+def up(settings: StackSettings, console: Console) -> bool:
+    """Start everything and wait until all is ready. False when it already runs. Leaves nothing behind on failure."""
+    with exclusively(settings):
+        if supervision.is_running(settings):
+            return False
+        _check_ports(settings)
+        settings.logs.mkdir(parents=True, exist_ok=True)
+        try:
+            _start(settings, console)
+        except BaseException:
+            if supervision.is_running(settings):
+                console.say("stopping what was started …")
+                supervision.stop(settings)
+            raise
+    return True
+
+
+def down(settings: StackSettings) -> bool:
+    """Stop everything. False when nothing ran."""
+    with exclusively(settings):
+        if not supervision.is_running(settings):
+            return False
+        supervision.stop(settings)
+        return True
+
+
+def _check_ports(settings: StackSettings) -> None:
+    wanted = {"API_PORT": settings.api_port}
+    if settings.embedded_postgres():
+        wanted["POSTGRES_PORT"] = settings.postgres_port
+    if settings.embedded_kafka():
+        wanted["KAFKA_PORT"] = settings.kafka_port
+    if len(set(wanted.values())) < len(wanted):
+        raise StackError("API_PORT, POSTGRES_PORT and KAFKA_PORT must differ")
+    for name, port in wanted.items():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise StackError(
+                    f"port {port} is taken{_who_has(port)} ({error.strerror}): set {name} to a free one, for example {name}={port + 1000} make up"
+                ) from error
+
+
+def _who_has(port: int) -> str:
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+                return f" by {psutil.Process(connection.pid).name()} (pid {connection.pid})"
+    except psutil.Error:
+        pass
+    return ""
+
+
+def _start(settings: StackSettings, console: Console) -> None:
+    if settings.embedded_kafka():
+        missing = kafka.missing_jars()
+        if missing:
+            with console.progress("fetching Kafka's jars", len(missing)) as advance:
+                kafka.fetch_jars(advance)
+        kafka.java(settings)
+    with console.step("preparing Kafka and PostgreSQL"):
+        if settings.embedded_kafka():
+            kafka.prepare(settings)
+        if settings.embedded_postgres():
+            postgres.prepare(settings)
+    with console.step("starting Kafka and PostgreSQL"):
+        supervision.start(settings)
+        if settings.embedded_postgres():
+            postgres.wait_until_ready(settings)
+            postgres.ensure_database(settings)
+    with console.step("migrating: tables and topics"):
+        _migrate(settings)
+    with console.step("starting extractor, normalizer, loader, gateway"):
+        start_services(settings)
+
+
+def _migrate(settings: StackSettings) -> None:
+    done = subprocess.run([sys.executable, "-m", "services.loader", "migrate"], cwd=ROOT, capture_output=True, text=True, check=False)
+    (settings.logs / "migrate.log").write_text(done.stdout + done.stderr)
+    if done.returncode:
+        reason = (done.stderr or done.stdout).strip().splitlines()[-1:]
+        raise StackError(f"the migration failed: {reason[0] if reason else 'no output'} (see {settings.logs}/migrate.log)")
+
+
+def start_services(settings: StackSettings, deadline_s: float = 90) -> None:
+    """Start the four services and wait for every instance to be ready."""
+    names = [(service, number) for service, count in settings.counts().items() for number in range(count)]
+    for service, number in names:
+        supervision.health_file(settings, service, number).unlink(missing_ok=True)
+    for service in settings.counts():
+        supervision.rpc(settings).startProcessGroup(service, False)  # noqa: FBT003  positional in XML-RPC
+    until = time.monotonic() + deadline_s
+    while waiting := {f"{s}-{n}": why for s, n in names if (why := not_ready(settings, s, n)) is not None}:
+        _fail_on_config_error(settings)
+        if time.monotonic() > until:
+            name, why = next(iter(waiting.items()))
+            raise StackError(f"{name} is not ready after {deadline_s:.0f} s ({why}): see {settings.logs}/{name}.log")
+        time.sleep(0.1)
+
+
+def not_ready(settings: StackSettings, service: str, number: int) -> str | None:
+    """None when ready, else why not."""
+    ready, reason = health.read(supervision.health_file(settings, service, number))
+    return None if ready else reason
+
+
+def _fail_on_config_error(settings: StackSettings) -> None:
+    for process in supervision.processes(settings):
+        if process["statename"] in {"EXITED", "FATAL"}:
+            log = settings.logs / f"{process['name']}.log"
+            raise StackError(f"{process['name']} ended at once: {_last_words(log) or process['spawnerr']} (see {log})")
+
+
+def _last_words(log: Path) -> str:
+    """The end of a log for one line: an event with the last line of its exception."""
+    line = (log.read_text().strip().splitlines() or [""])[-1] if log.exists() else ""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return line
+    return f"{event.get('event')} {str(event.get('exception', '')).strip().splitlines()[-1:]}"
+

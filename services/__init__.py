@@ -1,0 +1,1 @@
+"""The four services. A service imports `shared` and never another service."""

@@ -1,0 +1,1 @@
+"""The extractor plans runs into tasks and fetches streams into pages of raw records."""

@@ -1,0 +1,24 @@
+"""`python -m services.extractor`"""
+
+from __future__ import annotations
+
+import asyncio
+
+from services.extractor import app
+from services.extractor.settings import ExtractorSettings
+from shared import logs
+from shared.health import Health
+from shared.lifecycle import run_until_stopped
+from shared.settings import load_or_exit
+
+
+def main() -> None:
+    settings = load_or_exit(ExtractorSettings)
+    logs.configure("extractor", level=settings.log_level, fmt=settings.log_format)
+    logs.get(__name__).info("starting", settings=settings.masked())
+    health = Health(settings.health_file)
+    asyncio.run(run_until_stopped(lambda stop: app.run(settings, health, stop), health))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""The composition root: the only place where the extractor's parts are put together."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer
+
+from services.extractor.checkpoints import CheckpointStore
+from services.extractor.flow import FlowControl
+from services.extractor.http_client import HttpClient
+from services.extractor.planner import Planner
+from services.extractor.runner import TaskRunner
+from services.extractor.settings import ExtractorSettings
+from services.extractor.sources.base import SourceConnector
+from services.extractor.sources.coinpaprika import CoinPaprika
+from services.extractor.sources.csv import CsvFiles
+from services.extractor.sources.rss import Rss
+from services.extractor.worker import TaskWorker
+from shared import kafka, logs
+from shared.errors import TransientError
+from shared.events import RunCancelled
+from shared.follow import Follower
+from shared.health import Health
+from shared.lifecycle import until_first_ends
+from shared.serialization import UndecodableError, decode, run_event_decoder
+from shared.topics import COMMANDS, EXTRACTOR_GROUP, PLANNER_GROUP, RUN_EVENTS
+
+log = logs.get(__name__)
+
+
+def build_sources(settings: ExtractorSettings, http: HttpClient) -> dict[str, SourceConnector]:
+    """Every source by its name. A new source is one more line here."""
+    sources: list[SourceConnector] = [
+        CoinPaprika(http, api_url=settings.coinpaprika_api_url, coin_ids=settings.coin_ids),
+        CsvFiles(settings.csv_dir),
+        Rss(http, settings.rss_feeds),
+    ]
+    return {str(source.name): source for source in sources}
+
+
+class CancelledRuns:
+    """The runs that somebody has cancelled, from ingest.run-events."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._ids: set[str] = set()
+        self.follower = Follower(bootstrap, RUN_EVENTS, "extractor-run-events", self._on_record)
+
+    def _on_record(self, record: Any) -> None:
+        try:
+            event = decode(run_event_decoder, record.value)
+        except UndecodableError:
+            return  # the loader, which reads the same topic, keeps it as a dead letter
+        if isinstance(event, RunCancelled):
+            self._ids.add(event.run_id)
+
+    def __contains__(self, run_id: str) -> bool:
+        return run_id in self._ids
+
+
+async def run(settings: ExtractorSettings, health: Health, stop: asyncio.Event) -> None:
+    """Wait for Kafka and the topics, then plan and work until stopped."""
+    bootstrap, client = settings.kafka_bootstrap_servers, f"extractor-{os.getpid()}"
+    health.set(ready=False, reason="waiting for Kafka")
+    await kafka.wait_for_topics(bootstrap, stop)
+    producer = kafka.producer(bootstrap, client)
+    commands = kafka.consumer(bootstrap, client, group=PLANNER_GROUP)
+    tasks = kafka.consumer(bootstrap, client, group=EXTRACTOR_GROUP)
+    lag_reader = kafka.consumer(bootstrap, client, group=None)
+    http = HttpClient(
+        allow_private=settings.allow_private_urls,
+        attempts=settings.http_attempts,
+        timeout_s=settings.http_timeout_s,
+        max_bytes=settings.http_max_bytes,
+    )
+    sources = build_sources(settings, http)
+    checkpoints, cancelled = CheckpointStore(bootstrap, producer), CancelledRuns(bootstrap)
+    flow = FlowControl(bootstrap, lag_reader, max_waiting=settings.max_waiting_pages)
+
+    async def tail_reader() -> AIOKafkaConsumer:
+        reader = kafka.consumer(bootstrap, client, group=None)
+        try:
+            await reader.start()
+        except Exception as error:
+            raise TransientError(f"Kafka cannot be reached: {error!r}") from error
+        return reader
+
+    runner = TaskRunner(
+        sources=sources, producer=producer, checkpoints=checkpoints, flow=flow, tail_reader=tail_reader, is_cancelled=cancelled.__contains__
+    )
+    worker = TaskWorker(tasks, runner, concurrency=settings.task_concurrency)
+    planner = Planner(commands, producer, sources)
+    commands.subscribe([COMMANDS.name])
+    worker.subscribe()
+    clients = [producer, lag_reader, flow, checkpoints.follower, cancelled.follower, commands, tasks]
+    started: list[Any] = []
+    try:
+        for each in clients:
+            up = await (each.start(stop) if isinstance(each, FlowControl | Follower) else kafka.start(each, stop, type(each).__name__))
+            if not up:
+                return
+            started.append(each)
+        health.set(ready=True)
+        log.info("ready")
+        await until_first_ends(planner.run(stop), worker.run(stop), _background(flow, checkpoints, cancelled))
+    finally:
+        await http.close()
+        for each in reversed(started):
+            await (each.stop() if hasattr(each, "stop") else each.close())
+
+
+async def _background(flow: FlowControl, checkpoints: CheckpointStore, cancelled: CancelledRuns) -> None:
+    await until_first_ends(flow.run(), checkpoints.follower.run(), cancelled.follower.run())

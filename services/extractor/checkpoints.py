@@ -1,0 +1,116 @@
+"""Where each stream stands: the compacted checkpoint topic, followed by every extractor, and the raw topic behind it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from shared import kafka, logs
+from shared.errors import TransientError
+from shared.events import Checkpoint, FetchStream, RawPage, TaskProgress
+from shared.follow import Follower
+from shared.kafka import TopicPartition
+from shared.serialization import UndecodableError, checkpoint_decoder, decode, raw, raw_page_decoder
+from shared.topics import CHECKPOINTS, RAW
+
+REMEMBERED_TASKS = 50
+log = logs.get(__name__)
+
+
+class CheckpointStore:
+    """All checkpoints in memory, kept current by following the topic."""
+
+    def __init__(self, bootstrap: str, producer: AIOKafkaProducer) -> None:
+        self._latest: dict[str, Checkpoint] = {}
+        self._producer = producer
+        self.follower = Follower(bootstrap, CHECKPOINTS, "extractor-checkpoints", self._on_record)
+
+    def _on_record(self, record: Any) -> None:
+        stream = record.key.decode("utf-8", "replace") if record.key else ""
+        if record.value is None:
+            self._latest.pop(stream, None)
+            return
+        try:
+            checkpoint = decode(checkpoint_decoder, record.value)
+        except UndecodableError as error:
+            # Without a checkpoint the stream is read from its start, which doubles nothing.
+            log.error("checkpoint_unreadable", stream=stream, partition=record.partition, offset=record.offset, error=str(error))
+            self._latest.pop(stream, None)
+            return
+        self._latest[checkpoint.stream] = checkpoint
+
+    async def latest(self, stream: str, partition: int) -> Checkpoint:
+        """The newest checkpoint of a stream; one that stands at the start where there is none."""
+        await self.follower.catch_up(partition=partition)
+        return self._latest.get(stream) or Checkpoint(stream=stream, cursor=raw(None), raw_partition=partition, raw_offset=-1)
+
+    async def publish(self, checkpoint: Checkpoint) -> None:
+        await kafka.publish(
+            self._producer, CHECKPOINTS, checkpoint, key=checkpoint.stream, service="extractor", partition=checkpoint.raw_partition
+        )
+
+
+async def recover(checkpoint: Checkpoint, task: FetchStream, consumer: AIOKafkaConsumer) -> Checkpoint:
+    """The checkpoint, moved on over the pages that were published after it was written.
+
+    Reads the raw partition from the checkpoint (or from where it ended when the task was planned, if that is later) to
+    its end: the raw topic is the truth, the checkpoint an index into it. With `full_refresh` only this task's pages count.
+    """
+    position = _for_task(checkpoint, task)
+    where = TopicPartition(RAW.name, checkpoint.raw_partition)
+    try:
+        start = max(checkpoint.raw_offset + 1, task.raw_offset, (await consumer.beginning_offsets([where]))[where])
+        end = (await consumer.end_offsets([where]))[where]
+        if start >= end:
+            return position
+        consumer.assign([where])
+        consumer.seek(where, start)
+        while await consumer.position(where) < end:
+            for record in (await consumer.getmany(where, timeout_ms=500)).get(where, []):
+                if record.offset < end and record.key == task.stream.encode():
+                    position = _moved_on(position, task, record)
+    except (KafkaError, OSError) as error:
+        raise TransientError(f"the end of {RAW.name}[{checkpoint.raw_partition}] cannot be read: {error!r}") from error
+    return position
+
+
+def _for_task(checkpoint: Checkpoint, task: FetchStream) -> Checkpoint:
+    if checkpoint.current is not None and checkpoint.current.task_id == task.task_id:
+        return checkpoint
+    fresh = TaskProgress(run_id=task.run_id, task_id=task.task_id)
+    cursor = raw(None) if task.full_refresh else checkpoint.cursor
+    return msgspec.structs.replace(checkpoint, current=fresh, cursor=cursor)
+
+
+def _moved_on(position: Checkpoint, task: FetchStream, record: Any) -> Checkpoint:
+    try:
+        page = decode(raw_page_decoder, record.value)
+    except UndecodableError:
+        return position
+    mine = page.task_id == task.task_id
+    if task.full_refresh and not mine:
+        return position
+    return (
+        after_page(position, page, record.offset)
+        if mine
+        else msgspec.structs.replace(position, cursor=page.cursor_after, raw_offset=record.offset)
+    )
+
+
+def after_page(position: Checkpoint, page: RawPage, offset: int) -> Checkpoint:
+    """The position after one more published page. A page found twice counts once."""
+    current = position.current
+    if current is None or page.page_no < current.pages:
+        return msgspec.structs.replace(position, raw_offset=offset)
+    progress = msgspec.structs.replace(current, pages=page.page_no + 1, records=current.records + page.record_count)
+    return msgspec.structs.replace(position, current=progress, cursor=page.cursor_after, raw_offset=offset)
+
+
+def finished(position: Checkpoint) -> Checkpoint:
+    """The position with its task listed as finished."""
+    if position.current is None:
+        return position
+    return msgspec.structs.replace(position, current=None, finished=[*position.finished, position.current][-REMEMBERED_TASKS:])

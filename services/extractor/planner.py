@@ -1,0 +1,142 @@
+"""Commands become tasks: one per stream. The tasks are published first, RunPlanned last; planning twice is harmless."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from services.extractor.sources.base import SourceConnector, StreamInfo
+from shared import kafka, logs
+from shared.errors import TransientError
+from shared.events import CancelRun, FetchStream, Message, PlannedTask, RunCancelled, RunError, RunPlanned, StartIngestion
+from shared.identity import task_id
+from shared.kafka import TopicPartition, partition_of
+from shared.lifecycle import sleep_or_stop
+from shared.serialization import UndecodableError, command_decoder, decode
+from shared.topics import RAW, RUN_EVENTS, TASKS
+
+log = logs.get(__name__)
+
+
+async def plan(command: StartIngestion, sources: dict[str, SourceConnector]) -> RunPlanned:
+    """Which streams a command means. Unknown sources and streams are errors of the run, not of the planner."""
+    wanted, errors = _wanted_sources(command, sources)
+    found: dict[str, StreamInfo] = {}
+    notes: list[str] = []
+    for name in wanted:
+        listed = await sources[name].streams()
+        found.update({info.stream: info for info in listed})
+        if not listed:
+            notes.append(f"{name}: no streams, {sources[name].nothing_configured()}")
+    if command.streams is not None:
+        errors += [
+            _unknown_stream(stream, found) for stream in command.streams if stream not in found and stream.partition("/")[0] in sources
+        ]
+        found = {stream: found[stream] for stream in command.streams if stream in found}
+        notes = []
+    tasks = [PlannedTask(task_id=task_id(command.run_id, stream), source=stream.partition("/")[0], stream=stream) for stream in found]
+    return RunPlanned(run_id=command.run_id, tasks=tasks, errors=errors, notes=notes)
+
+
+def _wanted_sources(command: StartIngestion, sources: dict[str, SourceConnector]) -> tuple[list[str], list[RunError]]:
+    names = command.sources
+    if names is None:
+        names = list(sources) if command.streams is None else [stream.partition("/")[0] for stream in command.streams]
+    names = list(dict.fromkeys(names))
+    errors = [
+        RunError(code="unknown_source", message=f"there is no source {name!r}: use {', '.join(sources)}", source=name)
+        for name in names
+        if name not in sources
+    ]
+    return [name for name in names if name in sources], errors
+
+
+def _unknown_stream(stream: str, found: dict[str, StreamInfo]) -> RunError:
+    some = ", ".join(list(found)[:5]) or "none"
+    return RunError(
+        code="unknown_stream",
+        message=f"there is no stream {stream!r}; known are: {some}{' …' if len(found) > 5 else ''}",
+        stream=stream,
+        source=stream.partition("/")[0],
+    )
+
+
+class Planner:
+    """Consumes ingest.commands in the planners' group: one of them plans, the others stand by."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, sources: dict[str, SourceConnector]) -> None:
+        self._consumer, self._producer, self._sources = consumer, producer, sources
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            batches = await self._consumer.getmany(timeout_ms=500, max_records=1)
+            for partition, records in batches.items():
+                for record in records:
+                    await self._until_done(record, stop)
+                    if stop.is_set():
+                        return
+                    await self._commit(partition, record.offset + 1)
+
+    async def _until_done(self, record: Any, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                await self._handle(record)
+            except TransientError as error:
+                log.warning("planning_postponed", offset=record.offset, error=str(error))
+                await sleep_or_stop(stop, 1)
+            else:
+                return
+
+    async def _commit(self, partition: TopicPartition, offset: int) -> None:
+        try:
+            await self._consumer.commit({partition: offset})
+        except KafkaError as error:
+            log.warning("commit_failed", topic=partition.topic, offset=offset, error=repr(error))  # planned again, harmlessly
+
+    async def _handle(self, record: Any) -> None:
+        try:
+            command = decode(command_decoder, record.value)
+        except UndecodableError as error:
+            # The loader, which reads the same topic, keeps it as a dead letter.
+            log.error("command_undecodable", offset=record.offset, error=str(error))
+            return
+        if isinstance(command, CancelRun):
+            await self._publish(RunCancelled(run_id=command.run_id))
+            return
+        planned = await plan(command, self._sources)
+        offsets = await self._raw_ends({task.stream for task in planned.tasks})
+        for task in planned.tasks:
+            fetch = FetchStream(
+                run_id=command.run_id,
+                task_id=task.task_id,
+                source=task.source,
+                stream=task.stream,
+                full_refresh=command.full_refresh,
+                raw_offset=offsets[task.stream],
+            )
+            await kafka.publish(
+                self._producer,
+                TASKS,
+                fetch,
+                key=task.stream,
+                service="extractor",
+                partition=partition_of(task.stream),
+                event_id=task.task_id,
+            )
+        await self._publish(planned)
+        log.info("run_planned", run_id=command.run_id, tasks=len(planned.tasks), errors=len(planned.errors))
+
+    async def _publish(self, event: RunPlanned | RunCancelled) -> None:
+        message: Message = event
+        await kafka.publish(self._producer, RUN_EVENTS, message, key=event.run_id, service="extractor")
+
+    async def _raw_ends(self, streams: set[str]) -> dict[str, int]:
+        places = {stream: TopicPartition(RAW.name, partition_of(stream)) for stream in streams}
+        try:
+            ends = await self._consumer.end_offsets(list(set(places.values())))
+        except (KafkaError, OSError) as error:
+            raise TransientError(f"the ends of {RAW.name} cannot be read: {error!r}") from error
+        return {stream: ends[place] for stream, place in places.items()}

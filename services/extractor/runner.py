@@ -1,0 +1,184 @@
+"""One task: fetch a stream from where it stands, publish pages, keep the checkpoint, report the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from services.extractor.checkpoints import CheckpointStore, after_page, finished, recover
+from services.extractor.flow import FlowControl
+from services.extractor.sources.base import Slice, SourceConnector, StreamInfo, canonical, clean
+from shared import kafka, logs
+from shared.errors import TaskError
+from shared.events import Checkpoint, FetchStream, RawPage, RunError, RunEvent, TaskFailed, TaskFinished, TaskProgress, TaskStarted
+from shared.identity import page_id
+from shared.kafka import partition_of
+from shared.serialization import encode, plain
+from shared.topics import RAW, RUN_EVENTS
+
+CHECKPOINT_EVERY_PAGES = 20
+MAX_NOTES = 20
+T = TypeVar("T")
+log = logs.get(__name__)
+
+
+class TaskRunner:
+    """Runs tasks. All it needs is handed in, so that tests can hand in something else."""
+
+    def __init__(
+        self,
+        *,
+        sources: dict[str, SourceConnector],
+        producer: AIOKafkaProducer,
+        checkpoints: CheckpointStore,
+        flow: FlowControl,
+        tail_reader: Callable[[], Awaitable[AIOKafkaConsumer]],
+        is_cancelled: Callable[[str], bool],
+    ) -> None:
+        self._sources, self._producer, self._checkpoints, self._flow = sources, producer, checkpoints, flow
+        self._tail_reader, self._is_cancelled = tail_reader, is_cancelled
+
+    async def run(self, task: FetchStream) -> None:
+        """Do the task to its end and report it. Raises TransientError when Kafka is away: then run it again."""
+        partition = partition_of(task.stream)
+        checkpoint = await self._checkpoints.latest(task.stream, partition)
+        done = next((entry for entry in checkpoint.finished if entry.task_id == task.task_id), None)
+        if done is not None:
+            await self._report(_end_event(task, done))
+            return
+        position = await self._recovered(checkpoint, task)
+        await self._report(TaskStarted(run_id=task.run_id, task_id=task.task_id, source=task.source, stream=task.stream))
+        position = await self._fetch(task, position, partition)
+        if position.current is None:
+            raise AssertionError("a running task has its progress in the checkpoint")
+        await undisturbed(self._checkpoints.publish(finished(position)))
+        await undisturbed(self._report(_end_event(task, position.current)))
+        log.info(
+            "task_ended",
+            run_id=task.run_id,
+            stream=task.stream,
+            pages=position.current.pages,
+            records=position.current.records,
+            error=position.current.error and position.current.error.code,
+        )
+
+    async def _recovered(self, checkpoint: Checkpoint, task: FetchStream) -> Checkpoint:
+        reader = await self._tail_reader()
+        try:
+            return await recover(checkpoint, task, reader)
+        finally:
+            await reader.stop()
+
+    async def _fetch(self, task: FetchStream, position: Checkpoint, partition: int) -> Checkpoint:
+        """Publish every new page; the outcome stands in the returned position's `current`."""
+        try:
+            connector, info = await self._find(task)
+            async with contextlib.aclosing(_slices(connector, info, plain(position.cursor))) as slices:
+                async for piece in slices:
+                    if self._is_cancelled(task.run_id):
+                        return _noted(position, cancelled=True)
+                    position = await self._take(task, info, piece, position, partition)
+        except TaskError as error:
+            log.warning("task_failed", run_id=task.run_id, stream=task.stream, code=error.code, error=error.message)
+            return _noted(position, error=RunError(code=error.code, message=error.message, stream=task.stream, source=task.source))
+        return position
+
+    async def _find(self, task: FetchStream) -> tuple[SourceConnector, StreamInfo]:
+        connector = self._sources.get(task.source)
+        infos = await connector.streams() if connector else []
+        info = next((info for info in infos if info.stream == task.stream), None)
+        if connector is None or info is None:
+            raise TaskError("unknown_stream", f"the stream {task.stream!r} is not there any more")
+        return connector, info
+
+    async def _take(self, task: FetchStream, info: StreamInfo, piece: Slice, position: Checkpoint, partition: int) -> Checkpoint:
+        if piece.note:
+            position = _noted(position, note=piece.note)
+        if not piece.records and not piece.rejections:
+            return msgspec.structs.replace(position, cursor=_raw(piece.cursor_after))
+        await self._flow.gate(partition)
+        return await undisturbed(self._publish_page(task, info, piece, position, partition))
+
+    async def _publish_page(self, task: FetchStream, info: StreamInfo, piece: Slice, position: Checkpoint, partition: int) -> Checkpoint:
+        page = build_page(task, info, piece, position)
+        metadata = await kafka.publish(
+            self._producer, RAW, page, key=task.stream, service="extractor", partition=partition, event_id=page.page_id
+        )
+        position = after_page(position, page, metadata.offset)
+        if page.page_no % CHECKPOINT_EVERY_PAGES == CHECKPOINT_EVERY_PAGES - 1:
+            await self._checkpoints.publish(position)
+        return position
+
+    async def _report(self, event: RunEvent) -> None:
+        await kafka.publish(self._producer, RUN_EVENTS, event, key=event.run_id or "", service="extractor")
+
+
+async def _slices(connector: SourceConnector, info: StreamInfo, cursor: object) -> AsyncIterator[Slice]:
+    async for piece in connector.fetch(info, cursor):
+        yield piece
+
+
+async def undisturbed(work: Awaitable[T]) -> T:
+    """Await to the end even when cancelled meanwhile, so that what is published is also known to be; then be cancelled."""
+    inner = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(inner)
+    except asyncio.CancelledError:
+        await asyncio.wait([inner])
+        raise
+
+
+def build_page(task: FetchStream, info: StreamInfo, piece: Slice, position: Checkpoint) -> RawPage:
+    """The slice as a page of this task, with records as both topic and table will hold them."""
+    records, was_repaired = canonical(piece.records)
+    repaired = {"repaired": [n for n, record in enumerate(piece.records) if clean(record) != record]} if was_repaired else {}
+    rejections = [msgspec.structs.replace(rejection, payload=clean(rejection.payload)) for rejection in piece.rejections]
+    page_no = position.current.pages if position.current else 0
+    return RawPage(
+        page_id=page_id(task.run_id, task.stream, page_no, records, encode(rejections)),
+        run_id=task.run_id, task_id=task.task_id, source=task.source, dataset=info.dataset, stream=task.stream, page_no=page_no,
+        records=msgspec.Raw(records), record_count=len(piece.records) + sum(rejection.count for rejection in rejections),
+        context=_raw(piece.context), origin=_raw({**piece.origin, **repaired}), fetched_at=datetime.now(UTC).isoformat(),
+        cursor_before=position.cursor, cursor_after=_raw(piece.cursor_after), rejections=rejections,
+    )  # fmt: skip
+
+
+def _raw(value: Any) -> msgspec.Raw:
+    return msgspec.Raw(canonical(value)[0])
+
+
+def _noted(position: Checkpoint, *, note: str | None = None, error: RunError | None = None, cancelled: bool = False) -> Checkpoint:
+    current = position.current or TaskProgress(run_id="", task_id="")
+    notes = [*current.notes, note][:MAX_NOTES] if note else current.notes
+    progress = msgspec.structs.replace(current, notes=notes, error=error or current.error, cancelled=cancelled or current.cancelled)
+    return msgspec.structs.replace(position, current=progress)
+
+
+def _end_event(task: FetchStream, done: TaskProgress) -> TaskFinished | TaskFailed:
+    if done.error is not None:
+        return TaskFailed(
+            run_id=task.run_id,
+            task_id=task.task_id,
+            source=task.source,
+            stream=task.stream,
+            pages=done.pages,
+            records=done.records,
+            error=done.error,
+            notes=done.notes,
+        )
+    return TaskFinished(
+        run_id=task.run_id,
+        task_id=task.task_id,
+        source=task.source,
+        stream=task.stream,
+        pages=done.pages,
+        records=done.records,
+        notes=done.notes,
+        cancelled=done.cancelled,
+    )

@@ -1,0 +1,65 @@
+"""The extractor's settings."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pydantic import BaseModel, Field, field_validator
+
+from shared.settings import CommonSettings
+
+_DEFAULT_FEEDS = (
+    ("coindesk", "https://www.coindesk.com/arc/outboundfeeds/rss/"),
+    ("cointelegraph", "https://cointelegraph.com/rss"),
+    ("decrypt", "https://decrypt.co/feed"),
+    ("theblock", "https://www.theblock.co/rss.xml"),
+    ("bitcoinmagazine", "https://bitcoinmagazine.com/feed"),
+)
+
+
+class Feed(BaseModel, frozen=True):
+    """A feed to read: `name` becomes the stream `rss/<name>` and the dataset."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    url: str
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        if not re.match(r"^https?://[^/\s]+", value):
+            raise ValueError("must be an http:// or https:// address")
+        return value
+
+
+class ExtractorSettings(CommonSettings):
+    """Sources, limits and how much is done at a time."""
+
+    coinpaprika_api_url: str = Field(default="https://api.coinpaprika.com/v1", pattern=r"^https?://[^/\s]+")
+    coin_ids: list[str] = ["btc-bitcoin", "eth-ethereum"]
+    csv_dir: Path = Path("data/csv")
+    rss_feeds: list[Feed] = [Feed(name=name, url=url) for name, url in _DEFAULT_FEEDS]
+    allow_private_urls: bool = False
+    task_concurrency: int = Field(default=4, ge=1, le=64)
+    max_waiting_pages: int = Field(default=200, ge=2)  # per partition, before a stream pauses
+    http_attempts: int = Field(default=3, ge=1, le=10)
+    http_timeout_s: float = Field(default=60, gt=0)  # of one request with its retries
+    http_max_bytes: int = Field(default=20 * 1024 * 1024, ge=1024)  # after decompression
+
+    @field_validator("coin_ids")
+    @classmethod
+    def _coins(cls, value: list[str]) -> list[str]:
+        if "*" in value and len(value) > 1:
+            raise ValueError('"*" stands for all coins and stands alone')
+        for coin in value:
+            if coin != "*" and not re.match(r"^[^\s/?#\x00-\x1f]{1,100}$", coin):
+                raise ValueError(f"{coin!r} is not a CoinPaprika id such as btc-bitcoin")
+        return list(dict.fromkeys(value))
+
+    @field_validator("rss_feeds")
+    @classmethod
+    def _names_differ(cls, value: list[Feed]) -> list[Feed]:
+        names = [feed.name for feed in value]
+        if len(set(names)) < len(names):
+            raise ValueError("two feeds have the same name")
+        return value

@@ -1,0 +1,1 @@
+"""One file per source. `base` says what a source must offer."""

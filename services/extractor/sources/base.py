@@ -1,0 +1,123 @@
+"""What a source offers to the extractor, and the slices that it yields.
+
+A source knows nothing of Kafka, runs or pages. It lists its streams and fetches one of them from a cursor on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, NoReturn, Protocol
+
+import msgspec
+
+from shared.errors import TaskError
+from shared.events import MAX_PAGE_BYTES, MAX_PAGE_RECORDS, Json, Rejection, Source, Stage
+from shared.serialization import encode, exact_decoder
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """A stream as the planner sees it. `stream` starts with the source's name and a slash."""
+
+    stream: str
+    dataset: str
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Records that become one page, and where the stream stands after them.
+
+    A slice without records and rejections moves the cursor only. `note` is a sentence for the run's report.
+    """
+
+    records: list[Any]
+    cursor_after: Any
+    context: Json = field(default_factory=dict)
+    origin: Json = field(default_factory=dict)
+    rejections: list[Rejection] = field(default_factory=list)
+    note: str | None = None
+
+
+class SourceConnector(Protocol):
+    """A source. Errors: `TaskError` fails the task and leaves its checkpoint where it is."""
+
+    name: Source
+
+    async def streams(self) -> list[StreamInfo]: ...
+
+    def nothing_configured(self) -> str:
+        """Why there may be no streams, and which variable changes it."""
+        ...
+
+    def fetch(self, info: StreamInfo, cursor: Any | None) -> AsyncIterator[Slice]:
+        """Yield what is new since `cursor` (None: everything)."""
+        ...
+
+
+def clean(value: Any) -> Any:
+    """Replace what PostgreSQL's JSONB cannot hold (NUL, lone surrogates) by U+FFFD, in keys and values."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [clean(item) for item in value]
+    if isinstance(value, dict):
+        return {clean(key): clean(item) for key, item in value.items()}
+    return value
+
+
+def canonical(value: Any) -> tuple[bytes, bool]:
+    """A value as the JSON that topic and table will both hold, and whether it had to be repaired for that."""
+    try:
+        encoded = encode(value)
+        if b"\\u0000" not in encoded:
+            return encoded, False
+    except UnicodeEncodeError:
+        pass
+    repaired = clean(value)
+    return encode(repaired), repaired != value
+
+
+def parse_json(body: bytes, what: str) -> Any:
+    """Decode JSON exactly (fractions as Decimal); raises TaskError `contract` saying what came instead."""
+    try:
+        return exact_decoder.decode(body)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        first = error
+    try:  # lone surrogates, which msgspec refuses and `canonical` repairs
+        return json.loads(body, parse_float=Decimal, parse_constant=_no_constants)
+    except (ValueError, RecursionError):
+        start = body[:80].decode("utf-8", "replace")
+        raise TaskError("contract", f"{what} did not answer with JSON ({first}); it begins {start!r}") from None
+
+
+def _no_constants(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def paginate(records: list[Any]) -> Iterator[tuple[list[Any], list[Rejection]]]:
+    """Cut records into pages of at most 500 records and 512 KiB. A record that no page can hold is rejected."""
+    page: list[Any] = []
+    rejections: list[Rejection] = []
+    size = 0
+    for record in records:
+        length = len(canonical(record)[0])
+        if length > MAX_PAGE_BYTES:
+            rejections.append(
+                Rejection(
+                    reason="record_too_large",
+                    message=f"the record has {length} bytes, a page holds {MAX_PAGE_BYTES}",
+                    payload=str(record)[:4096],
+                    stage=Stage.EXTRACT,
+                )
+            )
+            continue
+        if page and (len(page) == MAX_PAGE_RECORDS or size + length > MAX_PAGE_BYTES):
+            yield page, rejections
+            page, rejections, size = [], [], 0
+        page.append(record)
+        size += length
+    if page or rejections:
+        yield page, rejections

@@ -1,0 +1,340 @@
+"""CSV files below CSV_DIR, streamed, one stream a file. Resumed by byte offset, row number and hash of what was read.
+
+Decoded in syntax only: a record is a row as a list of texts. What columns mean is the normalizer's to say, from the
+page's context: the header, the lines before it, and the first rows of the file as evidence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import hashlib
+import os
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
+
+import msgspec
+
+from services.extractor.sources.base import Slice, StreamInfo
+from shared.errors import TaskError
+from shared.events import MAX_PAGE_RECORDS, Json, Rejection, Source, Stage
+
+MAX_LINE_BYTES = 128 * 1024
+MAX_QUOTED_LINES = 100  # of one record; more means a quote that was never closed
+PAGE_BYTES = 128 * 1024  # of the file
+SAMPLE_ROWS = 20
+PREAMBLE_LINES = 20
+_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+
+
+class Cursor(msgspec.Struct, forbid_unknown_fields=False):
+    """Where a file stands. `open_row` is where its last row began, when no line end closed that row yet."""
+
+    offset: int
+    row: int
+    line: int
+    sha256: str
+    dialect: Json
+    open_row: list[int] | None = None  # offset, row, line
+
+
+class CsvFiles:
+    """Source `csv`; the dataset is the first folder below CSV_DIR, or the stem of a file in the root."""
+
+    name = Source.CSV
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    async def streams(self) -> list[StreamInfo]:
+        return await asyncio.to_thread(self._list)
+
+    def nothing_configured(self) -> str:
+        return f"CSV_DIR {str(self._root)!r} has no *.csv file" if self._root.is_dir() else f"CSV_DIR {str(self._root)!r} does not exist"
+
+    def _list(self) -> list[StreamInfo]:
+        root = self._root.resolve()
+        found = []
+        for folder, folders, names in os.walk(root):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(names):
+                path = Path(folder, name)
+                if name.lower().endswith(".csv") and not name.startswith(".") and self._is_inside(path, root):
+                    relative = PurePosixPath(path.relative_to(root).as_posix())
+                    dataset = relative.parts[0] if len(relative.parts) > 1 else relative.stem
+                    found.append(StreamInfo(f"{self.name}/{relative}", dataset))
+        return found
+
+    @staticmethod
+    def _is_inside(path: Path, root: Path) -> bool:
+        """A link out of the folder is refused; so are names that are not UTF-8, which no message could carry."""
+        try:
+            str(path).encode()
+            return path.resolve(strict=True).is_relative_to(root) and path.is_file()
+        except (OSError, UnicodeEncodeError):
+            return False
+
+    async def fetch(self, info: StreamInfo, cursor: Any | None) -> AsyncIterator[Slice]:
+        relative = info.stream.partition("/")[2]
+        try:
+            file = await asyncio.to_thread((self._root / relative).open, "rb")
+        except OSError as error:
+            raise TaskError("unreadable_file", f"{relative}: {error.strerror}") from error
+        with file:
+            slices = _FileReader(file, relative).slices(cursor)
+            while (piece := await asyncio.to_thread(next, slices, None)) is not None:
+                yield piece
+
+
+@dataclass
+class _Page:
+    """Rows of the page being filled."""
+
+    offset: int
+    row: int
+    line: int
+    rows: list[list[str]] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
+    raw: list[bytes] = field(default_factory=list)
+    size: int = 0
+
+    def is_full(self) -> bool:
+        return len(self.rows) + len(self.rejections) >= MAX_PAGE_RECORDS or self.size >= PAGE_BYTES
+
+
+class _FileReader:
+    """Reads one open file from a cursor on. Runs in a thread."""
+
+    def __init__(self, file: BinaryIO, path: str) -> None:
+        self._file, self._path = file, path
+        self._offset = self._row = self._line = 0
+        self._hash = hashlib.sha256()
+        self._dialect: Json = {}
+        self._open_row: list[int] | None = None
+
+    def slices(self, cursor: Any | None) -> Iterator[Slice]:
+        note = self._resume(cursor)
+        if not self._dialect:
+            self._read_header()
+        if note:
+            yield Slice([], self._cursor(), note=note)
+        pages = 0
+        while (page := self._next_page()) is not None:
+            pages += 1
+            yield self._slice(page)
+        if pages == 0:
+            yield Slice([], self._cursor(), note=f"{self._path}: nothing new since byte {self._offset}")
+
+    # -- where to start -----------------------------------------------------------------------------------------------
+
+    def _resume(self, cursor: Any | None) -> str | None:
+        """Stand where the cursor says; a sentence when the file is no longer what was read, and is read from its start."""
+        if cursor is None:
+            return None
+        try:
+            known = msgspec.convert(cursor, Cursor)
+        except msgspec.ValidationError as error:
+            return f"{self._path}: the checkpoint cannot be used ({error}), read from the start"
+        size = os.fstat(self._file.fileno()).st_size
+        if known.offset < 0 or size < known.offset:
+            return f"{self._path}: the file shrank to {size} bytes ({known.offset} were read), read from the start"
+        target, row, line = known.offset, known.row, known.line
+        grew_in_last_row = known.open_row is not None and size > known.offset and self._continues_row(known.offset)
+        if not self._hash_prefix(known.offset, known.sha256):
+            return f"{self._path}: the file was rewritten, read from the start"
+        if grew_in_last_row and known.open_row:
+            target, row, line = known.open_row
+            self._hash_prefix(target, None)
+        self._offset, self._row, self._line, self._dialect = target, row, line, known.dialect
+        self._file.seek(target)
+        return None
+
+    def _continues_row(self, offset: int) -> bool:
+        self._file.seek(offset)
+        return self._file.read(1) not in (b"\n", b"\r")
+
+    def _hash_prefix(self, length: int, expected: str | None) -> bool:
+        self._file.seek(0)
+        digest, left = hashlib.sha256(), length
+        while left > 0 and (chunk := self._file.read(min(left, 1 << 20))):
+            digest.update(chunk)
+            left -= len(chunk)
+        if expected is not None and digest.hexdigest() != expected:
+            self._file.seek(0)
+            return False
+        self._hash = digest
+        return True
+
+    def _cursor(self) -> Json:
+        cursor = Cursor(self._offset, self._row, self._line, self._hash.hexdigest(), self._dialect, self._open_row)
+        return msgspec.to_builtins(cursor)  # type: ignore[no-any-return]
+
+    # -- the header ---------------------------------------------------------------------------------------------------
+
+    def _read_header(self) -> None:
+        """Find encoding, delimiter and header, and leave the file right after the header.
+
+        The header is the first row of at least two cells that has as many cells as the row after it: lines that some
+        exporters write above it (a URL, a date) do not.
+        """
+        self._file.seek(0)
+        head = self._file.read(256 * 1024)
+        if head.startswith(_UTF16_BOMS):
+            raise TaskError("unsupported_encoding", f"{self._path} is UTF-16: save it as UTF-8")
+        encoding = "utf-8" if _is_utf8(head) else "cp1252"
+        lines = head.removeprefix(b"\xef\xbb\xbf").splitlines(keepends=True)[: PREAMBLE_LINES + SAMPLE_ROWS + 2]
+        texts = [line.decode(encoding, "replace") for line in lines]
+        delimiter = _delimiter(texts)
+        cells = [_split(text, delimiter) for text in texts]
+        filled = [number for number, row in enumerate(cells) if any(cell.strip() for cell in row)]
+        header = next(
+            (a for a, b in zip(filled, filled[1:], strict=False) if len(cells[a]) > 1 and len(cells[a]) == len(cells[b])),
+            filled[0] if filled else None,
+        )
+        if header is None:
+            if not head:
+                self._dialect = {}
+                return
+            header = len(lines) - 1
+        self._dialect = {
+            "encoding": encoding, "delimiter": delimiter, "columns": cells[header],
+            "preamble": [text.rstrip("\r\n")[:200] for text in texts[:header]],
+            "sample": [row for row in cells[header + 1 : header + 1 + SAMPLE_ROWS] if len(row) == len(cells[header])],
+        }  # fmt: skip
+        bom = 3 if head.startswith(b"\xef\xbb\xbf") else 0
+        self._offset = bom + sum(map(len, lines[: header + 1]))
+        self._line = header + 1
+        self._hash = hashlib.sha256(head[: self._offset])
+        self._file.seek(self._offset)
+
+    # -- rows ---------------------------------------------------------------------------------------------------------
+
+    def _next_page(self) -> _Page | None:
+        page = _Page(self._offset, self._row, self._line)
+        encoding, delimiter = self._dialect.get("encoding", "utf-8"), self._dialect.get("delimiter", ",")
+        while not page.is_full():
+            start, line_no = self._offset, self._line + 1
+            line = self._file.readline(MAX_LINE_BYTES + 1)
+            if not line:
+                break
+            if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
+                self._reject_long_line(page, line, line_no)
+                continue
+            self._take(page, line)
+            self._open_row = None if line.endswith((b"\n", b"\r")) else [start, self._row, self._line - 1]
+            if b'"' in line:
+                row = self._quoted_row(page, line, line_no, encoding, delimiter)
+                if row is None:
+                    continue
+            else:
+                text = line.decode(encoding, "replace").rstrip("\r\n")
+                if not text or text.isspace():
+                    continue
+                row = text.split(delimiter)
+            self._row += 1
+            page.rows.append(row)
+            page.lines.append(line_no)
+        if page.raw:
+            self._hash.update(b"".join(page.raw))
+        return page if page.rows or page.rejections else None
+
+    def _take(self, page: _Page, line: bytes) -> None:
+        page.raw.append(line)
+        page.size += len(line)
+        self._offset += len(line)
+        self._line += 1
+
+    def _quoted_row(self, page: _Page, line: bytes, line_no: int, encoding: str, delimiter: str) -> list[str] | None:
+        """A row that has quotes: it may go on over several lines. None when it was rejected."""
+        lines, back_to = [line], self._offset
+        while b"".join(lines).count(b'"') % 2 and len(lines) <= MAX_QUOTED_LINES:
+            more = self._file.readline(MAX_LINE_BYTES + 1)
+            if not more:
+                break
+            lines.append(more)
+        joined = b"".join(lines)
+        if joined.count(b'"') % 2 or len(joined) > MAX_LINE_BYTES:
+            # The quote is never closed: this line is at fault, not the many that it would swallow.
+            self._file.seek(back_to)
+            self._reject(page, "unclosed_quote", "a quote is opened and not closed", line_no, line)
+            return None
+        for more in lines[1:]:
+            self._take(page, more)
+        if len(lines) > 1:
+            self._open_row = None if lines[-1].endswith((b"\n", b"\r")) else [back_to - len(line), self._row, line_no - 1]
+        try:
+            rows = list(
+                csv.reader(
+                    [joined.decode(encoding, "replace")]
+                    if len(lines) == 1
+                    else joined.decode(encoding, "replace").splitlines(keepends=True),
+                    delimiter=delimiter,
+                    strict=True,
+                )
+            )
+        except csv.Error as error:
+            self._reject(page, "bad_quoting", str(error), line_no, joined)
+            return None
+        return rows[0] if rows else None
+
+    def _reject_long_line(self, page: _Page, line: bytes, line_no: int) -> None:
+        """Read past a line that is too long to be a row, keeping only its beginning."""
+        beginning, piece = line, line
+        while piece and not piece.endswith(b"\n"):
+            self._hash.update(b"".join(page.raw))
+            page.raw.clear()
+            self._hash.update(piece)
+            self._offset += len(piece)
+            piece = self._file.readline(1 << 20)
+        self._hash.update(b"".join(page.raw))
+        page.raw.clear()
+        self._hash.update(piece)
+        self._offset += len(piece)
+        self._line += 1
+        self._reject(page, "line_too_long", f"the line has more than {MAX_LINE_BYTES} bytes", line_no, beginning)
+
+    def _reject(self, page: _Page, reason: str, message: str, line_no: int, line: bytes) -> None:
+        self._row += 1
+        payload = line[:4096].decode("utf-8", "replace")
+        page.rejections.append(
+            Rejection(reason=reason, message=f"line {line_no}: {message}", origin={"line": line_no}, payload=payload, stage=Stage.EXTRACT)
+        )
+
+    def _slice(self, page: _Page) -> Slice:
+        origin: Json = {"path": self._path, "bytes": [page.offset, self._offset], "first_row": page.row + 1}
+        first = page.lines[0] if page.lines else page.line + 1
+        if page.lines != list(range(first, first + len(page.lines))):
+            origin["lines"] = page.lines
+        else:
+            origin["first_line"] = first
+        context = {key: self._dialect[key] for key in ("columns", "preamble", "sample") if key in self._dialect}
+        return Slice(page.rows, self._cursor(), {"path": self._path, **context}, origin, page.rejections)
+
+
+def _is_utf8(head: bytes) -> bool:
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        return error.reason == "unexpected end of data" and error.end == len(head)
+    return True
+
+
+def _delimiter(texts: list[str]) -> str:
+    """The one that cuts most of the first lines into the same number of cells."""
+
+    def score(mark: str) -> tuple[int, int]:
+        counts = [text.count(mark) for text in texts if text.strip()]
+        common = max(set(counts), key=counts.count, default=0) if counts else 0
+        return (counts.count(common) if common else 0, common)
+
+    return max((",", ";", "\t", "|"), key=score)
+
+
+def _split(text: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([text], delimiter=delimiter), [])
+    except csv.Error:
+        return text.rstrip("\r\n").split(delimiter)

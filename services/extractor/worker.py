@@ -1,0 +1,123 @@
+"""Consumes ingest.tasks: several tasks at a time, one at a time for a stream, offsets committed in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from aiokafka.errors import KafkaError
+
+from services.extractor.runner import TaskRunner
+from shared import logs
+from shared.errors import TransientError
+from shared.events import FetchStream
+from shared.kafka import TopicPartition
+from shared.lifecycle import sleep_or_stop
+from shared.serialization import UndecodableError, decode, task_decoder
+from shared.topics import TASKS
+
+log = logs.get(__name__)
+
+
+@dataclass
+class OffsetTracker:
+    """Offsets in flight on one partition; what may be committed is the end of the finished beginning."""
+
+    pending: dict[int, bool] = field(default_factory=dict)  # offset → finished, in order of arrival
+
+    def begin(self, offset: int) -> None:
+        self.pending[offset] = False
+
+    def finish(self, offset: int) -> int | None:
+        """The offset to commit now (next to read), or None when an earlier one is still at work."""
+        self.pending[offset] = True
+        commit = None
+        for each, finished in list(self.pending.items()):
+            if not finished:
+                break
+            del self.pending[each]
+            commit = each + 1
+        return commit
+
+
+class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    """Runs the tasks of the partitions that this extractor holds; gives them up cleanly when they move."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, runner: TaskRunner, *, concurrency: int) -> None:
+        self._consumer, self._runner = consumer, runner
+        self._limit, self._slots = concurrency, asyncio.Semaphore(concurrency)
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._trackers: defaultdict[TopicPartition, OffsetTracker] = defaultdict(OffsetTracker)
+        self._running: dict[TopicPartition, set[asyncio.Task[None]]] = defaultdict(set)
+
+    def subscribe(self) -> None:
+        self._consumer.subscribe([TASKS.name], listener=self)
+
+    def busy(self) -> int:
+        return sum(map(len, self._running.values()))
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            if self.busy() >= self._limit * 4:  # heartbeats go on by themselves; only no more is taken in
+                await sleep_or_stop(stop, 0.1)
+                continue
+            batches = await self._consumer.getmany(timeout_ms=500, max_records=self._limit)
+            for partition, records in batches.items():
+                for record in records:
+                    self._begin(partition, record)
+        await self._give_up(list(self._running))
+
+    def _begin(self, partition: TopicPartition, record: Any) -> None:
+        self._trackers[partition].begin(record.offset)
+        job = asyncio.create_task(self._work(partition, record))
+        self._running[partition].add(job)
+        job.add_done_callback(self._running[partition].discard)
+
+    async def _work(self, partition: TopicPartition, record: Any) -> None:
+        try:
+            task = decode(task_decoder, record.value)
+        except UndecodableError as error:
+            log.error("task_undecodable", partition=record.partition, offset=record.offset, error=str(error))
+        else:
+            async with self._locks[task.stream], self._slots:
+                await self._until_done(task)
+        await self._finish(partition, record.offset)
+
+    async def _until_done(self, task: FetchStream) -> None:
+        while True:
+            try:
+                await self._runner.run(task)
+            except TransientError as error:
+                log.warning("task_postponed", run_id=task.run_id, stream=task.stream, error=str(error))
+                await asyncio.sleep(1)
+            else:
+                return
+
+    async def _finish(self, partition: TopicPartition, offset: int) -> None:
+        commit = self._trackers[partition].finish(offset)
+        if commit is None:
+            return
+        try:
+            await self._consumer.commit({partition: commit})
+        except KafkaError as error:
+            # The task comes again, is found in its stream's checkpoint and only repeats its end.
+            log.warning("commit_failed", partition=partition.partition, offset=commit, error=repr(error))
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        await self._give_up(list(revoked))
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        log.info("partitions_assigned", topic=TASKS.name, partitions=sorted(tp.partition for tp in assigned))
+
+    async def _give_up(self, partitions: list[TopicPartition]) -> None:
+        """Cancel the tasks of these partitions; each stops after the page that it is publishing."""
+        jobs = [job for partition in partitions for job in self._running.get(partition, ())]
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+        for partition in partitions:
+            self._trackers.pop(partition, None)

@@ -1,0 +1,70 @@
+"""The composition root of the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from services.gateway import problems
+from services.gateway.body_limit import BodyLimit
+from services.gateway.commands import Broker
+from services.gateway.database import Database
+from services.gateway.routes import data, health, ingest, runs
+from services.gateway.settings import GatewaySettings
+from shared.health import Health
+
+DESCRIPTION = """Crypto prices, history and news in one schema. Every endpoint but health needs the header `x-api-key`.
+
+Errors are RFC 9457 problems (`application/problem+json`). Lists page with `Link: rel="next"`."""
+
+
+def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
+    """The app with its routes. Connects when it starts, not when it is made."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        database, broker = Database(settings), Broker(settings)
+        app.state.database, app.state.broker = database, broker
+        await database.start()
+        jobs = [asyncio.create_task(broker.run()), asyncio.create_task(_report(health_file, database, broker))]
+        yield
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+        await broker.close()
+        await database.close()
+        health_file.set(ready=False, reason="stopped")
+
+    app = FastAPIOffline(
+        title="Crypto ingestion API", version="0.1.0", description=DESCRIPTION, lifespan=lifespan, openapi_url="/openapi.json"
+    )
+    app.state.settings = settings
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    problems.install(app)
+    for routes in (ingest, data, runs, health):
+        app.include_router(routes.router, prefix="/api/v1")
+    _document_problems(app)
+    return app
+
+
+def _document_problems(app: FastAPI) -> None:
+    """Put the Problem schema into the OpenAPI document, to which the routes' `documented` refer."""
+    made = app.openapi
+
+    def openapi() -> dict[str, object]:
+        document = made()
+        document["components"]["schemas"]["Problem"] = problems.Problem.model_json_schema()
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+async def _report(health_file: Health, database: Database, broker: Broker) -> None:
+    while True:
+        missing = [name for name, up in (("PostgreSQL", await database.latency_ms() is not None), ("Kafka", broker.connected)) if not up]
+        health_file.set(ready=not missing, reason=f"{' and '.join(missing)} cannot be reached" if missing else "")
+        await asyncio.sleep(1)

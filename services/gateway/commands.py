@@ -1,0 +1,141 @@
+"""Sending commands, and the log of commands that any gateway can look a run up in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from services.gateway.problems import ProblemError, unavailable
+from services.gateway.settings import GatewaySettings
+from shared import kafka, logs
+from shared.errors import TransientError
+from shared.events import StartIngestion
+from shared.follow import Follower
+from shared.lifecycle import until_first_ends
+from shared.serialization import UndecodableError, command_decoder, decode
+from shared.topics import COMMANDS, LOADER_GROUP, NORMALIZER_GROUP, RAW, UNIFIED
+
+REMEMBERED_RUNS = 50_000
+PUBLISH_TIMEOUT_S = 5.0
+log = logs.get(__name__)
+
+
+@dataclass(frozen=True)
+class Queued:
+    """The first command of a run, as it lies in the topic."""
+
+    command: StartIngestion
+    requested_at: datetime
+
+    def asks_the_same(self, other: StartIngestion) -> bool:
+        mine = self.command
+        return (mine.sources, mine.streams, mine.full_refresh) == (other.sources, other.streams, other.full_refresh)
+
+
+class CommandLog:
+    """Follows ingest.commands from its start: which runs were asked for, and by which command first."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._first: OrderedDict[str, Queued] = OrderedDict()
+        self.follower = Follower(bootstrap, COMMANDS, f"gateway-commands-{os.getpid()}", self._on_record)
+
+    def _on_record(self, record: Any) -> None:
+        with contextlib.suppress(UndecodableError):  # the loader keeps those as dead letters
+            command = decode(command_decoder, record.value)
+            if isinstance(command, StartIngestion) and command.run_id not in self._first:
+                self._first[command.run_id] = Queued(command, datetime.fromtimestamp(record.timestamp / 1000, UTC))
+                if len(self._first) > REMEMBERED_RUNS:
+                    self._first.popitem(last=False)
+
+    def get(self, run_id: str) -> Queued | None:
+        return self._first.get(run_id)
+
+    async def find(self, run_id: str) -> Queued | None:
+        """As `get`, but waits up to a second for the end of the topic before it says no."""
+        if run_id not in self._first:
+            with contextlib.suppress(TransientError):
+                await self.follower.catch_up(timeout_s=1)
+        return self._first.get(run_id)
+
+
+class Broker:
+    """The gateway's side of Kafka. It may be away at any time, the gateway then says so at once."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        bootstrap, client = settings.kafka_bootstrap_servers, f"gateway-{os.getpid()}"
+        self._bootstrap = bootstrap
+        self._producer = kafka.producer(bootstrap, client)
+        self._lag_reader = kafka.consumer(bootstrap, client, group=None)
+        self._admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id=client)
+        self.commands = CommandLog(bootstrap)
+        self.connected = False
+        self.lag: dict[str, int] | None = None
+
+    async def run(self) -> None:
+        """Connect, then keep an eye on the connection and the lag; for ever."""
+        never = asyncio.Event()
+        await kafka.wait_for_topics(self._bootstrap, never)
+        for client in (self._producer, self._lag_reader, self._admin):
+            await kafka.start(client, never, "gateway")
+        await self.commands.follower.start(never)
+        await until_first_ends(self.commands.follower.run(), self._watch())
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(3):
+                    normalizer = await kafka.lag(self._admin, self._lag_reader, NORMALIZER_GROUP, RAW)
+                    loader = await kafka.lag(self._admin, self._lag_reader, LOADER_GROUP, UNIFIED)
+                self.lag = {"normalizer": sum(normalizer.values()), "loader": sum(loader.values())}
+                self.connected = True
+            except (KafkaError, OSError, TimeoutError) as error:
+                if self.connected:
+                    log.warning("kafka_away", error=repr(error))
+                self.connected, self.lag = False, None
+            await asyncio.sleep(1)
+
+    async def send(self, command: StartIngestion, *, is_named: bool) -> Queued:
+        """Publish a command and wait for the broker. `is_named`: an Idempotency-Key chose the run's id.
+
+        Raises ProblemError 503 when Kafka did not confirm, 409 when the key was used for something else.
+        """
+        if is_named and (known := await self.commands.find(command.run_id)):
+            return self._same(known, command)
+        if not self.connected:
+            raise unavailable("Kafka cannot be reached, the ingestion was not accepted: try again in a moment")
+        try:
+            async with asyncio.timeout(PUBLISH_TIMEOUT_S):
+                metadata = await kafka.publish(
+                    self._producer, COMMANDS, command, key=command.run_id, service="gateway", event_id=command.run_id
+                )
+        except (TransientError, TimeoutError) as error:
+            log.warning("command_not_confirmed", run_id=command.run_id, error=repr(error))
+            raise unavailable(
+                "Kafka did not confirm the ingestion: try again, with an Idempotency-Key so that it cannot run twice"
+            ) from error
+        if is_named:
+            known = await self.commands.find(command.run_id)
+            if known is None:
+                raise unavailable("Kafka confirmed the ingestion but cannot be read: send the same Idempotency-Key again")
+            return self._same(known, command)
+        return Queued(command, datetime.fromtimestamp(metadata.timestamp / 1000, UTC))
+
+    @staticmethod
+    def _same(known: Queued, command: StartIngestion) -> Queued:
+        if not known.asks_the_same(command):
+            raise ProblemError(409, "this Idempotency-Key was used for another request: use a new one")
+        return known
+
+    async def close(self) -> None:
+        for close in (self._producer.stop, self._lag_reader.stop, self._admin.close, self.commands.follower.close):
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(3):
+                    await close()

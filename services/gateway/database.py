@@ -1,0 +1,55 @@
+"""Reading PostgreSQL: one pool, the read-only role, JSON built by the server."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import asyncpg
+
+from services.gateway.settings import GatewaySettings
+
+STATEMENT_TIMEOUT_MS = 10_000
+
+
+class Database:
+    """The pool connects when it is first needed, so that the gateway starts and answers without PostgreSQL."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._dsn, self._size = settings.reader(), settings.pool_size
+        self._pool: asyncpg.Pool | None = None
+
+    async def start(self) -> None:
+        options = {
+            "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+            "timezone": "UTC",
+            "application_name": "gateway",
+            "default_transaction_read_only": "on",
+        }
+        self._pool = await asyncpg.create_pool(
+            self._dsn, min_size=0, max_size=self._size, timeout=3, command_timeout=15, server_settings=options
+        )
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            self._pool.terminate()
+
+    async def rows(self, query: str, *arguments: Any) -> list[Any]:
+        """Rows of a query. Raises asyncpg's errors and OSError, which `problems` turns into 503."""
+        if self._pool is None:
+            raise asyncpg.InterfaceError("the pool is not started")
+        async with self._pool.acquire(timeout=5) as connection:
+            return list(await connection.fetch(query, *arguments))
+
+    async def row(self, query: str, *arguments: Any) -> Any | None:
+        found = await self.rows(query, *arguments)
+        return found[0] if found else None
+
+    async def latency_ms(self) -> float | None:
+        """How long `SELECT 1` takes; None when the database is away."""
+        started = time.monotonic()
+        try:
+            await self.rows("SELECT 1")
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            return None
+        return round((time.monotonic() - started) * 1000, 2)

@@ -1,0 +1,39 @@
+"""What routes are handed: the key check, the database, the broker."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import APIKeyHeader
+
+from services.gateway.commands import Broker
+from services.gateway.database import Database
+from services.gateway.problems import ProblemError
+from services.gateway.settings import GatewaySettings
+
+_header = APIKeyHeader(name="x-api-key", auto_error=False, description="API_KEY of the settings")
+
+
+def require_key(request: Request, key: Annotated[str | None, Depends(_header)]) -> str:
+    """401 without, 403 with a wrong key; compared in constant time."""
+    settings: GatewaySettings = request.app.state.settings
+    if not key:
+        raise ProblemError(401, "send the API key in the header x-api-key", headers={"WWW-Authenticate": "ApiKey"})
+    if not secrets.compare_digest(key.encode("utf-8", "surrogateescape"), settings.api_key.get_secret_value().encode()):
+        raise ProblemError(403, "the API key in the header x-api-key is wrong")
+    return key
+
+
+def _database(request: Request) -> Database:
+    return request.app.state.database  # type: ignore[no-any-return]
+
+
+def _broker(request: Request) -> Broker:
+    return request.app.state.broker  # type: ignore[no-any-return]
+
+
+ApiKey = Annotated[str, Depends(require_key)]
+Db = Annotated[Database, Depends(_database)]
+Kafka = Annotated[Broker, Depends(_broker)]

@@ -1,0 +1,58 @@
+"""GET /data"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from services.gateway import data_query
+from services.gateway.data_query import Filters, Position
+from services.gateway.dependencies import ApiKey, Db
+from services.gateway.problems import ProblemError, documented
+from services.gateway.schemas import DataPoint, Kind
+from shared.events import Source
+
+router = APIRouter(tags=["data"])
+_DOCUMENTED: dict[int | str, dict[str, Any]] = {
+    200: {"headers": {"Link": {"description": '`rel="next"`: the next page, where there is one', "schema": {"type": "string"}}}}
+}
+
+
+@router.get(
+    "/data",
+    response_model=list[DataPoint],
+    responses={**_DOCUMENTED, **documented(401, 403, 422, 503)},
+    summary="Unified data points, newest first",
+)
+async def read_data(
+    request: Request, _key: ApiKey, database: Db,
+    skip: Annotated[int, Query(ge=0, le=2**31 - 1, description="Leave out so many; for deep paging use `cursor`")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000, description="At most so many")] = 100,
+    symbol: Annotated[str | None, Query(min_length=1, max_length=50, pattern=r"^[^\x00]+$", description="Such as `btc`, in any case; news about the coin are found too")] = None,
+    source: Annotated[Source | None, Query(description="Such as `coinpaprika`")] = None,
+    kind: Annotated[Kind | None, Query(description="What a data point is")] = None,
+    dataset: Annotated[str | None, Query(min_length=1, max_length=500, pattern=r"^[^\x00]+$", description="Whose figures: a feed's name, a folder or file of CSV_DIR, `live`")] = None,
+    start: Annotated[datetime | None, Query(alias="from", description="Only points at or after this time (no zone means UTC)")] = None,
+    end: Annotated[datetime | None, Query(alias="to", description="Only points before this time")] = None,
+    cursor: Annotated[str | None, Query(max_length=100, description="Where a `Link` header said to go on")] = None,
+) -> Response:  # fmt: skip
+    """A JSON list in a stable order: by time, newest first, then by id. `Link: rel="next"` leads to the next page."""
+    position = Position.decode(cursor) if cursor is not None else None
+    filters = Filters(symbol, source, kind, dataset, _utc("from", start), _utc("to", end), position, limit, skip)
+    query, arguments = data_query.build(filters)
+    row = await database.row(query, *arguments)
+    headers = {}
+    if row["count"] == limit:
+        following = Position(row["last_timestamp"], row["last_id"]).encode()
+        url = request.url.remove_query_params(["skip", "cursor"]).include_query_params(cursor=following)
+        headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+    return Response(row["body"], media_type="application/json", headers=headers)
+
+
+def _utc(name: str, moment: datetime | None) -> datetime | None:
+    try:
+        return moment if moment is None else moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except OverflowError:
+        raise ProblemError(422, f"query.{name}: out of range", errors=[{"field": f"query.{name}", "message": "out of range"}]) from None

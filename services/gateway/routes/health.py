@@ -1,0 +1,56 @@
+"""GET /health, /health/live, /health/ready. Open: no key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+from fastapi import APIRouter, Response
+
+from services.gateway.dependencies import Db, Kafka
+from services.gateway.schemas import Health, Probe
+
+router = APIRouter(tags=["health"])
+_LAST_RUN = "SELECT run_id::text, status, requested_at, finished_at FROM runs ORDER BY requested_at DESC NULLS LAST, run_id DESC LIMIT 1"
+_UNAVAILABLE: dict[int | str, dict[str, Any]] = {503: {"description": "The database is away", "model": Health}}
+_NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "Not ready", "model": Probe}}
+
+
+@router.get("/health", response_model=Health, responses=_UNAVAILABLE, summary="Database, Kafka, last run, lag")
+async def health(response: Response, database: Db, broker: Kafka) -> dict[str, Any]:
+    """200 with `ok` or `degraded`; 503 when the database cannot be reached."""
+    latency = await database.latency_ms()
+    last = await _last_run(database) if latency is not None else None
+    if latency is None:
+        response.status_code = 503
+    return {
+        "status": "unavailable" if latency is None else "ok" if broker.connected else "degraded",
+        "database": {"connected": latency is not None, "latency_ms": latency},
+        "kafka": {"connected": broker.connected},
+        "last_run": last, "last_run_time": (last["finished_at"] or last["requested_at"]) if last else None,
+        "lag": broker.lag,
+    }  # fmt: skip
+
+
+async def _last_run(database: Db) -> dict[str, Any] | None:
+    try:
+        row = await database.row(_LAST_RUN)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        return None
+    return dict(row) if row else None
+
+
+@router.get("/health/live", response_model=Probe, summary="Whether the process answers")
+async def live() -> dict[str, str]:
+    """200 as long as it answers at all."""
+    return {"status": "live"}
+
+
+@router.get("/health/ready", response_model=Probe, responses=_NOT_READY, summary="Whether requests can be served")
+async def ready(response: Response, database: Db, broker: Kafka) -> dict[str, str]:
+    """200 when both the database and Kafka can be reached."""
+    missing = [name for name, up in (("database", await database.latency_ms() is not None), ("kafka", broker.connected)) if not up]
+    if missing:
+        response.status_code = 503
+        return {"status": f"not ready: {' and '.join(missing)} away"}
+    return {"status": "ready"}

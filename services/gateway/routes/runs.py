@@ -1,0 +1,87 @@
+"""GET /stats, /runs/{run_id}, /compare-runs"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Annotated, Any
+
+import asyncpg
+from fastapi import APIRouter, Path, Query
+
+from services.gateway import run_query
+from services.gateway.commands import Broker
+from services.gateway.comparison import compare
+from services.gateway.database import Database
+from services.gateway.dependencies import ApiKey, Db, Kafka
+from services.gateway.problems import ProblemError, documented
+from services.gateway.schemas import Comparison, Run, RunDetail, RunStatus
+
+router = APIRouter(tags=["runs"])
+RunName = Annotated[str, Query(description="A run's id, `latest` or `previous`", max_length=64)]
+
+
+@router.get("/stats", response_model=list[Run], responses=documented(401, 403, 422, 503), summary="History of runs, newest first")
+async def stats(
+    _key: ApiKey, database: Db,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    skip: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+    status: Annotated[RunStatus | None, Query(description="Only runs of this status")] = None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Success or failure, items processed, and what became of them; per source too."""
+    return await run_query.history(database, limit=limit, skip=skip, status=status)
+
+
+@router.get(
+    "/runs/{run_id}", response_model=RunDetail, responses=documented(401, 403, 404, 422, 503), summary="One run with its tasks and errors"
+)
+async def read_run(
+    _key: ApiKey, database: Db, broker: Kafka, run_id: Annotated[str, Path(description="A run's id, `latest` or `previous`", max_length=64)]
+) -> dict[str, Any]:
+    """A run that was accepted a moment ago is known at once, also while the database is away."""
+    if run_id not in ("latest", "previous") and (queued := broker.commands.get(_checked(run_id, "path.run_id"))) is not None:
+        try:
+            found = await run_query.with_tasks(database, run_id)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            found = None
+        return found or {**run_query.queued_view(queued), "notes": [], "tasks": [], "rejections": []}
+    resolved = await run_query.resolve(database, run_id)
+    found = await run_query.with_tasks(database, resolved)
+    if found is None and (queued := await broker.commands.find(resolved)):
+        return {**run_query.queued_view(queued), "notes": [], "tasks": [], "rejections": []}
+    if found is None:
+        raise ProblemError(404, f"there is no run {run_id}")
+    return found
+
+
+@router.get(
+    "/compare-runs", response_model=Comparison, responses=documented(401, 403, 404, 422, 503), summary="The difference between two runs"
+)
+async def compare_runs(_key: ApiKey, database: Db, broker: Kafka, run_id_1: RunName, run_id_2: RunName) -> dict[str, Any]:
+    """Items processed and what became of them, duration and throughput, per source too, and which errors are in which run."""
+    names = (_checked(run_id_1, "query.run_id_1"), _checked(run_id_2, "query.run_id_2"))
+    first, second = await asyncio.gather(*(_find(database, broker, name) for name in names))
+    missing = [name for name, run in zip(names, (first, second), strict=True) if run is None]
+    if first is None or second is None:
+        raise ProblemError(404, f"there is no run {' and no run '.join(missing)}")
+    return {"run_1": first, "run_2": second, "diff": compare(first, second)}
+
+
+async def _find(database: Database, broker: Broker, name: str) -> dict[str, Any] | None:
+    run_id = await run_query.resolve(database, name)
+    found = await run_query.one(database, run_id)
+    if found is None and (queued := await broker.commands.find(run_id)):
+        return run_query.queued_view(queued)
+    return found
+
+
+def _checked(name: str, where: str) -> str:
+    """An id in its usual form, or the name as it is. Raises ProblemError 422 for anything else."""
+    if name in ("latest", "previous"):
+        return name
+    try:
+        return str(uuid.UUID(name))
+    except ValueError:
+        raise ProblemError(
+            422, f"{where}: not a run's id (a UUID), `latest` or `previous`", errors=[{"field": where, "message": "not a run's id"}]
+        ) from None

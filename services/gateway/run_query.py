@@ -1,0 +1,105 @@
+"""Runs as users see them, read from the loader's tables."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from services.gateway.commands import Queued
+from services.gateway.database import Database
+from services.gateway.problems import ProblemError
+
+COUNTERS = ("records", "inserted", "updated", "unchanged", "skipped", "rejected")
+
+_RUN = """
+SELECT r.run_id::text, r.kind, r.status, r.message, r.request::text AS request, r.requested_at, r.started_at, r.finished_at,
+       extract(epoch FROM greatest(coalesce(r.finished_at, clock_timestamp()) - r.started_at, interval '0'))::float8 AS duration,
+       coalesce(r.totals, '{}')::text AS totals, r.notes::text AS notes,
+       (r.errors || coalesce((SELECT jsonb_agg(t.error ORDER BY t.stream) FROM run_tasks AS t WHERE t.run_id = r.run_id AND t.error IS NOT NULL
+                              AND jsonb_typeof(t.error) = 'object'), '[]'))::text AS errors
+FROM runs AS r
+"""
+_TASKS = """
+SELECT t.task_id::text, t.source, t.stream, t.status, t.pages, t.started_at, t.finished_at, t.notes::text AS notes, coalesce(t.error, 'null')::text AS error,
+       coalesce(sum(p.records), 0)::int AS records, coalesce(sum(p.inserted), 0)::int AS inserted, coalesce(sum(p.updated), 0)::int AS updated,
+       coalesce(sum(p.unchanged), 0)::int AS unchanged, coalesce(sum(p.skipped), 0)::int AS skipped, coalesce(sum(p.rejected), 0)::int AS rejected,
+       count(p.page_id)::int AS pages_loaded
+FROM run_tasks AS t LEFT JOIN page_receipts AS p ON p.run_id = t.run_id AND p.task_id = t.task_id
+WHERE t.run_id = $1::uuid GROUP BY t.task_id ORDER BY t.stream
+"""
+_REJECTIONS = """
+SELECT reason, stage, field, source, sum(count)::int AS count, (array_agg(message ORDER BY created_at, id))[1] AS example
+FROM dead_letters WHERE run_id = $1::uuid GROUP BY reason, stage, field, source ORDER BY sum(count) DESC LIMIT 50
+"""
+
+
+def _counts(totals: dict[str, Any]) -> dict[str, int]:
+    counts = {counter: int(totals.get(counter, 0)) for counter in COUNTERS}
+    return {"items_processed": counts["inserted"] + counts["updated"] + counts["unchanged"], **counts}
+
+
+def _view(row: Any) -> dict[str, Any]:
+    totals, request = json.loads(row["totals"]), json.loads(row["request"])
+    return {
+        "run_id": row["run_id"], "kind": row["kind"], "status": row["status"], "message": row["message"],
+        "requested_at": row["requested_at"], "started_at": row["started_at"], "finished_at": row["finished_at"],
+        "duration_seconds": None if row["duration"] is None else round(row["duration"], 3),
+        **_counts(totals), "errors": json.loads(row["errors"]),
+        "sources": {name: _counts(counts) for name, counts in sorted((totals.get("sources") or {}).items())},
+        "request": {"sources": request.get("sources"), "streams": request.get("streams"), "full_refresh": bool(request.get("full_refresh"))},
+    }  # fmt: skip
+
+
+def queued_view(queued: Queued) -> dict[str, Any]:
+    """A run that the loader has not stored yet."""
+    command = queued.command
+    return {
+        "run_id": command.run_id, "kind": "ingest", "status": "queued", "message": None, "requested_at": queued.requested_at, "started_at": None, "finished_at": None,
+        "duration_seconds": None, **_counts({}), "errors": [], "sources": {},
+        "request": {"sources": command.sources, "streams": command.streams, "full_refresh": command.full_refresh},
+    }  # fmt: skip
+
+
+async def history(database: Database, *, limit: int, skip: int, status: str | None) -> list[dict[str, Any]]:
+    """Runs, newest first."""
+    where = "WHERE r.status = $3" if status else ""
+    arguments = [limit, skip, *([status] if status else [])]
+    rows = await database.rows(f"{_RUN} {where} ORDER BY r.requested_at DESC NULLS FIRST, r.run_id DESC LIMIT $1 OFFSET $2", *arguments)
+    return [_view(row) for row in rows]
+
+
+async def one(database: Database, run_id: str) -> dict[str, Any] | None:
+    row = await database.row(f"{_RUN} WHERE r.run_id = $1::uuid", run_id)
+    return _view(row) if row else None
+
+
+async def with_tasks(database: Database, run_id: str) -> dict[str, Any] | None:
+    """A run with its tasks, and its rejected records summed up by reason."""
+    row = await database.row(f"{_RUN} WHERE r.run_id = $1::uuid", run_id)
+    if row is None:
+        return None
+    tasks = [{**_task(task)} for task in await database.rows(_TASKS, run_id)]
+    rejections = [dict(entry) for entry in await database.rows(_REJECTIONS, run_id)]
+    return {**_view(row), "notes": json.loads(row["notes"]), "tasks": tasks, "rejections": rejections}
+
+
+def _task(row: Any) -> dict[str, Any]:
+    plain = ("task_id", "source", "stream", "status", "pages", "pages_loaded", "started_at", "finished_at")
+    return {
+        **{name: row[name] for name in plain},
+        **_counts(dict(row)),
+        "notes": json.loads(row["notes"]),
+        "error": json.loads(row["error"]),
+    }
+
+
+async def resolve(database: Database, name: str) -> str:
+    """A run's id from an id, `latest` or `previous`. Raises ProblemError 404 when there is no such run, 422 for what is no id."""
+    if name in ("latest", "previous"):
+        row = await database.row(
+            "SELECT run_id::text FROM runs ORDER BY requested_at DESC NULLS LAST, run_id DESC LIMIT 1 OFFSET $1", int(name == "previous")
+        )
+        if row is None:
+            raise ProblemError(404, f"there is no {name} run yet: start one with POST /api/v1/ingest")
+        return str(row["run_id"])
+    return name

@@ -1,0 +1,256 @@
+"""Bodies of requests and answers, as the OpenAPI document shows them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+from shared.events import Source
+
+StreamName = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f]+$")]
+
+
+class Kind(StrEnum):
+    """What a data point is."""
+
+    TICKER = "ticker"
+    CANDLE = "candle"
+    PRICE = "price"
+    NEWS = "news"
+
+
+class RunStatus(StrEnum):
+    """succeeded: balanced, nothing rejected. partial: with rejections or failed tasks. failed: no task succeeded. incomplete: stuck."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INCOMPLETE = "incomplete"
+
+
+class IngestRequest(BaseModel):
+    """What to ingest. Without a body: everything that is configured, from where each stream stands."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"sources": ["csv"]}, {"streams": ["coinpaprika/btc-bitcoin"], "full_refresh": True}]},
+    )
+
+    sources: list[Source] | None = Field(default=None, max_length=100, description="Only these sources. Absent: all.")
+    streams: list[StreamName] | None = Field(
+        default=None,
+        max_length=10_000,
+        description="Only these streams, such as `csv/btc-usd.csv`, `rss/coindesk` or `coinpaprika/btc-bitcoin`. Absent: every stream of the sources.",
+    )
+    full_refresh: bool = Field(
+        default=False, strict=True, description="Read every stream from its start instead of from where it stands. Doubles nothing."
+    )
+
+    @field_validator("streams")
+    @classmethod
+    def _of_known_sources(cls, value: list[str] | None) -> list[str] | None:
+        known = [str(source) for source in Source]
+        for stream in value or []:
+            if stream.partition("/")[0] not in known:
+                raise ValueError(f"{stream!r} is of no known source: a stream begins with {', '.join(name + '/' for name in known)}")
+        return list(dict.fromkeys(value)) if value is not None else None
+
+
+class IngestAccepted(BaseModel):
+    """The run is queued; follow it at `links.self`."""
+
+    run_id: str
+    status: RunStatus
+    requested_at: datetime
+    sources: list[str] | None
+    streams: list[str] | None
+    full_refresh: bool
+    links: dict[str, str]
+
+
+class DataPoint(BaseModel):
+    """One data point of the unified schema. Numbers are exact decimals. News have title, url, summary and sentiment; prices the rest."""
+
+    id: str
+    source: str
+    dataset: str
+    stream: str
+    kind: Kind
+    instrument: str | None
+    symbol: str | None
+    symbols: list[str] | None = Field(description="News: every coin that it is about")
+    interval: str | None
+    timestamp: datetime = Field(description="When it happened, UTC")
+    currency: str | None
+    price: float | None
+    open: float | None
+    high: float | None
+    low: float | None
+    close: float | None
+    volume: float | None
+    market_cap: float | None
+    title: str | None
+    url: str | None
+    summary: str | None
+    sentiment: float | None = Field(description="−1 (negative) to 1 (positive)")
+    attributes: dict[str, Any] | None
+    run_id: str
+    page_id: str
+    revision: int
+    normalizer_version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class Counts(BaseModel):
+    """records = inserted + updated + unchanged + skipped + rejected; items_processed = inserted + updated + unchanged."""
+
+    items_processed: int
+    records: int
+    inserted: int
+    updated: int
+    unchanged: int
+    skipped: int
+    rejected: int
+
+
+class RunFault(BaseModel):
+    """Why a task, or the planning of a stream, failed."""
+
+    code: str
+    message: str
+    stream: str | None = None
+    source: str | None = None
+
+
+class Run(Counts):
+    """One execution of the pipeline."""
+
+    run_id: str
+    kind: str
+    status: RunStatus
+    message: str | None
+    requested_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    duration_seconds: float | None
+    errors: list[RunFault]
+    sources: dict[str, Counts]
+    request: dict[str, Any]
+
+
+class Task(Counts):
+    """One stream within the run."""
+
+    task_id: str
+    source: str
+    stream: str
+    status: str
+    pages: int | None = Field(description="Pages published, known when the task has ended")
+    pages_loaded: int
+    started_at: datetime | None
+    finished_at: datetime | None
+    notes: list[str]
+    error: RunFault | None
+
+
+class Rejections(BaseModel):
+    """Rejected records of one kind."""
+
+    reason: str
+    stage: str
+    field: str | None
+    source: str | None
+    count: int
+    example: str
+
+
+class RunDetail(Run):
+    """A run with its tasks."""
+
+    notes: list[str]
+    tasks: list[Task]
+    rejections: list[Rejections]
+
+
+class Change(BaseModel):
+    """A figure of both runs; `difference` is run 2 minus run 1."""
+
+    run_1: float | None
+    run_2: float | None
+    difference: float | None
+
+
+class Faults(BaseModel):
+    """Errors by where they occur."""
+
+    only_in_run_1: list[RunFault]
+    only_in_run_2: list[RunFault]
+    in_both: list[RunFault]
+
+
+class Diff(BaseModel):
+    """What differs between two runs."""
+
+    items_processed: Change
+    inserted: Change
+    updated: Change
+    unchanged: Change
+    rejected: Change
+    duration_seconds: Change
+    throughput_per_second: Change
+    sources: dict[str, dict[str, Change]]
+    errors: Faults
+
+
+class Comparison(BaseModel):
+    """Two runs side by side."""
+
+    run_1: Run
+    run_2: Run
+    diff: Diff
+
+
+class LastRun(BaseModel):
+    """The newest run."""
+
+    run_id: str
+    status: RunStatus
+    requested_at: datetime | None
+    finished_at: datetime | None
+
+
+class DatabaseHealth(BaseModel):
+    """`latency_ms` of a trivial query."""
+
+    connected: bool
+    latency_ms: float | None
+
+
+class KafkaHealth(BaseModel):
+    """Whether commands can be sent."""
+
+    connected: bool
+
+
+class Health(BaseModel):
+    """`ok`, `degraded` (Kafka is away) or `unavailable` (the database is away; answered with 503)."""
+
+    status: str
+    database: DatabaseHealth
+    kafka: KafkaHealth
+    last_run: LastRun | None
+    last_run_time: datetime | None
+    lag: dict[str, int] | None = Field(description="Pages that wait, by consumer group; null while Kafka is away")
+
+
+class Probe(BaseModel):
+    """Answer of the probes."""
+
+    status: str

@@ -1,0 +1,1 @@
+"""The loader writes PostgreSQL: pages, data points, receipts, runs. It alone does."""

@@ -1,0 +1,154 @@
+"""Reads what is to be stored, stores each batch in one transaction, and commits the Kafka offsets after it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import psycopg2
+import sqlalchemy.exc
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+from sqlalchemy import Engine
+
+from services.loader import runs
+from services.loader.dead_letters import Undecodable, forwarded
+from services.loader.runs import Timed
+from services.loader.staging import StagedPage
+from services.loader.store import cursor_of, insert_dead_letters, write_pages
+from shared import logs
+from shared.health import Health
+from shared.kafka import TopicPartition
+from shared.lifecycle import sleep_or_stop
+from shared.serialization import UndecodableError, command_decoder, decode, run_event_decoder
+from shared.topics import COMMANDS, DEAD_LETTERS, RUN_EVENTS, UNIFIED
+
+SUBSCRIBED = (UNIFIED, RUN_EVENTS, COMMANDS, DEAD_LETTERS)
+# The database is away, busy or in conflict: the same batch is tried again, as often as it takes.
+AWAY = (
+    psycopg2.OperationalError,
+    psycopg2.InterfaceError,
+    psycopg2.errors.SerializationFailure,
+    psycopg2.errors.DeadlockDetected,
+    sqlalchemy.exc.DBAPIError,
+)
+EVALUATE_EVERY_S = 0.5
+log = logs.get(__name__)
+
+
+class Batch:
+    """Records of one poll, decoded and sorted by what they are."""
+
+    def __init__(self, records: list[Any]) -> None:
+        self.pages: list[StagedPage] = []
+        self.messages: list[Timed] = []
+        self.letters: list[Undecodable] = []
+        for record in records:
+            try:
+                self._take(record)
+            except UndecodableError as error:
+                log.error("message_undecodable", topic=record.topic, partition=record.partition, offset=record.offset, error=str(error))
+                self.letters.append(Undecodable.of(record, error))
+
+    def _take(self, record: Any) -> None:
+        if record.topic == UNIFIED.name:
+            self.pages.append(StagedPage.from_message(record.value))
+        elif record.topic == DEAD_LETTERS.name:
+            self.letters.append(forwarded(record))
+        else:
+            decoder = command_decoder if record.topic == COMMANDS.name else run_event_decoder
+            self.messages.append(Timed(decode(decoder, record.value), record.timestamp))
+
+    def run_ids(self) -> set[str]:
+        return {page.raw.run_id for page in self.pages} | {timed.run_id for timed in self.messages if timed.run_id}
+
+
+class Loader:
+    """The loop. Blocking work runs in a thread, so that heartbeats go on however long PostgreSQL takes."""
+
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        engine: Engine,
+        health: Health,
+        *,
+        batch_pages: int,
+        sweep_interval_s: float,
+        incomplete_after_s: float,
+    ) -> None:
+        self._consumer, self._engine, self._health = consumer, engine, health
+        self._batch_pages, self._sweep_interval_s, self._incomplete_after_s = batch_pages, sweep_interval_s, incomplete_after_s
+        self._touched: set[str] = set()
+        self._evaluated_at = self._swept_at = 0.0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            batches = await self._consumer.getmany(timeout_ms=200, max_records=self._batch_pages)
+            if batches:
+                records = [record for records in batches.values() for record in records]
+                batch = await asyncio.to_thread(Batch, records)
+                if not await self._until_stored(lambda batch=batch: self._store(batch), stop):  # type: ignore[misc]
+                    return
+                await self._commit({partition: records[-1].offset + 1 for partition, records in batches.items()})
+                self._touched |= batch.run_ids()
+            await self._until_stored(self._evaluate, stop)
+
+    async def _until_stored(self, work: Any, stop: asyncio.Event) -> bool:
+        """Do the work in a thread, again and again until the database takes it. False when stopped first."""
+        wait = 0.2
+        while not stop.is_set():
+            try:
+                await asyncio.to_thread(work)
+            except AWAY as error:
+                self._health.set(ready=False, reason="PostgreSQL is away")
+                log.warning("database_away", error=str(error).strip().splitlines()[0], retry_in_s=wait)
+                await sleep_or_stop(stop, wait)
+                wait = min(wait * 2, 5.0)
+            else:
+                self._health.set(ready=True)
+                return True
+        return False
+
+    def _store(self, batch: Batch) -> None:
+        started = time.monotonic()
+        new = write_pages(self._engine, batch.pages)
+        if batch.messages or batch.letters:
+            with self._engine.begin() as transaction:
+                runs.apply(transaction, batch.messages)
+                insert_dead_letters(cursor_of(transaction), [letter.row() for letter in batch.letters])
+        if batch.pages:
+            first = batch.pages[0]
+            log.info(
+                "pages_loaded",
+                pages=len(batch.pages),
+                new=new,
+                seconds=round(time.monotonic() - started, 3),
+                run_id=first.raw.run_id,
+                stream=first.raw.stream,
+                partition=first.unified.raw_partition,
+                offset=first.unified.raw_offset,
+            )
+
+    async def _commit(self, offsets: dict[TopicPartition, int]) -> None:
+        """These offsets are the pipeline's checkpoints. When the commit fails, the pages come again and find their receipts."""
+        try:
+            await self._consumer.commit(offsets)
+        except KafkaError as error:
+            log.warning("commit_failed", error=repr(error))
+
+    def _evaluate(self) -> None:
+        """Evaluate the touched runs, twice a second at most, and every open run now and then."""
+        now = time.monotonic()
+        if not self._touched and now - self._swept_at < self._sweep_interval_s or now - self._evaluated_at < EVALUATE_EVERY_S:
+            return
+        self._evaluated_at = now
+        due = set(self._touched)
+        if now - self._swept_at >= self._sweep_interval_s:
+            self._swept_at = now
+            with self._engine.begin() as transaction:
+                due |= set(runs.open_runs(transaction))
+        for run_id in sorted(due):
+            with self._engine.begin() as transaction:
+                runs.evaluate(transaction, run_id, self._incomplete_after_s)
+        self._touched -= due

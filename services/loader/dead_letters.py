@@ -1,0 +1,67 @@
+"""Dead letters of messages that belong to no page: undecodable or foreign."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from services.loader.store import MAX_PAYLOAD
+from shared.events import Stage
+from shared.identity import dead_letter_id
+
+
+@dataclass(frozen=True)
+class Undecodable:
+    """A message as it lay in its topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    stage: str
+    message: str
+    value: bytes
+
+    @classmethod
+    def of(cls, record: Any, error: Exception) -> Undecodable:
+        return cls(record.topic, record.partition, record.offset, Stage.LOAD, str(error), record.value or b"")
+
+    def row(self) -> tuple[Any, ...]:
+        """A row for store.insert_dead_letters."""
+        shown = self.value[:MAX_PAYLOAD].decode("utf-8", "backslashreplace").replace("\x00", "\\x00")
+        digest = hashlib.sha256(self.value).hexdigest()
+        identity = dead_letter_id(self.topic, f"{self.partition}:{self.offset}", self.stage)
+        message = self.message.replace("\x00", "\\x00")[:2000]
+        return (
+            identity,
+            None,
+            None,
+            None,
+            None,
+            self.stage,
+            "undecodable",
+            message,
+            None,
+            None,
+            None,
+            shown,
+            digest,
+            1,
+            self.topic,
+            self.partition,
+            self.offset,
+        )
+
+
+def forwarded(record: Any) -> Undecodable:
+    """A message that another service put on ingest.dead-letters, with Kafka Connect's headers saying where it came from."""
+    headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+
+    def number(name: str, default: int) -> int:
+        text = headers.get(f"__connect.errors.{name}", "")
+        return int(text) if text.isdigit() else default
+
+    return Undecodable(
+        headers.get("__connect.errors.topic", record.topic), number("partition", record.partition), number("offset", record.offset),
+        headers.get("stage", str(Stage.MAP)), headers.get("__connect.errors.exception.message", "no reason given"), record.value or b"",
+    )  # fmt: skip

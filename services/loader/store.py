@@ -1,0 +1,262 @@
+"""One transaction a batch: pages, rows, revisions, receipts, dead letters.
+
+Order matters. COPY into temporary tables comes first, so that a process frozen inside COPY holds no lock that another
+needs; then the receipts, which decide which pages are new; then everything else, sorted by key so that two loaders
+cannot deadlock for long.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import psycopg2
+import psycopg2.errors
+import psycopg2.extensions
+import psycopg2.extras
+from sqlalchemy import Connection, Engine, create_engine, event
+
+from services.loader.staging import PAGE_COLUMNS, POINT_COLUMNS, StagedPage, page_rows, point_rows
+from shared import logs
+from shared.events import Rejection
+from shared.identity import dead_letter_id
+from shared.topics import RAW
+
+MAX_PAYLOAD = 64 * 1024
+Cursor = psycopg2.extensions.cursor
+log = logs.get(__name__)
+
+# A row that PostgreSQL refuses for its content; the batch is then cut in half until the row is found.
+DATA_ERRORS = (psycopg2.DataError, psycopg2.errors.IntegrityError, psycopg2.errors.ProgramLimitExceeded)
+
+_VALUES = (
+    "source", "dataset", "stream", "instrument", "symbol", "symbols", "kind", "interval", "timestamp", "currency", "price", "open", "high", "low", "close",
+    "volume", "market_cap", "title", "url", "summary", "sentiment", "attributes", "value_hash", "raw_time", "raw_offset", "record_index", "normalizer_version",
+    "page_id", "run_id",
+)  # fmt: skip
+
+
+def _quoted(columns: Iterable[str]) -> str:
+    return ", ".join(f'"{column}"' for column in columns)
+
+
+_PREPARE = """
+CREATE TEMP TABLE IF NOT EXISTS stage_pages (
+    page_id uuid, run_id uuid, task_id uuid, source text, dataset text, stream text, page_no int, record_count int, fetched_at timestamptz,
+    broker_time bigint, origin jsonb, context jsonb, payload jsonb, rejections jsonb, cursor_before jsonb, cursor_after jsonb,
+    topic text, "partition" int, "offset" bigint, skipped int, rejected int, skip_reasons jsonb, normalizer_version smallint, raw_time bigint,
+    is_new boolean DEFAULT false
+) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS stage_points (
+    page_id uuid, idx int, round int, id uuid, source text, dataset text, stream text, instrument text, symbol text, symbols text[], kind text,
+    "interval" text, "timestamp" timestamptz, currency text, price numeric, open numeric, high numeric, low numeric, close numeric, volume numeric,
+    market_cap numeric, title text, url text, summary text, sentiment double precision, attributes jsonb, value_hash bigint, raw_time bigint,
+    raw_offset bigint, record_index int, normalizer_version smallint, run_id uuid
+) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS stage_outcomes (round int, id uuid, outcome text) ON COMMIT DELETE ROWS;
+"""
+
+_RECEIPTS = """
+WITH taken AS (
+    INSERT INTO page_receipts (page_id, run_id, task_id, source, stream, page_no, records, skipped, rejected, skip_reasons,
+                               normalizer_version, raw_partition, raw_offset)
+    SELECT page_id, run_id, task_id, source, stream, page_no, record_count, skipped, rejected, coalesce(skip_reasons, '{}'),
+           normalizer_version, "partition", "offset"
+    FROM stage_pages ORDER BY page_id
+    ON CONFLICT (page_id) DO NOTHING RETURNING page_id
+)
+UPDATE stage_pages AS s SET is_new = true FROM taken WHERE s.page_id = taken.page_id RETURNING s.page_id::text
+"""
+
+_RAW = """
+INSERT INTO raw_data (page_id, run_id, task_id, source, dataset, stream, page_no, record_count, fetched_at, broker_time, origin, context, payload,
+                      rejections, cursor_before, cursor_after, topic, "partition", "offset")
+SELECT page_id, run_id, task_id, source, dataset, stream, page_no, record_count, fetched_at, to_timestamp(broker_time / 1000.0), origin, context, payload,
+       rejections, cursor_before, cursor_after, topic, "partition", "offset"
+FROM stage_pages WHERE is_new ORDER BY page_id ON CONFLICT (page_id) DO NOTHING
+"""
+
+# A newer version always takes the row, so that an older one which comes later is known to be older; `revision` and
+# `updated_at` move only when the values differ, and then the trigger has kept the old ones.
+_UPSERT = f"""
+WITH written AS (
+    INSERT INTO unified_data AS u ({_quoted(_VALUES)}, id, created_at, updated_at)
+    SELECT {", ".join(f's."{column}"' for column in _VALUES)}, s.id, %(now)s, %(now)s
+    FROM stage_points AS s JOIN stage_pages AS p ON p.page_id = s.page_id AND p.is_new
+    WHERE s.round = %(round)s ORDER BY s.id
+    ON CONFLICT (id) DO UPDATE SET
+        {", ".join(f'"{column}" = excluded."{column}"' for column in _VALUES)},
+        revision = u.revision + (u.value_hash <> excluded.value_hash)::int,
+        updated_at = CASE WHEN u.value_hash <> excluded.value_hash THEN excluded.updated_at ELSE u.updated_at END
+    WHERE (u.raw_time, u.raw_offset, u.record_index, u.normalizer_version)
+        < (excluded.raw_time, excluded.raw_offset, excluded.record_index, excluded.normalizer_version)
+    RETURNING id, CASE WHEN xmax = 0 THEN 'i' WHEN updated_at = %(now)s THEN 'u' ELSE 'n' END AS outcome
+)
+INSERT INTO stage_outcomes SELECT %(round)s, id, outcome FROM written
+"""  # noqa: S608  column names of this module
+
+_OUTCOMES = """
+WITH points AS (
+    SELECT s.page_id, s.idx, s.record_index, s.id, s.value_hash, coalesce(o.outcome, 'n') AS outcome
+    FROM stage_points AS s JOIN stage_pages AS p ON p.page_id = s.page_id AND p.is_new
+    LEFT JOIN stage_outcomes AS o ON o.id = s.id AND o.round = s.round
+), records AS (
+    SELECT page_id, CASE WHEN bool_or(outcome = 'i') THEN 'i' WHEN bool_or(outcome = 'u') THEN 'u' ELSE 'n' END AS outcome
+    FROM points GROUP BY page_id, record_index
+), counts AS (
+    SELECT page_id, count(*) FILTER (WHERE outcome = 'i') AS inserted, count(*) FILTER (WHERE outcome = 'u') AS updated,
+           count(*) FILTER (WHERE outcome = 'n') AS unchanged
+    FROM records GROUP BY page_id
+), arrays AS (
+    SELECT page_id, array_agg(id ORDER BY idx) AS ids, string_agg(outcome, '' ORDER BY idx) AS outcomes, array_agg(value_hash ORDER BY idx) AS value_hashes
+    FROM points GROUP BY page_id
+)
+UPDATE page_receipts AS r SET inserted = c.inserted, updated = c.updated, unchanged = c.unchanged,
+       ids = a.ids, outcomes = a.outcomes, value_hashes = a.value_hashes
+FROM counts AS c JOIN arrays AS a USING (page_id) WHERE r.page_id = c.page_id
+"""
+
+_STREAM_STATE = """
+INSERT INTO stream_state AS t (stream, source, dataset, run_id, page_no, cursor, raw_partition, raw_offset, raw_time, loaded_at)
+SELECT DISTINCT ON (stream) stream, source, dataset, run_id, page_no, cursor_after, "partition", "offset", raw_time, clock_timestamp()
+FROM stage_pages WHERE is_new ORDER BY stream, raw_time DESC, "offset" DESC
+ON CONFLICT (stream) DO UPDATE SET run_id = excluded.run_id, page_no = excluded.page_no, cursor = excluded.cursor, raw_partition = excluded.raw_partition,
+    raw_offset = excluded.raw_offset, raw_time = excluded.raw_time, loaded_at = excluded.loaded_at
+WHERE (t.raw_time, t.raw_offset) < (excluded.raw_time, excluded.raw_offset)
+"""
+
+_DEAD_LETTER = """
+INSERT INTO dead_letters (id, page_id, run_id, source, stream, stage, reason, message, field, record_index, origin, payload, payload_sha256, count,
+                          topic, "partition", "offset")
+VALUES %s ON CONFLICT (id) DO NOTHING
+"""
+
+
+def build_engine(url: str) -> Engine:
+    """An engine whose sessions cannot hold locks for ever should this process freeze."""
+    engine = create_engine(url, pool_size=2, max_overflow=0, pool_pre_ping=True, connect_args={
+        "connect_timeout": 5, "application_name": "loader", "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
+        "options": "-c idle_in_transaction_session_timeout=60s -c lock_timeout=30s -c timezone=UTC",
+    })  # fmt: skip
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(_PREPARE)
+        connection.commit()
+
+    return engine
+
+
+def write_pages(engine: Engine, pages: Sequence[StagedPage]) -> int:
+    """Write a batch in one transaction; returns how many pages were new.
+
+    A batch that holds a row which PostgreSQL refuses is cut in half until that row alone is left and becomes a dead
+    letter. Raises psycopg2.OperationalError and the like when the database is away; then nothing was written.
+    """
+    pages = once_each(pages)
+    if not pages:
+        return 0
+    try:
+        with engine.begin() as transaction:
+            return _write(cursor_of(transaction), pages)
+    except DATA_ERRORS as error:
+        if len(pages) > 1:
+            middle = len(pages) // 2
+            return write_pages(engine, pages[:middle]) + write_pages(engine, pages[middle:])
+        return write_pages(engine, [_without_bad_points(engine, pages[0], error)])
+
+
+def once_each(pages: Sequence[StagedPage]) -> list[StagedPage]:
+    """Each page once, as it first stood in the raw topic: a normalizer that was restarted sends some twice."""
+    first: dict[str, StagedPage] = {}
+    for page in sorted(pages, key=lambda page: (page.unified.raw_time, page.unified.raw_offset)):
+        first.setdefault(page.raw.page_id, page)
+    return list(first.values())
+
+
+def cursor_of(transaction: Connection) -> Cursor:
+    """The psycopg2 cursor under a SQLAlchemy transaction, for COPY."""
+    return transaction.connection.cursor()  # type: ignore[return-value]
+
+
+def _without_bad_points(engine: Engine, page: StagedPage, error: psycopg2.Error) -> StagedPage:
+    bad = _bad_points(engine, page, range(len(page.unified.events)))
+    if not bad:
+        raise error  # it is the page itself that cannot be written; see the loader's log
+    message = str(error).strip().splitlines()[0]
+    log.warning("records_refused", stream=page.raw.stream, page_id=page.raw.page_id, records=len(bad), error=message)
+    return page.without(bad, "refused_by_database", message)
+
+
+def _bad_points(engine: Engine, page: StagedPage, positions: Sequence[int]) -> set[int]:
+    """Positions of the data points that PostgreSQL refuses, by bisection; writes nothing."""
+    if not positions or _is_accepted(engine, page, positions):
+        return set()
+    if len(positions) == 1:
+        return set(positions)
+    middle = len(positions) // 2
+    return _bad_points(engine, page, positions[:middle]) | _bad_points(engine, page, positions[middle:])
+
+
+def _is_accepted(engine: Engine, page: StagedPage, positions: Sequence[int]) -> bool:
+    keep = set(positions)
+    trial = page.without({n for n in range(len(page.unified.events)) if n not in keep}, "trial", "")
+    with engine.connect() as connection:
+        try:
+            _write(cursor_of(connection), [trial])
+        except DATA_ERRORS:
+            return False
+        finally:
+            connection.rollback()
+    return True
+
+
+def _write(cursor: Cursor, pages: list[StagedPage]) -> int:
+    rows, rounds = point_rows(pages)
+    _copy(cursor, "stage_pages", PAGE_COLUMNS, page_rows(pages, RAW.name))
+    _copy(cursor, "stage_points", POINT_COLUMNS, rows)
+    cursor.execute(_RECEIPTS)
+    new = {page_id for (page_id,) in cursor.fetchall()}
+    if not new:
+        return 0
+    cursor.execute(_RAW)
+    for number in range(rounds):
+        cursor.execute("SELECT clock_timestamp()")
+        (now,) = cursor.fetchone() or (None,)
+        cursor.execute(_UPSERT, {"round": number, "now": now})
+    cursor.execute(_OUTCOMES)
+    cursor.execute(_STREAM_STATE)
+    letters = [_letter(page, rejection) for page in pages if page.raw.page_id in new for rejection in page.rejections()]
+    insert_dead_letters(cursor, letters)
+    return len(new)
+
+
+def _copy(cursor: Cursor, table: str, columns: Sequence[str], rows: Iterable[str]) -> None:
+    cursor.copy_expert(f"COPY {table} ({_quoted(columns)}) FROM STDIN", io.StringIO("".join(rows)))
+
+
+def insert_dead_letters(cursor: Cursor, letters: Sequence[tuple[Any, ...]]) -> None:
+    if letters:
+        psycopg2.extras.execute_values(cursor, _DEAD_LETTER, letters)
+
+
+def _letter(page: StagedPage, rejection: Rejection) -> tuple[Any, ...]:
+    raw, unified = page.raw, page.unified
+    place = str(rejection.index) if rejection.index is not None else f"{rejection.reason}:{rejection.origin}"
+    origin = psycopg2.extras.Json(rejection.origin) if rejection.origin is not None else None
+    where = (RAW.name, unified.raw_partition, unified.raw_offset)
+    return (
+        dead_letter_id(raw.page_id, place, rejection.stage), raw.page_id, raw.run_id, raw.source, raw.stream, rejection.stage, rejection.reason,
+        rejection.message.replace("\x00", "\ufffd"), rejection.field, rejection.index, origin, *payload_cells(rejection.payload), rejection.count, *where,
+    )  # fmt: skip
+
+
+def payload_cells(payload: str | None) -> tuple[str | None, str | None]:
+    """At most 64 KiB of the payload, and the hash of all of it."""
+    if payload is None:
+        return None, None
+    digest = hashlib.sha256(payload.encode("utf-8", "replace")).hexdigest()
+    return payload[:MAX_PAYLOAD].replace("\x00", "\ufffd"), digest

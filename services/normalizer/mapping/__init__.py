@@ -1,0 +1,91 @@
+"""Mapping: (record, context) → data points, skip or rejection. Pure; knows neither Faust nor Kafka.
+
+`NORMALIZER_VERSION` is part of every data point's version: raise it by hand, with a line in CHANGELOG.md, whenever the
+output of a mapping changes.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from services.normalizer.mapping import coinpaprika, csv, rss
+from services.normalizer.mapping.base import Compile, MappedPage, PageInfo, UnmappableError
+from shared.events import RawPage, Rejection, Skip, Stage
+from shared.serialization import exact_decoder, plain
+
+NORMALIZER_VERSION = 1
+MAX_SAMPLES = 3
+
+MAPPINGS: dict[str, Compile] = {"coinpaprika": coinpaprika.compile_mapping, "csv": csv.compile_mapping, "rss": rss.compile_mapping}
+
+
+def map_page(page: RawPage) -> MappedPage:
+    """All records of a page. Every record ends in exactly one of events (one or more), skipped, rejected."""
+    try:
+        records = exact_decoder.decode(page.records)
+        compile_mapping = MAPPINGS[page.source]
+        map_record = compile_mapping(PageInfo(page.source, page.dataset, page.stream, plain(page.context), page.fetched_at))
+    except KeyError:
+        return _all_rejected(page, "unknown_source", f"there is no mapping for the source {page.source!r}", None)
+    except UnmappableError as error:
+        return _all_rejected(page, error.reason, error.message, error.field)
+    except (msgspec.DecodeError, ValueError) as error:
+        return _all_rejected(page, "undecodable_records", str(error), None)
+    mapped = MappedPage([], [], list(page.rejections))
+    for index, record in enumerate(records):
+        outcome = map_record(index, record)
+        if isinstance(outcome, Skip):
+            mapped.skipped.append(outcome)
+        elif isinstance(outcome, Rejection):
+            mapped.rejected.append(_located(outcome, page, index, record))
+        else:
+            mapped.events.extend(outcome)
+    return _collapsed(mapped, page)
+
+
+def _located(rejection: Rejection, page: RawPage, index: int, record: object) -> Rejection:
+    return msgspec.structs.replace(rejection, index=index, origin=_place(page, index), payload=_text(record), stage=Stage.MAP)
+
+
+def _place(page: RawPage, index: int) -> dict[str, object]:
+    """Line and row of a file, or nothing but the index."""
+    origin = plain(page.origin)
+    if "first_row" not in origin:
+        return {"index": index}
+    lines = origin.get("lines")
+    line = lines[index] if lines and index < len(lines) else origin.get("first_line", 0) + index
+    return {"path": origin.get("path"), "row": origin["first_row"] + index, "line": line}
+
+
+def _text(record: object) -> str:
+    return msgspec.json.Encoder(decimal_format="number").encode(record).decode()[:4096]
+
+
+def _all_rejected(page: RawPage, reason: str, message: str, field: str | None) -> MappedPage:
+    """The page fails as a whole: one dead letter with a count and the beginning of the page."""
+    count = page.record_count - sum(rejection.count for rejection in page.rejections)
+    whole = Rejection(
+        reason=reason,
+        message=message,
+        field=field,
+        count=count,
+        origin=_place(page, 0),
+        payload=bytes(page.records)[:4096].decode("utf-8", "replace"),
+    )
+    return MappedPage([], [], [*page.rejections, *([whole] if count else [])])
+
+
+def _collapsed(mapped: MappedPage, page: RawPage) -> MappedPage:
+    """Records of a page that all fail alike become one dead letter with a count and samples."""
+    own = mapped.rejected[len(page.rejections) :]
+    if len(own) <= MAX_SAMPLES or mapped.events or mapped.skipped or len({(r.reason, r.field) for r in own}) > 1:
+        return mapped
+    first = own[0]
+    samples = "\n".join(r.payload or "" for r in own[:MAX_SAMPLES])
+    whole = msgspec.structs.replace(
+        first, index=None, count=len(own), message=f"all {len(own)} records of the page: {first.message}", payload=samples
+    )
+    return MappedPage([], [], [*page.rejections, whole])
+
+
+__all__ = ["MAPPINGS", "NORMALIZER_VERSION", "MappedPage", "map_page"]

@@ -1,0 +1,102 @@
+"""Symbols, pairs and coins: `BTC/USDT`, `btcusd`, `XBTUSD`, and what a file's name says."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+# Longest first, so that BTCUSDT is not read as BTCUSD + T.
+QUOTES = ("usdt", "usdc", "busd", "tusd", "fdusd", "usd", "eur", "gbp", "jpy", "krw", "try", "aud", "cad", "chf", "btc", "eth", "bnb")
+_ALIASES = {"xbt": "btc", "xdg": "doge"}
+_PAIR_MARKS = re.compile(r"[/\-_: ]")
+_TOKEN = re.compile(r"[A-Za-z0-9$]+")
+_SYMBOL = re.compile(r"[a-z0-9$.]{1,20}")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What a price is of. `instrument` is `btc-usd`, or `btc` where the quote currency is not known."""
+
+    symbol: str
+    currency: str | None
+
+    @property
+    def instrument(self) -> str:
+        return f"{self.symbol}-{self.currency.lower()}" if self.currency else self.symbol
+
+
+@dataclass(frozen=True)
+class Coin:
+    """A coin of the built-in list."""
+
+    id: str
+    symbol: str
+    name: str
+
+
+@cache
+def coins() -> tuple[Coin, ...]:
+    """The built-in list of well-known coins, best rank first."""
+    listed = json.loads(Path(__file__).with_name("coins.json").read_text("utf-8"))
+    return tuple(Coin(*entry) for entry in listed)
+
+
+@cache
+def _known_symbols() -> frozenset[str]:
+    return frozenset(coin.symbol.lower() for coin in coins())
+
+
+@cache
+def _known_names() -> dict[str, str]:
+    return {coin.name.lower().replace(" ", ""): coin.symbol.lower() for coin in coins()}
+
+
+def _pair(base: str, quote: str | None) -> Pair:
+    base = _ALIASES.get(base, base)
+    return Pair(base, _ALIASES.get(quote, quote).upper() if quote else None)
+
+
+def parse_pair(text: str) -> Pair | None:
+    """`BTC/USD`, `BTCUSD`, `btc-usd`, `BTC`; None for what is no symbol."""
+    parts = [part for part in _PAIR_MARKS.split(text.strip().lower()) if part]
+    if len(parts) == 2 and _SYMBOL.fullmatch(parts[0]) and parts[1] in QUOTES:
+        return _pair(parts[0], parts[1])
+    if len(parts) != 1 or not _SYMBOL.fullmatch(parts[0]):
+        return None
+    return _glued(parts[0]) or _pair(parts[0], None)
+
+
+def _glued(token: str) -> Pair | None:
+    if token in _known_symbols():
+        return None  # `wbtc` and `steth` are coins, not pairs
+    quote = next((quote for quote in QUOTES if token.endswith(quote) and len(token) - len(quote) >= 2), None)
+    return _pair(token.removesuffix(quote), quote) if quote else None
+
+
+def pair_from_name(stem: str) -> Pair | None:
+    """What the stem of a file's name says: `BTCUSDT-1h-2024`, `cdd_bitstamp_btcusd_d`, `btc-usd-max`, `coin_Bitcoin`.
+
+    Strongest evidence first: a glued pair of known parts, two neighbours that are a pair, a known symbol, a known name,
+    and at last a name that is one plain word.
+    """
+    tokens = [token.lower() for token in _TOKEN.findall(stem)]
+    known = _known_symbols()
+    glued = [pair for token in tokens if not token.isdigit() and (pair := _glued(token))]
+    neighbours = [_pair(a, b) for a, b in zip(tokens, tokens[1:], strict=False) if b in QUOTES and _ALIASES.get(a, a) in known and a != b]
+    sure = [pair for pair in glued if pair.symbol in known]
+    for candidates in (sure, neighbours):
+        if candidates:
+            return candidates[0]
+    quote = next((token for token in tokens if token in QUOTES[:14]), None)
+    symbols = [_ALIASES.get(token, token) for token in tokens if _ALIASES.get(token, token) in known and token != quote]
+    names = [_known_names()[token] for token in tokens if token in _known_names()]
+    for symbol in (*symbols, *names):
+        return _pair(symbol, quote)
+    if glued and stem.upper() != stem.lower() and any(token.upper() in stem for token in tokens if _glued(token)):
+        return glued[0]  # an upper-case FILUSDT of a coin that the list does not know
+    if len(tokens) == 1 and tokens[0].isalpha() and len(tokens[0]) <= 10:
+        return _glued(tokens[0]) or _pair(tokens[0], None)
+    return None

@@ -1,0 +1,135 @@
+"""Faust: raw pages in, unified pages out. A page is acknowledged after the broker has its unified page, never before.
+
+Faust acknowledges in `finally` whatever happens to a message, also when it is cancelled at SIGTERM. So the stream is
+`noack()`, deliveries acknowledge when they are done, and any other way out of a page ends the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import faust
+from aiokafka import AIOKafkaProducer
+
+from services.normalizer.page_handler import unify
+from services.normalizer.settings import NormalizerSettings
+from shared import kafka, logs
+from shared.errors import POISON_EXIT_CODE
+from shared.events import RawPage
+from shared.health import Health
+from shared.serialization import UndecodableError, encode, headers_for
+from shared.topics import DEAD_LETTERS, MAX_MESSAGE_BYTES, NORMALIZER_GROUP, RAW, UNIFIED
+
+log = logs.get(__name__)
+
+
+def end_without_acknowledging(why: str, **facts: Any) -> None:
+    """The page comes again, to this service after its restart or to another."""
+    log.critical("ending_without_acknowledging", why=why, **facts)
+    os._exit(POISON_EXIT_CODE)
+
+
+class Deliveries:
+    """Unified pages on their way to the broker; each acknowledges its raw page when it has arrived."""
+
+    def __init__(self, producer: AIOKafkaProducer, limit: int) -> None:
+        self._producer, self._slots = producer, asyncio.Semaphore(limit)
+        self.delivered = 0
+
+    async def send(
+        self, topic: str, value: bytes, event: Any, *, key: bytes | None, partition: int, headers: list[tuple[str, bytes]]
+    ) -> None:
+        await self._slots.acquire()
+        future = await self._producer.send(topic, value, key=key, partition=partition, headers=headers)
+        future.add_done_callback(lambda done: self._delivered(done, event))
+
+    def _delivered(self, done: asyncio.Future[Any], event: Any) -> None:
+        self._slots.release()
+        if done.cancelled() or done.exception() is not None:
+            error = "cancelled" if done.cancelled() else repr(done.exception())
+            end_without_acknowledging(
+                "a unified page was not delivered", error=error, partition=event.message.partition, offset=event.message.offset
+            )
+        event.ack()
+        self.delivered += 1
+
+
+async def handle(event: Any, deliveries: Deliveries) -> None:
+    """One raw message, whatever it is, becomes a unified page or a dead letter."""
+    message = event.message
+    try:
+        page, unified = unify(message.value, partition=message.partition, offset=message.offset, broker_ms=round(message.timestamp * 1000))
+    except UndecodableError as error:
+        log.error("raw_page_undecodable", partition=message.partition, offset=message.offset, error=str(error))
+        await deliveries.send(
+            DEAD_LETTERS.name, message.value or b"", event, key=message.key, partition=0, headers=_dead_letter_headers(message, error)
+        )
+        return
+    if page.rejections or unified.rejected:
+        log.warning(
+            "records_rejected",
+            run_id=page.run_id,
+            stream=page.stream,
+            page_no=page.page_no,
+            partition=message.partition,
+            offset=message.offset,
+            rejected=sum(r.count for r in unified.rejected),
+            first=unified.rejected[0].message,
+        )
+    await deliveries.send(
+        UNIFIED.name, encode(unified), event, key=page.stream.encode(), partition=message.partition, headers=_unified_headers(page, unified)
+    )
+
+
+def _unified_headers(page: RawPage, unified: Any) -> list[tuple[str, bytes]]:
+    return headers_for(unified, "normalizer", event_id=page.page_id, run_id=page.run_id)
+
+
+def _dead_letter_headers(message: Any, error: Exception) -> list[tuple[str, bytes]]:
+    """Kafka Connect's names, which Kafka UIs know."""
+    pairs = {
+        "__connect.errors.topic": message.topic, "__connect.errors.partition": message.partition, "__connect.errors.offset": message.offset,
+        "__connect.errors.exception.class.name": type(error).__name__, "__connect.errors.exception.message": str(error), "stage": "map",
+    }  # fmt: skip
+    return [(name, str(value).encode()) for name, value in pairs.items()]
+
+
+def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
+    """The Faust app. Its id is the consumer group; nothing of it may change between versions that run side by side."""
+    app = faust.App(
+        NORMALIZER_GROUP, version=1, broker=f"kafka://{settings.kafka_bootstrap_servers.replace(',', ';kafka://')}", autodiscover=False, web_enabled=False,
+        datadir=str(Path(tempfile.gettempdir()) / f"crypto-ingest-faust-{os.getuid()}"), store="memory://", value_serializer="raw", key_serializer="raw",
+        topic_disable_leader=True, topic_allow_declare=False, stream_buffer_maxsize=64, broker_max_poll_records=64, broker_commit_interval=1.0, broker_commit_every=64,
+        broker_session_timeout=kafka.SESSION_TIMEOUT_MS / 1000, broker_heartbeat_interval=2.0, broker_request_timeout=20.0,
+        consumer_auto_offset_reset="earliest", consumer_max_fetch_size=MAX_MESSAGE_BYTES, stream_processing_timeout=24 * 3600.0,
+        worker_redirect_stdouts=False, processing_guarantee="at_least_once",
+    )  # fmt: skip
+    topic = app.topic(RAW.name, key_serializer="raw", value_serializer="raw", internal=False)
+
+    async def normalize(stream: Any) -> None:
+        producer = kafka.producer(settings.kafka_bootstrap_servers, f"normalizer-{os.getpid()}")
+        await kafka.start(producer, asyncio.Event(), "producer")
+        deliveries = Deliveries(producer, settings.max_deliveries)
+        async for event in stream.noack().events():
+            try:
+                await handle(event, deliveries)
+            except BaseException as error:  # noqa: BLE001  CancelledError too: Faust would acknowledge
+                end_without_acknowledging(
+                    "a page was left", error=repr(error), partition=event.message.partition, offset=event.message.offset
+                )
+
+    app.agent(topic, name="normalizer.normalize")(normalize)
+
+    @app.task
+    async def _report_health() -> None:
+        while not app.should_stop:
+            health.set(
+                ready=not app.rebalancing, reason="rebalancing" if app.rebalancing else "", partitions=len(app.consumer.assignment())
+            )
+            await asyncio.sleep(1)
+
+    return app

@@ -1,0 +1,4 @@
+"""The contract between the services: messages, topics, tables and the plumbing all of them use.
+
+No service logic lives here, and nothing connects to anything at import.
+"""

@@ -1,0 +1,31 @@
+"""Errors, grouped by what the caller does about them.
+
+IngestError
+├── ConfigError          stop: a person must change a setting (exit code 78, not restarted)
+├── TransientError       try again later; nothing is acknowledged
+└── TaskError            the task fails with `code`; its checkpoint stays where it is
+"""
+
+CONFIG_EXIT_CODE = 78  # EX_CONFIG of sysexits.h: the supervisor does not restart it
+POISON_EXIT_CODE = 70  # EX_SOFTWARE: ended on purpose without acknowledging; restarted
+
+
+class IngestError(Exception):
+    """Base of every error this product raises on purpose."""
+
+
+class ConfigError(IngestError):
+    """A setting is missing or wrong. The message names the variable."""
+
+
+class TransientError(IngestError):
+    """A dependency is away. Nothing was acknowledged; the same work may be tried again."""
+
+
+class TaskError(IngestError):
+    """A task cannot go on. `code` is a stable word for programs, the message is for people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message

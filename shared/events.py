@@ -1,0 +1,273 @@
+"""Every message that crosses Kafka, frozen and typed: commands in the imperative, events in the past tense.
+
+Compatibility: a field is only ever added, with a default. A reader ignores fields that it does not know, so that two
+versions of a service can run side by side. Times are ISO 8601 texts in UTC; numbers of money are texts, exact.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+SCHEMA_VERSION = 1
+MAX_PAGE_RECORDS = 500
+MAX_PAGE_BYTES = 512 * 1024  # of raw records as JSON
+
+Json = dict[str, Any]
+
+
+class Source(StrEnum):
+    """A kind of connector."""
+
+    COINPAPRIKA = "coinpaprika"
+    CSV = "csv"
+    RSS = "rss"
+
+
+class Stage(StrEnum):
+    """Where a record was rejected."""
+
+    EXTRACT = "extract"
+    MAP = "map"
+    LOAD = "load"
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of all messages."""
+
+
+# -- commands ---------------------------------------------------------------------------------------------------------
+
+
+class StartIngestion(Message, tag="StartIngestion"):
+    """Run the pipeline. `sources` None: all. `streams` None: every stream of the sources."""
+
+    run_id: str
+    sources: list[str] | None = None
+    streams: list[str] | None = None
+    full_refresh: bool = False
+    requested_at: str | None = None  # the gateway's clock, informational
+
+
+class CancelRun(Message, tag="CancelRun"):
+    """End a run's tasks with what they have published."""
+
+    run_id: str
+    requested_at: str | None = None
+
+
+Command = StartIngestion | CancelRun
+
+
+class FetchStream(Message, tag="FetchStream"):
+    """One task: fetch one stream for one run. `raw_offset` is the end of the raw partition when it was planned."""
+
+    run_id: str
+    task_id: str
+    source: str
+    stream: str
+    full_refresh: bool = False
+    raw_offset: int = 0
+
+
+# -- pages ------------------------------------------------------------------------------------------------------------
+
+
+class Rejection(Message):
+    """Records that could not be processed, with the reason. `index` None: before the record had a place in its page.
+
+    `count` > 1 stands for the whole page failing alike; `payload` then holds a few samples.
+    """
+
+    reason: str
+    message: str
+    index: int | None = None
+    field: str | None = None
+    origin: Json | None = None  # line and row of a file, id of an entry
+    payload: str | None = None
+    count: int = 1
+    stage: str = Stage.MAP
+
+
+class Skip(Message):
+    """A record that carries nothing to load (an exporter's empty day), with the reason. Not an error."""
+
+    index: int
+    reason: str
+
+
+class RawPage(Message, tag="RawPage"):
+    """One fetch's answer or one slice of a file: raw records, decoded in syntax only.
+
+    `records` is a JSON array; `context` is what the whole file or answer says about them and is all that a mapping may
+    conclude from; `rejections` are records that could not even be decoded.
+    """
+
+    page_id: str
+    run_id: str
+    task_id: str
+    source: str
+    dataset: str
+    stream: str
+    page_no: int
+    records: msgspec.Raw
+    record_count: int
+    context: msgspec.Raw
+    origin: msgspec.Raw
+    fetched_at: str  # the extractor's clock, informational
+    cursor_before: msgspec.Raw
+    cursor_after: msgspec.Raw
+    rejections: list[Rejection] = []
+
+
+class UnifiedData(Message):
+    """One normalized data point. `id` is its identity, `value_hash` tells whether its values changed."""
+
+    id: str  # 32 hex digits of a UUID
+    value_hash: int  # signed 64 bits over every value below
+    record_index: int
+    kind: str  # ticker | candle | price | news
+    timestamp: str  # event time, ISO 8601 UTC
+    instrument: str | None = None
+    symbol: str | None = None
+    symbols: list[str] | None = None
+    interval: str | None = None
+    currency: str | None = None
+    price: str | None = None
+    open: str | None = None
+    high: str | None = None
+    low: str | None = None
+    close: str | None = None
+    volume: str | None = None
+    market_cap: str | None = None
+    title: str | None = None
+    url: str | None = None
+    summary: str | None = None
+    sentiment: float | None = None
+    attributes: Json | None = None
+
+
+class UnifiedPage(Message, tag="UnifiedPage"):
+    """What a raw page became: records = data points' records + skipped + rejected. Carries the raw page as it came."""
+
+    page_id: str
+    events: list[UnifiedData]
+    record_count: int
+    raw: msgspec.Raw  # the RawPage
+    raw_partition: int
+    raw_offset: int
+    raw_time: int  # the broker's, ms since the epoch
+    normalizer_version: int
+    skipped: list[Skip] = []
+    rejected: list[Rejection] = []
+
+
+# -- run events -------------------------------------------------------------------------------------------------------
+
+
+class PlannedTask(Message):
+    """A task as RunPlanned names it."""
+
+    task_id: str
+    source: str
+    stream: str
+
+
+class RunError(Message):
+    """Why a task, or a request for a stream, failed."""
+
+    code: str
+    message: str
+    stream: str | None = None
+    source: str | None = None
+
+
+class RunPlanned(Message, tag="RunPlanned"):
+    """All tasks of a run are published. `errors` are streams or sources that could not be planned."""
+
+    run_id: str
+    tasks: list[PlannedTask] = []
+    errors: list[RunError] = []
+    notes: list[str] = []
+
+
+class TaskStarted(Message, tag="TaskStarted"):
+    """An extractor works on the task."""
+
+    run_id: str
+    task_id: str
+    source: str
+    stream: str
+
+
+class TaskFinished(Message, tag="TaskFinished"):
+    """All pages of the task are published: numbers 0 to `pages` − 1."""
+
+    run_id: str
+    task_id: str
+    source: str
+    stream: str
+    pages: int
+    records: int
+    notes: list[str] = []
+    cancelled: bool = False
+
+
+class TaskFailed(Message, tag="TaskFailed"):
+    """The task cannot go on. What it has published (`pages`) still loads."""
+
+    run_id: str
+    task_id: str
+    source: str
+    stream: str
+    pages: int
+    records: int
+    error: RunError
+    notes: list[str] = []
+
+
+class RunCancelled(Message, tag="RunCancelled"):
+    """Tasks of the run end as soon as they see this."""
+
+    run_id: str
+
+
+class DataGap(Message, tag="DataGap"):
+    """Messages were removed before they were read."""
+
+    topic: str
+    partition: int
+    first_missing: int
+    first_available: int
+    run_id: str | None = None
+
+
+RunEvent = RunPlanned | TaskStarted | TaskFinished | TaskFailed | RunCancelled | DataGap
+
+
+# -- checkpoints ------------------------------------------------------------------------------------------------------
+
+
+class TaskProgress(Message):
+    """How far a task came: totals over the pages that it has published."""
+
+    run_id: str
+    task_id: str
+    pages: int = 0
+    records: int = 0
+    notes: list[str] = []
+    error: RunError | None = None
+    cancelled: bool = False
+
+
+class Checkpoint(Message, tag="Checkpoint"):
+    """Where a stream stands. An index into the raw topic, which is the truth."""
+
+    stream: str
+    cursor: msgspec.Raw
+    raw_partition: int
+    raw_offset: int  # of the stream's last page, −1 before the first
+    current: TaskProgress | None = None
+    finished: list[TaskProgress] = []  # the last 50, newest last

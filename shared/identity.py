@@ -1,0 +1,45 @@
+"""Deterministic identities: the same thing, named twice, has one id."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+
+_NAMESPACE = uuid.UUID("6f1c1b0e-6f0d-5d0a-9a63-3c7c0b6f2a11")
+
+
+def _uuid5(*parts: str) -> str:
+    return str(uuid.uuid5(_NAMESPACE, "\x1f".join(parts)))
+
+
+def new_run_id(api_key: str, idempotency_key: str | None) -> str:
+    """The run of a request: random, or the same for the same key and Idempotency-Key."""
+    return str(uuid.uuid4()) if idempotency_key is None else _uuid5("run", api_key, idempotency_key)
+
+
+def task_id(run_id: str, stream: str) -> str:
+    """One stream within one run: planning twice names the same task."""
+    return _uuid5("task", run_id, stream)
+
+
+def page_id(run_id: str, stream: str, page_no: int, records: bytes, rejections: bytes = b"") -> str:
+    """The same slice of a stream published twice in a run is the same page."""
+    digest = hashlib.sha256(records + rejections).hexdigest()
+    return _uuid5("page", run_id, stream, str(page_no), digest)
+
+
+def dead_letter_id(page: str, record: str, stage: str) -> str:
+    """A record rejected twice at the same place is one dead letter."""
+    return _uuid5("dead-letter", page, record, stage)
+
+
+def data_id(source: str, dataset: str, *natural_key: str) -> str:
+    """32 hex digits of the identity of a data point. MD5 as a fast 128-bit name, not as protection."""
+    text = "\x1f".join((source, dataset, *natural_key))
+    return hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
+
+
+def value_hash(*values: object) -> int:
+    """Signed 64 bits over values, to tell whether a data point changed."""
+    text = "\x1f".join("" if value is None else str(value) for value in values)
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big", signed=True)

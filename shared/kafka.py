@@ -1,0 +1,171 @@
+"""aiokafka with its unsafe defaults set: acks=all, idempotent, no auto-commit, nothing skipped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from shared import logs
+from shared.errors import ConfigError, TransientError
+from shared.events import Message
+from shared.lifecycle import sleep_or_stop
+from shared.serialization import encode, headers_for
+from shared.topics import MAX_MESSAGE_BYTES, PARTITIONS, TOPICS, Topic
+
+SESSION_TIMEOUT_MS = 10_000
+log = logs.get(__name__)
+_partitioner = DefaultPartitioner()
+_ALL_PARTITIONS = list(range(PARTITIONS))
+
+
+def producer(bootstrap: str, client_id: str) -> AIOKafkaProducer:
+    """An idempotent producer: a retry inside it cannot double or reorder messages."""
+    return AIOKafkaProducer(
+        bootstrap_servers=bootstrap, client_id=client_id, acks="all", enable_idempotence=True,
+        max_request_size=MAX_MESSAGE_BYTES, max_batch_size=1024 * 1024, linger_ms=2, request_timeout_ms=20_000,
+    )  # fmt: skip
+
+
+def consumer(bootstrap: str, client_id: str, *, group: str | None, offset_reset: str = "earliest", **more: Any) -> AIOKafkaConsumer:
+    """A consumer that commits only when told to. `group` None: partitions are assigned by hand."""
+    settings = {
+        "enable_auto_commit": False, "auto_offset_reset": offset_reset, "isolation_level": "read_committed",
+        "session_timeout_ms": SESSION_TIMEOUT_MS, "heartbeat_interval_ms": 2_000,
+        # A batch may wait long for PostgreSQL or a slow source; heartbeats go on meanwhile, watchdogs look for progress.
+        "max_poll_interval_ms": 24 * 3600 * 1000, "rebalance_timeout_ms": 30_000,
+        "max_partition_fetch_bytes": MAX_MESSAGE_BYTES, "fetch_max_wait_ms": 200,
+        **more,
+    }  # fmt: skip
+    return AIOKafkaConsumer(bootstrap_servers=bootstrap, client_id=client_id, group_id=group, **settings)
+
+
+def partition_of(stream: str) -> int:
+    """The partition of a stream on every topic along its path."""
+    return int(_partitioner(stream.encode(), _ALL_PARTITIONS, _ALL_PARTITIONS))
+
+
+async def start(client: Any, stop: asyncio.Event, what: str) -> bool:
+    """Start a producer or consumer, waiting for the broker as long as it takes. False when stopped first."""
+    said = False
+    while not stop.is_set():
+        try:
+            await client.start()
+        except (KafkaError, OSError) as error:
+            if not said:
+                log.warning("waiting_for_kafka", client=what, error=str(error))
+                said = True
+            await sleep_or_stop(stop, 1)
+        else:
+            return True
+    return False
+
+
+async def publish(
+    client: AIOKafkaProducer,
+    topic: Topic,
+    message: Message,
+    *,
+    key: str,
+    service: str,
+    partition: int | None = None,
+    event_id: str | None = None,
+    run_id: str | None = None,
+) -> Any:
+    """Publish one message and wait for the broker; returns its metadata (partition, offset). Raises TransientError."""
+    try:
+        return await client.send_and_wait(
+            topic.name,
+            encode(message),
+            key=key.encode(),
+            partition=partition,
+            headers=headers_for(message, service, event_id=event_id, run_id=run_id),
+        )
+    except (KafkaError, OSError) as error:
+        raise TransientError(f"Kafka did not acknowledge {type(message).__name__} on {topic.name}: {error!r}") from error
+
+
+async def ensure_topics(bootstrap: str, topics: Iterable[Topic] = TOPICS) -> list[str]:
+    """Create missing topics; returns their names. A topic with another partition count is refused (ConfigError)."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id="migration")
+    try:
+        await admin.start()
+        present = set(await admin.list_topics())
+        missing = [topic for topic in topics if topic.name not in present]
+        if missing:
+            await _create(admin, missing)
+        await _check(admin, [topic for topic in topics if topic.name in present])
+    except (KafkaError, OSError) as error:
+        raise TransientError(f"Kafka at {bootstrap}: {error!r}") from error
+    finally:
+        await admin.close()
+    return [topic.name for topic in missing]
+
+
+async def _create(admin: AIOKafkaAdminClient, topics: list[Topic]) -> None:
+    response = await admin.create_topics([NewTopic(t.name, t.partitions, 1, topic_configs=t.broker_config()) for t in topics])
+    for name, code, *rest in response.topic_errors:
+        # Another instance may have created it a moment ago; _check of the next start looks at it.
+        if code and for_code(code) is not TopicAlreadyExistsError:
+            raise for_code(code)(f"{name}: {rest}")
+
+
+async def _check(admin: AIOKafkaAdminClient, topics: list[Topic]) -> None:
+    for found in await admin.describe_topics([topic.name for topic in topics]) if topics else []:
+        wanted = next(topic for topic in topics if topic.name == found["topic"])
+        count = len(found["partitions"])
+        if count != wanted.partitions:
+            raise ConfigError(
+                f"topic {wanted.name} has {count} partitions and must have {wanted.partitions}: a stream would change its partition. "
+                "Delete the topic or create it anew with the right count."
+            )
+
+
+async def topics_exist(bootstrap: str) -> bool:
+    """Whether the migration step has created every topic."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        await admin.start()
+        return {topic.name for topic in TOPICS} <= set(await admin.list_topics())
+    except (KafkaError, OSError):
+        return False
+    finally:
+        await admin.close()
+
+
+async def wait_for_topics(bootstrap: str, stop: asyncio.Event) -> None:
+    """Wait until the broker answers and the migration step is through."""
+    said = False
+    while not stop.is_set() and not await topics_exist(bootstrap):
+        if not said:
+            log.warning("waiting_for_topics", kafka=bootstrap, hint="the migration step creates them")
+            said = True
+        await sleep_or_stop(stop, 1)
+
+
+async def lag(admin: AIOKafkaAdminClient, reader: AIOKafkaConsumer, group: str, topic: Topic) -> dict[int, int]:
+    """Messages by partition that the group has not committed yet. `reader` is any consumer, used for end offsets."""
+    partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
+    ends, starts = await reader.end_offsets(partitions), await reader.beginning_offsets(partitions)
+    committed = await admin.list_consumer_group_offsets(group, partitions=partitions)
+    positions = {tp.partition: meta.offset for tp, meta in committed.items() if meta.offset >= 0}
+    return {tp.partition: max(0, ends[tp] - positions.get(tp.partition, starts[tp])) for tp in partitions}
+
+
+__all__ = [
+    "TopicPartition",
+    "consumer",
+    "ensure_topics",
+    "lag",
+    "partition_of",
+    "producer",
+    "publish",
+    "start",
+    "topics_exist",
+    "wait_for_topics",
+]

@@ -1,0 +1,88 @@
+"""Messages to bytes and back, with CloudEvents headers.
+
+A message that cannot be decoded raises `UndecodableError`; what to do with it is the reader's decision (a dead letter).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+
+from shared.errors import IngestError
+from shared.events import SCHEMA_VERSION, Checkpoint, Command, FetchStream, Message, RawPage, RunEvent, UnifiedPage
+
+Headers = list[tuple[str, bytes]]
+T = TypeVar("T")
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+command_decoder = msgspec.json.Decoder(Command)
+task_decoder = msgspec.json.Decoder(FetchStream)
+raw_page_decoder = msgspec.json.Decoder(RawPage)
+unified_page_decoder = msgspec.json.Decoder(UnifiedPage)
+run_event_decoder = msgspec.json.Decoder(RunEvent)
+checkpoint_decoder = msgspec.json.Decoder(Checkpoint)
+# Numbers of money stay exact: a float never stands between a source and NUMERIC.
+exact_decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+
+class UndecodableError(IngestError):
+    """The bytes are not a message of the expected kind."""
+
+
+def encode(value: Any) -> bytes:
+    """JSON bytes of a message or plain value. Decimals are written as JSON numbers, exactly."""
+    return _encoder.encode(value)
+
+
+def raw(value: Any) -> msgspec.Raw:
+    """A value as JSON that later encoders copy as it is."""
+    return msgspec.Raw(_encoder.encode(value))
+
+
+def plain(value: msgspec.Raw) -> Any:
+    """What `raw` wrote, as plain Python values; fractions as Decimal."""
+    return exact_decoder.decode(value)
+
+
+def decode(decoder: msgspec.json.Decoder[T], data: bytes | None) -> T:
+    """Decode one message; raises UndecodableError with a reason that names the place."""
+    if not data:
+        raise UndecodableError("the message is empty" if data is not None else "the message is a tombstone (no value)")
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise UndecodableError(f"not a {_wanted(decoder)}: {error}") from error
+
+
+def _wanted(decoder: msgspec.json.Decoder[Any]) -> str:
+    members: Iterable[Any] = getattr(decoder.type, "__args__", (decoder.type,))
+    return " | ".join(getattr(member, "__name__", str(member)) for member in members)
+
+
+def headers_for(
+    message: Message, service: str, *, event_id: str | None = None, run_id: str | None = None, traceparent: str | None = None
+) -> Headers:
+    """The CloudEvents names (`ce_*`), `schema_version`, `run_id` and `traceparent` for a message."""
+    run = run_id or getattr(message, "run_id", None)
+    pairs = {
+        "ce_specversion": "1.0",
+        "ce_id": event_id or str(uuid.uuid4()),
+        "ce_type": type(message).__name__,
+        "ce_source": f"/services/{service}",
+        "ce_time": datetime.now(UTC).isoformat(),
+        "schema_version": str(SCHEMA_VERSION),
+        "traceparent": traceparent or (trace_parent(run) if run else None),
+        "run_id": run,
+    }
+    return [(name, value.encode()) for name, value in pairs.items() if value is not None]
+
+
+def trace_parent(run_id: str) -> str:
+    """A W3C traceparent whose trace id is the run's id, so that one run is one trace."""
+    return f"00-{uuid.UUID(run_id).hex}-{uuid.uuid4().hex[:16]}-01"

@@ -1,0 +1,47 @@
+"""Every topic: its name, partitions and retention. The only place where they stand.
+
+All topics take the broker's time (`LogAppendTime`), so that one clock orders what the services did.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+PARTITIONS = 6  # the same along the path of a page, so that a stream keeps its partition from source to table
+MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+DAY_MS = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic as the migration step creates it. `config` holds broker settings beyond the common ones."""
+
+    name: str
+    partitions: int = PARTITIONS
+    retention_ms: int = 7 * DAY_MS
+    config: dict[str, str] = field(default_factory=dict)
+
+    def broker_config(self) -> dict[str, str]:
+        return {
+            "message.timestamp.type": "LogAppendTime",
+            "max.message.bytes": str(MAX_MESSAGE_BYTES),
+            "retention.ms": str(self.retention_ms),
+            **self.config,
+        }
+
+
+COMMANDS = Topic("ingest.commands", partitions=1, retention_ms=30 * DAY_MS)
+TASKS = Topic("ingest.tasks")
+RAW = Topic("ingest.raw")
+UNIFIED = Topic("ingest.unified", retention_ms=3 * DAY_MS)
+RUN_EVENTS = Topic("ingest.run-events", partitions=1, retention_ms=30 * DAY_MS)
+CHECKPOINTS = Topic("ingest.checkpoints", config={"cleanup.policy": "compact", "segment.ms": str(DAY_MS)})
+DEAD_LETTERS = Topic("ingest.dead-letters", partitions=1, retention_ms=30 * DAY_MS)
+
+TOPICS = (COMMANDS, TASKS, RAW, UNIFIED, RUN_EVENTS, CHECKPOINTS, DEAD_LETTERS)
+
+# Consumer groups: their committed offsets are the checkpoints of the pipeline.
+PLANNER_GROUP = "extractor-planner"
+EXTRACTOR_GROUP = "extractor"
+NORMALIZER_GROUP = "normalizer"
+LOADER_GROUP = "loader"
