@@ -90,8 +90,8 @@ def build(filters: Filters) -> tuple[str, list[Any]]:
         about = f"SELECT * FROM unified_data{_where([*conditions, f'symbols @> ARRAY[{symbol}::text]', f'symbol IS DISTINCT FROM {symbol}'])} {order} LIMIT {most}"
         rows = f"SELECT * FROM (({own}) UNION ALL ({about})) AS either {order} {window}"
     query = f"""
-        WITH rows AS ({rows}), shown AS (SELECT {_COLUMNS} FROM rows {order})
-        SELECT coalesce(json_agg(shown)::text, '[]') AS body, count(*) AS count, min(timestamp) AS last_timestamp,
+        WITH rows AS ({rows}), shown AS (SELECT {_COLUMNS} FROM rows)
+        SELECT coalesce(json_agg(shown {order})::text, '[]') AS body, count(*) AS count, min(timestamp) AS last_timestamp,
                (array_agg(id ORDER BY timestamp, id))[1] AS last_id
         FROM shown
     """  # noqa: S608  column names of this module; values are bound

@@ -129,9 +129,7 @@ class RunFault(BaseModel):
     source: str | None = None
 
 
-class Run(Counts):
-    """One execution of the pipeline."""
-
+class _RunHead(BaseModel):
     run_id: str
     kind: str
     status: RunStatus
@@ -140,20 +138,28 @@ class Run(Counts):
     started_at: datetime | None
     finished_at: datetime | None
     duration_seconds: float | None
+
+
+class Run(Counts, _RunHead):
+    """One execution of the pipeline."""
+
     errors: list[RunFault]
     sources: dict[str, Counts]
     request: dict[str, Any]
 
 
-class Task(Counts):
-    """One stream within the run."""
-
+class _TaskHead(BaseModel):
     task_id: str
     source: str
     stream: str
     status: str
     pages: int | None = Field(description="Pages published, known when the task has ended")
     pages_loaded: int
+
+
+class Task(Counts, _TaskHead):
+    """One stream within the run."""
+
     started_at: datetime | None
     finished_at: datetime | None
     notes: list[str]
