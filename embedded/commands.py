@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from embedded import stack, supervision
 from embedded.console import Console
-from embedded.demo import demo
+
 from embedded.errors import StackError
 from embedded.settings import StackSettings
 from shared.errors import ConfigError
@@ -110,11 +110,17 @@ def _compose(*arguments: str) -> int:
     return subprocess.run([*command, *arguments], check=False).returncode
 
 
+def _demo(console: Console, arguments: list[str]) -> int:
+    from embedded.demo import demo  # noqa: PLC0415  it calls back into this module
+
+    return demo(console, arguments)
+
+
 COMMANDS: dict[str, Callable[[Console, list[str]], int]] = {
     "up": up,
     "down": down,
     "status": status,
     "logs": logs,
     "clean": clean,
-    "demo": demo,
+    "demo": _demo,
 }

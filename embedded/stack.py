@@ -180,4 +180,3 @@ def _last_words(log: Path) -> str:
     except ValueError:
         return line
     return f"{event.get('event')} {str(event.get('exception', '')).strip().splitlines()[-1:]}"
-

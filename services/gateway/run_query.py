@@ -13,7 +13,8 @@ COUNTERS = ("records", "inserted", "updated", "unchanged", "skipped", "rejected"
 
 _RUN = """
 SELECT r.run_id::text, r.kind, r.status, r.message, r.request::text AS request, r.requested_at, r.started_at, r.finished_at,
-       extract(epoch FROM greatest(coalesce(r.finished_at, clock_timestamp()) - r.started_at, interval '0'))::float8 AS duration,
+       CASE WHEN r.started_at IS NOT NULL
+            THEN extract(epoch FROM greatest(coalesce(r.finished_at, clock_timestamp()) - r.started_at, interval '0'))::float8 END AS duration,
        coalesce(r.totals, '{}')::text AS totals, r.notes::text AS notes,
        (r.errors || coalesce((SELECT jsonb_agg(t.error ORDER BY t.stream) FROM run_tasks AS t WHERE t.run_id = r.run_id AND t.error IS NOT NULL
                               AND jsonb_typeof(t.error) = 'object'), '[]'))::text AS errors
