@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from embedded.errors import StackError
-from embedded.settings import ROOT, StackSettings
+from embedded.settings import StackSettings
 
 
 def binary(name: str) -> str:
@@ -37,7 +37,7 @@ def _owner() -> pwd.struct_passwd:
     raise StackError("PostgreSQL does not run as root and there is no account `postgres` or `nobody` here: run as a normal user")
 
 
-def _as_owner(command: Sequence[str]) -> list[str]:
+def _as_owner(command: Sequence[str], data: Path) -> list[str]:
     """As root, run as another user."""
     if os.geteuid() != 0:
         return list(command)
@@ -47,7 +47,7 @@ def _as_owner(command: Sequence[str]) -> list[str]:
     # A checkout below /root is closed to other users: let this one pass through, and only then.
     may_pass = (
         ["--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
-        if _is_closed(Path(command[0])) or _is_closed(ROOT / "x")
+        if _is_closed(Path(command[0])) or _is_closed(data)
         else []
     )
     return ["setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups", *may_pass, *command]
@@ -74,7 +74,7 @@ def prepare(settings: StackSettings) -> None:
         _run([
             binary("initdb"), "-D", str(data), "-U", settings.postgres_user, "-A", "scram-sha-256", f"--pwfile={password_file.name}",
             "-E", "UTF8", "--locale=C.UTF-8", "--no-sync",
-        ])  # fmt: skip
+        ], data)  # fmt: skip
 
 
 def command(settings: StackSettings) -> list[str]:
@@ -83,7 +83,7 @@ def command(settings: StackSettings) -> list[str]:
         "shared_buffers": "256MB", "max_wal_size": "2GB", "checkpoint_timeout": "15min", "wal_compression": "on", "jit": "off", "timezone": "UTC",
     }  # fmt: skip
     flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-    return _as_owner([binary("postgres"), "-D", str(data_dir(settings)), *flags])
+    return _as_owner([binary("postgres"), "-D", str(data_dir(settings)), *flags], data_dir(settings))
 
 
 def wait_until_ready(settings: StackSettings, deadline_s: float = 60) -> None:
@@ -122,7 +122,7 @@ def ensure_database(settings: StackSettings) -> None:
         connection.close()
 
 
-def _run(command: list[str]) -> None:
-    done = subprocess.run(_as_owner(command), capture_output=True, text=True, check=False, cwd="/")
+def _run(command: list[str], data: Path) -> None:
+    done = subprocess.run(_as_owner(command, data), capture_output=True, text=True, check=False, cwd="/")
     if done.returncode:
         raise StackError(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()[-500:]}")

@@ -32,11 +32,19 @@ def producer(bootstrap: str, client_id: str) -> AIOKafkaProducer:
     )  # fmt: skip
 
 
-def consumer(bootstrap: str, client_id: str, *, group: str | None, offset_reset: str = "earliest", **more: Any) -> AIOKafkaConsumer:
+def consumer(
+    bootstrap: str,
+    client_id: str,
+    *,
+    group: str | None,
+    offset_reset: str = "earliest",
+    session_timeout_ms: int = SESSION_TIMEOUT_MS,
+    **more: Any,
+) -> AIOKafkaConsumer:
     """A consumer that commits only when told to. `group` None: partitions are assigned by hand."""
     settings = {
         "enable_auto_commit": False, "auto_offset_reset": offset_reset, "isolation_level": "read_committed",
-        "session_timeout_ms": SESSION_TIMEOUT_MS, "heartbeat_interval_ms": 2_000,
+        "session_timeout_ms": session_timeout_ms, "heartbeat_interval_ms": min(2_000, session_timeout_ms // 3),
         # A batch may wait long for PostgreSQL or a slow source; heartbeats go on meanwhile, watchdogs look for progress.
         "max_poll_interval_ms": 24 * 3600 * 1000, "rebalance_timeout_ms": 30_000,
         "max_partition_fetch_bytes": MAX_MESSAGE_BYTES, "fetch_max_wait_ms": 200,

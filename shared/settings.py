@@ -31,6 +31,7 @@ class CommonSettings(BaseSettings):
     database_url: SecretStr = SecretStr("")
     kafka_port: int = Field(default=9092, ge=1, le=65535)
     kafka_bootstrap_servers: str = ""
+    kafka_session_timeout_ms: int = Field(default=10_000, ge=3_000, le=300_000)  # how long a dead consumer keeps its partitions
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] = "json"
     health_file: str = ""

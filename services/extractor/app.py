@@ -66,8 +66,8 @@ async def run(settings: ExtractorSettings, health: Health, stop: asyncio.Event) 
     health.set(ready=False, reason="waiting for Kafka")
     await kafka.wait_for_topics(bootstrap, stop)
     producer = kafka.producer(bootstrap, client)
-    commands = kafka.consumer(bootstrap, client, group=PLANNER_GROUP)
-    tasks = kafka.consumer(bootstrap, client, group=EXTRACTOR_GROUP)
+    commands = kafka.consumer(bootstrap, client, group=PLANNER_GROUP, session_timeout_ms=settings.kafka_session_timeout_ms)
+    tasks = kafka.consumer(bootstrap, client, group=EXTRACTOR_GROUP, session_timeout_ms=settings.kafka_session_timeout_ms)
     lag_reader = kafka.consumer(bootstrap, client, group=None)
     http = HttpClient(
         allow_private=settings.allow_private_urls,

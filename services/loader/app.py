@@ -28,7 +28,9 @@ async def run(settings: LoaderSettings, health: Health, stop: asyncio.Event) -> 
         except TransientError as error:
             log.warning("migration_postponed", error=str(error))
             await sleep_or_stop(stop, 1)
-    consumer = kafka.consumer(settings.kafka_bootstrap_servers, f"loader-{os.getpid()}", group=LOADER_GROUP)
+    consumer = kafka.consumer(
+        settings.kafka_bootstrap_servers, f"loader-{os.getpid()}", group=LOADER_GROUP, session_timeout_ms=settings.kafka_session_timeout_ms
+    )
     consumer.subscribe([topic.name for topic in SUBSCRIBED])
     engine = build_engine(settings.sqlalchemy_url())
     try:

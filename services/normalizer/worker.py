@@ -104,7 +104,7 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
         NORMALIZER_GROUP, version=1, broker=f"kafka://{settings.kafka_bootstrap_servers.replace(',', ';kafka://')}", autodiscover=False, web_enabled=False,
         datadir=str(Path(tempfile.gettempdir()) / f"crypto-ingest-faust-{os.getuid()}"), store="memory://", value_serializer="raw", key_serializer="raw",
         topic_disable_leader=True, topic_allow_declare=False, stream_buffer_maxsize=64, broker_max_poll_records=64, broker_commit_interval=1.0, broker_commit_every=64,
-        broker_session_timeout=kafka.SESSION_TIMEOUT_MS / 1000, broker_heartbeat_interval=2.0, broker_request_timeout=20.0,
+        broker_session_timeout=settings.kafka_session_timeout_ms / 1000, broker_heartbeat_interval=2.0, broker_request_timeout=20.0,
         consumer_auto_offset_reset="earliest", consumer_max_fetch_size=MAX_MESSAGE_BYTES, stream_processing_timeout=24 * 3600.0,
         worker_redirect_stdouts=False, processing_guarantee="at_least_once",
     )  # fmt: skip

@@ -1,0 +1,1 @@
+"""What tests of several tiers share: a stack, infrastructure, CSV files and the oracle."""
