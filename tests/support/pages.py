@@ -1,0 +1,39 @@
+"""Pages with defaults, so that a test shows only what matters."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import msgspec
+
+from services.normalizer.page_handler import unify
+from shared.events import RawPage, Rejection, UnifiedPage
+from shared.identity import page_id
+from shared.serialization import encode, raw
+
+CANDLE_COLUMNS = ["date", "open", "high", "low", "close", "volume"]
+
+
+def candle(day: int = 1, close: str = "1.5") -> list[str]:
+    return [f"2024-01-{day:02}", "1", "2", "0.5", close, "9"]
+
+
+def raw_page(records: list[Any] | None = None, *, run_id: str = "", stream: str = "csv/sample/btc-usd.csv", page_no: int = 0, context: Any = None, rejections: list[Rejection] | None = None, **more: Any) -> RawPage:
+    records = [candle()] if records is None else records
+    run_id = run_id or str(uuid.uuid4())
+    encoded = encode(records)
+    source, _, rest = stream.partition("/")
+    context = {"path": rest, "columns": CANDLE_COLUMNS, "preamble": [], "sample": [candle(1), candle(2)]} if context is None else context
+    fields: dict[str, Any] = {
+        "page_id": page_id(run_id, stream, page_no, encoded), "run_id": run_id, "task_id": str(uuid.uuid5(uuid.UUID(run_id), stream)), "source": source,
+        "dataset": rest.partition("/")[0] or rest, "stream": stream, "page_no": page_no, "records": msgspec.Raw(encoded),
+        "record_count": len(records) + sum(r.count for r in rejections or []), "context": raw(context), "origin": raw({"path": rest, "first_row": 1, "first_line": 2}),
+        "fetched_at": "2026-01-15T12:00:00+00:00", "cursor_before": raw(None), "cursor_after": raw({"offset": 1}), "rejections": rejections or [],
+    }  # fmt: skip
+    return RawPage(**{**fields, **more})
+
+
+def unified_page(page: RawPage | None = None, *, offset: int = 0, broker_ms: int = 1_700_000_000_000, partition: int = 0) -> UnifiedPage:
+    """What the normalizer makes of a page."""
+    return unify(encode(page or raw_page()), partition=partition, offset=offset, broker_ms=broker_ms)[1]

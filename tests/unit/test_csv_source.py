@@ -1,0 +1,167 @@
+"""CSV files in syntax only: rows, pages, and where a file is resumed."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.extractor.sources import csv as csv_source
+from services.extractor.sources.base import Slice, StreamInfo
+from services.extractor.sources.csv import CsvFiles
+from shared.errors import TaskError
+
+HEADER = "date,open,high,low,close\n"
+
+
+def read(root: Path, name: str, cursor: Any = None) -> list[Slice]:
+    async def collect() -> list[Slice]:
+        return [piece async for piece in CsvFiles(root).fetch(StreamInfo(f"csv/{name}", "x"), cursor)]
+
+    return asyncio.run(collect())
+
+
+def rows(slices: list[Slice]) -> list[list[str]]:
+    return [row for piece in slices for row in piece.records]
+
+
+def write(root: Path, content: str | bytes, name: str = "btc.csv") -> str:
+    (root / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return name
+
+
+def test_rows_are_lists_of_texts_and_the_header_is_context(tmp_path: Path) -> None:
+    (piece,) = read(tmp_path, write(tmp_path, HEADER + "2024-01-01,1,2,3,4\n"))
+    assert piece.records == [["2024-01-01", "1", "2", "3", "4"]]
+    assert piece.context["columns"] == ["date", "open", "high", "low", "close"]
+    assert piece.origin == {"path": "btc.csv", "bytes": [25, 44], "first_row": 1, "first_line": 2}
+
+
+def test_pages_hold_at_most_500_records(tmp_path: Path) -> None:
+    slices = read(tmp_path, write(tmp_path, HEADER + "a,b,c,d,e\n" * 1201))
+    assert [len(piece.records) for piece in slices] == [500, 500, 201]
+
+
+@pytest.mark.parametrize("preamble", ["https://www.CryptoDataDownload.com\n", "Created on 10-17-2019,https://x\n", "\n\n"])
+def test_lines_above_the_header_are_no_header(tmp_path: Path, preamble: str) -> None:
+    (piece,) = read(tmp_path, write(tmp_path, preamble + HEADER + "1,2,3,4,5\n"))
+    assert piece.context["columns"] == ["date", "open", "high", "low", "close"]
+    assert piece.records == [["1", "2", "3", "4", "5"]]
+
+
+@pytest.mark.parametrize("content", ["\ufeffdate;price\n1;2\n", "date;price\r\n1;2\r\n", 'date;price\n"1";"2"', "date;price\n1;2\n\n\n"])
+def test_marks_line_ends_quotes_and_blank_lines_are_no_data(tmp_path: Path, content: str) -> None:
+    (piece,) = read(tmp_path, write(tmp_path, content))
+    assert (piece.context["columns"], piece.records) == (["date", "price"], [["1", "2"]])
+
+
+def test_a_row_may_go_on_over_lines_inside_quotes(tmp_path: Path) -> None:
+    (piece,) = read(tmp_path, write(tmp_path, 'date,note\n1,"two\nlines"\n2,plain\n'))
+    assert piece.records == [["1", "two\nlines"], ["2", "plain"]]
+    assert piece.origin["lines"] == [2, 4]
+
+
+def test_an_unclosed_quote_costs_one_row_and_not_its_neighbours(tmp_path: Path) -> None:
+    (piece,) = read(tmp_path, write(tmp_path, 'date,price\n1,"2\n' + "3,4\n" * 300))
+    assert len(piece.records) == 300
+    assert [(r.reason, r.origin) for r in piece.rejections] == [("unclosed_quote", {"line": 2})]
+
+
+def test_a_line_without_end_is_cut_and_rejected(tmp_path: Path) -> None:
+    name = write(tmp_path, b"date,price\n1,2\n" + b"x" * 3_000_000 + b"\n3,4\n")
+    slices = read(tmp_path, name)
+    assert rows(slices) == [["1", "2"], ["3", "4"]]
+    assert [(r.reason, r.origin) for piece in slices for r in piece.rejections] == [("line_too_long", {"line": 3})]
+    assert rows(read(tmp_path, name, slices[-1].cursor_after)) == []
+
+
+def test_utf16_is_refused_and_latin1_is_read(tmp_path: Path) -> None:
+    with pytest.raises(TaskError, match="UTF-16"):
+        read(tmp_path, write(tmp_path, "date,price\n1,2\n".encode("utf-16")))
+    assert rows(read(tmp_path, write(tmp_path, "date,Börse\n1,é\n".encode("latin-1")))) == [["1", "é"]]
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", HEADER])
+def test_a_file_without_rows_yields_no_page(tmp_path: Path, content: str) -> None:
+    slices = read(tmp_path, write(tmp_path, content))
+    assert all(not piece.records and not piece.rejections for piece in slices)
+    write(tmp_path, content + (HEADER if content.strip() == "" else "") + "1,2,3,4,5\n")
+    assert rows(read(tmp_path, "btc.csv", slices[-1].cursor_after)) == [["1", "2", "3", "4", "5"]]
+
+
+def test_a_file_that_grew_yields_what_is_new(tmp_path: Path) -> None:
+    name = write(tmp_path, HEADER + "1,1,1,1,1\n")
+    cursor = read(tmp_path, name)[-1].cursor_after
+    write(tmp_path, HEADER + "1,1,1,1,1\n2,2,2,2,2\n")
+    (piece,) = read(tmp_path, name, cursor)
+    assert piece.records == [["2", "2", "2", "2", "2"]]
+    assert (piece.origin["first_row"], piece.origin["first_line"]) == (2, 3)
+    assert piece.context["sample"] == [["1", "1", "1", "1", "1"]]  # the profile of the first reading
+
+
+def test_a_last_row_that_was_not_closed_is_read_again_when_it_grew(tmp_path: Path) -> None:
+    name = write(tmp_path, HEADER + "1,1,1,1,1\n2,2,2,2,2")
+    cursor = read(tmp_path, name)[-1].cursor_after
+    assert rows(read(tmp_path, name, cursor)) == []
+    write(tmp_path, HEADER + "1,1,1,1,1\n2,2,2,2,234\n3,3,3,3,3\n")
+    assert rows(read(tmp_path, name, cursor)) == [["2", "2", "2", "2", "234"], ["3", "3", "3", "3", "3"]]
+    write(tmp_path, HEADER + "1,1,1,1,1\n2,2,2,2,2\n3,3,3,3,3\n")
+    assert rows(read(tmp_path, name, cursor)) == [["3", "3", "3", "3", "3"]]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(HEADER + "9,9,9,9,9\n8,8,8,8,8\n", "rewritten"), (HEADER + "1,1\n", "shrank")]
+)
+def test_a_file_that_is_another_is_read_from_its_start_and_that_is_said(tmp_path: Path, content: str, said: str) -> None:
+    name = write(tmp_path, HEADER + "1,1,1,1,1\n2,2,2,2,2\n")
+    cursor = read(tmp_path, name)[-1].cursor_after
+    write(tmp_path, content)
+    note, *slices = read(tmp_path, name, cursor)
+    assert said in (note.note or "")
+    assert len(rows(slices)) == content.count("\n") - 1
+
+
+@pytest.mark.parametrize("cursor", [{"offset": "x"}, [], "text", {"offset": -5, "row": 0, "line": 0, "sha256": "", "dialect": {}}])
+def test_a_cursor_that_makes_no_sense_means_the_start(tmp_path: Path, cursor: Any) -> None:
+    slices = read(tmp_path, write(tmp_path, HEADER + "1,1,1,1,1\n"), cursor)
+    assert slices[0].note
+    assert rows(slices) == [["1", "1", "1", "1", "1"]]
+
+
+def test_links_out_of_the_folder_and_hidden_files_are_no_streams(tmp_path: Path) -> None:
+    root = tmp_path / "csv"
+    (root / "set").mkdir(parents=True)
+    (tmp_path / "secret.csv").write_text("a,b\n")
+    (root / "link.csv").symlink_to(tmp_path / "secret.csv")
+    for name in ("b.csv", "set/A.CSV", ".hidden.csv", "c.txt"):
+        (root / name).write_text("a,b\n")
+    found = asyncio.run(CsvFiles(root).streams())
+    assert [(info.stream, info.dataset) for info in found] == [("csv/b.csv", "b"), ("csv/set/A.CSV", "set")]
+
+
+_cell = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\x00"), max_size=6)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(table=st.lists(st.tuples(_cell, _cell, _cell), min_size=1, max_size=30), stop=st.integers(0, 30))
+def test_stopping_anywhere_and_resuming_gives_the_rows_of_reading_once(tmp_path: Path, table: list[tuple[str, ...]], stop: int) -> None:
+    import csv
+    import io
+
+    buffer = io.StringIO()
+    csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([("a", "b", "c"), *table])
+    name = write(tmp_path, buffer.getvalue())
+    old = csv_source.MAX_PAGE_RECORDS
+    csv_source.MAX_PAGE_RECORDS = 1  # type: ignore[attr-defined]
+    try:
+        slices = read(tmp_path, name)
+        cut = slices[: stop % (len(slices) + 1)]
+        rest = read(tmp_path, name, cut[-1].cursor_after if cut else None)
+    finally:
+        csv_source.MAX_PAGE_RECORDS = old  # type: ignore[attr-defined]
+    assert rows(slices) == [list(row) for row in table]
+    assert rows(cut) + rows(rest) == [list(row) for row in table]

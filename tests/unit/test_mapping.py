@@ -1,0 +1,168 @@
+"""Records and context in, data points, skips and rejections out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from services.normalizer.mapping import map_page
+from services.normalizer.mapping.symbols import pair_from_name, parse_pair
+from services.normalizer.mapping.tagger import coins_named
+from services.normalizer.mapping.text import plain_text
+from services.normalizer.sentiment import score
+from shared.events import Rejection, Stage
+from tests.simulator.server import ticker
+from tests.support.pages import candle, raw_page
+
+
+def csv_page(columns: list[str], rows: list[list[str]], path: str = "btc-usd.csv") -> Any:
+    return raw_page(rows, stream=f"csv/{path}", context={"path": path, "columns": columns, "sample": rows[:20]})
+
+
+def test_a_row_with_open_high_low_close_is_a_candle() -> None:
+    (point, _) = map_page(raw_page([candle(1), candle(2)])).events
+    assert (point.kind, point.instrument, point.symbol, point.currency, point.interval) == ("candle", "btc-usd", "btc", "USD", "1d")
+    assert (point.timestamp, point.open, point.high, point.low, point.close, point.volume) == ("2024-01-01T00:00:00Z", "1", "2", "0.5", "1.5", "9")
+
+
+def test_columns_in_any_order_and_case() -> None:
+    page = csv_page(["CLOSE", "Symbol", "Low", "Market Cap", "High", "Open", "Volume BTC", "Unix Timestamp"], [["1.5", "ETH/EUR", "1", "100", "2", "1.2", "7", "1704067200"]])
+    (point,) = map_page(page).events
+    assert (point.symbol, point.currency, point.open, point.close, point.volume, point.market_cap, point.timestamp) == ("eth", "EUR", "1.2", "1.5", "7", "100", "2024-01-01T00:00:00Z")
+
+
+def test_a_row_with_a_price_only_is_a_price() -> None:
+    (point,) = map_page(csv_page(["snapped_at", "price", "market_cap", "total_volume"], [["2013-04-28 00:00:00 UTC", "135.30", "1500517590", "0.0"]])).events
+    assert (point.kind, point.price, point.market_cap, point.volume, point.interval) == ("price", "135.3", "1500517590", "0", None)
+
+
+def test_date_and_time_in_two_columns_are_one_time() -> None:
+    (point,) = map_page(csv_page(["Date", "Time", "Price"], [["2024-01-01", "13:30", "5"]])).events
+    assert point.timestamp == "2024-01-01T13:30:00Z"
+
+
+def test_the_same_fact_has_the_same_identity_and_another_value_another_hash() -> None:
+    first, again = (map_page(raw_page([candle(1)])).events[0] for _ in range(2))
+    changed = map_page(raw_page([candle(1, close="1.6")])).events[0]
+    assert (first.id, first.value_hash) == (again.id, again.value_hash)
+    assert first.id == changed.id
+    assert first.value_hash != changed.value_hash
+
+
+def test_every_record_ends_in_one_place_with_its_line() -> None:
+    before = Rejection(reason="unclosed_quote", message="line 9", stage=Stage.EXTRACT)
+    rows = [candle(1), ["2024-01-02", "", "", "", "", ""], ["2024-01-03", "1", "2", "0.5", "x", "9"], ["short"]]
+    mapped = map_page(raw_page(rows, rejections=[before]))
+    assert len(mapped.events) + len(mapped.skipped) + sum(r.count for r in mapped.rejected) == 5
+    assert [(r.reason, r.index, r.stage) for r in mapped.rejected] == [("unclosed_quote", None, "extract"), ("not_a_number", 2, "map"), ("wrong_column_count", 3, "map")]
+    assert mapped.rejected[1].origin == {"path": "sample/btc-usd.csv", "row": 3, "line": 4}
+
+
+@pytest.mark.parametrize(
+    ("columns", "path", "reason"),
+    [(["a", "b"], "btc.csv", "unknown_columns"), (["date", "b"], "btc.csv", "unknown_columns"), (["date", "price"], "export_2024.csv", "unknown_symbol")],
+)
+def test_a_file_that_is_not_understood_is_one_dead_letter_that_says_what_to_do(columns: list[str], path: str, reason: str) -> None:
+    mapped = map_page(csv_page(columns, [["2024-01-01", "2"]] * 7, path))
+    assert [(r.reason, r.count) for r in mapped.rejected] == [(reason, 7)]
+
+
+def test_a_page_whose_records_all_fail_alike_is_one_dead_letter() -> None:
+    mapped = map_page(csv_page(["date", "price"], [["2024-01-01", "x"]] * 9))
+    assert [(r.reason, r.field, r.count) for r in mapped.rejected] == [("not_a_number", "price", 9)]
+
+
+@pytest.mark.parametrize("row", [["2024-01-01", "1", "0.5", "0.4", "0.9", "1"], ["2024-01-01", "1", "2", "1.1", "1.5", "1"]])
+def test_candles_that_contradict_themselves_are_rejected(row: list[str]) -> None:
+    assert map_page(raw_page([row, candle(2)])).rejected[0].reason == "contradiction"
+
+
+def test_a_negative_price_is_rejected() -> None:
+    assert map_page(csv_page(["date", "price"], [["2024-01-01", "-1"], ["2024-01-02", "1"]])).rejected[0].reason == "negative"
+
+
+def test_a_ticker_keeps_every_digit() -> None:
+    record = ticker("btc-bitcoin", 38054.559248568)
+    (point,) = map_page(raw_page([record], stream="coinpaprika/btc-bitcoin", context={})).events
+    assert (point.instrument, point.symbol, point.price, point.volume, point.currency) == ("btc-bitcoin", "btc", "38054.559248568", "16010948942.9", "USD")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"), [({"last_updated": None}, "missing_time"), ({"symbol": ""}, "missing_value"), ({"quotes": {}}, "missing_value"), ({"quotes": {"USD": {"price": "dear"}}}, "not_a_number")]
+)
+def test_a_ticker_that_lacks_something_is_rejected_with_a_reason(change: dict[str, Any], reason: str) -> None:
+    mapped = map_page(raw_page([{**ticker("btc-bitcoin"), **change}], stream="coinpaprika/x", context={}))
+    assert [r.reason for r in mapped.rejected] == [reason]
+
+
+def test_an_empty_text_for_a_number_is_a_missing_one() -> None:
+    record = ticker("btc-bitcoin")
+    record["quotes"]["USD"]["volume_24h"] = ""
+    assert map_page(raw_page([record], stream="coinpaprika/x", context={})).events[0].volume is None
+
+
+def news(**entry: Any) -> Any:
+    return map_page(raw_page([{"key": "k", "title": "Bitcoin surges", "published_parsed": "2026-01-01T00:00:00Z", **entry}], stream="rss/x", context={}))
+
+
+def test_news_have_plain_text_safe_links_and_the_coins_they_name() -> None:
+    (point,) = news(title="Bitcoin &amp; <b>Ethereum</b>", summary="<p>Text</p><script>x()</script>", link="javascript:alert(1)", links=[{"href": "https://a.example/1"}]).events
+    assert (point.title, point.summary, point.url, point.symbols) == ("Bitcoin & Ethereum", "Text", "https://a.example/1", ["btc", "eth"])
+
+
+def test_news_without_a_date_take_the_time_of_the_fetch_and_say_so() -> None:
+    (point,) = news(published_parsed=None).events
+    assert (point.timestamp, point.attributes["dated_by"]) == ("2026-01-15T12:00:00Z", "fetched")
+
+
+def test_an_empty_entry_is_rejected() -> None:
+    assert [r.reason for r in news(title=" ").rejected] == ["empty_entry"]
+
+
+@pytest.mark.parametrize(
+    ("stem", "instrument"),
+    [
+        ("btc", "btc"), ("BTC-USD", "btc-usd"), ("BTCUSDT-1h-2024-12", "btc-usdt"), ("XBTUSD", "btc-usd"), ("btc-usd-max", "btc-usd"), ("coin_Bitcoin", "btc"), ("Ethereum", "eth"),
+        ("binance_vision_FILUSDT_1m_2023_5months", "fil-usdt"), ("cdd_bitstamp_btcusd_d_2022", "btc-usd"), ("yahoo_btc_usd_nulls_2018-2021", "btc-usd"), ("wbtc", "wbtc"), ("ABCUSDT-1m", "abc-usdt"),
+        ("coinpaprika_web_export_btc_2024_eur", "btc-eur"),
+    ],
+)  # fmt: skip
+def test_what_a_files_name_says(stem: str, instrument: str) -> None:
+    pair = pair_from_name(stem)
+    assert pair is not None
+    assert pair.instrument == instrument
+
+
+@pytest.mark.parametrize("stem", ["2024", "export_2024", "prices-all", ""])
+def test_names_that_say_nothing(stem: str) -> None:
+    assert pair_from_name(stem) is None
+
+
+@pytest.mark.parametrize(("text", "instrument"), [("BTC/USDT", "btc-usdt"), ("BTCUSD", "btc-usd"), ("eth", "eth"), ("XBT/EUR", "btc-eur"), ("1000SHIB/USDT", "1000shib-usdt")])
+def test_pairs(text: str, instrument: str) -> None:
+    pair = parse_pair(text)
+    assert pair is not None
+    assert pair.instrument == instrument
+
+
+@pytest.mark.parametrize(
+    ("text", "symbols"),
+    [
+        ("Chainlink and $LINK rally", ["link"]), ("Click the link near the one", []), ("BTC and ETH fall", ["btc", "eth"]), ("Bitcoin Cash forks", ["bch"]), ("Ethereum Classic mined", ["etc"]),
+        ("NEAR Protocol grows", ["near"]), ("Solana (SOL) up", ["sol"]), ("a solar farm", []), ("NEAR price jumps", ["near"]),
+    ],
+)  # fmt: skip
+def test_coins_named_in_a_text(text: str, symbols: list[str]) -> None:
+    assert coins_named(text) == symbols
+
+
+def test_double_escaped_entities_become_text() -> None:
+    assert plain_text("Trump&amp;#039;s <em>plan</em>", 100) == "Trump's plan"
+
+
+@pytest.mark.parametrize(("headline", "sign"), [("Bitcoin plunges 20% as exchange hack drains $300M", -1), ("BTC surges to all-time high, bulls moon", 1), ("Tether depegs amid liquidation cascade", -1), ("FTX files for bankruptcy", -1), ("Developers meet in Prague", 0)])
+def test_sentiment_knows_crypto(headline: str, sign: int) -> None:
+    sentiment = score(headline, "")
+    assert (sentiment.score > 0.3) - (sentiment.score < -0.3) == sign
+    assert bool(sentiment.words) == bool(sign)
