@@ -12,6 +12,7 @@ import hashlib
 import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -122,9 +123,10 @@ class _FileReader:
         if note:
             yield Slice([], self._cursor(), note=note)
         pages = 0
-        while (page := self._next_page()) is not None:
-            pages += 1
-            yield self._slice(page)
+        while self._dialect and (page := self._next_page()).size:
+            if page.rows or page.rejections:
+                pages += 1
+                yield self._slice(page)
         if pages == 0:
             yield Slice([], self._cursor(), note=f"{self._path}: nothing new since byte {self._offset}")
 
@@ -188,21 +190,16 @@ class _FileReader:
         lines = head.removeprefix(b"\xef\xbb\xbf").splitlines(keepends=True)[: PREAMBLE_LINES + SAMPLE_ROWS + 2]
         texts = [line.decode(encoding, "replace") for line in lines]
         delimiter = _delimiter(texts)
-        cells = [_split(text, delimiter) for text in texts]
-        filled = [number for number, row in enumerate(cells) if any(cell.strip() for cell in row)]
-        header = next(
-            (a for a, b in zip(filled, filled[1:], strict=False) if len(cells[a]) > 1 and len(cells[a]) == len(cells[b])),
-            filled[0] if filled else None,
-        )
-        if header is None:
-            if not head:
-                self._dialect = {}
-                return
-            header = len(lines) - 1
+        rows = _parsed(texts, delimiter)
+        filled = [(row, last) for row, last in rows if any(cell.strip() for cell in row)]
+        found = next((n for n, (a, b) in enumerate(pairwise(filled)) if len(a[0]) > 1 and len(a[0]) == len(b[0])), 0)
+        columns, header = filled[found] if filled else ([], None)
+        if header is None or not lines[header].endswith((b"\n", b"\r")):
+            return  # no header yet, or one that is still being written: look again next time
         self._dialect = {
-            "encoding": encoding, "delimiter": delimiter, "columns": cells[header],
+            "encoding": encoding, "delimiter": delimiter, "columns": columns,
             "preamble": [text.rstrip("\r\n")[:200] for text in texts[:header]],
-            "sample": [row for row in cells[header + 1 : header + 1 + SAMPLE_ROWS] if len(row) == len(cells[header])],
+            "sample": [row for row, _ in filled[found + 1 :] if len(row) == len(columns)][:SAMPLE_ROWS],
         }  # fmt: skip
         bom = 3 if head.startswith(b"\xef\xbb\xbf") else 0
         self._offset = bom + sum(map(len, lines[: header + 1]))
@@ -212,7 +209,8 @@ class _FileReader:
 
     # -- rows ---------------------------------------------------------------------------------------------------------
 
-    def _next_page(self) -> _Page | None:
+    def _next_page(self) -> _Page:
+        """The next rows; a page of size 0 at the end of the file."""
         page = _Page(self._offset, self._row, self._line)
         encoding, delimiter = self._dialect.get("encoding", "utf-8"), self._dialect.get("delimiter", ",")
         while not page.is_full():
@@ -239,7 +237,7 @@ class _FileReader:
             page.lines.append(line_no)
         if page.raw:
             self._hash.update(b"".join(page.raw))
-        return page if page.rows or page.rejections else None
+        return page
 
     def _take(self, page: _Page, line: bytes) -> None:
         page.raw.append(line)
@@ -288,6 +286,7 @@ class _FileReader:
             page.raw.clear()
             self._hash.update(piece)
             self._offset += len(piece)
+            page.size += len(piece)
             piece = self._file.readline(1 << 20)
         self._hash.update(b"".join(page.raw))
         page.raw.clear()
@@ -333,8 +332,12 @@ def _delimiter(texts: list[str]) -> str:
     return max((",", ";", "\t", "|"), key=score)
 
 
-def _split(text: str, delimiter: str) -> list[str]:
+def _parsed(texts: list[str], delimiter: str) -> list[tuple[list[str], int]]:
+    """Rows, each with the index of its last line, as far as the quoting makes sense."""
+    reader = csv.reader(texts, delimiter=delimiter)
+    rows = []
     try:
-        return next(csv.reader([text], delimiter=delimiter), [])
+        rows.extend((row, reader.line_num - 1) for row in reader)
     except csv.Error:
-        return text.rstrip("\r\n").split(delimiter)
+        pass
+    return rows

@@ -72,8 +72,10 @@ def parse_pair(text: str) -> Pair | None:
 def _glued(token: str) -> Pair | None:
     if token in _known_symbols():
         return None  # `wbtc` and `steth` are coins, not pairs
-    quote = next((quote for quote in QUOTES if token.endswith(quote) and len(token) - len(quote) >= 2), None)
-    return _pair(token.removesuffix(quote), quote) if quote else None
+    splits = [(token.removesuffix(quote), quote) for quote in QUOTES if token.endswith(quote) and len(token) - len(quote) >= 2]
+    # A base that is known beats a longer quote: XBTUSD is XBT in USD, not XB in TUSD.
+    best = next(((base, quote) for base, quote in splits if _ALIASES.get(base, base) in _known_symbols()), splits[0] if splits else None)
+    return _pair(*best) if best else None
 
 
 def pair_from_name(stem: str) -> Pair | None:
