@@ -1,0 +1,162 @@
+"""The loader's writing, on a real PostgreSQL: once each, newest wins, nothing torn."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.schema import CreateTable
+
+from services.loader.migrate import alembic_config, migrate
+from services.loader.staging import StagedPage
+from services.loader.store import write_pages
+from shared.events import Rejection, Stage, UnifiedPage
+from shared.serialization import encode
+from shared.tables import metadata
+from tests.integration.conftest import Query, loader_settings
+from tests.support.infra import Infrastructure
+from tests.support.pages import candle, raw_page, unified_page
+
+
+def staged(page: Any = None, **where: Any) -> StagedPage:
+    return StagedPage.from_message(encode(page if isinstance(page, UnifiedPage) else unified_page(page, **where)))
+
+
+def counts(query: Query) -> tuple[Any, ...]:
+    return query("SELECT sum(records), sum(inserted), sum(updated), sum(unchanged), sum(skipped), sum(rejected) FROM page_receipts")[0]
+
+
+def test_the_migrated_tables_are_those_that_the_code_knows(engine: Engine) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    with engine.connect() as connection:
+        connection.exec_driver_sql("DROP TABLE pg_temp.stage_pages, pg_temp.stage_points, pg_temp.stage_outcomes")
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    assert all(str(CreateTable(table)) for table in metadata.tables.values())
+    assert alembic_config()
+
+
+def test_three_that_migrate_at_once_do_it_once(infra: Infrastructure) -> None:
+    failures: list[BaseException] = []
+
+    def one() -> None:
+        try:
+            migrate(loader_settings(infra))
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=one) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_a_page_is_written_whole_and_once(engine: Engine, query: Query) -> None:
+    page = staged(raw_page([candle(1), candle(2)]), offset=7)
+    assert write_pages(engine, [page]) == 1
+    assert write_pages(engine, [page]) == 0
+    assert write_pages(engine, [page, page]) == 0
+    assert counts(query) == (2, 2, 0, 0, 0, 0)
+    assert query("SELECT count(*) FROM unified_data") == [(2,)]
+    assert query('SELECT "offset", record_count, jsonb_array_length(payload) FROM raw_data') == [(7, 2, 2)]
+    ids, outcomes, hashes = query("SELECT ids::text[], outcomes, value_hashes FROM page_receipts")[0]
+    assert [ids, list(outcomes), hashes] == [[str(uuid.UUID(e.id)) for e in page.unified.events], ["i", "i"], [e.value_hash for e in page.unified.events]]
+
+
+def test_the_newest_value_wins_in_whatever_order_pages_come(engine: Engine, query: Query) -> None:
+    old, new = staged(raw_page([candle(1, close="1.1")]), offset=1), staged(raw_page([candle(1, close="1.2")]), offset=2)
+    write_pages(engine, [new])
+    write_pages(engine, [old])
+    assert query("SELECT close, revision FROM unified_data") == [(Decimal("1.2"), 1)]
+    newest = staged(raw_page([candle(1, close="1.3")]), offset=3)
+    write_pages(engine, [newest])
+    assert query("SELECT close, revision FROM unified_data") == [(Decimal("1.3"), 2)]
+    assert query("SELECT revision, data->>'close' FROM unified_revisions") == [(1, "1.2")]
+    assert counts(query) == (3, 1, 1, 1, 0, 0)
+
+
+def test_an_unchanged_value_takes_the_newer_version_and_no_revision(engine: Engine, query: Query) -> None:
+    for offset in (1, 2):
+        write_pages(engine, [staged(raw_page([candle(1)]), offset=offset)])
+    assert query("SELECT raw_offset, revision, created_at = updated_at FROM unified_data") == [(2, 1, True)]
+    assert query("SELECT count(*) FROM unified_revisions") == [(0,)]
+    assert counts(query) == (2, 1, 0, 1, 0, 0)
+
+
+def test_one_fact_several_times_in_a_batch_is_applied_in_order(engine: Engine, query: Query) -> None:
+    page = staged(raw_page([candle(1, close="1.1"), candle(1, close="1.2"), candle(1, close="1.2")]), offset=1)
+    write_pages(engine, [page, staged(raw_page([candle(1, close="1.3")]), offset=2)])
+    assert counts(query) == (4, 1, 2, 1, 0, 0)
+    assert query("SELECT close, revision FROM unified_data") == [(Decimal("1.3"), 3)]
+    assert query("SELECT data->>'close' FROM unified_revisions ORDER BY revision") == [("1.1",), ("1.2",)]
+
+
+def test_a_row_that_postgres_refuses_costs_that_row_only(engine: Engine, query: Query) -> None:
+    unified = unified_page(raw_page([candle(day) for day in range(1, 29)]), offset=1)
+    events = [msgspec.structs.replace(event, close="1e999999" if event.record_index == 13 else event.close) for event in unified.events]
+    neighbour = staged(raw_page([candle(30)]), offset=2)
+    assert write_pages(engine, [staged(msgspec.structs.replace(unified, events=events)), neighbour]) == 2
+    assert counts(query) == (29, 28, 0, 0, 0, 1)
+    assert query("SELECT reason, stage, record_index, count FROM dead_letters") == [("refused_by_database", "load", 13, 1)]
+
+
+def test_rejections_become_dead_letters_once(engine: Engine, query: Query) -> None:
+    rejection = Rejection(reason="unclosed_quote", message="line 9: …", origin={"line": 9}, payload='1,"2', stage=Stage.EXTRACT)
+    page = staged(raw_page([candle(1), ["x"]], rejections=[rejection]))
+    write_pages(engine, [page])
+    write_pages(engine, [page])
+    assert counts(query) == (3, 1, 0, 0, 0, 2)
+    assert query("SELECT reason, stage, origin->>'line', payload, length(payload_sha256) FROM dead_letters ORDER BY reason") == [
+        ("unclosed_quote", "extract", "9", '1,"2', 64), ("wrong_column_count", "map", "3", '["x"]', 64),
+    ]  # fmt: skip
+
+
+def test_odd_texts_are_stored_as_they_are(engine: Engine, query: Query) -> None:
+    title = 'tab\there "quote" back\\slash {brace} \\N ünï €'
+    entries = [{"key": "a", "title": title, "published_parsed": "2026-01-01T00:00:00Z", "link": "https://x.example/a"}]
+    write_pages(engine, [staged(raw_page(entries, stream="rss/feed", context={}))])
+    (stored,) = query("SELECT title FROM unified_data")[0]
+    assert stored == title.replace("\t", " ")
+    assert query("SELECT payload->0->>'title' FROM raw_data") == [(title,)]
+
+
+def test_two_loaders_with_the_same_rows_do_not_fail_or_double(engine: Engine, query: Query) -> None:
+    days = list(range(1, 29))
+    batches = [[staged(raw_page([candle(day) for day in days[:: 1 if half else -1]]), offset=n * 2 + half) for n in range(10)] for half in (0, 1)]
+    failures: list[BaseException] = []
+
+    def write(batch: list[StagedPage]) -> None:
+        try:
+            for page in batch:
+                write_pages(engine, [page])
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(batch,)) for batch in batches]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert query("SELECT count(*) FROM unified_data") == [(28,)]
+    assert counts(query) == (560, 28, 0, 532, 0, 0)
+
+
+def test_the_gateways_role_may_read_and_not_write(infra: Infrastructure) -> None:
+    import psycopg2
+
+    from shared.settings import reader_dsn
+
+    reader = Query(reader_dsn(infra.dsn))
+    assert reader("SELECT count(*) FROM unified_data")
+    with pytest.raises(psycopg2.Error):
+        reader("SET default_transaction_read_only = off; DELETE FROM unified_data RETURNING 1")
+    reader.close()

@@ -1,0 +1,96 @@
+"""Kafka and PostgreSQL for tests: TEST_DATABASE_URL and TEST_KAFKA_BOOTSTRAP_SERVERS, else testcontainers where Docker
+answers, else the embedded ones. DATABASE_URL is never touched."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg2
+
+from embedded import kafka, postgres
+from embedded.settings import StackSettings
+from tests.support.ports import free_ports
+
+
+@dataclass(frozen=True)
+class Infrastructure:
+    """Where the real parts are."""
+
+    dsn: str
+    bootstrap: str
+
+
+@contextlib.contextmanager
+def infrastructure(folder: Path) -> Iterator[Infrastructure]:
+    dsn, bootstrap = os.environ.get("TEST_DATABASE_URL"), os.environ.get("TEST_KAFKA_BOOTSTRAP_SERVERS")
+    if dsn and bootstrap:
+        yield Infrastructure(_checked(dsn), bootstrap)
+    elif _docker_answers():
+        with _containers() as found:
+            yield found
+    else:
+        with _embedded(folder) as found:
+            yield found
+
+
+def _checked(dsn: str) -> str:
+    """Tests empty tables: refuse a database that does not look like one for tests."""
+    if not dsn.partition("?")[0].endswith("_test"):
+        raise AssertionError("TEST_DATABASE_URL must name a database that ends in _test")
+    return dsn
+
+
+def _docker_answers() -> bool:
+    if os.environ.get("TEST_WITHOUT_DOCKER") or not shutil.which("docker"):
+        return False
+    return subprocess.run(["docker", "info"], capture_output=True, timeout=20, check=False).returncode == 0
+
+
+@contextlib.contextmanager
+def _containers() -> Iterator[Infrastructure]:
+    from testcontainers.kafka import KafkaContainer
+    from testcontainers.postgres import PostgresContainer
+
+    with PostgresContainer("postgres:18", dbname="ingestion_test", driver=None) as database, KafkaContainer("apache/kafka:4.1.0").with_kraft() as broker:
+        yield Infrastructure(database.get_connection_url(), broker.get_bootstrap_server())
+
+
+@contextlib.contextmanager
+def _embedded(folder: Path) -> Iterator[Infrastructure]:
+    api, database_port, kafka_port = free_ports(3)
+    settings = StackSettings(
+        _env_file=None, mode="native", database_url="", kafka_bootstrap_servers="", state_dir=folder, api_port=api, postgres_port=database_port, kafka_port=kafka_port, postgres_db="ingestion_test", kafka_heap="384m"
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    if kafka.missing_jars():
+        kafka.fetch_jars(lambda _name: None)
+    kafka.prepare(settings)
+    postgres.prepare(settings)
+    with (folder / "infra.log").open("w") as log:
+        processes = [subprocess.Popen(command, stdout=log, stderr=log) for command in (kafka.command(settings), postgres.command(settings))]
+        try:
+            postgres.wait_until_ready(settings)
+            postgres.ensure_database(settings)
+            yield Infrastructure(settings.dsn(), settings.kafka_bootstrap_servers)
+        finally:
+            processes[0].kill()
+            processes[1].send_signal(signal.SIGINT)
+            for process in processes:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(20)
+
+
+def empty_tables(dsn: str) -> None:
+    connection = psycopg2.connect(_checked(dsn))
+    with connection, connection.cursor() as cursor:
+        cursor.execute("TRUNCATE raw_data, unified_data, unified_revisions, page_receipts, runs, run_tasks, dead_letters, stream_state")
+    connection.close()
+
+
