@@ -46,9 +46,7 @@ def _as_owner(command: Sequence[str], data: Path) -> list[str]:
     owner = _owner()
     # A checkout below /root is closed to other users: let this one pass through, and only then.
     may_pass = (
-        ["--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
-        if _is_closed(Path(command[0])) or _is_closed(data)
-        else []
+        ["--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"] if _is_closed(Path(command[0])) or _is_closed(data) else []
     )
     return ["setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups", *may_pass, *command]
 

@@ -7,7 +7,7 @@ versions of a service can run side by side. Times are ISO 8601 texts in UTC; num
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -16,6 +16,8 @@ MAX_PAGE_RECORDS = 500
 MAX_PAGE_BYTES = 512 * 1024  # of raw records as JSON
 
 Json = dict[str, Any]
+# A UUID in its usual form: PostgreSQL, which stores them, must not meet anything else.
+Id = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 
 
 class Source(StrEnum):
@@ -44,7 +46,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class StartIngestion(Message, tag="StartIngestion"):
     """Run the pipeline. `sources` None: all. `streams` None: every stream of the sources."""
 
-    run_id: str
+    run_id: Id
     sources: list[str] | None = None
     streams: list[str] | None = None
     full_refresh: bool = False
@@ -54,7 +56,7 @@ class StartIngestion(Message, tag="StartIngestion"):
 class CancelRun(Message, tag="CancelRun"):
     """End a run's tasks with what they have published."""
 
-    run_id: str
+    run_id: Id
     requested_at: str | None = None
 
 
@@ -64,8 +66,8 @@ Command = StartIngestion | CancelRun
 class FetchStream(Message, tag="FetchStream"):
     """One task: fetch one stream for one run. `raw_offset` is the end of the raw partition when it was planned."""
 
-    run_id: str
-    task_id: str
+    run_id: Id
+    task_id: Id
     source: str
     stream: str
     full_refresh: bool = False
@@ -105,9 +107,9 @@ class RawPage(Message, tag="RawPage"):
     conclude from; `rejections` are records that could not even be decoded.
     """
 
-    page_id: str
-    run_id: str
-    task_id: str
+    page_id: Id
+    run_id: Id
+    task_id: Id
     source: str
     dataset: str
     stream: str
@@ -125,7 +127,7 @@ class RawPage(Message, tag="RawPage"):
 class UnifiedData(Message):
     """One normalized data point. `id` is its identity, `value_hash` tells whether its values changed."""
 
-    id: str  # 32 hex digits of a UUID
+    id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]  # of a UUID
     value_hash: int  # signed 64 bits over every value below
     record_index: int
     kind: str  # ticker | candle | price | news
@@ -152,7 +154,7 @@ class UnifiedData(Message):
 class UnifiedPage(Message, tag="UnifiedPage"):
     """What a raw page became: records = data points' records + skipped + rejected. Carries the raw page as it came."""
 
-    page_id: str
+    page_id: Id
     events: list[UnifiedData]
     record_count: int
     raw: msgspec.Raw  # the RawPage
@@ -170,7 +172,7 @@ class UnifiedPage(Message, tag="UnifiedPage"):
 class PlannedTask(Message):
     """A task as RunPlanned names it."""
 
-    task_id: str
+    task_id: Id
     source: str
     stream: str
 
@@ -185,19 +187,23 @@ class RunError(Message):
 
 
 class RunPlanned(Message, tag="RunPlanned"):
-    """All tasks of a run are published. `errors` are streams or sources that could not be planned."""
+    """All tasks of a run are published. `errors` are streams or sources that could not be planned.
 
-    run_id: str
+    A run of very many tasks takes several messages; `is_last` marks the one that completes the plan.
+    """
+
+    run_id: Id
     tasks: list[PlannedTask] = []
     errors: list[RunError] = []
     notes: list[str] = []
+    is_last: bool = True
 
 
 class TaskStarted(Message, tag="TaskStarted"):
     """An extractor works on the task."""
 
-    run_id: str
-    task_id: str
+    run_id: Id
+    task_id: Id
     source: str
     stream: str
 
@@ -205,8 +211,8 @@ class TaskStarted(Message, tag="TaskStarted"):
 class TaskFinished(Message, tag="TaskFinished"):
     """All pages of the task are published: numbers 0 to `pages` − 1."""
 
-    run_id: str
-    task_id: str
+    run_id: Id
+    task_id: Id
     source: str
     stream: str
     pages: int
@@ -218,8 +224,8 @@ class TaskFinished(Message, tag="TaskFinished"):
 class TaskFailed(Message, tag="TaskFailed"):
     """The task cannot go on. What it has published (`pages`) still loads."""
 
-    run_id: str
-    task_id: str
+    run_id: Id
+    task_id: Id
     source: str
     stream: str
     pages: int
@@ -231,7 +237,7 @@ class TaskFailed(Message, tag="TaskFailed"):
 class RunCancelled(Message, tag="RunCancelled"):
     """Tasks of the run end as soon as they see this."""
 
-    run_id: str
+    run_id: Id
 
 
 class DataGap(Message, tag="DataGap"):
@@ -241,7 +247,7 @@ class DataGap(Message, tag="DataGap"):
     partition: int
     first_missing: int
     first_available: int
-    run_id: str | None = None
+    run_id: Id | None = None
 
 
 RunEvent = RunPlanned | TaskStarted | TaskFinished | TaskFailed | RunCancelled | DataGap
@@ -253,8 +259,8 @@ RunEvent = RunPlanned | TaskStarted | TaskFinished | TaskFailed | RunCancelled |
 class TaskProgress(Message):
     """How far a task came: totals over the pages that it has published."""
 
-    run_id: str
-    task_id: str
+    run_id: Id
+    task_id: Id
     pages: int = 0
     records: int = 0
     notes: list[str] = []

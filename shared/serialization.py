@@ -27,8 +27,17 @@ raw_page_decoder = msgspec.json.Decoder(RawPage)
 unified_page_decoder = msgspec.json.Decoder(UnifiedPage)
 run_event_decoder = msgspec.json.Decoder(RunEvent)
 checkpoint_decoder = msgspec.json.Decoder(Checkpoint)
+MAX_EXPONENT = 1_000
+
+
+def exact_number(text: str) -> Decimal | str:
+    """A fraction as Decimal. One beyond all sense (`1e200000`, which JSONB refuses) stays a text, for a mapping to reject."""
+    number = Decimal(text)
+    return number if abs(number.adjusted()) < MAX_EXPONENT else text
+
+
 # Numbers of money stay exact: a float never stands between a source and NUMERIC.
-exact_decoder = msgspec.json.Decoder(float_hook=Decimal)
+exact_decoder = msgspec.json.Decoder(float_hook=exact_number)
 
 
 class UndecodableError(IngestError):

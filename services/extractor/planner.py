@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
@@ -18,6 +19,8 @@ from shared.lifecycle import sleep_or_stop
 from shared.serialization import UndecodableError, command_decoder, decode
 from shared.topics import RAW, RUN_EVENTS, TASKS
 
+TASKS_A_MESSAGE = 2_000
+MAX_ERRORS = 100
 log = logs.get(__name__)
 
 
@@ -55,13 +58,29 @@ def _wanted_sources(command: StartIngestion, sources: dict[str, SourceConnector]
 
 
 def _unknown_stream(stream: str, found: dict[str, StreamInfo]) -> RunError:
-    some = ", ".join(list(found)[:5]) or "none"
+    some = ", ".join(name[:80] for name in list(found)[:3]) or "none"
     return RunError(
         code="unknown_stream",
-        message=f"there is no stream {stream!r}; known are: {some}{' …' if len(found) > 5 else ''}",
+        message=f"there is no stream {stream!r}; known are: {some}{' …' if len(found) > 3 else ''}",
         stream=stream,
         source=stream.partition("/")[0],
     )
+
+
+def _parts(planned: RunPlanned) -> list[RunPlanned]:
+    """RunPlanned in messages of bounded size; the last one says that it is the last."""
+    errors = planned.errors[:MAX_ERRORS]
+    if more := len(planned.errors) - len(errors):
+        errors = [
+            *errors,
+            RunError(code="more_errors", message=f"{more} more streams could not be planned", source=planned.errors[-1].source),
+        ]
+    starts = range(0, max(len(planned.tasks), 1), TASKS_A_MESSAGE)
+    parts = [
+        msgspec.structs.replace(planned, tasks=planned.tasks[start : start + TASKS_A_MESSAGE], errors=errors, is_last=False)
+        for start in starts
+    ]
+    return [*parts[:-1], msgspec.structs.replace(parts[-1], is_last=True)]
 
 
 class Planner:
@@ -126,7 +145,8 @@ class Planner:
                 partition=partition_of(task.stream),
                 event_id=task.task_id,
             )
-        await self._publish(planned)
+        for part in _parts(planned):
+            await self._publish(part)
         log.info("run_planned", run_id=command.run_id, tasks=len(planned.tasks), errors=len(planned.errors))
 
     async def _publish(self, event: RunPlanned | RunCancelled) -> None:

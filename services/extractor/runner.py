@@ -15,7 +15,7 @@ from services.extractor.checkpoints import CheckpointStore, after_page, finished
 from services.extractor.flow import FlowControl
 from services.extractor.sources.base import Slice, SourceConnector, StreamInfo, canonical, clean
 from shared import kafka, logs
-from shared.errors import TaskError
+from shared.errors import TaskError, TransientError
 from shared.events import Checkpoint, FetchStream, RawPage, RunError, RunEvent, TaskFailed, TaskFinished, TaskProgress, TaskStarted
 from shared.identity import page_id
 from shared.kafka import partition_of
@@ -84,9 +84,20 @@ class TaskRunner:
                     if self._is_cancelled(task.run_id):
                         return _noted(position, cancelled=True)
                     position = await self._take(task, info, piece, position, partition)
-        except TaskError as error:
+        except TransientError:
+            raise
+        except Exception as unexpected:  # noqa: BLE001  a task must end in the open, whatever a source does
+            error = (
+                unexpected
+                if isinstance(unexpected, TaskError)
+                else TaskError("internal_error", f"{type(unexpected).__name__}: {unexpected}")
+            )
+            if error is not unexpected:
+                log.error("task_crashed", run_id=task.run_id, stream=task.stream, exc_info=unexpected)
             log.warning("task_failed", run_id=task.run_id, stream=task.stream, code=error.code, error=error.message)
-            return _noted(position, error=RunError(code=error.code, message=error.message, stream=task.stream, source=task.source))
+            return _noted(
+                position, error=RunError(code=error.code, message=clean(error.message)[:2000], stream=task.stream, source=task.source)
+            )
         return position
 
     async def _find(self, task: FetchStream) -> tuple[SourceConnector, StreamInfo]:
@@ -155,7 +166,7 @@ def _raw(value: Any) -> msgspec.Raw:
 
 def _noted(position: Checkpoint, *, note: str | None = None, error: RunError | None = None, cancelled: bool = False) -> Checkpoint:
     current = position.current or TaskProgress(run_id="", task_id="")
-    notes = [*current.notes, note][:MAX_NOTES] if note else current.notes
+    notes = [*current.notes, clean(note)][:MAX_NOTES] if note else current.notes
     progress = msgspec.structs.replace(current, notes=notes, error=error or current.error, cancelled=cancelled or current.cancelled)
     return msgspec.structs.replace(position, current=progress)
 

@@ -61,15 +61,18 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         return sum(map(len, self._running.values()))
 
     async def run(self, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            if self.busy() >= self._limit * 4:  # heartbeats go on by themselves; only no more is taken in
-                await sleep_or_stop(stop, 0.1)
-                continue
-            batches = await self._consumer.getmany(timeout_ms=500, max_records=self._limit)
-            for partition, records in batches.items():
-                for record in records:
-                    self._begin(partition, record)
-        await self._give_up(list(self._running))
+        """Take in tasks until stopped; then give up those at work, which come again elsewhere."""
+        try:
+            while not stop.is_set():
+                if self.busy() >= self._limit * 4:  # heartbeats go on by themselves; only no more is taken in
+                    await sleep_or_stop(stop, 0.1)
+                    continue
+                batches = await self._consumer.getmany(timeout_ms=500, max_records=self._limit)
+                for partition, records in batches.items():
+                    for record in records:
+                        self._begin(partition, record)
+        finally:
+            await self._give_up(list(self._running))
 
     def _begin(self, partition: TopicPartition, record: Any) -> None:
         self._trackers[partition].begin(record.offset)

@@ -71,6 +71,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 400:  # starlette's word for a body that is not UTF-8
+            return respond(request, 422, "body: it is not JSON in UTF-8", errors=[{"field": "body", "message": "it is not JSON in UTF-8"}])
         details = {404: f"there is nothing at {request.url.path}: see /docs", 405: f"{request.method} is not allowed here"}
         return respond(request, error.status_code, details.get(error.status_code, str(error.detail)), headers=dict(error.headers or {}))
 
@@ -84,6 +86,7 @@ def install(app: FastAPI) -> None:
 
     for away in (
         asyncpg.PostgresConnectionError,
+        asyncpg.OperatorInterventionError,
         asyncpg.InterfaceError,
         asyncpg.CannotConnectNowError,
         asyncpg.TooManyConnectionsError,

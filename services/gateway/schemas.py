@@ -6,11 +6,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator
 
 from shared.events import Source
 
-StreamName = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f]+$")]
+_SOURCES = "|".join(Source)
+# The pattern is documentation; the validator below says the same in words that help.
+StreamName = Annotated[
+    str, WithJsonSchema({"type": "string", "minLength": 3, "maxLength": 300, "pattern": rf"^({_SOURCES})/[^\x00-\x1f]+$"})
+]
 
 
 class Kind(StrEnum):
@@ -55,10 +59,12 @@ class IngestRequest(BaseModel):
     @field_validator("streams")
     @classmethod
     def _of_known_sources(cls, value: list[str] | None) -> list[str] | None:
-        known = [str(source) for source in Source]
         for stream in value or []:
-            if stream.partition("/")[0] not in known:
-                raise ValueError(f"{stream!r} is of no known source: a stream begins with {', '.join(name + '/' for name in known)}")
+            source, slash, name = stream.partition("/")
+            if not slash or source not in list(Source):
+                raise ValueError(f"{stream!r} is of no known source: a stream begins with {', '.join(f'{known}/' for known in Source)}")
+            if not name or len(stream) > 300 or any(character < " " for character in stream):
+                raise ValueError(f"{stream[:50]!r} is not the name of a stream")
         return list(dict.fromkeys(value)) if value is not None else None
 
 

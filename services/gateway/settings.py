@@ -15,7 +15,7 @@ class GatewaySettings(CommonSettings):
     api_key: SecretStr = SecretStr("test-api-key")
     gateway_database_url: SecretStr = SecretStr("")  # empty: DATABASE_URL with the read-only role of the migration
     pool_size: int = Field(default=10, ge=1, le=100)
-    max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
+    max_body_bytes: int = Field(default=2 * 1024 * 1024, ge=1024)
 
     @field_validator("api_key")
     @classmethod

@@ -10,7 +10,7 @@ import psycopg2
 import sqlalchemy.exc
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from services.loader import runs
 from services.loader.dead_letters import Undecodable, forwarded
@@ -26,13 +26,8 @@ from shared.topics import COMMANDS, DEAD_LETTERS, RUN_EVENTS, UNIFIED
 
 SUBSCRIBED = (UNIFIED, RUN_EVENTS, COMMANDS, DEAD_LETTERS)
 # The database is away, busy or in conflict: the same batch is tried again, as often as it takes.
-AWAY = (
-    psycopg2.OperationalError,
-    psycopg2.InterfaceError,
-    psycopg2.errors.SerializationFailure,
-    psycopg2.errors.DeadlockDetected,
-    sqlalchemy.exc.DBAPIError,
-)
+# (Deadlocks, serialization failures, a full disk and a shutdown are OperationalErrors too.)
+AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError)
 EVALUATE_EVERY_S = 0.5
 log = logs.get(__name__)
 
@@ -58,10 +53,23 @@ class Batch:
             self.letters.append(forwarded(record))
         else:
             decoder = command_decoder if record.topic == COMMANDS.name else run_event_decoder
-            self.messages.append(Timed(decode(decoder, record.value), record.timestamp))
+            self.messages.append(Timed(decode(decoder, record.value), record.timestamp, record))
 
     def run_ids(self) -> set[str]:
         return {page.raw.run_id for page in self.pages} | {timed.run_id for timed in self.messages if timed.run_id}
+
+
+def _applied(transaction: Connection, timed: Timed) -> Undecodable | None:
+    """Store one message; a dead letter instead when PostgreSQL refuses its content, so that it does not hold up the others."""
+    try:
+        with transaction.begin_nested():
+            runs.apply(transaction, [timed])
+    except (sqlalchemy.exc.DataError, sqlalchemy.exc.IntegrityError) as error:
+        log.error(
+            "message_refused", topic=timed.record.topic, partition=timed.record.partition, offset=timed.record.offset, error=str(error.orig)
+        )
+        return Undecodable.of(timed.record, error.orig or error)
+    return None
 
 
 class Loader:
@@ -115,8 +123,8 @@ class Loader:
         new = write_pages(self._engine, batch.pages)
         if batch.messages or batch.letters:
             with self._engine.begin() as transaction:
-                runs.apply(transaction, batch.messages)
-                insert_dead_letters(cursor_of(transaction), [letter.row() for letter in batch.letters])
+                refused = [letter for timed in batch.messages if (letter := _applied(transaction, timed)) is not None]
+                insert_dead_letters(cursor_of(transaction), [letter.row() for letter in (*batch.letters, *refused)])
         if batch.pages:
             first = batch.pages[0]
             log.info(

@@ -31,6 +31,7 @@ from shared.events import (
 from shared.tables import page_receipts, run_tasks, runs
 
 COUNTERS = ("records", "inserted", "updated", "unchanged", "skipped", "rejected")
+ENDED = frozenset({"succeeded", "partial", "failed", "cancelled"})  # `incomplete` may still change
 _NOW = func.clock_timestamp()
 
 
@@ -40,6 +41,7 @@ class Timed:
 
     message: Command | RunEvent
     broker_ms: int
+    record: Any = None  # as it came, for a dead letter
 
     @property
     def at(self) -> datetime:
@@ -69,7 +71,7 @@ def _requested(transaction: Connection, command: StartIngestion, at: datetime) -
 
 def _planned(transaction: Connection, event: RunPlanned, at: datetime) -> None:
     values = {
-        "planned": True,
+        "planned": runs.c.planned | event.is_last,
         "errors": msgspec.to_builtins(event.errors),
         "notes": event.notes,
         "requested_at": func.coalesce(runs.c.requested_at, at),
@@ -162,12 +164,13 @@ def evaluate(transaction: Connection, run_id: str, incomplete_after_s: float) ->
         return None
     ledger = _ledger(transaction, run_id)
     errors = [*run.errors, *(task.error for task in ledger.tasks if task.error)]
-    status = _status(run, ledger, [error for error in run.errors if "stream" in error or "source" in error], incomplete_after_s)
     totals = {**{counter: ledger.total(counter) for counter in COUNTERS}, "sources": ledger.sources}
+    is_stuck = totals == run.totals and run.idle.total_seconds() > incomplete_after_s
+    status = _status(run, ledger, is_stuck=is_stuck)
     values: dict[str, Any] = {"status": status, "totals": totals, "message": _message(run, ledger, status, errors)}
     if totals != run.totals:
         values["last_progress_at"] = _NOW
-    if status not in ("queued", "running") and run.finished_at is None:
+    if status in ENDED and run.finished_at is None:
         values["finished_at"] = _NOW
         values["started_at"] = func.coalesce(runs.c.started_at, runs.c.requested_at, _NOW)
     if status != run.status or totals != run.totals:
@@ -192,17 +195,17 @@ def _ledger(transaction: Connection, run_id: str) -> Ledger:
     return Ledger(tasks, {row.task_id: row for row in rows}, sources)
 
 
-def _status(run: Any, ledger: Ledger, plan_errors: list[Any], incomplete_after_s: float) -> str:
+def _status(run: Any, ledger: Ledger, *, is_stuck: bool) -> str:
     if not run.planned or not ledger.is_balanced():
-        if run.idle.total_seconds() > incomplete_after_s and run.planned:
+        if is_stuck and run.planned:
             return "incomplete"
         return "running" if run.planned or run.started_at is not None else "queued"
     succeeded = [task for task in ledger.tasks if task.status == "finished"]
     if run.cancelled and any(task.status == "cancelled" for task in ledger.tasks):
         return "cancelled"
-    if not succeeded and (ledger.tasks or plan_errors):
+    if not succeeded and (ledger.tasks or run.errors):
         return "failed"
-    clean = len(succeeded) == len(ledger.tasks) and not plan_errors and not ledger.total("rejected")
+    clean = len(succeeded) == len(ledger.tasks) and not run.errors and not ledger.total("rejected")
     return "succeeded" if clean else "partial"
 
 

@@ -54,6 +54,13 @@ class StagedPage:
         lost = [Rejection(reason=reason, message=message, index=index, stage=Stage.LOAD) for index in sorted(records)]
         return StagedPage(msgspec.structs.replace(self.unified, events=kept), self.raw, [*self.lost, *lost])
 
+    def refused(self, reason: str, message: str) -> StagedPage:
+        """The page with everything rejected and its records kept as a text: they cannot be stored as JSON."""
+        shown = bytes(self.raw.records).decode("utf-8", "replace").replace("\\u0000", "\ufffd")
+        whole = Rejection(reason=reason, message=message, count=self.raw.record_count, payload=shown[:65536], stage=Stage.LOAD)
+        raw_page = msgspec.structs.replace(self.raw, records=msgspec.Raw(_json.encode({"refused": shown})), context=msgspec.Raw(b"null"))
+        return StagedPage(msgspec.structs.replace(self.unified, events=[], skipped=[], rejected=[]), raw_page, [whole])
+
 
 def text(value: object) -> str:
     """One value in COPY's text format."""

@@ -183,10 +183,11 @@ def cursor_of(transaction: Connection) -> Cursor:
 
 
 def _without_bad_points(engine: Engine, page: StagedPage, error: psycopg2.Error) -> StagedPage:
-    bad = _bad_points(engine, page, range(len(page.unified.events)))
-    if not bad:
-        raise error  # it is the page itself that cannot be written; see the loader's log
     message = str(error).strip().splitlines()[0]
+    if not _is_accepted(engine, page, ()):
+        log.error("page_refused", stream=page.raw.stream, page_id=page.raw.page_id, error=message)
+        return page.refused("refused_by_database", message)
+    bad = _bad_points(engine, page, range(len(page.unified.events)))
     log.warning("records_refused", stream=page.raw.stream, page_id=page.raw.page_id, records=len(bad), error=message)
     return page.without(bad, "refused_by_database", message)
 

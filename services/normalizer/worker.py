@@ -37,7 +37,7 @@ class Deliveries:
     """Unified pages on their way to the broker; each acknowledges its raw page when it has arrived."""
 
     def __init__(self, producer: AIOKafkaProducer, limit: int) -> None:
-        self._producer, self._slots = producer, asyncio.Semaphore(limit)
+        self._producer, self._limit, self._slots = producer, limit, asyncio.Semaphore(limit)
         self.delivered = 0
 
     async def send(
@@ -46,6 +46,13 @@ class Deliveries:
         await self._slots.acquire()
         future = await self._producer.send(topic, value, key=key, partition=partition, headers=headers)
         future.add_done_callback(lambda done: self._delivered(done, event))
+
+    async def drain(self) -> None:
+        """Wait until nothing is on its way."""
+        for _ in range(self._limit):
+            await self._slots.acquire()
+        for _ in range(self._limit):
+            self._slots.release()
 
     def _delivered(self, done: asyncio.Future[Any], event: Any) -> None:
         self._slots.release()
@@ -65,9 +72,12 @@ async def handle(event: Any, deliveries: Deliveries) -> None:
         page, unified = unify(message.value, partition=message.partition, offset=message.offset, broker_ms=round(message.timestamp * 1000))
     except UndecodableError as error:
         log.error("raw_page_undecodable", partition=message.partition, offset=message.offset, error=str(error))
+        # Acknowledged in order: Faust's committed offset may pass one page that is still on its way.
+        await deliveries.drain()
         await deliveries.send(
             DEAD_LETTERS.name, message.value or b"", event, key=message.key, partition=0, headers=_dead_letter_headers(message, error)
         )
+        await deliveries.drain()
         return
     if page.rejections or unified.rejected:
         log.warning(

@@ -68,7 +68,11 @@ def test_a_page_is_written_whole_and_once(engine: Engine, query: Query) -> None:
     assert query("SELECT count(*) FROM unified_data") == [(2,)]
     assert query('SELECT "offset", record_count, jsonb_array_length(payload) FROM raw_data') == [(7, 2, 2)]
     ids, outcomes, hashes = query("SELECT ids::text[], outcomes, value_hashes FROM page_receipts")[0]
-    assert [ids, list(outcomes), hashes] == [[str(uuid.UUID(e.id)) for e in page.unified.events], ["i", "i"], [e.value_hash for e in page.unified.events]]
+    assert [ids, list(outcomes), hashes] == [
+        [str(uuid.UUID(e.id)) for e in page.unified.events],
+        ["i", "i"],
+        [e.value_hash for e in page.unified.events],
+    ]
 
 
 def test_the_newest_value_wins_in_whatever_order_pages_come(engine: Engine, query: Query) -> None:
@@ -130,7 +134,9 @@ def test_odd_texts_are_stored_as_they_are(engine: Engine, query: Query) -> None:
 
 def test_two_loaders_with_the_same_rows_do_not_fail_or_double(engine: Engine, query: Query) -> None:
     days = list(range(1, 29))
-    batches = [[staged(raw_page([candle(day) for day in days[:: 1 if half else -1]]), offset=n * 2 + half) for n in range(10)] for half in (0, 1)]
+    batches = [
+        [staged(raw_page([candle(day) for day in days[:: 1 if half else -1]]), offset=n * 2 + half) for n in range(10)] for half in (0, 1)
+    ]
     failures: list[BaseException] = []
 
     def write(batch: list[StagedPage]) -> None:

@@ -58,7 +58,10 @@ def _containers() -> Iterator[Infrastructure]:
     from testcontainers.kafka import KafkaContainer
     from testcontainers.postgres import PostgresContainer
 
-    with PostgresContainer("postgres:18", dbname="ingestion_test", driver=None) as database, KafkaContainer("apache/kafka:4.1.0").with_kraft() as broker:
+    with (
+        PostgresContainer("postgres:18", dbname="ingestion_test", driver=None) as database,
+        KafkaContainer("apache/kafka:4.1.0").with_kraft() as broker,
+    ):
         yield Infrastructure(database.get_connection_url(), broker.get_bootstrap_server())
 
 
@@ -66,7 +69,16 @@ def _containers() -> Iterator[Infrastructure]:
 def _embedded(folder: Path) -> Iterator[Infrastructure]:
     api, database_port, kafka_port = free_ports(3)
     settings = StackSettings(
-        _env_file=None, mode="native", database_url="", kafka_bootstrap_servers="", state_dir=folder, api_port=api, postgres_port=database_port, kafka_port=kafka_port, postgres_db="ingestion_test", kafka_heap="384m"
+        _env_file=None,
+        mode="native",
+        database_url="",
+        kafka_bootstrap_servers="",
+        state_dir=folder,
+        api_port=api,
+        postgres_port=database_port,
+        kafka_port=kafka_port,
+        postgres_db="ingestion_test",
+        kafka_heap="384m",
     )
     folder.mkdir(parents=True, exist_ok=True)
     if kafka.missing_jars():
@@ -92,5 +104,3 @@ def empty_tables(dsn: str) -> None:
     with connection, connection.cursor() as cursor:
         cursor.execute("TRUNCATE raw_data, unified_data, unified_revisions, page_receipts, runs, run_tasks, dead_letters, stream_state")
     connection.close()
-
-

@@ -19,7 +19,16 @@ def candle(day: int = 1, close: str = "1.5") -> list[str]:
     return [f"2024-01-{day:02}", "1", "2", "0.5", close, "9"]
 
 
-def raw_page(records: list[Any] | None = None, *, run_id: str = "", stream: str = "csv/sample/btc-usd.csv", page_no: int = 0, context: Any = None, rejections: list[Rejection] | None = None, **more: Any) -> RawPage:
+def raw_page(
+    records: list[Any] | None = None,
+    *,
+    run_id: str = "",
+    stream: str = "csv/sample/btc-usd.csv",
+    page_no: int = 0,
+    context: Any = None,
+    rejections: list[Rejection] | None = None,
+    **more: Any,
+) -> RawPage:
     records = [candle()] if records is None else records
     run_id = run_id or str(uuid.uuid4())
     encoded = encode(records)

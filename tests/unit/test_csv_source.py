@@ -113,9 +113,7 @@ def test_a_last_row_that_was_not_closed_is_read_again_when_it_grew(tmp_path: Pat
     assert rows(read(tmp_path, name, cursor)) == [["3", "3", "3", "3", "3"]]
 
 
-@pytest.mark.parametrize(
-    ("content", "said"), [(HEADER + "9,9,9,9,9\n8,8,8,8,8\n", "rewritten"), (HEADER + "1,1\n", "shrank")]
-)
+@pytest.mark.parametrize(("content", "said"), [(HEADER + "9,9,9,9,9\n8,8,8,8,8\n", "rewritten"), (HEADER + "1,1\n", "shrank")])
 def test_a_file_that_is_another_is_read_from_its_start_and_that_is_said(tmp_path: Path, content: str, said: str) -> None:
     name = write(tmp_path, HEADER + "1,1,1,1,1\n2,2,2,2,2\n")
     cursor = read(tmp_path, name)[-1].cursor_after

@@ -23,17 +23,37 @@ def csv_page(columns: list[str], rows: list[list[str]], path: str = "btc-usd.csv
 def test_a_row_with_open_high_low_close_is_a_candle() -> None:
     (point, _) = map_page(raw_page([candle(1), candle(2)])).events
     assert (point.kind, point.instrument, point.symbol, point.currency, point.interval) == ("candle", "btc-usd", "btc", "USD", "1d")
-    assert (point.timestamp, point.open, point.high, point.low, point.close, point.volume) == ("2024-01-01T00:00:00Z", "1", "2", "0.5", "1.5", "9")
+    assert (point.timestamp, point.open, point.high, point.low, point.close, point.volume) == (
+        "2024-01-01T00:00:00Z",
+        "1",
+        "2",
+        "0.5",
+        "1.5",
+        "9",
+    )
 
 
 def test_columns_in_any_order_and_case() -> None:
-    page = csv_page(["CLOSE", "Symbol", "Low", "Market Cap", "High", "Open", "Volume BTC", "Unix Timestamp"], [["1.5", "ETH/EUR", "1", "100", "2", "1.2", "7", "1704067200"]])
+    page = csv_page(
+        ["CLOSE", "Symbol", "Low", "Market Cap", "High", "Open", "Volume BTC", "Unix Timestamp"],
+        [["1.5", "ETH/EUR", "1", "100", "2", "1.2", "7", "1704067200"]],
+    )
     (point,) = map_page(page).events
-    assert (point.symbol, point.currency, point.open, point.close, point.volume, point.market_cap, point.timestamp) == ("eth", "EUR", "1.2", "1.5", "7", "100", "2024-01-01T00:00:00Z")
+    assert (point.symbol, point.currency, point.open, point.close, point.volume, point.market_cap, point.timestamp) == (
+        "eth",
+        "EUR",
+        "1.2",
+        "1.5",
+        "7",
+        "100",
+        "2024-01-01T00:00:00Z",
+    )
 
 
 def test_a_row_with_a_price_only_is_a_price() -> None:
-    (point,) = map_page(csv_page(["snapped_at", "price", "market_cap", "total_volume"], [["2013-04-28 00:00:00 UTC", "135.30", "1500517590", "0.0"]])).events
+    (point,) = map_page(
+        csv_page(["snapped_at", "price", "market_cap", "total_volume"], [["2013-04-28 00:00:00 UTC", "135.30", "1500517590", "0.0"]])
+    ).events
     assert (point.kind, point.price, point.market_cap, point.volume, point.interval) == ("price", "135.3", "1500517590", "0", None)
 
 
@@ -55,13 +75,21 @@ def test_every_record_ends_in_one_place_with_its_line() -> None:
     rows = [candle(1), ["2024-01-02", "", "", "", "", ""], ["2024-01-03", "1", "2", "0.5", "x", "9"], ["short"]]
     mapped = map_page(raw_page(rows, rejections=[before]))
     assert len(mapped.events) + len(mapped.skipped) + sum(r.count for r in mapped.rejected) == 5
-    assert [(r.reason, r.index, r.stage) for r in mapped.rejected] == [("unclosed_quote", None, "extract"), ("not_a_number", 2, "map"), ("wrong_column_count", 3, "map")]
+    assert [(r.reason, r.index, r.stage) for r in mapped.rejected] == [
+        ("unclosed_quote", None, "extract"),
+        ("not_a_number", 2, "map"),
+        ("wrong_column_count", 3, "map"),
+    ]
     assert mapped.rejected[1].origin == {"path": "sample/btc-usd.csv", "row": 3, "line": 4}
 
 
 @pytest.mark.parametrize(
     ("columns", "path", "reason"),
-    [(["a", "b"], "btc.csv", "unknown_columns"), (["date", "b"], "btc.csv", "unknown_columns"), (["date", "price"], "export_2024.csv", "unknown_symbol")],
+    [
+        (["a", "b"], "btc.csv", "unknown_columns"),
+        (["date", "b"], "btc.csv", "unknown_columns"),
+        (["date", "price"], "export_2024.csv", "unknown_symbol"),
+    ],
 )
 def test_a_file_that_is_not_understood_is_one_dead_letter_that_says_what_to_do(columns: list[str], path: str, reason: str) -> None:
     mapped = map_page(csv_page(columns, [["2024-01-01", "2"]] * 7, path))
@@ -85,11 +113,23 @@ def test_a_negative_price_is_rejected() -> None:
 def test_a_ticker_keeps_every_digit() -> None:
     record = ticker("btc-bitcoin", 38054.559248568)
     (point,) = map_page(raw_page([record], stream="coinpaprika/btc-bitcoin", context={})).events
-    assert (point.instrument, point.symbol, point.price, point.volume, point.currency) == ("btc-bitcoin", "btc", "38054.559248568", "16010948942.9", "USD")
+    assert (point.instrument, point.symbol, point.price, point.volume, point.currency) == (
+        "btc-bitcoin",
+        "btc",
+        "38054.559248568",
+        "16010948942.9",
+        "USD",
+    )
 
 
 @pytest.mark.parametrize(
-    ("change", "reason"), [({"last_updated": None}, "missing_time"), ({"symbol": ""}, "missing_value"), ({"quotes": {}}, "missing_value"), ({"quotes": {"USD": {"price": "dear"}}}, "not_a_number")]
+    ("change", "reason"),
+    [
+        ({"last_updated": None}, "missing_time"),
+        ({"symbol": ""}, "missing_value"),
+        ({"quotes": {}}, "missing_value"),
+        ({"quotes": {"USD": {"price": "dear"}}}, "not_a_number"),
+    ],
 )
 def test_a_ticker_that_lacks_something_is_rejected_with_a_reason(change: dict[str, Any], reason: str) -> None:
     mapped = map_page(raw_page([{**ticker("btc-bitcoin"), **change}], stream="coinpaprika/x", context={}))
@@ -103,11 +143,18 @@ def test_an_empty_text_for_a_number_is_a_missing_one() -> None:
 
 
 def news(**entry: Any) -> Any:
-    return map_page(raw_page([{"key": "k", "title": "Bitcoin surges", "published_parsed": "2026-01-01T00:00:00Z", **entry}], stream="rss/x", context={}))
+    return map_page(
+        raw_page([{"key": "k", "title": "Bitcoin surges", "published_parsed": "2026-01-01T00:00:00Z", **entry}], stream="rss/x", context={})
+    )
 
 
 def test_news_have_plain_text_safe_links_and_the_coins_they_name() -> None:
-    (point,) = news(title="Bitcoin &amp; <b>Ethereum</b>", summary="<p>Text</p><script>x()</script>", link="javascript:alert(1)", links=[{"href": "https://a.example/1"}]).events
+    (point,) = news(
+        title="Bitcoin &amp; <b>Ethereum</b>",
+        summary="<p>Text</p><script>x()</script>",
+        link="javascript:alert(1)",
+        links=[{"href": "https://a.example/1"}],
+    ).events
     assert (point.title, point.summary, point.url, point.symbols) == ("Bitcoin & Ethereum", "Text", "https://a.example/1", ["btc", "eth"])
 
 
@@ -139,7 +186,10 @@ def test_names_that_say_nothing(stem: str) -> None:
     assert pair_from_name(stem) is None
 
 
-@pytest.mark.parametrize(("text", "instrument"), [("BTC/USDT", "btc-usdt"), ("BTCUSD", "btc-usd"), ("eth", "eth"), ("XBT/EUR", "btc-eur"), ("1000SHIB/USDT", "1000shib-usdt")])
+@pytest.mark.parametrize(
+    ("text", "instrument"),
+    [("BTC/USDT", "btc-usdt"), ("BTCUSD", "btc-usd"), ("eth", "eth"), ("XBT/EUR", "btc-eur"), ("1000SHIB/USDT", "1000shib-usdt")],
+)
 def test_pairs(text: str, instrument: str) -> None:
     pair = parse_pair(text)
     assert pair is not None
@@ -161,7 +211,16 @@ def test_double_escaped_entities_become_text() -> None:
     assert plain_text("Trump&amp;#039;s <em>plan</em>", 100) == "Trump's plan"
 
 
-@pytest.mark.parametrize(("headline", "sign"), [("Bitcoin plunges 20% as exchange hack drains $300M", -1), ("BTC surges to all-time high, bulls moon", 1), ("Tether depegs amid liquidation cascade", -1), ("FTX files for bankruptcy", -1), ("Developers meet in Prague", 0)])
+@pytest.mark.parametrize(
+    ("headline", "sign"),
+    [
+        ("Bitcoin plunges 20% as exchange hack drains $300M", -1),
+        ("BTC surges to all-time high, bulls moon", 1),
+        ("Tether depegs amid liquidation cascade", -1),
+        ("FTX files for bankruptcy", -1),
+        ("Developers meet in Prague", 0),
+    ],
+)
 def test_sentiment_knows_crypto(headline: str, sign: int) -> None:
     sentiment = score(headline, "")
     assert (sentiment.score > 0.3) - (sentiment.score < -0.3) == sign

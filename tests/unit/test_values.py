@@ -29,7 +29,19 @@ def test_missing_values_are_none(text: str | None) -> None:
     assert number("price", text) is None
 
 
-@pytest.mark.parametrize(("text", "reason"), [("Infinity", "not_finite"), ("1e400", "out_of_range"), ("9" * 5000, "not_a_number"), ("1.057.030.998", "not_a_number"), ("12,34", "not_a_number"), ("1_000", "not_a_number"), ("abc", "not_a_number"), ("1e-200", "out_of_range")])
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Infinity", "not_finite"),
+        ("1e400", "out_of_range"),
+        ("9" * 5000, "not_a_number"),
+        ("1.057.030.998", "not_a_number"),
+        ("12,34", "not_a_number"),
+        ("1_000", "not_a_number"),
+        ("abc", "not_a_number"),
+        ("1e-200", "out_of_range"),
+    ],
+)
 def test_what_must_not_be_guessed_names_the_field(text: str, reason: str) -> None:
     with pytest.raises(BadValueError) as caught:
         number("close", text)
@@ -47,21 +59,32 @@ def test_a_number_keeps_its_value(value: Decimal) -> None:
         ("1733011200", "2024-12-01T00:00:00Z"), ("1733011200000", "2024-12-01T00:00:00Z"), ("1735689600000000", "2025-01-01T00:00:00Z"), ("1735689600000000000", "2025-01-01T00:00:00Z"),
         ("1603929600.0", "2020-10-29T00:00:00Z"), ("1603929600.5", "2020-10-29T00:00:00.500000Z"), ("2024-01-02", "2024-01-02T00:00:00Z"), ("2013-04-28 00:00:00 UTC", "2013-04-28T00:00:00Z"),
         ("2014-09-17 00:00:00+02:00", "2014-09-16T22:00:00Z"), ("2025-10-07T23:59:59.999Z", "2025-10-07T23:59:59.999000Z"), ("Jul 01, 2021", "2021-07-01T00:00:00Z"), ("13.08.2025", "2025-08-13T00:00:00Z"),
-        ("0001-01-01", "0001-01-01T00:00:00Z"), ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"), ("20240102", "2024-01-02T00:00:00Z"),
+        ("0001-01-01", "0001-01-01T00:00:00Z"), ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"), ("20240102", "2024-01-02T00:00:00Z"), ("202401021530", "2024-01-02T15:30:00Z"), ("20240102153045", "2024-01-02T15:30:45Z"),
     ],
 )  # fmt: skip
 def test_times_in_usual_notations(text: str, expected: str) -> None:
     assert iso(timestamp("time", text)) == expected
 
 
-@pytest.mark.parametrize(("text", "reason"), [("01/02/2021", "ambiguous_date"), ("", "missing_time"), ("soon", "bad_time"), ("2024-02-30", "bad_time"), ("0001-01-01T00:00:00+14:00", "bad_time"), ("44197", "bad_time"), ("nan", "missing_time")])
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("01/02/2021", "ambiguous_date"),
+        ("", "missing_time"),
+        ("soon", "bad_time"),
+        ("2024-02-30", "bad_time"),
+        ("0001-01-01T00:00:00+14:00", "bad_time"),
+        ("44197", "bad_time"),
+        ("nan", "missing_time"),
+    ],
+)
 def test_times_that_cannot_be_known_are_refused(text: str, reason: str) -> None:
     with pytest.raises(BadValueError) as caught:
         timestamp("time", text)
     assert caught.value.reason == reason
 
 
-@given(st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1)))
+@given(st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2099, 12, 31)))
 def test_epochs_of_all_units_name_the_same_second(moment: datetime) -> None:
     moment = moment.replace(microsecond=0)
     seconds = int((moment - datetime(1970, 1, 1)) / timedelta(seconds=1))

@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any, NoReturn, Protocol
 
 import msgspec
 
 from shared.errors import TaskError
 from shared.events import MAX_PAGE_BYTES, MAX_PAGE_RECORDS, Json, Rejection, Source, Stage
-from shared.serialization import encode, exact_decoder
+from shared.serialization import encode, exact_decoder, exact_number
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def parse_json(body: bytes, what: str) -> Any:
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         first = error
     try:  # lone surrogates, which msgspec refuses and `canonical` repairs
-        return json.loads(body, parse_float=Decimal, parse_constant=_no_constants)
+        return json.loads(body, parse_float=exact_number, parse_constant=_no_constants)
     except (ValueError, RecursionError):
         start = body[:80].decode("utf-8", "replace")
         raise TaskError("contract", f"{what} did not answer with JSON ({first}); it begins {start!r}") from None

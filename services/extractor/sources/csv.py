@@ -10,9 +10,9 @@ import asyncio
 import csv
 import hashlib
 import os
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -26,6 +26,7 @@ MAX_LINE_BYTES = 128 * 1024
 MAX_QUOTED_LINES = 100  # of one record; more means a quote that was never closed
 PAGE_BYTES = 128 * 1024  # of the file
 SAMPLE_ROWS = 20
+ENOUGH_ROWS = 2  # to see how far apart rows are
 PREAMBLE_LINES = 20
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -74,7 +75,7 @@ class CsvFiles:
         try:
             str(path).encode()
             return path.resolve(strict=True).is_relative_to(root) and path.is_file()
-        except (OSError, UnicodeEncodeError):
+        except (OSError, RuntimeError, UnicodeEncodeError):  # RuntimeError: a link to itself
             return False
 
     async def fetch(self, info: StreamInfo, cursor: Any | None) -> AsyncIterator[Slice]:
@@ -144,12 +145,16 @@ class _FileReader:
         if known.offset < 0 or size < known.offset:
             return f"{self._path}: the file shrank to {size} bytes ({known.offset} were read), read from the start"
         target, row, line = known.offset, known.row, known.line
+        if size > known.offset and len(known.dialect.get("sample", ())) < ENOUGH_ROWS and known.row:
+            return f"{self._path}: the file has grown, read from the start to learn more about it"
         grew_in_last_row = known.open_row is not None and size > known.offset and self._continues_row(known.offset)
         if not self._hash_prefix(known.offset, known.sha256):
             return f"{self._path}: the file was rewritten, read from the start"
         if grew_in_last_row and known.open_row:
             target, row, line = known.open_row
             self._hash_prefix(target, None)
+        elif size == known.offset:
+            self._open_row = known.open_row
         self._offset, self._row, self._line, self._dialect = target, row, line, known.dialect
         self._file.seek(target)
         return None
@@ -179,8 +184,8 @@ class _FileReader:
     def _read_header(self) -> None:
         """Find encoding, delimiter and header, and leave the file right after the header.
 
-        The header is the first row of at least two cells that has as many cells as the row after it: lines that some
-        exporters write above it (a URL, a date) do not.
+        The header is the first row that has as many cells as most rows: lines that some exporters write above it (a URL,
+        a date) do not.
         """
         self._file.seek(0)
         head = self._file.read(256 * 1024)
@@ -192,7 +197,8 @@ class _FileReader:
         delimiter = _delimiter(texts)
         rows = _parsed(texts, delimiter)
         filled = [(row, last) for row, last in rows if any(cell.strip() for cell in row)]
-        found = next((n for n, (a, b) in enumerate(pairwise(filled)) if len(a[0]) > 1 and len(a[0]) == len(b[0])), 0)
+        usual = Counter(len(row) for row, _ in filled if len(row) > 1).most_common(1)
+        found = next((n for n, (row, _) in enumerate(filled) if usual and len(row) == usual[0][0]), 0)
         columns, header = filled[found] if filled else ([], None)
         if header is None or not lines[header].endswith((b"\n", b"\r")):
             return  # no header yet, or one that is still being written: look again next time
@@ -247,36 +253,34 @@ class _FileReader:
 
     def _quoted_row(self, page: _Page, line: bytes, line_no: int, encoding: str, delimiter: str) -> list[str] | None:
         """A row that has quotes: it may go on over several lines. None when it was rejected."""
-        lines, back_to = [line], self._offset
-        while b"".join(lines).count(b'"') % 2 and len(lines) <= MAX_QUOTED_LINES:
-            more = self._file.readline(MAX_LINE_BYTES + 1)
-            if not more:
-                break
-            lines.append(more)
-        joined = b"".join(lines)
-        if joined.count(b'"') % 2 or len(joined) > MAX_LINE_BYTES:
-            # The quote is never closed: this line is at fault, not the many that it would swallow.
-            self._file.seek(back_to)
-            self._reject(page, "unclosed_quote", "a quote is opened and not closed", line_no, line)
-            return None
-        for more in lines[1:]:
-            self._take(page, more)
-        if len(lines) > 1:
-            self._open_row = None if lines[-1].endswith((b"\n", b"\r")) else [back_to - len(line), self._row, line_no - 1]
+        after_first, more = self._offset, []
+
+        def lines() -> Iterator[str]:
+            yield line.decode(encoding, "replace")
+            size = len(line)
+            while len(more) < MAX_QUOTED_LINES and size < MAX_LINE_BYTES and (piece := self._file.readline(MAX_LINE_BYTES + 1)):
+                more.append(piece)
+                size += len(piece)
+                yield piece.decode(encoding, "replace")
+
         try:
-            rows = list(
-                csv.reader(
-                    [joined.decode(encoding, "replace")]
-                    if len(lines) == 1
-                    else joined.decode(encoding, "replace").splitlines(keepends=True),
-                    delimiter=delimiter,
-                    strict=True,
-                )
-            )
+            row = next(csv.reader(lines(), delimiter=delimiter, strict=True), [])
         except csv.Error as error:
-            self._reject(page, "bad_quoting", str(error), line_no, joined)
+            # This line is at fault, not the many that an unclosed quote would swallow.
+            self._file.seek(after_first)
+            reason = (
+                ("unclosed_quote", "a quote is opened and not closed")
+                if more or "end of data" in str(error)
+                else ("bad_quoting", str(error))
+            )
+            self._reject(page, *reason, line_no, line)
             return None
-        return rows[0] if rows else None
+        if more:
+            begin = [after_first - len(line), self._row, line_no - 1]
+            for piece in more:
+                self._take(page, piece)
+            self._open_row = None if more[-1].endswith((b"\n", b"\r")) else begin
+        return row
 
     def _reject_long_line(self, page: _Page, line: bytes, line_no: int) -> None:
         """Read past a line that is too long to be a row, keeping only its beginning."""
@@ -309,7 +313,7 @@ class _FileReader:
             origin["lines"] = page.lines
         else:
             origin["first_line"] = first
-        context = {key: self._dialect[key] for key in ("columns", "preamble", "sample") if key in self._dialect}
+        context = {key: self._dialect[key] for key in ("columns", "delimiter", "preamble", "sample") if key in self._dialect}
         return Slice(page.rows, self._cursor(), {"path": self._path, **context}, origin, page.rejections)
 
 

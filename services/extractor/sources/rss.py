@@ -22,7 +22,7 @@ from shared.errors import TaskError
 from shared.events import Json, Source
 
 MAX_ENTRIES = 5_000
-REMEMBERED = 2_000
+REMEMBERED = MAX_ENTRIES
 
 
 class Rss:
@@ -50,11 +50,14 @@ class Rss:
             return
         parsed = await asyncio.to_thread(parse_feed, answer)
         seen: dict[str, str] = dict(known.get("seen") or {})
-        fresh = [(key, digest, entry) for key, digest, entry in map(_identified, parsed["entries"]) if seen.get(key) != digest]
+        first = {
+            key: (key, digest, entry) for key, digest, entry in map(_identified, reversed(parsed["entries"]))
+        }  # of one identity, the uppermost
+        fresh = [found for found in reversed(first.values()) if seen.get(found[0]) != found[1]]
         context = {"format": parsed["format"], "title": parsed["title"], "language": parsed["language"]}
         validators = {n: answer.headers[n] for n in ("etag", "last-modified") if n in answer.headers}
         digests = {key: digest for key, digest, _ in fresh}
-        pages = list(paginate([{"key": key, **entry} for key, _, entry in reversed(fresh)]))  # oldest first: the newest wins
+        pages = list(paginate([{**entry, "key": key} for key, _, entry in reversed(fresh)]))  # oldest first: the newest wins
         for number, (records, rejections) in enumerate(pages, 1):
             for record in records:
                 seen.pop(record["key"], None)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import BeforeValidator
 
 from services.gateway import data_query
 from services.gateway.data_query import Filters, Position
@@ -15,6 +17,15 @@ from services.gateway.schemas import DataPoint, Kind
 from shared.events import Source
 
 router = APIRouter(tags=["data"])
+
+
+def _no_number(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?", value.strip()):
+        raise ValueError("write a time such as 2024-01-31T12:00:00Z")
+    return value
+
+
+Time = Annotated[datetime | None, BeforeValidator(_no_number)]
 _DOCUMENTED: dict[int | str, dict[str, Any]] = {
     200: {"headers": {"Link": {"description": '`rel="next"`: the next page, where there is one', "schema": {"type": "string"}}}}
 }
@@ -34,9 +45,9 @@ async def read_data(
     source: Annotated[Source | None, Query(description="Such as `coinpaprika`")] = None,
     kind: Annotated[Kind | None, Query(description="What a data point is")] = None,
     dataset: Annotated[str | None, Query(min_length=1, max_length=500, pattern=r"^[^\x00]+$", description="Whose figures: a feed's name, a folder or file of CSV_DIR, `live`")] = None,
-    start: Annotated[datetime | None, Query(alias="from", description="Only points at or after this time (no zone means UTC)")] = None,
-    end: Annotated[datetime | None, Query(alias="to", description="Only points before this time")] = None,
-    cursor: Annotated[str | None, Query(max_length=100, description="Where a `Link` header said to go on")] = None,
+    start: Annotated[Time, Query(alias="from", description="Only points at or after this time (no zone means UTC)")] = None,
+    end: Annotated[Time, Query(alias="to", description="Only points before this time")] = None,
+    cursor: Annotated[str | None, Query(description="Where a `Link` header said to go on", json_schema_extra={"pattern": "^[A-Za-z0-9_-]{32}$"})] = None,
 ) -> Response:  # fmt: skip
     """A JSON list in a stable order: by time, newest first, then by id. `Link: rel="next"` leads to the next page."""
     position = Position.decode(cursor) if cursor is not None else None

@@ -18,7 +18,11 @@ from services.gateway.problems import ProblemError, documented
 from services.gateway.schemas import Comparison, Run, RunDetail, RunStatus
 
 router = APIRouter(tags=["runs"])
-RunName = Annotated[str, Query(description="A run's id, `latest` or `previous`", max_length=64)]
+_NAME: dict[str, Any] = {
+    "description": "A run's id, `latest` or `previous`",
+    "json_schema_extra": {"pattern": "^(latest|previous|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$"},
+}
+RunName = Annotated[str, Query(**_NAME)]
 
 
 @router.get("/stats", response_model=list[Run], responses=documented(401, 403, 422, 503), summary="History of runs, newest first")
@@ -35,9 +39,7 @@ async def stats(
 @router.get(
     "/runs/{run_id}", response_model=RunDetail, responses=documented(401, 403, 404, 422, 503), summary="One run with its tasks and errors"
 )
-async def read_run(
-    _key: ApiKey, database: Db, broker: Kafka, run_id: Annotated[str, Path(description="A run's id, `latest` or `previous`", max_length=64)]
-) -> dict[str, Any]:
+async def read_run(_key: ApiKey, database: Db, broker: Kafka, run_id: Annotated[str, Path(**_NAME)]) -> dict[str, Any]:
     """A run that was accepted a moment ago is known at once, also while the database is away."""
     if run_id not in ("latest", "previous") and (queued := broker.commands.get(_checked(run_id, "path.run_id"))) is not None:
         try:

@@ -21,19 +21,24 @@ MAPPINGS: dict[str, Compile] = {"coinpaprika": coinpaprika.compile_mapping, "csv
 
 def map_page(page: RawPage) -> MappedPage:
     """All records of a page. Every record ends in exactly one of events (one or more), skipped, rejected."""
+    compile_mapping = MAPPINGS.get(page.source)
+    if compile_mapping is None:
+        return _all_rejected(page, "unknown_source", f"there is no mapping for the source {page.source!r}", None)
     try:
         records = exact_decoder.decode(page.records)
-        compile_mapping = MAPPINGS[page.source]
         map_record = compile_mapping(PageInfo(page.source, page.dataset, page.stream, plain(page.context), page.fetched_at))
-    except KeyError:
-        return _all_rejected(page, "unknown_source", f"there is no mapping for the source {page.source!r}", None)
     except UnmappableError as error:
         return _all_rejected(page, error.reason, error.message, error.field)
     except (msgspec.DecodeError, ValueError) as error:
         return _all_rejected(page, "undecodable_records", str(error), None)
+    except Exception as error:  # noqa: BLE001  as below
+        return _all_rejected(page, "mapping_error", f"{type(error).__name__}: {error}"[:500], None)
     mapped = MappedPage([], [], list(page.rejections))
     for index, record in enumerate(records):
-        outcome = map_record(index, record)
+        try:
+            outcome = map_record(index, record)
+        except Exception as error:  # noqa: BLE001  one odd record must not hold up its partition for ever
+            outcome = Rejection(reason="mapping_error", message=f"{type(error).__name__}: {error}"[:500])
         if isinstance(outcome, Skip):
             mapped.skipped.append(outcome)
         elif isinstance(outcome, Rejection):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 from shared.errors import IngestError
@@ -57,11 +57,12 @@ class BadValueError(IngestError):
 
 
 _PLAIN = re.compile(r"-?\d{1,30}(?:\.\d{1,60})?", re.ASCII)
-_GROUPED = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?", re.ASCII)
+_GROUPED = re.compile(r"-?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?", re.ASCII)
 _SUFFIXED = re.compile(r"(-?[\d,]*\.?\d+)([KMBT])", re.ASCII | re.IGNORECASE)
 _SUFFIXES = {"K": 3, "M": 6, "B": 9, "T": 12}
 _MISSING = frozenset({"", "-", "–", "—", "null", "none", "nan", "na", "n/a", "nil", "\\n"})
 _MAX_DIGITS_BEFORE, _MAX_DIGITS_AFTER = 40, 60
+_WIDE = Context(prec=300)
 
 
 def number(field: str, value: Any) -> str | None:
@@ -101,14 +102,17 @@ def _from_decimal(field: str, shown: str, text: str, exponent: int) -> str:
         raise BadValueError(field, "not_a_number", f"{field} is not a number: {shown[:60]!r}") from None
     if not parsed.is_finite():
         raise BadValueError(field, "not_finite", f"{field} is {shown[:60]}, which is not a finite number")
-    parsed = parsed.scaleb(exponent)
     if parsed.adjusted() >= _MAX_DIGITS_BEFORE or (parsed and -int(parsed.as_tuple().exponent) > _MAX_DIGITS_AFTER + 20):
         raise BadValueError(field, "out_of_range", f"{field} is out of range: {shown[:60]}")
-    return _canonical(format(parsed, "f"))
+    return _canonical(format(_WIDE.scaleb(parsed, exponent), "f"))
 
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  naive on purpose: all times here are UTC
 _UNITS = ((1e11, 1_000_000), (1e14, 1_000), (1e17, 1), (1e20, 0.001))  # below the bound: seconds, ms, µs, ns → µs
+_EARLIEST, _LATEST = datetime(1990, 1, 1), datetime(2100, 1, 1)  # noqa: DTZ001  of epochs; numbers outside are something else
+_CALENDAR = re.compile(
+    r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?", re.ASCII
+)  # YYYYMMDDhhmm[ss]
 _DIGITS = re.compile(r"\d{9,19}(?:\.\d+)?", re.ASCII)
 _FORMATS = (
     "%b %d, %Y",
@@ -129,7 +133,9 @@ def timestamp(field: str, value: Any) -> datetime:
     Raises BadValueError, also for dates whose order of day and month cannot be known (01/02/2021).
     """
     text = str(value).strip() if value is not None else ""
-    if _DIGITS.fullmatch(text):
+    if _CALENDAR.fullmatch(text):
+        text = f"{text[:8]}T{text[8:]}"
+    elif _DIGITS.fullmatch(text):
         return _from_epoch(field, text)
     if text.lower() in _MISSING:
         raise BadValueError(field, "missing_time", f"{field} is empty")
@@ -152,7 +158,10 @@ def _from_epoch(field: str, text: str) -> datetime:
     micros = int(amount * per) if per >= 1 else amount // 1000
     if fraction.strip("0") and per >= 1:
         micros += int(Decimal("0." + fraction) * int(per))
-    return _EPOCH + timedelta(microseconds=micros)
+    moment = _EPOCH + timedelta(microseconds=micros)
+    if not _EARLIEST <= moment < _LATEST:
+        raise BadValueError(field, "bad_time", f"{field} {text} is no time between 1990 and 2100")
+    return moment
 
 
 def _from_formats(field: str, text: str) -> datetime:

@@ -70,6 +70,9 @@ _INTERVALS = {
     259200: "3d",
     604800: "1w",
 }
+# A comma that can only be a decimal one.
+_FRACTION = re.compile(r"-?(?:0,\d+|\d{1,3}(?:\.\d{3})+,\d+|\d+,(?:\d{1,2}|\d{4,})|\d{4,},\d+)", re.ASCII)
+_EITHER = re.compile(r"-?\d{1,3},\d{3}", re.ASCII)
 _NOT_A_NAME = re.compile(r"[^a-z0-9]")
 
 
@@ -82,6 +85,7 @@ class Plan:
     date: int | None
     pair: Pair | None  # of the whole file; None: each row names its own
     interval: str | None
+    comma: str = "thousands"  # what a comma in a number is: thousands, decimal, unknown
 
     @property
     def is_candle(self) -> bool:
@@ -95,7 +99,10 @@ class Plan:
 def compile_mapping(info: PageInfo) -> MapRecord:
     context = info.context
     plan = _plan(
-        str(context.get("path", "")), tuple(context.get("columns") or ()), tuple(tuple(row) for row in context.get("sample") or ())
+        str(context.get("path", "")),
+        str(context.get("delimiter", ",")),
+        tuple(context.get("columns") or ()),
+        tuple(tuple(row) for row in context.get("sample") or ()),
     )
     map_row = _candle if plan.is_candle else _price
 
@@ -111,11 +118,14 @@ def compile_mapping(info: PageInfo) -> MapRecord:
 
 
 @lru_cache(maxsize=256)
-def _plan(path: str, header: tuple[str, ...], sample: tuple[tuple[str, ...], ...]) -> Plan:
+def _plan(path: str, delimiter: str, header: tuple[str, ...], sample: tuple[tuple[str, ...], ...]) -> Plan:
     names = [_NOT_A_NAME.sub("", name.lower()) for name in header]
+    names = _without_venues(names, sample)
     columns = {role: position for role, wanted in _NAMES.items() if (position := _position(names, wanted)) is not None}
     if "volume" not in columns and (position := next((n for n, name in enumerate(names) if name.startswith("volume")), None)) is not None:
         columns["volume"] = position
+    if "close" not in columns and "price" in columns and all(role in columns for role in ("open", "high", "low")):
+        columns["close"] = columns["price"]  # Investing.com's word for it
     _require(header, columns)
     date = names.index("date") if names[columns["time"]] == "time" and "date" in names else None
     if date is None and names[columns["time"]] == "date" and "time" in names:
@@ -128,7 +138,28 @@ def _plan(path: str, header: tuple[str, ...], sample: tuple[tuple[str, ...], ...
             "symbol",
         )
     plan = Plan(len(header), columns, date, pair, None)
-    return Plan(len(header), columns, date, pair, _interval(plan, sample))
+    return Plan(len(header), columns, date, pair, _interval(plan, sample), _comma(delimiter, columns, sample))
+
+
+def _without_venues(names: list[str], sample: tuple[tuple[str, ...], ...]) -> list[str]:
+    """Column names, without `market`, `asset` and the like where they hold something else than symbols (an exchange's name)."""
+
+    def holds_symbols(position: int) -> bool:
+        pairs = [parse_pair(row[position]) for row in sample if position < len(row)]
+        return not pairs or any(pair is not None and (pair.currency or pair.is_known) for pair in pairs)
+
+    return ["" if name in ("market", "instrument", "asset", "coin") and not holds_symbols(n) else name for n, name in enumerate(names)]
+
+
+def _comma(delimiter: str, columns: dict[str, int], sample: tuple[tuple[str, ...], ...]) -> str:
+    """What a comma in a number means: thousands in a file that is cut at commas, else what the first rows show."""
+    if delimiter == ",":
+        return "thousands"
+    roles = [columns[role] for role in ("price", *_OHLC, "volume", "market_cap") if role in columns]
+    with_comma = [text for row in sample for position in roles if position < len(row) and "," in (text := row[position].strip())]
+    if any(_FRACTION.fullmatch(text) for text in with_comma):
+        return "decimal"
+    return "thousands" if any(text.count(",") > 1 or "." in text for text in with_comma) else "unknown"
 
 
 def _position(names: list[str], wanted: tuple[str, ...]) -> int | None:
@@ -174,7 +205,12 @@ def _amount(plan: Plan, row: list[str], role: str) -> str | None:
     position = plan.columns.get(role)
     if position is None:
         return None
-    amount = number(role, row[position])
+    text = row[position]
+    if plan.comma != "thousands" and "," in text:
+        if plan.comma == "unknown" and _EITHER.fullmatch(text.strip()):
+            raise BadValueError(role, "ambiguous_number", f"{role} {text!r} may be a fraction or thousands: write it without a comma")
+        text = text.replace(".", "").replace(",", ".") if plan.comma == "decimal" else text
+    amount = number(role, text)
     if amount is not None and amount.startswith("-"):
         raise BadValueError(role, "negative", f"{role} is negative: {amount}")
     return amount

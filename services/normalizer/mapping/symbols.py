@@ -10,6 +10,13 @@ from pathlib import Path
 
 # Longest first, so that BTCUSDT is not read as BTCUSD + T.
 QUOTES = ("usdt", "usdc", "busd", "tusd", "fdusd", "usd", "eur", "gbp", "jpy", "krw", "try", "aud", "cad", "chf", "btc", "eth", "bnb")
+_FILE_QUOTES = frozenset({"usd", "usdt", "usdc", "eur", "gbp", "jpy"})
+# Words in file names that are no coin there, though some are symbols elsewhere.
+_WORDS = frozenset(
+    "prices price data export history historical ohlcv ohlc candles candle chart charts all max min daily hourly weekly crypto coins coin market markets test sample "
+    "file download values value quotes trades spot futures full new old one near hot link op ape flow dash comp sand bat atom etc ton leo cake blur dot uni render try "
+    "rates rate table output result results report stats backup latest today year month day".split()
+)
 _ALIASES = {"xbt": "btc", "xdg": "doge"}
 _PAIR_MARKS = re.compile(r"[/\-_: ]")
 _TOKEN = re.compile(r"[A-Za-z0-9$]+")
@@ -22,6 +29,10 @@ class Pair:
 
     symbol: str
     currency: str | None
+
+    @property
+    def is_known(self) -> bool:
+        return self.symbol in _known_symbols()
 
     @property
     def instrument(self) -> str:
@@ -62,6 +73,8 @@ def _pair(base: str, quote: str | None) -> Pair:
 def parse_pair(text: str) -> Pair | None:
     """`BTC/USD`, `BTCUSD`, `btc-usd`, `BTC`; None for what is no symbol."""
     parts = [part for part in _PAIR_MARKS.split(text.strip().lower()) if part]
+    if (named := _known_names().get("".join(parts))) is not None:
+        return _pair(named, None)
     if len(parts) == 2 and _SYMBOL.fullmatch(parts[0]) and parts[1] in QUOTES:
         return _pair(parts[0], parts[1])
     if len(parts) != 1 or not _SYMBOL.fullmatch(parts[0]):
@@ -92,13 +105,13 @@ def pair_from_name(stem: str) -> Pair | None:
     for candidates in (sure, neighbours):
         if candidates:
             return candidates[0]
-    quote = next((token for token in tokens if token in QUOTES[:14]), None)
+    quote = next((token for token in tokens if token in _FILE_QUOTES), None)
     symbols = [_ALIASES.get(token, token) for token in tokens if _ALIASES.get(token, token) in known and token != quote]
     names = [_known_names()[token] for token in tokens if token in _known_names()]
-    for symbol in (*symbols, *names):
+    for symbol in (*(symbol for symbol in symbols if symbol not in _WORDS), *names, *(symbols if len(tokens) == 1 else ())):
         return _pair(symbol, quote)
     if glued and stem.upper() != stem.lower() and any(token.upper() in stem for token in tokens if _glued(token)):
         return glued[0]  # an upper-case FILUSDT of a coin that the list does not know
-    if len(tokens) == 1 and tokens[0].isalpha() and len(tokens[0]) <= 10:
+    if len(tokens) == 1 and tokens[0].isalpha() and len(tokens[0]) <= 10 and tokens[0] not in _WORDS:
         return _glued(tokens[0]) or _pair(tokens[0], None)
     return None

@@ -37,9 +37,13 @@ def plain_text(markup: object, limit: int) -> str | None:
     if not isinstance(markup, str) or not markup.strip():
         return None
     parser = _Text()
-    parser.feed(markup[: limit * 20])
-    parser.close()
-    text = _SPACE.sub(" ", html.unescape("".join(parser.parts))).strip()
+    try:
+        parser.feed(markup[: limit * 20])
+        parser.close()
+        shown = "".join(parser.parts)
+    except AssertionError:  # html.parser gives up on `<![x`; then the text is what it is
+        shown = markup[: limit * 20]
+    text = _SPACE.sub(" ", html.unescape(shown)).strip()
     if len(text) > limit:
         text = text[: limit - 1].rsplit(" ", 1)[0] + "…"
     return text or None

@@ -1,0 +1,263 @@
+"""The REST API on a real PostgreSQL and Kafka, over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaConsumer
+from sqlalchemy import Engine
+
+from services.gateway.app import create_app
+from services.gateway.settings import GatewaySettings
+from services.loader import runs
+from services.loader.runs import Timed
+from services.loader.staging import StagedPage
+from services.loader.store import write_pages
+from shared.events import PlannedTask, RunError, RunPlanned, StartIngestion, TaskFinished, TaskStarted
+from shared.health import Health
+from shared.serialization import command_decoder, encode
+from shared.topics import COMMANDS
+from tests.support.http_server import serving
+from tests.support.infra import Infrastructure
+from tests.support.pages import candle, raw_page, unified_page
+from tests.support.stack import until
+
+KEY = "test-api-key"
+
+
+@pytest.fixture(scope="session")
+def address(infra: Infrastructure) -> Iterator[str]:
+    settings = GatewaySettings(
+        _env_file=None, database_url=infra.dsn, kafka_bootstrap_servers=infra.bootstrap, api_key=KEY, mode="native", gateway_database_url=""
+    )
+    with serving(create_app(settings, Health(None))) as address:
+        until("the gateway to reach Kafka", lambda: httpx.get(f"{address}/api/v1/health/ready", trust_env=False).status_code == 200, 30)
+        yield address
+
+
+@pytest.fixture
+def api(address: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"{address}/api/v1", headers={"x-api-key": KEY}, trust_env=False) as client:
+        yield client
+
+
+def load(engine: Engine, records: list[Any], **page: Any) -> None:
+    write_pages(engine, [StagedPage.from_message(encode(unified_page(raw_page(records, **page))))])
+
+
+def finished_run(engine: Engine, rows: int = 1, *, at_ms: int = 1_700_000_000_000, error: RunError | None = None) -> str:
+    """A run as the loader stores it."""
+    run_id = str(uuid.uuid4())
+    page = raw_page([candle(day + 1) for day in range(rows)], run_id=run_id)
+    task = {"run_id": run_id, "task_id": page.task_id, "source": "csv", "stream": page.stream}
+    planned = RunPlanned(
+        run_id=run_id, tasks=[PlannedTask(task_id=page.task_id, source="csv", stream=page.stream)], errors=[error] if error else []
+    )
+    messages = [StartIngestion(run_id=run_id), planned, TaskStarted(**task), TaskFinished(**task, pages=1, records=rows)]
+    write_pages(engine, [StagedPage.from_message(encode(unified_page(page)))])
+    with engine.begin() as transaction:
+        runs.apply(transaction, [Timed(message, at_ms) for message in messages])
+        runs.evaluate(transaction, run_id, 600)
+    return run_id
+
+
+def is_problem(answer: httpx.Response, status: int) -> bool:
+    return answer.status_code == status == answer.json()["status"] and answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["/data", "/stats", "/compare-runs?run_id_1=latest&run_id_2=previous", f"/runs/{uuid.uuid4()}"])
+def test_the_key_is_required_and_checked(api: httpx.Client, path: str) -> None:
+    assert is_problem(httpx.get(f"{str(api.base_url).rstrip('/')}{path}", trust_env=False), 401)
+    assert is_problem(api.get(path, headers={"x-api-key": ""}), 401)
+    for wrong in ("test-api-kez", "test-api-key ", "x" * 5000):
+        assert is_problem(api.get(path, headers={"x-api-key": wrong.strip() + "!"}), 403)
+    assert is_problem(api.get(path, headers={"x-api-key": "clé".encode()}), 403)
+
+
+def test_health_is_open(address: str) -> None:
+    answer = httpx.get(f"{address}/api/v1/health", trust_env=False)
+    assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+    assert answer.json()["database"]["latency_ms"] > 0
+    assert answer.json()["lag"] == {"normalizer": 0, "loader": 0}
+
+
+def test_data_is_a_list_newest_first_with_exact_numbers(api: httpx.Client, engine: Engine) -> None:
+    load(engine, [candle(2, "1.123456789"), candle(9), candle(5)])
+    answer = api.get("/data")
+    assert [point["timestamp"][:10] for point in answer.json()] == ["2024-01-09", "2024-01-05", "2024-01-02"]
+    assert '"close":1.123456789' in answer.text
+    assert "link" not in answer.headers
+
+
+def test_paging_by_cursor_and_by_skip_visits_every_point_once(api: httpx.Client, engine: Engine) -> None:
+    load(engine, [candle(day) for day in range(1, 29)])
+    load(engine, [candle(day) for day in range(1, 29)], stream="csv/other/eth-usd.csv")
+    everything = [point["id"] for point in api.get("/data", params={"limit": 1000}).json()]
+    seen, url = [], "/data?limit=10&source=csv"
+    while url:
+        answer = api.get(url)
+        seen += [point["id"] for point in answer.json()]
+        url = answer.links["next"]["url"].removeprefix("/api/v1") if "next" in answer.links else ""
+    skipped = [point["id"] for skip in range(0, 56, 7) for point in api.get("/data", params={"limit": 7, "skip": skip}).json()]
+    assert len(everything) == 56
+    assert seen == skipped == everything
+
+
+def test_filters(api: httpx.Client, engine: Engine) -> None:
+    load(engine, [candle(1), candle(2)])
+    load(engine, [{"key": "k", "title": "Ethereum and Bitcoin", "published_parsed": "2024-01-01T12:00:00Z"}], stream="rss/desk", context={})
+
+    def kinds(**parameters: Any) -> list[str]:
+        return [point["kind"] for point in api.get("/data", params=parameters).json()]
+
+    assert kinds(symbol="BTC") == ["candle", "news", "candle"]
+    assert kinds(symbol="eth") == ["news"]
+    assert kinds(symbol="eth", source="csv") == []
+    assert kinds(source="rss") == kinds(kind="news") == kinds(dataset="desk") == ["news"]
+    assert kinds(**{"from": "2024-01-01T12:00:00Z", "to": "2024-01-02"}) == ["news"]
+    assert kinds(symbol="%") == kinds(symbol="' OR 1=1 --") == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=1001", "limit=1e9", "skip=-1", "skip=99999999999999999999", "source=nasdaq", "kind=x", "from=yesterday", "to=9999-12-31T23:59:59-14:00", "cursor=abc", "cursor=%00", "cursor=" + "A" * 32,
+     "symbol=%00", "symbol=", "dataset=%00", "symbol=" + "x" * 51],
+)  # fmt: skip
+def test_bad_parameters_are_422_that_name_the_parameter(api: httpx.Client, query: str) -> None:
+    answer = api.get(f"/data?{query}")
+    if query == "cursor=" + "A" * 32:
+        assert answer.status_code == 200  # a cursor may name any time
+        return
+    assert is_problem(answer, 422)
+    assert query.partition("=")[0] in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[]",
+        b"null1",
+        b'"x"',
+        b'{"sources": ["nasdaq"]}',
+        b'{"streams": ["nasdaq/x"]}',
+        b'{"streams": ["csv/\\u0000"]}',
+        b'{"surces": []}',
+        b'{"full_refresh": "yes"}',
+        b"\xff\xfe",
+        b'{"sources": "csv"}',
+    ],
+)
+def test_bad_bodies_are_422(api: httpx.Client, body: bytes) -> None:
+    assert is_problem(api.post("/ingest", content=body, headers={"content-type": "application/json"}), 422)
+
+
+def test_a_body_that_is_too_large_is_413(api: httpx.Client) -> None:
+    assert is_problem(api.post("/ingest", content=b" " * 3_000_000, headers={"content-type": "application/json"}), 413)
+    assert is_problem(api.post("/ingest", content=(b" " * 100_000 for _ in range(30)), headers={"content-type": "application/json"}), 413)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/nothing", 404), ("DELETE", "/data", 405), ("GET", "/runs/not-an-id", 422), ("GET", f"/runs/{uuid.uuid4()}", 404)],
+)
+def test_other_errors_are_problems_too(api: httpx.Client, method: str, path: str, status: int) -> None:
+    assert is_problem(api.request(method, path), status)
+
+
+def test_ingest_without_a_body_asks_for_everything_and_is_known_at_once(api: httpx.Client, infra: Infrastructure, engine: Engine) -> None:
+    answer = api.post("/ingest")
+    run_id = answer.json()["run_id"]
+    assert (answer.status_code, answer.headers["location"]) == (202, f"/api/v1/runs/{run_id}")
+    assert api.get(f"/runs/{run_id}").json()["status"] == "queued"
+    command = asyncio.run(find_command(infra.bootstrap, run_id))
+    assert (command.sources, command.streams, command.full_refresh) == (None, None, False)
+
+
+async def find_command(bootstrap: str, run_id: str) -> StartIngestion:
+    consumer = AIOKafkaConsumer(COMMANDS.name, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        async with asyncio.timeout(20):
+            async for record in consumer:
+                command = command_decoder.decode(record.value)
+                if command.run_id == run_id:
+                    assert record.key == run_id.encode()
+                    assert dict(record.headers)["ce_type"] == b"StartIngestion"
+                    return command  # type: ignore[return-value]
+    finally:
+        await consumer.stop()
+    raise AssertionError("unreachable")
+
+
+def test_one_idempotency_key_fifty_times_at_once_is_one_run(api: httpx.Client, address: str) -> None:
+    key = {"Idempotency-Key": str(uuid.uuid4()), "x-api-key": KEY}
+
+    def post(_: int) -> tuple[int, str]:
+        answer = httpx.post(f"{address}/api/v1/ingest", json={"sources": ["csv"]}, headers=key, timeout=30, trust_env=False)
+        return answer.status_code, answer.text
+
+    with concurrent.futures.ThreadPoolExecutor(25) as pool:
+        answers = set(pool.map(post, range(50)))
+    assert len(answers) == 1
+    assert answers.pop()[0] == 202
+    assert is_problem(api.post("/ingest", json={"sources": ["rss"]}, headers=key), 409)
+
+
+def test_stats_are_a_list_of_runs_newest_first(api: httpx.Client, engine: Engine) -> None:
+    first, second = (
+        finished_run(engine, 3),
+        finished_run(engine, 5, at_ms=1_700_000_100_000, error=RunError(code="unknown_stream", message="?", stream="csv/x", source="csv")),
+    )
+    stats = api.get("/stats").json()
+    assert [run["run_id"] for run in stats] == [second, first]
+    assert [(run["status"], run["items_processed"], run["inserted"], run["unchanged"]) for run in stats] == [
+        ("partial", 5, 2, 3),
+        ("succeeded", 3, 3, 0),
+    ]
+    assert stats[1]["sources"]["csv"]["inserted"] == 3
+    assert [run["run_id"] for run in api.get("/stats", params={"status": "partial"}).json()] == [second]
+    assert len(api.get("/stats", params={"limit": 1}).json()) == 1
+    assert datetime.fromisoformat(stats[0]["requested_at"]) == datetime.fromtimestamp(1_700_000_100, UTC)
+    assert [task["stream"] for task in api.get(f"/runs/{first}").json()["tasks"]] == ["csv/sample/btc-usd.csv"]
+
+
+def test_compare_runs(api: httpx.Client, engine: Engine) -> None:
+    first = finished_run(engine, 3)
+    second = finished_run(
+        engine, 5, at_ms=1_700_000_100_000, error=RunError(code="unknown_stream", message="?", stream="csv/x", source="csv")
+    )
+    by_id = api.get("/compare-runs", params={"run_id_1": first, "run_id_2": second}).json()
+    by_name = api.get("/compare-runs", params={"run_id_1": "previous", "run_id_2": "latest"}).json()
+    assert by_id == by_name
+    assert by_id["diff"]["inserted"] == {"run_1": 3, "run_2": 2, "difference": -1}
+    assert [error["code"] for error in by_id["diff"]["errors"]["only_in_run_2"]] == ["unknown_stream"]
+    unknown = str(uuid.uuid4())
+    missing = api.get("/compare-runs", params={"run_id_1": first, "run_id_2": unknown})
+    assert is_problem(missing, 404)
+    assert unknown in missing.json()["detail"]
+    assert first not in missing.json()["detail"]
+    assert is_problem(api.get("/compare-runs", params={"run_id_1": first}), 422)
+
+
+def test_the_documentation_works_offline(address: str) -> None:
+    page = httpx.get(f"{address}/docs", trust_env=False).text
+    links = [part.split('"')[0] for part in page.replace("'", '"').split('"') if part.startswith(("http", "//", "/static"))]
+    assert not [link for link in links if link.startswith(("http", "//"))]
+    assert httpx.get(f"{address}/openapi.json", trust_env=False).json()["paths"]["/api/v1/ingest"]["post"]["responses"].keys() >= {
+        "202",
+        "401",
+        "403",
+        "409",
+        "422",
+        "503",
+    }
+    for link in [link for link in links if link.startswith("/static")]:
+        assert httpx.get(address + link, trust_env=False).status_code == 200

@@ -1,0 +1,35 @@
+"""schemathesis: generated requests against the API, checked against its OpenAPI document."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from tests.integration.test_gateway import KEY, address, finished_run
+
+__all__ = ["address"]
+
+
+def test_the_api_keeps_its_contract(address: str, engine: Engine, tmp_path: Path) -> None:
+    finished_run(engine, 5)
+    program = str(Path(sys.executable).with_name("schemathesis"))
+    arguments = [
+        "run",
+        f"{address}/openapi.json",
+        "--header",
+        f"x-api-key: {KEY}",
+        "--max-examples",
+        "30",
+        "--seed",
+        "1",
+        "--workers",
+        "1",
+        "--no-color",
+        "--request-timeout",
+        "10",
+    ]
+    done = subprocess.run([program, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
