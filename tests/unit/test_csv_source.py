@@ -94,13 +94,48 @@ def test_a_file_without_rows_yields_no_page(tmp_path: Path, content: str) -> Non
 
 
 def test_a_file_that_grew_yields_what_is_new(tmp_path: Path) -> None:
+    old = HEADER + "1,1,1,1,1\n2,2,2,2,2\n"
+    name = write(tmp_path, old)
+    cursor = read(tmp_path, name)[-1].cursor_after
+    write(tmp_path, old + "3,3,3,3,3\n")
+    (piece,) = read(tmp_path, name, cursor)
+    assert piece.records == [["3", "3", "3", "3", "3"]]
+    assert (piece.origin["first_row"], piece.origin["first_line"]) == (3, 4)
+    assert len(piece.context["sample"]) == 2  # the profile of the first reading
+
+
+def test_a_file_that_had_one_row_only_is_profiled_anew_when_it_grows(tmp_path: Path) -> None:
     name = write(tmp_path, HEADER + "1,1,1,1,1\n")
     cursor = read(tmp_path, name)[-1].cursor_after
     write(tmp_path, HEADER + "1,1,1,1,1\n2,2,2,2,2\n")
-    (piece,) = read(tmp_path, name, cursor)
-    assert piece.records == [["2", "2", "2", "2", "2"]]
-    assert (piece.origin["first_row"], piece.origin["first_line"]) == (2, 3)
-    assert piece.context["sample"] == [["1", "1", "1", "1", "1"]]  # the profile of the first reading
+    note, piece = read(tmp_path, name, cursor)
+    assert "learn more" in (note.note or "")
+    assert len(piece.records) == len(piece.context["sample"]) == 2
+
+
+def test_an_unfinished_last_row_is_remembered_over_runs_that_find_nothing(tmp_path: Path) -> None:
+    name = write(tmp_path, HEADER + "1,1,1,1,1\n2,2,2,2,42")
+    cursor = read(tmp_path, name)[-1].cursor_after
+    for _ in range(2):
+        cursor = read(tmp_path, name, cursor)[-1].cursor_after
+    write(tmp_path, HEADER + "1,1,1,1,1\n2,2,2,2,42000\n")
+    assert rows(read(tmp_path, name, cursor)) == [["2", "2", "2", "2", "42000"]]
+
+
+def test_quotes_inside_cells_do_not_swallow_rows(tmp_path: Path) -> None:
+    body = ['1,2,6" screen', *["3,4,x"] * 18, '5,6,5" x']
+    assert len(rows(read(tmp_path, write(tmp_path, "date,price,note\n" + "\n".join(body) + "\n")))) == 20
+
+
+def test_a_short_first_row_does_not_hide_the_header(tmp_path: Path) -> None:
+    (piece,) = read(tmp_path, write(tmp_path, HEADER + "1,2,3\n" + "1,2,3,4,5\n" * 5))
+    assert piece.context["columns"] == ["date", "open", "high", "low", "close"]
+    assert len(piece.records) == 6
+
+
+def test_a_link_to_itself_is_no_stream(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").symlink_to(tmp_path / "a.csv")
+    assert asyncio.run(CsvFiles(tmp_path).streams()) == []
 
 
 def test_a_last_row_that_was_not_closed_is_read_again_when_it_grew(tmp_path: Path) -> None:

@@ -225,3 +225,59 @@ def test_sentiment_knows_crypto(headline: str, sign: int) -> None:
     sentiment = score(headline, "")
     assert (sentiment.score > 0.3) - (sentiment.score < -0.3) == sign
     assert bool(sentiment.words) == bool(sign)
+
+
+def test_one_odd_record_does_not_hold_up_its_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [r.reason for r in map_page(raw_page([None, candle(2)])).rejected] == ["mapping_error"]
+    (point,) = news(title="What <![X[ means").events
+    assert "means" in (point.title or "")
+    assert map_page(csv_page(["date", "price"], [["2024-01-01", "1e1000000"], ["2024-01-02", "1"]])).rejected[0].reason == "out_of_range"
+
+
+def test_decimal_commas_are_read_as_such_or_refused() -> None:
+    def prices(*values: str) -> Any:
+        rows = [[f"2024-01-{day:02}", value] for day, value in enumerate(values, 1)]
+        return map_page(
+            raw_page(
+                rows,
+                stream="csv/xrp-eur.csv",
+                context={"path": "xrp-eur.csv", "delimiter": ";", "columns": ["date", "price"], "sample": rows},
+            )
+        )
+
+    assert [point.price for point in prices("0,501", "41,234", "1.234,5").events] == ["0.501", "41.234", "1234.5"]
+    assert [r.reason for r in prices("41,234", "5").rejected] == ["ambiguous_number"]
+    assert [point.price for point in prices("1,234.5", "41,234").events] == ["1234.5", "41234"]
+
+
+def test_investings_price_is_the_close_of_a_candle() -> None:
+    page = csv_page(
+        ["Date", "Price", "Open", "High", "Low", "Vol.", "Change %"],
+        [["Jul 01, 2021", "33,543.6", "35,030.7", "35,032.7", "32,839.2", "27.41K", "-4.23%"]],
+    )
+    (point,) = map_page(page).events
+    assert (point.kind, point.close, point.volume, point.timestamp) == ("candle", "33543.6", "27410", "2021-07-01T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "symbol"),
+    [("coin", "Bitcoin", "btc"), ("market", "bitstamp", "eth"), ("market", "BTC/USD", "btc"), ("symbol", "NEWCOIN", "newcoin")],
+)
+def test_symbol_columns_are_believed_when_they_hold_symbols(column: str, value: str, symbol: str) -> None:
+    (point,) = map_page(csv_page(["date", column, "price"], [["2024-01-01", value, "1"]], "eth.csv")).events
+    assert point.symbol == symbol
+
+
+@pytest.mark.parametrize("stem", ["prices", "ohlcv", "data", "history"])
+def test_ordinary_words_are_no_coins(stem: str) -> None:
+    assert pair_from_name(stem) is None
+
+
+@pytest.mark.parametrize(
+    ("stem", "instrument"),
+    [("one_year_btc", "btc"), ("near_real_time_btc", "btc"), ("first_try_btc", "btc"), ("crvusd", "crvusd"), ("link", "link")],
+)
+def test_words_give_way_to_coins(stem: str, instrument: str) -> None:
+    pair = pair_from_name(stem)
+    assert pair is not None
+    assert pair.instrument == instrument

@@ -48,6 +48,10 @@ def test_what_must_not_be_guessed_names_the_field(text: str, reason: str) -> Non
     assert (caught.value.field, caught.value.reason) == ("close", reason)
 
 
+def test_long_numbers_keep_every_digit() -> None:
+    assert number("x", "+12345678901234567890123456789012345") == "12345678901234567890123456789012345"
+
+
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=Decimal("-1e20"), max_value=Decimal("1e20"), places=12))
 def test_a_number_keeps_its_value(value: Decimal) -> None:
     assert Decimal(number("x", str(value)) or "nan") == value
