@@ -1,0 +1,74 @@
+"""Golden messages: what lies in the topics must stay readable, and newer messages must be too."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.normalizer.page_handler import unify
+from shared import serialization
+from shared.serialization import UndecodableError, decode, encode
+from shared.topics import TOPICS
+
+GOLDEN = Path(__file__).parent / "golden"
+DECODERS: dict[str, Any] = {
+    "StartIngestion": serialization.command_decoder, "CancelRun": serialization.command_decoder, "FetchStream": serialization.task_decoder, "RawPage": serialization.raw_page_decoder,
+    "UnifiedPage": serialization.unified_page_decoder, "Checkpoint": serialization.checkpoint_decoder,
+    **dict.fromkeys(("RunPlanned", "TaskStarted", "TaskFinished", "TaskFailed", "RunCancelled", "DataGap"), serialization.run_event_decoder),
+}  # fmt: skip
+
+
+def golden(name: str) -> bytes:
+    return (GOLDEN / f"{name}.json").read_bytes().strip()
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_a_message_is_read_and_written_as_it_lies_in_the_topics(name: str) -> None:
+    assert encode(decode(DECODERS[name], golden(name))) == golden(name)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_fields_of_a_newer_version_are_ignored(name: str) -> None:
+    newer = encode({**json.loads(golden(name)), "a_new_field": {"x": 1}})
+    assert decode(DECODERS[name], newer) == decode(DECODERS[name], golden(name))
+
+
+@pytest.mark.parametrize("value", [None, b"", b"\xff\xfe", b"[]", b"null", b'{"type": "Unheard"}', b"{}", b"[" * 100_000])
+@pytest.mark.parametrize("name", ["StartIngestion", "FetchStream", "RawPage", "UnifiedPage", "TaskFailed"])
+def test_what_is_no_message_is_said_and_nothing_else_happens(name: str, value: bytes | None) -> None:
+    with pytest.raises(UndecodableError):
+        decode(DECODERS[name], value)
+
+
+def test_an_id_that_is_none_is_refused_before_it_reaches_postgres() -> None:
+    with pytest.raises(UndecodableError, match="run_id"):
+        decode(DECODERS["StartIngestion"], b'{"type":"StartIngestion","run_id":"not-a-uuid"}')
+
+
+def test_the_normalizer_makes_of_the_golden_page_what_it_always_did() -> None:
+    """When this changes, raise NORMALIZER_VERSION, say so in the changelog, and write the golden page anew."""
+    _, unified = unify(golden("RawPage"), partition=2, offset=41, broker_ms=1_700_000_000_123)
+    assert encode(unified) == golden("UnifiedPage")
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_do_anything_but_be_refused(value: bytes) -> None:
+    with pytest.raises(UndecodableError):
+        unify(value, partition=0, offset=0, broker_ms=0)
+
+
+def test_a_page_copies_its_raw_page_to_the_letter() -> None:
+    assert bytes(decode(DECODERS["UnifiedPage"], golden("UnifiedPage")).raw) == golden("RawPage")
+    assert msgspec.json.decode(golden("UnifiedPage"))["raw"] == json.loads(golden("RawPage"))
+
+
+def test_topics_along_the_path_have_the_same_partitions() -> None:
+    assert {
+        topic.partitions for topic in TOPICS if topic.name in ("ingest.tasks", "ingest.raw", "ingest.unified", "ingest.checkpoints")
+    } == {6}
