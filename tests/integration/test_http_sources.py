@@ -1,0 +1,139 @@
+"""Sources over real HTTP: every way an upstream can misbehave ends in a clear error, in time and in bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from services.extractor.http_client import HttpClient
+from services.extractor.settings import Feed
+from services.extractor.sources.base import Slice, SourceConnector
+from services.extractor.sources.coinpaprika import CoinPaprika
+from services.extractor.sources.rss import Rss
+from shared.errors import TaskError
+from shared.events import Source
+from tests.simulator import Simulator
+from tests.simulator.server import Fault, ticker
+
+TICKER = "/v1/tickers/btc-bitcoin"
+
+
+@pytest.fixture
+def upstream() -> Iterator[Simulator]:
+    with Simulator() as simulator:
+        yield simulator
+
+
+def client(**settings: Any) -> HttpClient:
+    return HttpClient(**{"allow_private": True, "attempts": 3, "timeout_s": 5.0, "max_bytes": 1_000_000, **settings})
+
+
+def fetch(upstream: Simulator, source: str = "coinpaprika", coin: str = "btc-bitcoin", cursor: Any = None, **settings: Any) -> list[Slice]:
+    async def collect() -> list[Slice]:
+        http = client(**settings)
+        connectors: dict[str, SourceConnector] = {
+            "coinpaprika": CoinPaprika(http, api_url=f"{upstream.url}/v1", coin_ids=[coin]),
+            "rss": Rss(http, [Feed(name="news", url=f"{upstream.url}/feeds/news")]),
+        }
+        try:
+            (info,) = await connectors[source].streams()
+            return [piece async for piece in connectors[source].fetch(info, cursor)]
+        finally:
+            await http.close()
+
+    return asyncio.run(collect())
+
+
+def failure(upstream: Simulator, **arguments: Any) -> TaskError:
+    with pytest.raises(TaskError) as caught:
+        fetch(upstream, **arguments)
+    return caught.value
+
+
+def test_a_ticker_and_all_tickers(upstream: Simulator) -> None:
+    (one,) = fetch(upstream)
+    assert one.records[0]["id"] == "btc-bitcoin"
+    assert (one.origin["status"], len(one.origin["sha256"])) == (200, 64)
+    upstream.tickers.update({f"c{n}-coin": ticker(f"c{n}-coin") for n in range(700)})
+    assert [len(piece.records) for piece in fetch(upstream, coin="*")] == [500, 202]
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "requests"),
+    [
+        (Fault(429, times=None), "rate_limited", 3), (Fault(500, times=None), "upstream_error", 3), (Fault(502, b"<html>", times=None), "upstream_error", 3),
+        (Fault(402, b'{"error": "not allowed in this plan"}'), "plan_limit", 1), (Fault(403), "forbidden", 1), (Fault(404, b'{"error": "id not found"}'), "not_found", 1), (Fault(418), "rejected_by_source", 1),
+        (Fault(200, b"<html>Just a moment</html>"), "contract", 1), (Fault(200, b"{}"), "contract", 1), (Fault(200, b'{"id": "btc-bit'), "contract", 1), (Fault(200, b"[1]"), "contract", 1),
+        (Fault(200, b"x" * 2_000_000), "limit_exceeded", 1), (Fault(200, endless=True), "limit_exceeded", 1), (Fault(200, gzip.compress(b" " * 50_000_000), {"content-encoding": "gzip"}), "limit_exceeded", 1),
+        (Fault(200, b"not gzip", {"content-encoding": "gzip"}), "contract", 1), (Fault(redirect_to=TICKER, times=None), "redirect_loop", 6), (Fault(redirect_to="file:///etc/passwd"), "bad_url", 1),
+        (Fault(500, b'{"error": "\x00 \xff"}', times=None), "upstream_error", 3),
+    ],
+)  # fmt: skip
+def test_every_failure_has_its_name(upstream: Simulator, fault: Fault, code: str, requests: int) -> None:
+    upstream.fail(TICKER, fault)
+    assert failure(upstream).code == code
+    assert upstream.count(TICKER) == requests
+
+
+def test_a_passing_failure_is_overcome(upstream: Simulator) -> None:
+    upstream.fail(TICKER, Fault(500))
+    upstream.fail(TICKER, Fault(429, headers={"retry-after": "1"}))
+    started = time.monotonic()
+    assert fetch(upstream)[0].records
+    assert time.monotonic() - started >= 1
+
+
+def test_a_body_that_drips_meets_the_total_deadline(upstream: Simulator) -> None:
+    upstream.fail(TICKER, Fault(200, b" " * 10_000, drip_s=0.05, times=None))
+    started = time.monotonic()
+    assert failure(upstream, timeout_s=1.0).code == "timeout"
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "[::1]", "0x7f000001", "2130706433", "169.254.169.254", "10.0.0.1", "[::ffff:127.0.0.1]", "0.0.0.0"]
+)
+def test_private_addresses_are_refused_before_connecting(upstream: Simulator, host: str) -> None:
+    async def get() -> None:
+        http = client(allow_private=False)
+        try:
+            await http.get(f"http://{host}:{upstream.url.rpartition(':')[2]}{TICKER}")
+        finally:
+            await http.close()
+
+    with pytest.raises(TaskError, match="ALLOW_PRIVATE_URLS") as caught:
+        asyncio.run(get())
+    assert caught.value.code == "blocked_address"
+    assert upstream.requests == []
+
+
+def test_a_name_that_does_not_resolve_and_a_port_that_is_closed_are_said(upstream: Simulator) -> None:
+    async def get(url: str) -> None:
+        http = client(attempts=1)
+        try:
+            await http.get(url)
+        finally:
+            await http.close()
+
+    for url, code in (("http://nowhere.invalid/", "dns_failure"), ("http://127.0.0.1:1/", "connection_failed")):
+        with pytest.raises(TaskError) as caught:
+            asyncio.run(get(url))
+        assert caught.value.code == code
+
+
+def test_a_feed_is_asked_conditionally(upstream: Simulator) -> None:
+    (first,) = fetch(upstream, "rss")
+    (second,) = fetch(upstream, "rss", cursor=first.cursor_after)
+    assert len(first.records) == 5
+    assert (second.records, second.cursor_after, second.note) == ([], first.cursor_after, "the feed has not changed (304)")
+    assert "if-none-match" in upstream.requests[-1][1]
+
+
+def test_sources_name_themselves(upstream: Simulator) -> None:
+    http: Any = None
+    assert [source.name for source in (CoinPaprika(http, api_url="", coin_ids=[]), Rss(http, []))] == [Source.COINPAPRIKA, Source.RSS]
