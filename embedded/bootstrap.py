@@ -32,15 +32,15 @@ def main() -> None:
         fail(f"Python {sys.version.split()[0]} is too old, 3.11 or newer is needed: set PYTHON, for example make PYTHON=python3.12 up")
     python = VENV / "bin" / "python"
     if not python.exists() or not (VENV / "bin" / "pip").exists():
-        print("making the virtual environment .venv …", flush=True)  # noqa: T201
+        print("making the virtual environment .venv …", flush=True)
         try:
-            import ensurepip  # noqa: F401, PLC0415
+            import ensurepip  # noqa: F401
         except ImportError:
             fail("this Python has no venv module: install it (Debian and Ubuntu: apt-get install python3-venv) or set PYTHON to another")
         run("python -m venv", sys.executable, "-m", "venv", "--clear", str(VENV))
     if not (VENV / "bin" / "uv").exists():
         run("installing uv", str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", UV)
-    print("installing the locked dependencies …", flush=True)  # noqa: T201
+    print("installing the locked dependencies …", flush=True)
     uv = (str(VENV / "bin" / "uv"), "pip", "install", "--quiet", "--python", str(python))
     run("installing requirements.lock", *uv, "--require-hashes", "-r", "requirements.lock")
     run("installing this project", *uv, "--no-deps", "--no-build-isolation", "-e", ".")

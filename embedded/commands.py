@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 from embedded import stack, supervision
 from embedded.console import Console
-
 from embedded.errors import StackError
 from embedded.settings import StackSettings
 from shared.errors import ConfigError
@@ -111,7 +110,7 @@ def _compose(*arguments: str) -> int:
 
 
 def _demo(console: Console, arguments: list[str]) -> int:
-    from embedded.demo import demo  # noqa: PLC0415  it calls back into this module
+    from embedded.demo import demo
 
     return demo(console, arguments)
 

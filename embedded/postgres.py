@@ -97,13 +97,13 @@ def wait_until_ready(settings: StackSettings, deadline_s: float = 60) -> None:
 def ensure_database(settings: StackSettings) -> None:
     """Create POSTGRES_DB if it is missing. A wrong password is said with what to do about it."""
     name = settings.postgres_db.replace('"', '""')
-    server = dict(
-        host="127.0.0.1", port=settings.postgres_port, user=settings.postgres_user, password=settings.postgres_password.get_secret_value()
-    )
-    import psycopg2  # noqa: PLC0415
+    password = settings.postgres_password.get_secret_value()
+    import psycopg2
 
     try:
-        connection = psycopg2.connect(dbname="postgres", **server)
+        connection = psycopg2.connect(
+            dbname="postgres", host="127.0.0.1", port=settings.postgres_port, user=settings.postgres_user, password=password
+        )
     except psycopg2.OperationalError as error:
         if "authentication" in str(error) or "role" in str(error):
             raise StackError(

@@ -25,10 +25,10 @@ from shared.settings import load
 
 def check_settings() -> StackSettings:
     """The stack's settings, after each service has had its own checked. Raises ConfigError."""
-    from services.extractor.settings import ExtractorSettings  # noqa: PLC0415  only to check
-    from services.gateway.settings import GatewaySettings  # noqa: PLC0415
-    from services.loader.settings import LoaderSettings  # noqa: PLC0415
-    from services.normalizer.settings import NormalizerSettings  # noqa: PLC0415
+    from services.extractor.settings import ExtractorSettings
+    from services.gateway.settings import GatewaySettings
+    from services.loader.settings import LoaderSettings
+    from services.normalizer.settings import NormalizerSettings
 
     problems: dict[str, None] = {}
     for each in (StackSettings, ExtractorSettings, NormalizerSettings, LoaderSettings, GatewaySettings):
@@ -105,7 +105,7 @@ def _check_ports(settings: StackSettings) -> None:
 def _who_has(port: int) -> str:
     try:
         for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port and connection.pid:
                 return f" by {psutil.Process(connection.pid).name()} (pid {connection.pid})"
     except psutil.Error:
         pass

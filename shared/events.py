@@ -43,7 +43,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 # -- commands ---------------------------------------------------------------------------------------------------------
 
 
-class StartIngestion(Message, tag="StartIngestion"):
+class StartIngestion(Message, frozen=True, tag="StartIngestion"):
     """Run the pipeline. `sources` None: all. `streams` None: every stream of the sources."""
 
     run_id: Id
@@ -53,7 +53,7 @@ class StartIngestion(Message, tag="StartIngestion"):
     requested_at: str | None = None  # the gateway's clock, informational
 
 
-class CancelRun(Message, tag="CancelRun"):
+class CancelRun(Message, frozen=True, tag="CancelRun"):
     """End a run's tasks with what they have published."""
 
     run_id: Id
@@ -63,7 +63,7 @@ class CancelRun(Message, tag="CancelRun"):
 Command = StartIngestion | CancelRun
 
 
-class FetchStream(Message, tag="FetchStream"):
+class FetchStream(Message, frozen=True, tag="FetchStream"):
     """One task: fetch one stream for one run. `raw_offset` is the end of the raw partition when it was planned."""
 
     run_id: Id
@@ -77,7 +77,7 @@ class FetchStream(Message, tag="FetchStream"):
 # -- pages ------------------------------------------------------------------------------------------------------------
 
 
-class Rejection(Message):
+class Rejection(Message, frozen=True):
     """Records that could not be processed, with the reason. `index` None: before the record had a place in its page.
 
     `count` > 1 stands for the whole page failing alike; `payload` then holds a few samples.
@@ -93,14 +93,14 @@ class Rejection(Message):
     stage: str = Stage.MAP
 
 
-class Skip(Message):
+class Skip(Message, frozen=True):
     """A record that carries nothing to load (an exporter's empty day), with the reason. Not an error."""
 
     index: int
     reason: str
 
 
-class RawPage(Message, tag="RawPage"):
+class RawPage(Message, frozen=True, tag="RawPage"):
     """One fetch's answer or one slice of a file: raw records, decoded in syntax only.
 
     `records` is a JSON array; `context` is what the whole file or answer says about them and is all that a mapping may
@@ -124,7 +124,7 @@ class RawPage(Message, tag="RawPage"):
     rejections: list[Rejection] = []
 
 
-class UnifiedData(Message):
+class UnifiedData(Message, frozen=True):
     """One normalized data point. `id` is its identity, `value_hash` tells whether its values changed."""
 
     id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]  # of a UUID
@@ -151,7 +151,7 @@ class UnifiedData(Message):
     attributes: Json | None = None
 
 
-class UnifiedPage(Message, tag="UnifiedPage"):
+class UnifiedPage(Message, frozen=True, tag="UnifiedPage"):
     """What a raw page became: records = data points' records + skipped + rejected. Carries the raw page as it came."""
 
     page_id: Id
@@ -169,7 +169,7 @@ class UnifiedPage(Message, tag="UnifiedPage"):
 # -- run events -------------------------------------------------------------------------------------------------------
 
 
-class PlannedTask(Message):
+class PlannedTask(Message, frozen=True):
     """A task as RunPlanned names it."""
 
     task_id: Id
@@ -177,7 +177,7 @@ class PlannedTask(Message):
     stream: str
 
 
-class RunError(Message):
+class RunError(Message, frozen=True):
     """Why a task, or a request for a stream, failed."""
 
     code: str
@@ -186,7 +186,7 @@ class RunError(Message):
     source: str | None = None
 
 
-class RunPlanned(Message, tag="RunPlanned"):
+class RunPlanned(Message, frozen=True, tag="RunPlanned"):
     """All tasks of a run are published. `errors` are streams or sources that could not be planned.
 
     A run of very many tasks takes several messages; `is_last` marks the one that completes the plan.
@@ -199,7 +199,7 @@ class RunPlanned(Message, tag="RunPlanned"):
     is_last: bool = True
 
 
-class TaskStarted(Message, tag="TaskStarted"):
+class TaskStarted(Message, frozen=True, tag="TaskStarted"):
     """An extractor works on the task."""
 
     run_id: Id
@@ -208,7 +208,7 @@ class TaskStarted(Message, tag="TaskStarted"):
     stream: str
 
 
-class TaskFinished(Message, tag="TaskFinished"):
+class TaskFinished(Message, frozen=True, tag="TaskFinished"):
     """All pages of the task are published: numbers 0 to `pages` − 1."""
 
     run_id: Id
@@ -221,7 +221,7 @@ class TaskFinished(Message, tag="TaskFinished"):
     cancelled: bool = False
 
 
-class TaskFailed(Message, tag="TaskFailed"):
+class TaskFailed(Message, frozen=True, tag="TaskFailed"):
     """The task cannot go on. What it has published (`pages`) still loads."""
 
     run_id: Id
@@ -234,13 +234,13 @@ class TaskFailed(Message, tag="TaskFailed"):
     notes: list[str] = []
 
 
-class RunCancelled(Message, tag="RunCancelled"):
+class RunCancelled(Message, frozen=True, tag="RunCancelled"):
     """Tasks of the run end as soon as they see this."""
 
     run_id: Id
 
 
-class DataGap(Message, tag="DataGap"):
+class DataGap(Message, frozen=True, tag="DataGap"):
     """Messages were removed before they were read."""
 
     topic: str
@@ -256,7 +256,7 @@ RunEvent = RunPlanned | TaskStarted | TaskFinished | TaskFailed | RunCancelled |
 # -- checkpoints ------------------------------------------------------------------------------------------------------
 
 
-class TaskProgress(Message):
+class TaskProgress(Message, frozen=True):
     """How far a task came: totals over the pages that it has published."""
 
     run_id: Id
@@ -268,7 +268,7 @@ class TaskProgress(Message):
     cancelled: bool = False
 
 
-class Checkpoint(Message, tag="Checkpoint"):
+class Checkpoint(Message, frozen=True, tag="Checkpoint"):
     """Where a stream stands. An index into the raw topic, which is the truth."""
 
     stream: str

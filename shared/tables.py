@@ -5,8 +5,22 @@ The loader alone writes them; the gateway reads them through a read-only role.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
-    BigInteger, Boolean, Column, DateTime, Double, Index, Integer, MetaData, Numeric, SmallInteger, Table, Text, text,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    Table,
+    Text,
+    text,
 )  # fmt: skip
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 from sqlalchemy.types import TypeEngine
@@ -15,15 +29,15 @@ metadata = MetaData()
 _NOW = text("clock_timestamp()")
 
 
-def _time(name: str, *, nullable: bool = True, default_now: bool = False) -> Column[object]:
+def _time(name: str, *, nullable: bool = True, default_now: bool = False) -> Column[Any]:
     return Column(name, DateTime(timezone=True), nullable=nullable and not default_now, server_default=_NOW if default_now else None)
 
 
-def _uuid(name: str, *, primary_key: bool = False, nullable: bool = False) -> Column[object]:
+def _uuid(name: str, *, primary_key: bool = False, nullable: bool = False) -> Column[Any]:
     return Column(name, UUID(as_uuid=False), primary_key=primary_key, nullable=nullable)
 
 
-def _required(name: str, kind: TypeEngine[object] | type[TypeEngine[object]], default: str | None = None) -> Column[object]:
+def _required(name: str, kind: TypeEngine[Any] | type[TypeEngine[Any]], default: str | None = None) -> Column[Any]:
     return Column(name, kind, nullable=False, server_default=text(default) if default else None)
 
 

@@ -71,7 +71,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  httpcore's signature
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
@@ -99,7 +99,10 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
             raise BlockedAddressError(f"{host} is {ip}, a private address")
 
     async def connect_unix_socket(
-        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
+        self,
+        path: str,
+        timeout: float | None = None,  # noqa: ASYNC109
+        socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         raise BlockedAddressError("Unix sockets are not fetched from")
 
@@ -114,9 +117,9 @@ class HttpClient:
         self._attempts, self._timeout_s, self._max_bytes = attempts, timeout_s, max_bytes
         transport = httpx.AsyncHTTPTransport()
         # httpx has no public way to hand a network backend to its pool; a test fails should this stop working.
-        transport._pool = httpcore.AsyncConnectionPool(
+        transport._pool = httpcore.AsyncConnectionPool(  # noqa: SLF001
             ssl_context=ssl.create_default_context(), network_backend=GuardedBackend(allow_private=allow_private), max_connections=20
-        )  # noqa: SLF001
+        )
         self._client = httpx.AsyncClient(
             transport=transport,
             follow_redirects=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -86,7 +86,7 @@ class TaskRunner:
                     position = await self._take(task, info, piece, position, partition)
         except TransientError:
             raise
-        except Exception as unexpected:  # noqa: BLE001  a task must end in the open, whatever a source does
+        except Exception as unexpected:
             error = (
                 unexpected
                 if isinstance(unexpected, TaskError)
@@ -130,7 +130,7 @@ class TaskRunner:
         await kafka.publish(self._producer, RUN_EVENTS, event, key=event.run_id or "", service="extractor")
 
 
-async def _slices(connector: SourceConnector, info: StreamInfo, cursor: object) -> AsyncIterator[Slice]:
+async def _slices(connector: SourceConnector, info: StreamInfo, cursor: object) -> AsyncGenerator[Slice, None]:
     async for piece in connector.fetch(info, cursor):
         yield piece
 

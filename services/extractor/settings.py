@@ -36,9 +36,9 @@ class ExtractorSettings(CommonSettings):
     """Sources, limits and how much is done at a time."""
 
     coinpaprika_api_url: str = Field(default="https://api.coinpaprika.com/v1", pattern=r"^https?://[^/\s]+")
-    coin_ids: list[str] = ["btc-bitcoin", "eth-ethereum"]
+    coin_ids: list[str] = Field(default=["btc-bitcoin", "eth-ethereum"])
     csv_dir: Path = Path("data/csv")
-    rss_feeds: list[Feed] = [Feed(name=name, url=url) for name, url in _DEFAULT_FEEDS]
+    rss_feeds: list[Feed] = Field(default=[Feed(name=name, url=url) for name, url in _DEFAULT_FEEDS])
     allow_private_urls: bool = False
     task_concurrency: int = Field(default=4, ge=1, le=64)
     max_waiting_pages: int = Field(default=200, ge=2)  # per partition, before a stream pauses

@@ -98,7 +98,7 @@ def build(filters: Filters) -> tuple[str, list[Any]]:
         SELECT coalesce(json_agg(shown {order})::text, '[]') AS body, count(*) AS count, min(timestamp) AS last_timestamp,
                (array_agg(id ORDER BY timestamp, id))[1] AS last_id
         FROM shown
-    """  # noqa: S608  column names of this module; values are bound
+    """
     return query, arguments
 
 

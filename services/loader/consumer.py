@@ -96,7 +96,7 @@ class Loader:
             if batches:
                 records = [record for records in batches.values() for record in records]
                 batch = await asyncio.to_thread(Batch, records)
-                if not await self._until_stored(lambda batch=batch: self._store(batch), stop):  # type: ignore[misc]
+                if not await self._until_stored(lambda batch=batch: self._store(batch), stop):
                     return
                 await self._commit({partition: records[-1].offset + 1 for partition, records in batches.items()})
                 self._touched |= batch.run_ids()
@@ -148,7 +148,7 @@ class Loader:
     def _evaluate(self) -> None:
         """Evaluate the touched runs, twice a second at most, and every open run now and then."""
         now = time.monotonic()
-        if not self._touched and now - self._swept_at < self._sweep_interval_s or now - self._evaluated_at < EVALUATE_EVERY_S:
+        if (not self._touched and now - self._swept_at < self._sweep_interval_s) or now - self._evaluated_at < EVALUATE_EVERY_S:
             return
         self._evaluated_at = now
         due = set(self._touched)

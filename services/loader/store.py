@@ -95,7 +95,7 @@ WITH written AS (
     RETURNING id, CASE WHEN xmax = 0 THEN 'i' WHEN updated_at = %(now)s THEN 'u' ELSE 'n' END AS outcome
 )
 INSERT INTO stage_outcomes SELECT %(round)s, id, outcome FROM written
-"""  # noqa: S608  column names of this module
+"""
 
 _OUTCOMES = """
 WITH points AS (

@@ -134,7 +134,7 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
 
     app.agent(topic, name="normalizer.normalize")(normalize)
 
-    @app.task
+    @app.task  # type: ignore[untyped-decorator]
     async def _report_health() -> None:
         while not app.should_stop:
             health.set(

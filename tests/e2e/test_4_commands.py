@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -102,4 +101,3 @@ def test_down_stops_every_process_and_the_data_survives(stack: Stack) -> None:
     assert not [path for path in Path("/tmp").glob("crypto-ingest-*.sock") if path == supervision.socket_path(stack.settings)]
     stack.up()
     assert stack.query("SELECT count(*) FROM unified_data") == before
-    assert os.path.exists(stack.settings.state)

@@ -109,7 +109,7 @@ def test_real_and_weird_feeds_become_news_or_a_clear_error(path: Path) -> None:
     try:
         slices = read(FixedHttp(answer(path.read_bytes(), **{"content-type": "application/xml"})))
     except TaskError as error:
-        assert error.code == "not_a_feed", error
+        assert error.code == "not_a_feed"  # noqa: PT017  either outcome is right, but nothing else
         assert "crypto" not in path.parts, "a crypto feed must be read"
         return
     for piece in slices:

@@ -7,6 +7,7 @@ page's context: the header, the lines before it, and the first rows of the file 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import csv
 import hashlib
 import os
@@ -253,7 +254,8 @@ class _FileReader:
 
     def _quoted_row(self, page: _Page, line: bytes, line_no: int, encoding: str, delimiter: str) -> list[str] | None:
         """A row that has quotes: it may go on over several lines. None when it was rejected."""
-        after_first, more = self._offset, []
+        after_first = self._offset
+        more: list[bytes] = []
 
         def lines() -> Iterator[str]:
             yield line.decode(encoding, "replace")
@@ -313,8 +315,8 @@ class _FileReader:
             origin["lines"] = page.lines
         else:
             origin["first_line"] = first
-        context = {key: self._dialect[key] for key in ("columns", "delimiter", "preamble", "sample") if key in self._dialect}
-        return Slice(page.rows, self._cursor(), {"path": self._path, **context}, origin, page.rejections)
+        context: Json = {"path": self._path, **{key: self._dialect[key] for key in ("columns", "delimiter", "preamble", "sample")}}
+        return Slice(page.rows, self._cursor(), context, origin, page.rejections)
 
 
 def _is_utf8(head: bytes) -> bool:
@@ -339,9 +341,7 @@ def _delimiter(texts: list[str]) -> str:
 def _parsed(texts: list[str], delimiter: str) -> list[tuple[list[str], int]]:
     """Rows, each with the index of its last line, as far as the quoting makes sense."""
     reader = csv.reader(texts, delimiter=delimiter)
-    rows = []
-    try:
+    rows: list[tuple[list[str], int]] = []
+    with contextlib.suppress(csv.Error):
         rows.extend((row, reader.line_num - 1) for row in reader)
-    except csv.Error:
-        pass
     return rows

@@ -80,7 +80,7 @@ def parse_feed(answer: Answer) -> Json:
     A feed that is not well-formed keeps the entries that could be read (feedparser's `bozo`).
     """
     headers = {"content-type": answer.headers.get("content-type", ""), "content-location": answer.url}
-    parsed = feedparser.parse(answer.body, response_headers=headers) if answer.body.strip() else {}
+    parsed: Any = feedparser.parse(answer.body, response_headers=headers) if answer.body.strip() else {}
     if not parsed.get("version"):
         start = answer.body[:80].decode("utf-8", "replace").strip()
         kind = answer.headers.get("content-type", "no content type")

@@ -53,7 +53,7 @@ async def read_data(
     position = Position.decode(cursor) if cursor is not None else None
     filters = Filters(symbol, source, kind, dataset, _utc("from", start), _utc("to", end), position, limit, skip)
     query, arguments = data_query.build(filters)
-    row = await database.row(query, *arguments)
+    (row,) = await database.rows(query, *arguments)
     headers = {}
     if row["count"] == limit:
         following = Position(row["last_timestamp"], row["last_id"]).encode()

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -184,7 +185,7 @@ def _interval(plan: Plan, sample: tuple[tuple[str, ...], ...]) -> str | None:
             moments.append(plan.moment(list(row)))
         except (BadValueError, IndexError):
             continue
-    gaps = Counter(seconds for a, b in zip(moments, moments[1:], strict=False) if (seconds := abs(round((b - a).total_seconds()))))
+    gaps = Counter(seconds for a, b in pairwise(moments) if (seconds := abs(round((b - a).total_seconds()))))
     if not gaps:
         return None
     seconds = gaps.most_common(1)[0][0]

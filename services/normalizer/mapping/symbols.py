@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 # Longest first, so that BTCUSDT is not read as BTCUSD + T.
@@ -13,9 +14,79 @@ QUOTES = ("usdt", "usdc", "busd", "tusd", "fdusd", "usd", "eur", "gbp", "jpy", "
 _FILE_QUOTES = frozenset({"usd", "usdt", "usdc", "eur", "gbp", "jpy"})
 # Words in file names that are no coin there, though some are symbols elsewhere.
 _WORDS = frozenset(
-    "prices price data export history historical ohlcv ohlc candles candle chart charts all max min daily hourly weekly crypto coins coin market markets test sample "
-    "file download values value quotes trades spot futures full new old one near hot link op ape flow dash comp sand bat atom etc ton leo cake blur dot uni render try "
-    "rates rate table output result results report stats backup latest today year month day".split()
+    [
+        "prices",
+        "price",
+        "data",
+        "export",
+        "history",
+        "historical",
+        "ohlcv",
+        "ohlc",
+        "candles",
+        "candle",
+        "chart",
+        "charts",
+        "all",
+        "max",
+        "min",
+        "daily",
+        "hourly",
+        "weekly",
+        "crypto",
+        "coins",
+        "coin",
+        "market",
+        "markets",
+        "test",
+        "sample",
+        "file",
+        "download",
+        "values",
+        "value",
+        "quotes",
+        "trades",
+        "spot",
+        "futures",
+        "full",
+        "new",
+        "old",
+        "one",
+        "near",
+        "hot",
+        "link",
+        "op",
+        "ape",
+        "flow",
+        "dash",
+        "comp",
+        "sand",
+        "bat",
+        "atom",
+        "etc",
+        "ton",
+        "leo",
+        "cake",
+        "blur",
+        "dot",
+        "uni",
+        "render",
+        "try",
+        "rates",
+        "rate",
+        "table",
+        "output",
+        "result",
+        "results",
+        "report",
+        "stats",
+        "backup",
+        "latest",
+        "today",
+        "year",
+        "month",
+        "day",
+    ]
 )
 _ALIASES = {"xbt": "btc", "xdg": "doge"}
 _PAIR_MARKS = re.compile(r"[/\-_: ]")
@@ -100,7 +171,7 @@ def pair_from_name(stem: str) -> Pair | None:
     tokens = [token.lower() for token in _TOKEN.findall(stem)]
     known = _known_symbols()
     glued = [pair for token in tokens if not token.isdigit() and (pair := _glued(token))]
-    neighbours = [_pair(a, b) for a, b in zip(tokens, tokens[1:], strict=False) if b in QUOTES and _ALIASES.get(a, a) in known and a != b]
+    neighbours = [_pair(a, b) for a, b in pairwise(tokens) if b in QUOTES and _ALIASES.get(a, a) in known and a != b]
     sure = [pair for pair in glued if pair.symbol in known]
     for candidates in (sure, neighbours):
         if candidates:

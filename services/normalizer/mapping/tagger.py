@@ -9,7 +9,48 @@ from services.normalizer.mapping.symbols import coins
 
 # Symbols and names that are English words or common abbreviations: only `$LINK`, `(LINK)` or `LINK price` counts.
 _AMBIGUOUS_SYMBOLS = frozenset(
-    "LINK NEAR ONE HOT BAT WAVES DASH FLOW SAND GALA COMP APE OP ATOM ICP ETC TON LEO SUI APT RENDER FIL ENA BLUR CAKE TRUMP HYPE UNI DOT FET JUP SEI BONK GRT ENS WIF FTT NEO TAO DAI".split()
+    [
+        "LINK",
+        "NEAR",
+        "ONE",
+        "HOT",
+        "BAT",
+        "WAVES",
+        "DASH",
+        "FLOW",
+        "SAND",
+        "GALA",
+        "COMP",
+        "APE",
+        "OP",
+        "ATOM",
+        "ICP",
+        "ETC",
+        "TON",
+        "LEO",
+        "SUI",
+        "APT",
+        "RENDER",
+        "FIL",
+        "ENA",
+        "BLUR",
+        "CAKE",
+        "TRUMP",
+        "HYPE",
+        "UNI",
+        "DOT",
+        "FET",
+        "JUP",
+        "SEI",
+        "BONK",
+        "GRT",
+        "ENS",
+        "WIF",
+        "FTT",
+        "NEO",
+        "TAO",
+        "DAI",
+    ]
 )
 _AMBIGUOUS_NAMES = frozenset(
     {

@@ -39,10 +39,7 @@ def score(title: str, summary: str) -> Sentiment:
     analyzer = _analyzer()
     of_title = analyzer.polarity_scores(title)["compound"] if title else 0.0
     of_summary = analyzer.polarity_scores(summary)["compound"] if summary else 0.0
-    if title and summary:
-        total = _TITLE_WEIGHT * of_title + (1 - _TITLE_WEIGHT) * of_summary
-    else:
-        total = of_title or of_summary
+    total = _TITLE_WEIGHT * of_title + (1 - _TITLE_WEIGHT) * of_summary if title and summary else of_title or of_summary
     words = {word: analyzer.lexicon[word] for word in _words(f"{title} {summary}") if word in analyzer.lexicon}
     return Sentiment(round(total, 4), dict(list(words.items())[:20]))
 
