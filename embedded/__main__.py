@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from embedded import commands
@@ -25,6 +26,9 @@ def main() -> int:
     except StackError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
+    except BrokenPipeError:  # `make up | head`: whoever read has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return 130

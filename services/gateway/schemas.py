@@ -194,9 +194,9 @@ class RunDetail(Run):
 class Change(BaseModel):
     """A figure of both runs; `difference` is run 2 minus run 1."""
 
-    run_1: float | None
-    run_2: float | None
-    difference: float | None
+    run_1: int | float | None
+    run_2: int | float | None
+    difference: int | float | None
 
 
 class Faults(BaseModel):
