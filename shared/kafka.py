@@ -15,7 +15,7 @@ from shared import logs
 from shared.errors import ConfigError, TransientError
 from shared.events import Message
 from shared.lifecycle import sleep_or_stop
-from shared.serialization import encode, headers_for
+from shared.serialization import Headers, encode, headers_for
 from shared.topics import MAX_MESSAGE_BYTES, PARTITIONS, TOPICS, Topic
 
 SESSION_TIMEOUT_MS = 10_000
@@ -98,6 +98,14 @@ async def publish(
         raise TransientError(f"Kafka did not acknowledge {type(message).__name__} on {topic.name}: {error!r}") from error
 
 
+async def forward(client: AIOKafkaProducer, topic: Topic, record: Any, headers: Headers) -> None:
+    """Publish a record's bytes as they are, with other headers; raises TransientError."""
+    try:
+        await client.send_and_wait(topic.name, record.value or b"", key=record.key, headers=headers)
+    except (KafkaError, OSError) as error:
+        raise TransientError(f"Kafka did not acknowledge a message on {topic.name}: {error!r}") from error
+
+
 async def ensure_topics(bootstrap: str, topics: Iterable[Topic] = TOPICS) -> list[str]:
     """Create missing topics; returns their names. A topic with another partition count is refused (ConfigError)."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id="migration")
@@ -169,6 +177,7 @@ __all__ = [
     "TopicPartition",
     "consumer",
     "ensure_topics",
+    "forward",
     "lag",
     "partition_of",
     "producer",

@@ -90,7 +90,7 @@ async def run(settings: ExtractorSettings, health: Health, stop: asyncio.Event) 
     runner = TaskRunner(
         sources=sources, producer=producer, checkpoints=checkpoints, flow=flow, tail_reader=tail_reader, is_cancelled=cancelled.__contains__
     )
-    worker = TaskWorker(tasks, runner, concurrency=settings.task_concurrency)
+    worker = TaskWorker(tasks, producer, runner, concurrency=settings.task_concurrency)
     planner = Planner(commands, producer, sources)
     commands.subscribe([COMMANDS.name])
     worker.subscribe()

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
 from services.extractor.runner import TaskRunner
-from shared import logs
+from shared import kafka, logs
+from shared.dead_letter import origin_headers
 from shared.errors import TransientError
-from shared.events import FetchStream
+from shared.events import Stage
 from shared.kafka import TopicPartition
 from shared.lifecycle import sleep_or_stop
 from shared.serialization import UndecodableError, decode, task_decoder
-from shared.topics import TASKS
+from shared.topics import DEAD_LETTERS, TASKS
 
 log = logs.get(__name__)
 
@@ -47,8 +48,8 @@ class OffsetTracker:
 class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """Runs the tasks of the partitions that this extractor holds; gives them up cleanly when they move."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, runner: TaskRunner, *, concurrency: int) -> None:
-        self._consumer, self._runner = consumer, runner
+    def __init__(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, runner: TaskRunner, *, concurrency: int) -> None:
+        self._consumer, self._producer, self._runner = consumer, producer, runner
         self._limit, self._slots = concurrency, asyncio.Semaphore(concurrency)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._trackers: defaultdict[TopicPartition, OffsetTracker] = defaultdict(OffsetTracker)
@@ -85,20 +86,14 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
             task = decode(task_decoder, record.value)
         except UndecodableError as error:
             log.error("task_undecodable", partition=record.partition, offset=record.offset, error=str(error))
+            headers = origin_headers(record.topic, record.partition, record.offset, error, Stage.EXTRACT)
+            await _until_done(
+                lambda: kafka.forward(self._producer, DEAD_LETTERS, record, headers), partition=record.partition, offset=record.offset
+            )
         else:
             async with self._locks[task.stream], self._slots:
-                await self._until_done(task)
+                await _until_done(lambda: self._runner.run(task), run_id=task.run_id, stream=task.stream)
         await self._finish(partition, record.offset)
-
-    async def _until_done(self, task: FetchStream) -> None:
-        while True:
-            try:
-                await self._runner.run(task)
-            except TransientError as error:
-                log.warning("task_postponed", run_id=task.run_id, stream=task.stream, error=str(error))
-                await asyncio.sleep(1)
-            else:
-                return
 
     async def _finish(self, partition: TopicPartition, offset: int) -> None:
         commit = self._trackers[partition].finish(offset)
@@ -124,3 +119,15 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         await asyncio.gather(*jobs, return_exceptions=True)
         for partition in partitions:
             self._trackers.pop(partition, None)
+
+
+async def _until_done(work: Callable[[], Awaitable[None]], **facts: Any) -> None:
+    """Do the work, again and again while Kafka is away."""
+    while True:
+        try:
+            await work()
+        except TransientError as error:
+            log.warning("task_postponed", error=str(error), **facts)
+            await asyncio.sleep(1)
+        else:
+            return

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.loader.store import MAX_PAYLOAD
+from shared.dead_letter import read_headers
 from shared.events import Stage
 from shared.identity import dead_letter_id
 
@@ -54,14 +55,13 @@ class Undecodable:
 
 
 def forwarded(record: Any) -> Undecodable:
-    """A message that another service put on ingest.dead-letters, with Kafka Connect's headers saying where it came from."""
-    headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+    """A message that another service put on ingest.dead-letters."""
+    headers = read_headers(record.headers)
 
     def number(name: str, default: int) -> int:
-        text = headers.get(f"__connect.errors.{name}", "")
-        return int(text) if text.isdigit() else default
+        return int(headers[name]) if headers.get(name, "").isdigit() else default
 
     return Undecodable(
-        headers.get("__connect.errors.topic", record.topic), number("partition", record.partition), number("offset", record.offset),
-        headers.get("stage", str(Stage.MAP)), headers.get("__connect.errors.exception.message", "no reason given"), record.value or b"",
+        headers.get("topic", record.topic), number("partition", record.partition), number("offset", record.offset),
+        headers.get("stage", str(Stage.MAP)), headers.get("exception.message", "no reason given"), record.value or b"",
     )  # fmt: skip

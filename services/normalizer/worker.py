@@ -18,8 +18,9 @@ from aiokafka import AIOKafkaProducer
 from services.normalizer.page_handler import unify
 from services.normalizer.settings import NormalizerSettings
 from shared import kafka, logs
+from shared.dead_letter import origin_headers
 from shared.errors import POISON_EXIT_CODE
-from shared.events import RawPage
+from shared.events import RawPage, Stage
 from shared.health import Health
 from shared.serialization import UndecodableError, encode, headers_for
 from shared.topics import DEAD_LETTERS, MAX_MESSAGE_BYTES, NORMALIZER_GROUP, RAW, UNIFIED
@@ -75,7 +76,12 @@ async def handle(event: Any, deliveries: Deliveries) -> None:
         # Acknowledged in order: Faust's committed offset may pass one page that is still on its way.
         await deliveries.drain()
         await deliveries.send(
-            DEAD_LETTERS.name, message.value or b"", event, key=message.key, partition=0, headers=_dead_letter_headers(message, error)
+            DEAD_LETTERS.name,
+            message.value or b"",
+            event,
+            key=message.key,
+            partition=0,
+            headers=origin_headers(message.topic, message.partition, message.offset, error, Stage.MAP),
         )
         await deliveries.drain()
         return
@@ -97,15 +103,6 @@ async def handle(event: Any, deliveries: Deliveries) -> None:
 
 def _unified_headers(page: RawPage, unified: Any) -> list[tuple[str, bytes]]:
     return headers_for(unified, "normalizer", event_id=page.page_id, run_id=page.run_id)
-
-
-def _dead_letter_headers(message: Any, error: Exception) -> list[tuple[str, bytes]]:
-    """Kafka Connect's names, which Kafka UIs know."""
-    pairs = {
-        "__connect.errors.topic": message.topic, "__connect.errors.partition": message.partition, "__connect.errors.offset": message.offset,
-        "__connect.errors.exception.class.name": type(error).__name__, "__connect.errors.exception.message": str(error), "stage": "map",
-    }  # fmt: skip
-    return [(name, str(value).encode()) for name, value in pairs.items()]
 
 
 def build_app(settings: NormalizerSettings, health: Health) -> faust.App:

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,12 +33,18 @@ def infrastructure(folder: Path) -> Iterator[Infrastructure]:
     dsn, bootstrap = os.environ.get("TEST_DATABASE_URL"), os.environ.get("TEST_KAFKA_BOOTSTRAP_SERVERS")
     if dsn and bootstrap:
         yield Infrastructure(_checked(dsn), bootstrap)
-    elif _docker_answers():
-        with _containers() as found:
-            yield found
     else:
-        with _embedded(folder) as found:
-            yield found
+        with contextlib.ExitStack() as stack:
+            yield _started(stack, folder)
+
+
+def _started(stack: contextlib.ExitStack, folder: Path) -> Infrastructure:
+    if _docker_answers():
+        try:
+            return stack.enter_context(_containers())
+        except Exception as error:  # an engine that cannot pull images is as good as none
+            warnings.warn(f"containers cannot be used ({error}): testing on the embedded stack", UserWarning, stacklevel=2)
+    return stack.enter_context(_embedded(folder))
 
 
 def _checked(dsn: str) -> str:
