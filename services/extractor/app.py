@@ -25,8 +25,9 @@ from shared.events import RunCancelled
 from shared.follow import Follower
 from shared.health import Health
 from shared.lifecycle import until_first_ends
+from shared.progress import monitor
 from shared.serialization import UndecodableError, decode, run_event_decoder
-from shared.topics import COMMANDS, EXTRACTOR_GROUP, PLANNER_GROUP, RUN_EVENTS
+from shared.topics import COMMANDS, EXTRACTOR_GROUP, PLANNER_GROUP, RUN_EVENTS, TASKS
 
 log = logs.get(__name__)
 
@@ -102,9 +103,9 @@ async def run(settings: ExtractorSettings, health: Health, stop: asyncio.Event) 
             if not up:
                 return
             started.append(each)
-        health.set(ready=True)
         log.info("ready")
-        await until_first_ends(planner.run(stop), worker.run(stop), _background(flow, checkpoints, cancelled))
+        watching = monitor(bootstrap, EXTRACTOR_GROUP, TASKS, health, is_working=lambda: worker.busy() > 0)
+        await until_first_ends(planner.run(stop), worker.run(stop), watching, _background(flow, checkpoints, cancelled))
     finally:
         await http.close()
         for each in reversed(started):

@@ -12,8 +12,9 @@ from services.loader.store import build_engine
 from shared import kafka, logs
 from shared.errors import TransientError
 from shared.health import Health
-from shared.lifecycle import sleep_or_stop
-from shared.topics import LOADER_GROUP
+from shared.lifecycle import sleep_or_stop, until_first_ends
+from shared.progress import monitor
+from shared.topics import LOADER_GROUP, UNIFIED
 
 log = logs.get(__name__)
 
@@ -39,12 +40,12 @@ async def run(settings: LoaderSettings, health: Health, stop: asyncio.Event) -> 
             loader = Loader(
                 consumer,
                 engine,
-                health,
                 batch_pages=settings.batch_pages,
                 sweep_interval_s=settings.sweep_interval_s,
                 incomplete_after_s=settings.incomplete_after_s,
             )
-            await loader.run(stop)
+            watching = monitor(settings.kafka_bootstrap_servers, LOADER_GROUP, UNIFIED, health, trouble=lambda: loader.trouble)
+            await until_first_ends(loader.run(stop), watching)
             await consumer.stop()
     finally:
         engine.dispose()

@@ -18,7 +18,6 @@ from services.loader.runs import Timed
 from services.loader.staging import StagedPage
 from services.loader.store import cursor_of, insert_dead_letters, write_pages
 from shared import logs
-from shared.health import Health
 from shared.kafka import TopicPartition
 from shared.lifecycle import sleep_or_stop
 from shared.serialization import UndecodableError, command_decoder, decode, run_event_decoder
@@ -79,13 +78,13 @@ class Loader:
         self,
         consumer: AIOKafkaConsumer,
         engine: Engine,
-        health: Health,
         *,
         batch_pages: int,
         sweep_interval_s: float,
         incomplete_after_s: float,
     ) -> None:
-        self._consumer, self._engine, self._health = consumer, engine, health
+        self._consumer, self._engine = consumer, engine
+        self.trouble = ""
         self._batch_pages, self._sweep_interval_s, self._incomplete_after_s = batch_pages, sweep_interval_s, incomplete_after_s
         self._touched: set[str] = set()
         self._evaluated_at = self._swept_at = 0.0
@@ -109,12 +108,12 @@ class Loader:
             try:
                 await asyncio.to_thread(work)
             except AWAY as error:
-                self._health.set(ready=False, reason="PostgreSQL is away")
+                self.trouble = "PostgreSQL is away"
                 log.warning("database_away", error=str(error).strip().splitlines()[0], retry_in_s=wait)
                 await sleep_or_stop(stop, wait)
                 wait = min(wait * 2, 5.0)
             else:
-                self._health.set(ready=True)
+                self.trouble = ""
                 return True
         return False
 

@@ -22,6 +22,7 @@ from shared.dead_letter import origin_headers
 from shared.errors import POISON_EXIT_CODE
 from shared.events import RawPage, Stage
 from shared.health import Health
+from shared.progress import monitor
 from shared.serialization import UndecodableError, encode, headers_for
 from shared.topics import DEAD_LETTERS, MAX_MESSAGE_BYTES, NORMALIZER_GROUP, RAW, UNIFIED
 
@@ -133,10 +134,8 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
 
     @app.task  # type: ignore[untyped-decorator]
     async def _report_health() -> None:
-        while not app.should_stop:
-            health.set(
-                ready=not app.rebalancing, reason="rebalancing" if app.rebalancing else "", partitions=len(app.consumer.assignment())
-            )
-            await asyncio.sleep(1)
+        await monitor(
+            settings.kafka_bootstrap_servers, NORMALIZER_GROUP, RAW, health, trouble=lambda: "rebalancing" if app.rebalancing else ""
+        )
 
     return app

@@ -46,9 +46,11 @@ def test_foreign_messages_become_dead_letters_and_the_partitions_move_on(stack: 
 
     assert (run["status"], run["inserted"]) == ("succeeded", 1000)
     assert stack.candles(name) == file.candles
-    counted = 'SELECT topic, count(*)::int, count(DISTINCT "offset")::int FROM dead_letters WHERE reason = \'undecodable\' GROUP BY topic ORDER BY topic'
+    counted = "SELECT topic, count(*)::int, count(DISTINCT \"offset\")::int FROM dead_letters WHERE reason = 'undecodable' GROUP BY topic ORDER BY topic"
     topics = sorted(topic.name for topic in (COMMANDS, TASKS, RAW, UNIFIED, RUN_EVENTS))
-    until("all dead letters", lambda: stack.query("SELECT count(*) FROM dead_letters WHERE reason = 'undecodable'")[0][0] == before + 25, 30)
+    until(
+        "all dead letters", lambda: stack.query("SELECT count(*) FROM dead_letters WHERE reason = 'undecodable'")[0][0] == before + 25, 30
+    )
     assert stack.query(counted) == [(topic, 5, 5) for topic in topics]
 
 
