@@ -66,7 +66,11 @@ def status(console: Console, _arguments: list[str]) -> int:
         else:
             ready = state == "running"
         all_ready &= ready
-        console.say(f"  {process['name']:<14} {state:<12} {process['description']}")
+        restarts = supervision.unexpected_ends(settings, process["name"])
+        console.say(
+            f"  {process['name']:<14} {state:<12} {process['description']}"
+            + (f", restarted {restarts} time(s), see `make logs S=supervisor`" if restarts else "")
+        )
     return 0 if all_ready else 1
 
 

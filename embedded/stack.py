@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import psutil
 
@@ -38,7 +39,26 @@ def check_settings() -> StackSettings:
             problems.update(dict.fromkeys(str(error).splitlines()))
     if problems:
         raise ConfigError("\n".join(problems))
-    return load(StackSettings)
+    settings = load(StackSettings)
+    _check_database_url(settings)
+    return settings
+
+
+def _check_database_url(settings: StackSettings) -> None:
+    """The server that this stack makes has the user, password and database of POSTGRES_*; the URL must name the same."""
+    if not settings.embedded_postgres():
+        return
+    parts = urlsplit(settings.dsn())
+    wanted = {
+        "POSTGRES_USER": (parts.username, settings.postgres_user),
+        "POSTGRES_PASSWORD": (parts.password, settings.postgres_password.get_secret_value()),
+        "POSTGRES_DB": (parts.path[1:], settings.postgres_db),
+    }
+    differing = [name for name, (in_url, value) in wanted.items() if unquote(in_url or "") != value]
+    if differing:
+        raise ConfigError(
+            f"DATABASE_URL: it differs from {' and '.join(differing)}: change both, or leave DATABASE_URL empty to have it made from them"
+        )
 
 
 @contextmanager

@@ -110,6 +110,13 @@ def is_running(settings: StackSettings) -> bool:
         return False
 
 
+def unexpected_ends(settings: StackSettings, name: str) -> int:
+    """How often a process ended by itself since the supervisor started, from the supervisor's log."""
+    path = settings.logs / "supervisor.log"
+    log = path.read_text(errors="replace").rpartition("supervisord started with pid")[2] if path.exists() else ""
+    return sum(f"exited: {name} " in line and "not expected" in line for line in log.splitlines())
+
+
 def start(settings: StackSettings) -> None:
     config = write_config(settings)
     done = subprocess.run(

@@ -125,7 +125,13 @@ class Planner:
         if isinstance(command, CancelRun):
             await self._publish(RunCancelled(run_id=command.run_id))
             return
-        planned = await plan(command, self._sources)
+        try:
+            planned = await plan(command, self._sources)
+        except Exception as error:
+            log.error("planning_crashed", run_id=command.run_id, exc_info=error)
+            planned = RunPlanned(
+                run_id=command.run_id, errors=[RunError(code="internal_error", message=f"{type(error).__name__}: {error}"[:500])]
+            )
         offsets = await self._raw_ends({task.stream for task in planned.tasks})
         for task in planned.tasks:
             fetch = FetchStream(

@@ -38,6 +38,7 @@ def test_a_killed_service_comes_back_and_the_result_equals_the_oracle(stack: Sta
     stack.assert_ledger(run_id, name, ROWS)
     until(f"{service} to run again", lambda: stack.pids(service) and stack.pids(service) != old, 20)
     stack.wait_ready()
+    assert "restarted" in stack.command("status").stdout
 
 
 def test_without_postgres_ingestion_is_accepted_and_arrives_later(stack: Stack) -> None:

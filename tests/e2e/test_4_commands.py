@@ -57,6 +57,7 @@ def test_a_taken_port_is_said_with_its_variable_and_leaves_nothing_behind(tmp_pa
         ({"RSS_FEEDS": '[{"name": "x", "url": "ftp://x"}]'}, "RSS_FEEDS (at 0.url)"),
         ({"API_PORT": "99999"}, "API_PORT:"),
         ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL: write postgresql://"),
+        ({"DATABASE_URL": "postgresql://postgres:other@db/ingestion_test"}, "DATABASE_URL: it differs from POSTGRES_PASSWORD"),
         ({"MODE": "cloud"}, "MODE:"),
         ({"API_KEY": "short"}, "API_KEY: must have at least 8"),
     ],
@@ -98,6 +99,8 @@ def test_down_stops_every_process_and_the_data_survives(stack: Stack) -> None:
     assert time.monotonic() - started < 60
     _, alive = psutil.wait_procs(processes, 5)
     assert not alive
+    stopped = (stack.settings.logs / "supervisor.log").read_text().rpartition("supervisord started with pid")[2]
+    assert "with SIGKILL" not in stopped, "a service did not end by itself within its 12 s"
     assert not [path for path in Path("/tmp").glob("crypto-ingest-*.sock") if path == supervision.socket_path(stack.settings)]
     stack.up()
     assert stack.query("SELECT count(*) FROM unified_data") == before
