@@ -32,10 +32,10 @@ def configure(service: str, *, level: str = "INFO", fmt: str = "json") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("aiokafka", "httpx", "httpcore", "faust", "mode", "kafka", "uvicorn.access"):
+    for noisy in ("httpx", "httpcore", "faust", "mode", "kafka", "alembic", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # A broker that is away is said once by the services themselves; aiokafka would say it several times a second.
-    logging.getLogger("aiokafka.conn").setLevel(logging.CRITICAL)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     structlog.contextvars.bind_contextvars(service=service)
 
 
