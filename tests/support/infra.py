@@ -62,14 +62,21 @@ def _docker_answers() -> bool:
 
 @contextlib.contextmanager
 def _containers() -> Iterator[Infrastructure]:
-    from testcontainers.kafka import KafkaContainer
-    from testcontainers.postgres import PostgresContainer
+    from testcontainers.community.postgres import PostgresContainer
+    from testcontainers.core.container import DockerContainer
 
-    with (
-        PostgresContainer("postgres:18", dbname="ingestion_test", driver=None) as database,
-        KafkaContainer("apache/kafka:4.1.0").with_kraft() as broker,
-    ):
-        yield Infrastructure(database.get_connection_url(), broker.get_bootstrap_server())
+    (port,) = free_ports(1)
+    kafka_settings = {
+        "KAFKA_NODE_ID": "1", "KAFKA_PROCESS_ROLES": "broker,controller", "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
+        "KAFKA_LISTENERS": f"PLAINTEXT://:{port},CONTROLLER://:9093", "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://127.0.0.1:{port}",
+        "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT", "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
+        "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1", "KAFKA_MESSAGE_MAX_BYTES": "8388608", "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
+    }  # fmt: skip
+    broker = DockerContainer("apache/kafka:4.1.0").with_bind_ports(port, port)
+    for name, value in kafka_settings.items():
+        broker = broker.with_env(name, value)
+    with PostgresContainer("postgres:18", dbname="ingestion_test", driver=None) as database, broker:
+        yield Infrastructure(database.get_connection_url(), f"127.0.0.1:{port}")
 
 
 @contextlib.contextmanager
