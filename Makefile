@@ -20,7 +20,7 @@ status: setup ## what runs, and whether it is ready
 	@$(PY) -m embedded status
 logs: setup ## the last lines of all logs, followed; S=loader for one service, F=0 to not follow
 	@$(PY) -m embedded logs $(S)
-clean: setup ## stop, and remove what was built: data, logs, caches (asks first; YES=1 does not)
+clean: setup ## stop, and remove what was built: data, logs, caches (asks first, or YES=1)
 	@$(PY) -m embedded clean $(if $(YES),--yes)
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* $(VENV)
 

@@ -107,9 +107,13 @@ def clean(console: Console, arguments: list[str]) -> int:
 
 
 def _compose(*arguments: str) -> int:
-    command = ["docker", "compose"] if shutil.which("docker") else ["docker-compose"]
-    if not shutil.which(command[0]):
-        raise ConfigError("MODE=docker needs docker: install it, or leave MODE=native")
+    for command in (["docker", "compose"], ["docker-compose"]):
+        if shutil.which(command[0]) and subprocess.run([*command, "version"], capture_output=True, check=False).returncode == 0:
+            break
+    else:
+        raise ConfigError(
+            "MODE: docker needs Docker with compose, and neither `docker compose` nor `docker-compose` works here: install it, or leave MODE=native"
+        )
     return subprocess.run([*command, *arguments], check=False).returncode
 
 

@@ -88,7 +88,10 @@ def _say_what_failed(console: Console, run: Json) -> None:
             console.say(f"  {error.get('stream') or error.get('source') or '-'}: {error['message']}")
         console.say()
     for rejection in run["rejections"]:
-        console.say(f"  {rejection['count']} record(s) rejected ({rejection['reason']}): {rejection['example']}")
+        line = f" line {rejection['example_line']}" if rejection["example_line"] else ""
+        console.say(
+            f"  {rejection['stream']}{line}: {rejection['count']} record(s) rejected ({rejection['reason']}): {rejection['example']}"
+        )
 
 
 def _say_rows(console: Console, api: httpx.Client) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import socket
 import subprocess
@@ -11,9 +12,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import psutil
+from pydantic import SecretStr
 
 from embedded import kafka, postgres, supervision
 from embedded.console import Console
@@ -24,24 +27,44 @@ from shared.errors import ConfigError
 from shared.settings import load
 
 
-def check_settings() -> StackSettings:
-    """The stack's settings, after each service has had its own checked. Raises ConfigError."""
+def all_settings() -> dict[str, Any]:
+    """Every setting of the stack and its services by variable, secrets as hashes. Raises ConfigError naming what is wrong."""
     from services.extractor.settings import ExtractorSettings
     from services.gateway.settings import GatewaySettings
     from services.loader.settings import LoaderSettings
     from services.normalizer.settings import NormalizerSettings
 
     problems: dict[str, None] = {}
+    values: dict[str, Any] = {}
     for each in (StackSettings, ExtractorSettings, NormalizerSettings, LoaderSettings, GatewaySettings):
         try:
-            load(each)
+            values |= load(each).model_dump()
         except ConfigError as error:
             problems.update(dict.fromkeys(str(error).splitlines()))
     if problems:
         raise ConfigError("\n".join(problems))
+    hidden = {
+        name: hashlib.sha256(value.get_secret_value().encode()).hexdigest()
+        for name, value in values.items()
+        if isinstance(value, SecretStr)
+    }
+    return {name.upper(): value if isinstance(value, int | float | bool) else str(value) for name, value in {**values, **hidden}.items()}
+
+
+def check_settings() -> StackSettings:
+    """The stack's settings, after each service has had its own checked. Raises ConfigError."""
+    all_settings()
     settings = load(StackSettings)
     _check_database_url(settings)
     return settings
+
+
+def _started_with(settings: StackSettings) -> dict[str, Any]:
+    """The settings that the running stack was started with."""
+    try:
+        return dict(json.loads((settings.state / "settings.json").read_text()))
+    except (OSError, ValueError):
+        return {}
 
 
 def _check_database_url(settings: StackSettings) -> None:
@@ -81,6 +104,7 @@ def up(settings: StackSettings, console: Console) -> bool:
     """Start everything and wait until all is ready. False when it already runs. Leaves nothing behind on failure."""
     with exclusively(settings):
         if supervision.is_running(settings):
+            _refuse_other_settings(settings)
             return False
         _check_ports(settings)
         settings.logs.mkdir(parents=True, exist_ok=True)
@@ -92,6 +116,14 @@ def up(settings: StackSettings, console: Console) -> bool:
                 supervision.stop(settings)
             raise
     return True
+
+
+def _refuse_other_settings(settings: StackSettings) -> None:
+    """Settings are read at start: what was changed since would be ignored without a word."""
+    before, now = _started_with(settings), all_settings()
+    changed = sorted(name for name in now if before and name in before and before[name] != now[name])
+    if changed:
+        raise StackError(f"already running with other settings ({', '.join(changed)}): `make down`, then `make up` to use the new ones")
 
 
 def down(settings: StackSettings) -> bool:
@@ -133,6 +165,9 @@ def _who_has(port: int) -> str:
 
 
 def _start(settings: StackSettings, console: Console) -> None:
+    (settings.state / "settings.json").write_text(json.dumps(all_settings()))
+    if not settings.csv_dir.is_dir():
+        console.say(f"  note: CSV_DIR={settings.csv_dir} does not exist, so there are no CSV files to ingest")
     if settings.embedded_kafka():
         missing = kafka.missing_jars()
         if missing:

@@ -29,8 +29,9 @@ FROM run_tasks AS t LEFT JOIN page_receipts AS p ON p.run_id = t.run_id AND p.ta
 WHERE t.run_id = $1::uuid GROUP BY t.task_id ORDER BY t.stream
 """
 _REJECTIONS = """
-SELECT reason, stage, field, source, sum(count)::int AS count, (array_agg(message ORDER BY created_at, id))[1] AS example
-FROM dead_letters WHERE run_id = $1::uuid GROUP BY reason, stage, field, source ORDER BY sum(count) DESC LIMIT 50
+SELECT reason, stage, field, source, stream, sum(count)::int AS count, (array_agg(message ORDER BY created_at, id))[1] AS example,
+       (array_agg((origin->>'line')::bigint ORDER BY created_at, id))[1] AS example_line
+FROM dead_letters WHERE run_id = $1::uuid GROUP BY reason, stage, field, source, stream ORDER BY sum(count) DESC, stream LIMIT 200
 """
 
 

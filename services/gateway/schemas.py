@@ -179,8 +179,10 @@ class Rejections(BaseModel):
     stage: str
     field: str | None
     source: str | None
+    stream: str | None
     count: int
-    example: str
+    example: str = Field(description="What was wrong with one of them")
+    example_line: int | None = Field(description="Its line, for a file")
 
 
 class RunDetail(Run):

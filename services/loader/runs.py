@@ -221,7 +221,7 @@ def _message(run: Any, ledger: Ledger, status: str, errors: list[RunError]) -> s
             "; ".join(run.notes) or "; ".join(error["message"] for error in run.errors) or "none were asked for"
         )
     if ledger.total("records") == 0 and not errors:
-        return f"nothing new: {len(ledger.tasks)} stream(s) are up to date"
+        return "; ".join([f"nothing new: {len(ledger.tasks)} stream(s) are up to date", *run.notes])
     parts = [f"{len(errors)} error(s)"] if errors else []
-    parts += [f"{ledger.total('rejected')} record(s) rejected, see their dead letters"] if ledger.total("rejected") else []
-    return "; ".join(parts) or None
+    parts += [f"{ledger.total('rejected')} record(s) rejected: GET /api/v1/runs/{run.run_id} says why"] if ledger.total("rejected") else []
+    return "; ".join([*parts, *run.notes]) or None

@@ -19,6 +19,9 @@ from tests.support.stack import Stack, until
 
 def test_up_again_says_that_it_runs_and_status_shows_every_service(stack: Stack) -> None:
     assert "already running" in stack.command("up").stdout
+    other = stack.command("up", COIN_IDS='["xrp-xrp"]', API_KEY="another-key")
+    assert other.returncode == 1
+    assert "already running with other settings (API_KEY, COIN_IDS): `make down`" in other.stderr
     status = stack.command("status")
     assert status.returncode == 0
     assert all(f"{service}-0" in status.stdout for service in ("extractor", "normalizer", "loader", "gateway"))

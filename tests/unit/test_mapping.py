@@ -35,7 +35,7 @@ def test_a_row_with_open_high_low_close_is_a_candle() -> None:
 
 def test_columns_in_any_order_and_case() -> None:
     page = csv_page(
-        ["CLOSE", "Symbol", "Low", "Market Cap", "High", "Open", "Volume BTC", "Unix Timestamp"],
+        ["CLOSE", "Symbol", "Low", "Market Cap", "High", "Open", "Volume ETH", "Unix Timestamp"],
         [["1.5", "ETH/EUR", "1", "100", "2", "1.2", "7", "1704067200"]],
     )
     (point,) = map_page(page).events
@@ -281,3 +281,51 @@ def test_words_give_way_to_coins(stem: str, instrument: str) -> None:
     pair = pair_from_name(stem)
     assert pair is not None
     assert pair.instrument == instrument
+
+
+def test_the_currency_comes_from_the_row_the_header_or_the_name() -> None:
+    def currency(columns: list[str], row: list[str], path: str) -> str | None:
+        return map_page(csv_page(columns, [row], path)).events[0].currency
+
+    assert currency(["time", "close", "currency"], ["2024-01-01", "5", "EUR"], "btc-usd.csv") == "EUR"
+    assert currency(["date", "price_usd"], ["2024-01-01", "5"], "btc-eur.csv") == "USD"
+    assert currency(["date", "PriceUSD"], ["2024-01-01", "5"], "btc.csv") == "USD"
+    assert currency(["date", "price_eur", "price_usd"], ["2024-01-01", "5", "6"], "btc.csv") == "EUR"
+    assert currency(["date", "price"], ["2024-01-01", "5"], "btc-eur.csv") == "EUR"
+
+
+def test_the_volume_is_the_one_in_the_coin() -> None:
+    columns = ["date", "symbol", "close", "Volume USDT", "Volume BTC"]
+    assert map_page(csv_page(columns, [["2024-01-01", "BTCUSDT", "5", "1000", "7"]])).events[0].volume == "7"
+    assert map_page(csv_page(["date", "close", "Volume USD"], [["2024-01-01", "5", "1000"]])).events[0].volume is None
+
+
+def test_a_file_without_a_header_is_said_to_have_none() -> None:
+    mapped = map_page(
+        csv_page(
+            ["1733011200000", "96407.99", "96672.49", "96260.0", "96340.6"], [["1733014800000", "1", "2", "0.5", "1"]] * 2, "BTCUSDT-1h.csv"
+        )
+    )
+    assert [r.reason for r in mapped.rejected] == ["no_header"]
+
+
+def test_dots_are_thousands_where_commas_are_decimal() -> None:
+    rows = [["2024-01-01", "1.234,56"], ["2024-01-02", "1.235"], ["2024-01-03", "1235,5"]]
+    page = raw_page(
+        rows, stream="csv/btc-eur.csv", context={"path": "btc-eur.csv", "delimiter": ";", "columns": ["date", "price"], "sample": rows}
+    )
+    assert [point.price for point in map_page(page).events] == ["1234.56", "1235", "1235.5"]
+
+
+@pytest.mark.parametrize(
+    ("stem", "instrument"), [("USDT_BTC", "btc-usdt"), ("XXBTZUSD", "btc-usd"), ("tBTCUSD", "btc-usd"), ("XYZ", "xyz")]
+)
+def test_exchanges_own_ways_of_naming_pairs(stem: str, instrument: str) -> None:
+    pair = pair_from_name(stem)
+    assert pair is not None
+    assert pair.instrument == instrument
+
+
+@pytest.mark.parametrize("stem", ["mydata", "copy", "kraken", "usd", "USD"])
+def test_a_name_that_is_no_known_coin_is_not_made_one(stem: str) -> None:
+    assert pair_from_name(stem) is None

@@ -273,7 +273,7 @@ class _FileReader:
             reason = (
                 ("unclosed_quote", "a quote is opened and not closed")
                 if more or "end of data" in str(error)
-                else ("bad_quoting", str(error))
+                else ("bad_quoting", "quotes stand where none may be")
             )
             self._reject(page, *reason, line_no, line)
             return None

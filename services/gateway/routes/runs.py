@@ -25,6 +25,7 @@ _NAME: dict[str, Any] = {
 RunName = Annotated[str, Query(**_NAME)]
 
 
+@router.get("/runs", response_model=list[Run], responses=documented(401, 403, 422, 503), include_in_schema=False)
 @router.get("/stats", response_model=list[Run], responses=documented(401, 403, 422, 503), summary="History of runs, newest first")
 async def stats(
     _key: ApiKey, database: Db,

@@ -109,7 +109,7 @@ def _from_decimal(field: str, shown: str, text: str, exponent: int) -> str:
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  naive on purpose: all times here are UTC
 _UNITS = ((1e11, 1_000_000), (1e14, 1_000), (1e17, 1), (1e20, 0.001))  # below the bound: seconds, ms, µs, ns → µs
-_EARLIEST, _LATEST = datetime(1990, 1, 1), datetime(2100, 1, 1)  # noqa: DTZ001  of epochs; numbers outside are something else
+_EARLIEST, _LATEST = datetime(1990, 1, 1), datetime(2100, 1, 1)  # noqa: DTZ001  what lies outside is no time of this field
 _CALENDAR = re.compile(
     r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?", re.ASCII
 )  # YYYYMMDDhhmm[ss]
@@ -144,9 +144,15 @@ def timestamp(field: str, value: Any) -> datetime:
     except ValueError:
         return _from_formats(field, text)
     try:
-        return parsed if parsed.tzinfo is None else parsed.astimezone(UTC).replace(tzinfo=None)
+        return _plausible(field, text, parsed if parsed.tzinfo is None else parsed.astimezone(UTC).replace(tzinfo=None))
     except OverflowError:
         raise BadValueError(field, "bad_time", f"{field} is out of range: {text[:60]!r}") from None
+
+
+def _plausible(field: str, text: str, moment: datetime) -> datetime:
+    if not _EARLIEST <= moment < _LATEST:
+        raise BadValueError(field, "bad_time", f"{field} {text[:60]!r} is no time between 1990 and 2100")
+    return moment
 
 
 def _from_epoch(field: str, text: str) -> datetime:
@@ -158,16 +164,13 @@ def _from_epoch(field: str, text: str) -> datetime:
     micros = int(amount * per) if per >= 1 else amount // 1000
     if fraction.strip("0") and per >= 1:
         micros += int(Decimal("0." + fraction) * int(per))
-    moment = _EPOCH + timedelta(microseconds=micros)
-    if not _EARLIEST <= moment < _LATEST:
-        raise BadValueError(field, "bad_time", f"{field} {text} is no time between 1990 and 2100")
-    return moment
+    return _plausible(field, text, _EPOCH + timedelta(microseconds=micros))
 
 
 def _from_formats(field: str, text: str) -> datetime:
     for form in _FORMATS:
         try:
-            return datetime.strptime(text, form)  # noqa: DTZ007  UTC, see timestamp()
+            return _plausible(field, text, datetime.strptime(text, form))  # noqa: DTZ007  UTC, see timestamp()
         except ValueError:
             continue
     if re.fullmatch(r"\d{1,2}/\d{1,2}/\d{2,4}.*", text):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -91,6 +91,8 @@ _WORDS = frozenset(
 _ALIASES = {"xbt": "btc", "xdg": "doge"}
 _PAIR_MARKS = re.compile(r"[/\-_: ]")
 _TOKEN = re.compile(r"[A-Za-z0-9$]+")
+_BITFINEX = re.compile(r"t[A-Z]{6,8}")
+_KRAKEN = re.compile(r"X[A-Z]{3}Z[A-Z]{3}")
 _SYMBOL = re.compile(r"[a-z0-9$.]{1,20}")
 
 
@@ -141,9 +143,11 @@ def _pair(base: str, quote: str | None) -> Pair:
     return Pair(base, _ALIASES.get(quote, quote).upper() if quote else None)
 
 
+@lru_cache(maxsize=10_000)
 def parse_pair(text: str) -> Pair | None:
-    """`BTC/USD`, `BTCUSD`, `btc-usd`, `BTC`; None for what is no symbol."""
-    parts = [part for part in _PAIR_MARKS.split(text.strip().lower()) if part]
+    """`BTC/USD`, `BTCUSD`, `btc-usd`, `BTC`, Kraken's `XXBTZUSD`, Bitfinex's `tBTCUSD`; None for what is no symbol."""
+    text = _plain(text.strip())
+    parts = [part for part in _PAIR_MARKS.split(text.lower()) if part]
     if (named := _known_names().get("".join(parts))) is not None:
         return _pair(named, None)
     if len(parts) == 2 and _SYMBOL.fullmatch(parts[0]) and parts[1] in QUOTES:
@@ -151,6 +155,13 @@ def parse_pair(text: str) -> Pair | None:
     if len(parts) != 1 or not _SYMBOL.fullmatch(parts[0]):
         return None
     return _glued(parts[0]) or _pair(parts[0], None)
+
+
+def _plain(text: str) -> str:
+    """A pair without what some exchanges put around it."""
+    if _BITFINEX.fullmatch(text):
+        return text[1:]
+    return f"{text[1:4]}{text[5:]}" if _KRAKEN.fullmatch(text) else text
 
 
 def _glued(token: str) -> Pair | None:
@@ -166,12 +177,12 @@ def pair_from_name(stem: str) -> Pair | None:
     """What the stem of a file's name says: `BTCUSDT-1h-2024`, `cdd_bitstamp_btcusd_d`, `btc-usd-max`, `coin_Bitcoin`.
 
     Strongest evidence first: a glued pair of known parts, two neighbours that are a pair, a known symbol, a known name,
-    and at last a name that is one plain word.
+    and at last a name that is one word in capitals.
     """
-    tokens = [token.lower() for token in _TOKEN.findall(stem)]
+    tokens = [_plain(token).lower() for token in _TOKEN.findall(stem)]
     known = _known_symbols()
     glued = [pair for token in tokens if not token.isdigit() and (pair := _glued(token))]
-    neighbours = [_pair(a, b) for a, b in pairwise(tokens) if b in QUOTES and _ALIASES.get(a, a) in known and a != b]
+    neighbours = [_neighbours(a, b) for a, b in pairwise(tokens) if b in QUOTES and _ALIASES.get(a, a) in known and a != b]
     sure = [pair for pair in glued if pair.symbol in known]
     for candidates in (sure, neighbours):
         if candidates:
@@ -181,8 +192,13 @@ def pair_from_name(stem: str) -> Pair | None:
     names = [_known_names()[token] for token in tokens if token in _known_names()]
     for symbol in (*(symbol for symbol in symbols if symbol not in _WORDS), *names, *(symbols if len(tokens) == 1 else ())):
         return _pair(symbol, quote)
-    if glued and stem.upper() != stem.lower() and any(token.upper() in stem for token in tokens if _glued(token)):
+    if glued and any(token.isupper() and _glued(token.lower()) == glued[0] for token in _TOKEN.findall(stem)):
         return glued[0]  # an upper-case FILUSDT of a coin that the list does not know
-    if len(tokens) == 1 and tokens[0].isalpha() and len(tokens[0]) <= 10 and tokens[0] not in _WORDS:
-        return _glued(tokens[0]) or _pair(tokens[0], None)
+    if len(tokens) == 1 and stem.isupper() and stem.isalpha() and len(stem) <= 10 and tokens[0] not in _WORDS | set(QUOTES):
+        return glued[0] if glued else _pair(tokens[0], None)
     return None
+
+
+def _neighbours(a: str, b: str) -> Pair:
+    """`btc_usd`; also Poloniex's `USDT_BTC`, which names the quote first."""
+    return _pair(b, a) if a in _FILE_QUOTES and b not in _FILE_QUOTES else _pair(a, b)
