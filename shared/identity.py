@@ -41,5 +41,5 @@ def data_id(source: str, dataset: str, *natural_key: str) -> str:
 
 def value_hash(*values: object) -> int:
     """Signed 64 bits over values, to tell whether a data point changed."""
-    text = "\x1f".join("" if value is None else str(value) for value in values)
+    text = "\x1f".join(["" if value is None else value if value.__class__ is str else str(value) for value in values])
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big", signed=True)

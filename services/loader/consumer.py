@@ -90,16 +90,28 @@ class Loader:
         self._evaluated_at = self._swept_at = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            batches = await self._consumer.getmany(timeout_ms=200, max_records=self._batch_pages)
-            if batches:
-                records = [record for records in batches.values() for record in records]
-                batch = await asyncio.to_thread(Batch, records)
-                if not await self._until_stored(lambda batch=batch: self._store(batch), stop):
+        """While one batch is written, the next is read and decoded; it is written after the first one's commit."""
+        writing: asyncio.Task[bool] | None = None
+        try:
+            while not stop.is_set():
+                polled = await self._consumer.getmany(timeout_ms=200, max_records=self._batch_pages)
+                batch = await asyncio.to_thread(Batch, [record for records in polled.values() for record in records])
+                if writing is not None and not await writing:
                     return
-                await self._commit({partition: records[-1].offset + 1 for partition, records in batches.items()})
-                self._touched |= batch.run_ids()
-            await self._until_stored(self._evaluate, stop)
+                offsets = {partition: records[-1].offset + 1 for partition, records in polled.items()}
+                writing = asyncio.create_task(self._load(batch, offsets, stop))
+        finally:
+            if writing is not None:
+                await writing
+
+    async def _load(self, batch: Batch, offsets: dict[TopicPartition, int], stop: asyncio.Event) -> bool:
+        """Store a batch, then commit its offsets, then see what it means for its runs. False when stopped before it was stored."""
+        if offsets:
+            if not await self._until_stored(lambda: self._store(batch), stop):
+                return False
+            await self._commit(offsets)
+            self._touched |= batch.run_ids()
+        return await self._until_stored(self._evaluate, stop)
 
     async def _until_stored(self, work: Any, stop: asyncio.Event) -> bool:
         """Do the work in a thread, again and again until the database takes it. False when stopped first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -29,17 +30,21 @@ _json = msgspec.json.Encoder(decimal_format="number")
 
 @dataclass
 class StagedPage:
-    """A unified page with its raw page decoded, ready to be written. `lost` are records that loading had to reject."""
+    """A unified page with its raw page decoded, ready to be written. `lost` are records that loading had to reject.
+
+    `values` holds the cells of each event for COPY, made here so that it is done while another batch is written.
+    """
 
     unified: UnifiedPage
     raw: RawPage
+    values: list[str]
     lost: list[Rejection] = field(default_factory=list)
 
     @classmethod
     def from_message(cls, value: bytes | None) -> StagedPage:
         """Raises UndecodableError."""
         unified = decode(unified_page_decoder, value)
-        return cls(unified, decode(raw_page_decoder, bytes(unified.raw)))
+        return cls(unified, decode(raw_page_decoder, bytes(unified.raw)), [_values(event) for event in unified.events])
 
     def rejections(self) -> list[Rejection]:
         return [*self.unified.rejected, *self.lost]
@@ -50,21 +55,25 @@ class StagedPage:
     def without(self, bad: set[int], reason: str, message: str) -> StagedPage:
         """The page with the data points at these positions turned into rejections of their records."""
         records = {self.unified.events[position].record_index for position in bad}
-        kept = [event for event in self.unified.events if event.record_index not in records]
+        kept = [position for position, event in enumerate(self.unified.events) if event.record_index not in records]
+        events, values = [self.unified.events[position] for position in kept], [self.values[position] for position in kept]
         lost = [Rejection(reason=reason, message=message, index=index, stage=Stage.LOAD) for index in sorted(records)]
-        return StagedPage(msgspec.structs.replace(self.unified, events=kept), self.raw, [*self.lost, *lost])
+        return StagedPage(msgspec.structs.replace(self.unified, events=events), self.raw, values, [*self.lost, *lost])
 
     def refused(self, reason: str, message: str) -> StagedPage:
         """The page with everything rejected and its records kept as a text: they cannot be stored as JSON."""
         shown = bytes(self.raw.records).decode("utf-8", "replace").replace("\\u0000", "\ufffd")
         whole = Rejection(reason=reason, message=message, count=self.raw.record_count, payload=shown[:65536], stage=Stage.LOAD)
         raw_page = msgspec.structs.replace(self.raw, records=msgspec.Raw(_json.encode({"refused": shown})), context=msgspec.Raw(b"null"))
-        return StagedPage(msgspec.structs.replace(self.unified, events=[], skipped=[], rejected=[]), raw_page, [whole])
+        return StagedPage(msgspec.structs.replace(self.unified, events=[], skipped=[], rejected=[]), raw_page, [], [whole])
 
 
 def text(value: object) -> str:
     """One value in COPY's text format."""
     return _NULL if value is None else str(value).translate(_ESCAPES)
+
+
+_word = lru_cache(maxsize=4096)(text)  # the few values that nearly all rows share
 
 
 def json_text(value: Any) -> str:
@@ -99,14 +108,14 @@ def point_rows(pages: list[StagedPage]) -> tuple[list[str], int]:
             seen[event.id] = number + 1
             rounds = max(rounds, number + 1)
             version = f"{event.value_hash}\t{unified.raw_time}\t{unified.raw_offset}\t{event.record_index}\t{unified.normalizer_version}\t{raw.run_id}"
-            rows.append(f"{raw.page_id}\t{idx}\t{number}\t{event.id}\t{where}\t{_values(event)}\t{version}\n")
+            rows.append(f"{raw.page_id}\t{idx}\t{number}\t{event.id}\t{where}\t{page.values[idx]}\t{version}\n")
     return rows, rounds
 
 
 def _values(event: UnifiedData) -> str:
     numbers = (event.price, event.open, event.high, event.low, event.close, event.volume, event.market_cap)
     return "\t".join((
-        text(event.instrument), text(event.symbol), _array(event.symbols), text(event.kind), text(event.interval), text(event.timestamp), text(event.currency),
+        _word(event.instrument), _word(event.symbol), _array(event.symbols), _word(event.kind), _word(event.interval), text(event.timestamp), _word(event.currency),
         *[_NULL if number is None else number for number in numbers],
         text(event.title), text(event.url), text(event.summary), text(event.sentiment), json_text(event.attributes),
     ))  # fmt: skip

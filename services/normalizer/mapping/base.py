@@ -72,17 +72,18 @@ def number(field: str, value: Any) -> str | None:
     """
     text = value.strip() if isinstance(value, str) else "" if value is None else str(value)
     if _PLAIN.fullmatch(text):
-        return _canonical(text)
+        return canonical(text)
     if text.lower() in _MISSING:
         return None
     if _GROUPED.fullmatch(text):
-        return _canonical(text.replace(",", ""))
+        return canonical(text.replace(",", ""))
     if (suffixed := _SUFFIXED.fullmatch(text)) and not suffixed[1].startswith(","):
         return _from_decimal(field, text, suffixed[1].replace(",", ""), _SUFFIXES[suffixed[2].upper()])
     return _from_decimal(field, text, text, 0)
 
 
-def _canonical(text: str) -> str:
+def canonical(text: str) -> str:
+    """Plain decimal digits without needless zeros."""
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     if text.startswith(("0", "-0")) and len(text) > 1:
@@ -104,7 +105,7 @@ def _from_decimal(field: str, shown: str, text: str, exponent: int) -> str:
         raise BadValueError(field, "not_finite", f"{field} is {shown[:60]}, which is not a finite number")
     if parsed.adjusted() >= _MAX_DIGITS_BEFORE or (parsed and -int(parsed.as_tuple().exponent) > _MAX_DIGITS_AFTER + 20):
         raise BadValueError(field, "out_of_range", f"{field} is out of range: {shown[:60]}")
-    return _canonical(format(_WIDE.scaleb(parsed, exponent), "f"))
+    return canonical(format(_WIDE.scaleb(parsed, exponent), "f"))
 
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  naive on purpose: all times here are UTC
@@ -113,6 +114,7 @@ _EARLIEST, _LATEST = datetime(1990, 1, 1), datetime(2100, 1, 1)  # noqa: DTZ001 
 _CALENDAR = re.compile(
     r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?", re.ASCII
 )  # YYYYMMDDhhmm[ss]
+_BY_LENGTH = {10: 1_000_000, 13: 1_000, 16: 1}  # digits of an epoch in s, ms, µs → µs
 _DIGITS = re.compile(r"\d{9,19}(?:\.\d+)?", re.ASCII)
 _FORMATS = (
     "%b %d, %Y",
@@ -133,6 +135,8 @@ def timestamp(field: str, value: Any) -> datetime:
     Raises BadValueError, also for dates whose order of day and month cannot be known (01/02/2021).
     """
     text = str(value).strip() if value is not None else ""
+    if (per := _BY_LENGTH.get(len(text))) and text.isascii() and text.isdigit():  # nearly all epochs; what follows says the same
+        return _plausible(field, text, _EPOCH + timedelta(microseconds=int(text) * per))
     if _CALENDAR.fullmatch(text):
         text = f"{text[:8]}T{text[8:]}"
     elif _DIGITS.fullmatch(text):

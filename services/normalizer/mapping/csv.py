@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from services.normalizer.mapping.base import BadValueError, MapRecord, Outcome, PageInfo, data_point, iso, number
+from services.normalizer.mapping.base import BadValueError, MapRecord, Outcome, PageInfo, canonical, data_point, iso, number
 from services.normalizer.mapping.csv_columns import OHLC, Plan, build_plan
 from shared.events import Rejection, Skip
 
@@ -30,6 +30,20 @@ def compile_mapping(info: PageInfo) -> MapRecord:
     return map_record
 
 
+_PLAIN_NUMBERS = re.compile(r"\d{1,30}(?:\.\d{1,60})?(?:\x1f\d{1,30}(?:\.\d{1,60})?)*", re.ASCII)
+_CANDLE = (*OHLC, "volume", "market_cap")
+
+
+def _candle_amounts(plan: Plan, row: list[str]) -> list[str | None]:
+    """Open, high, low, close, volume, market cap. Nearly all rows are plain numbers: those are checked in one go."""
+    positions = plan.candle_positions
+    texts = [row[position] for position in positions]
+    if plan.comma == "thousands" and _PLAIN_NUMBERS.fullmatch("\x1f".join(texts)):
+        plain = iter([canonical(text) if text[-1] == "0" or text[0] == "0" else text for text in texts])
+        return [next(plain) if role in plan.columns else None for role in _CANDLE]
+    return [_amount(plan, row, role) for role in _CANDLE]
+
+
 def _amount(plan: Plan, row: list[str], role: str) -> str | None:
     position = plan.columns.get(role)
     if position is None:
@@ -50,7 +64,7 @@ def _without_commas(plan: Plan, role: str, text: str) -> str:
 
 
 def _candle(info: PageInfo, plan: Plan, index: int, row: list[str]) -> Outcome:
-    prices = [_amount(plan, row, role) for role in OHLC]
+    *prices, volume, market_cap = _candle_amounts(plan, row)
     if not any(prices):
         return Skip(index=index, reason="no_value")
     for role, price in zip(OHLC, prices, strict=True):
@@ -68,7 +82,7 @@ def _candle(info: PageInfo, plan: Plan, index: int, row: list[str]) -> Outcome:
     return [data_point(
         info, index, ("candle", pair.instrument, pair.currency or "", plan.interval or "", moment),
         kind="candle", timestamp=moment, instrument=pair.instrument, symbol=pair.symbol, currency=pair.currency, interval=plan.interval,
-        open=open_, high=high, low=low, close=close, volume=_amount(plan, row, "volume"), market_cap=_amount(plan, row, "market_cap"),
+        open=open_, high=high, low=low, close=close, volume=volume, market_cap=market_cap,
     )]  # fmt: skip
 
 

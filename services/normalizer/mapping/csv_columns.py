@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import PurePosixPath
 
@@ -49,7 +49,12 @@ class Plan:
     interval: str | None
     comma: str  # what a comma in a number is: thousands, decimal, unknown
 
-    @property
+    @cached_property
+    def candle_positions(self) -> tuple[int, ...]:
+        """Where the numbers of a candle stand, in the order of their roles."""
+        return tuple(self.columns[role] for role in (*OHLC, "volume", "market_cap") if role in self.columns)
+
+    @cached_property
     def is_candle(self) -> bool:
         return all(role in self.columns for role in OHLC)
 
