@@ -1,0 +1,109 @@
+"""Records per second from POST to the run's end, against COPY and upsert alone into the same tables."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+import psycopg2
+
+from services.loader.migrate import migrate
+from services.loader.settings import LoaderSettings
+from tests.support.stack import Stack
+
+BATCH_ROWS = 5_000
+_STAGE = "CREATE TEMP TABLE stage (LIKE unified_data INCLUDING DEFAULTS)"
+_UPSERT = """
+INSERT INTO unified_data SELECT * FROM stage ORDER BY id
+ON CONFLICT (id) DO UPDATE SET close = excluded.close, value_hash = excluded.value_hash, raw_offset = excluded.raw_offset
+"""
+
+
+class Usage:
+    """CPU seconds and peak memory of each process of a stack, sampled while something runs."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self.cpu_s: dict[str, float] = {}
+        self.peak_mb: dict[str, float] = {}
+
+    @contextmanager
+    def measured(self) -> Iterator[None]:
+        before, done = self._cpu(), threading.Event()
+        sampler = threading.Thread(target=self._sample, args=(done,))
+        sampler.start()
+        try:
+            yield
+        finally:
+            done.set()
+            sampler.join()
+            after = self._cpu()
+            self.cpu_s = {name: after[name] - before.get(name, 0.0) for name in after}
+
+    def _processes(self) -> Iterator[tuple[str, list[psutil.Process]]]:
+        for name in ("kafka", "postgres", "extractor", "normalizer", "loader", "gateway"):
+            roots = [psutil.Process(pid) for pid in self._stack.pids(name)]
+            yield name, [process for root in roots for process in (root, *root.children(recursive=True))]
+
+    def _cpu(self) -> dict[str, float]:
+        return {
+            name: sum(process.cpu_times().user + process.cpu_times().system for process in processes)
+            for name, processes in self._processes()
+        }
+
+    def _sample(self, done: threading.Event) -> None:
+        groups = [(name, processes[:1] if name == "postgres" else processes) for name, processes in self._processes()]
+        while not done.wait(0.2):
+            for name, processes in groups:
+                resident = sum(process.memory_info().rss for process in processes if process.is_running()) / 1e6
+                self.peak_mb[name] = max(self.peak_mb.get(name, 0.0), resident)
+
+
+def measure_pipeline(stack: Stack, rows: int) -> tuple[dict[str, Any], Usage]:
+    """Ingest what lies in the stack's CSV_DIR."""
+    usage = Usage(stack)
+    with usage.measured():
+        started = time.monotonic()
+        run_id = stack.start_run(sources=["csv"])
+        run = stack.wait_for(run_id, 1200)
+        seconds = time.monotonic() - started
+    if run["status"] != "succeeded" or run["inserted"] != rows:
+        raise SystemExit(f"the run did not end as it must: {run['status']}, {run['inserted']} of {rows} inserted")
+    return {"records": rows, "seconds": round(seconds, 2), "records_per_s": round(rows / seconds)}, usage
+
+
+def measure_limit(stack: Stack, rows: int) -> dict[str, Any]:
+    """The rows that the pipeline wrote, by COPY and upsert alone into empty tables of the same shape on the same server."""
+    source = psycopg2.connect(stack.settings.dsn())
+    dsn = stack.settings.dsn().rpartition("/")[0] + "/bench_limit"
+    source.autocommit = True
+    with source.cursor() as cursor:
+        cursor.execute("DROP DATABASE IF EXISTS bench_limit")
+        cursor.execute("CREATE DATABASE bench_limit")
+        buffer = io.StringIO()
+        cursor.copy_expert("COPY (SELECT * FROM unified_data WHERE source = 'csv' ORDER BY raw_offset, record_index) TO STDOUT", buffer)
+    source.close()
+    migrate(LoaderSettings(_env_file=None, database_url=dsn, kafka_bootstrap_servers=stack.settings.kafka_bootstrap_servers, mode="native"))
+    lines = buffer.getvalue().splitlines(keepends=True)
+    target = psycopg2.connect(dsn)
+    with target, target.cursor() as cursor:
+        cursor.execute(_STAGE)
+    started = time.monotonic()
+    for start in range(0, len(lines), BATCH_ROWS):
+        with target, target.cursor() as cursor:
+            cursor.execute("TRUNCATE stage")
+            cursor.copy_expert("COPY stage FROM STDIN", io.StringIO("".join(lines[start : start + BATCH_ROWS])))
+            cursor.execute(_UPSERT)
+    seconds = time.monotonic() - started
+    with target, target.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM unified_data")
+        (stored,) = cursor.fetchone() or (0,)
+    target.close()
+    if stored != rows:
+        raise SystemExit(f"the limit's tables hold {stored} of {rows} rows")
+    return {"seconds": round(seconds, 2), "records_per_s": round(rows / seconds)}
