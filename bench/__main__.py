@@ -30,6 +30,7 @@ def main() -> int:
             for name, seconds in usage.cpu_s.items():
                 _say(f"  {name:<11} {seconds / rows * 1e6:6.1f} µs of CPU a record   {usage.peak_mb.get(name, 0):6.0f} MB at most")
             _say(f"API: {api.CONNECTIONS} connections …")
+            stack.execute("ANALYZE unified_data")
             reads = api.measure(stack, symbol)
             for read in reads:
                 _say(

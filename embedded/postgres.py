@@ -79,6 +79,7 @@ def command(settings: StackSettings) -> list[str]:
     options = {
         "port": str(settings.postgres_port), "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "max_connections": "100",
         "shared_buffers": "256MB", "max_wal_size": "2GB", "checkpoint_timeout": "15min", "wal_compression": "on", "jit": "off", "timezone": "UTC",
+        "autovacuum_naptime": "10s",  # what was loaded a moment ago is asked for next: the planner must know it
     }  # fmt: skip
     flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     return _as_owner([binary("postgres"), "-D", str(data_dir(settings)), *flags], data_dir(settings))

@@ -12,6 +12,10 @@ from services.gateway.settings import GatewaySettings
 STATEMENT_TIMEOUT_MS = 10_000
 
 
+async def _leave(_connection: asyncpg.Connection) -> None:
+    """A session that only ever reads has nothing to reset, which saves a round trip a request."""
+
+
 class Database:
     """The pool connects when it is first needed, so that the gateway starts and answers without PostgreSQL."""
 
@@ -25,9 +29,11 @@ class Database:
             "timezone": "UTC",
             "application_name": "gateway",
             "default_transaction_read_only": "on",
+            # A generic plan cannot know how few rows LIMIT asks for, and sorts whole tables.
+            "plan_cache_mode": "force_custom_plan",
         }
         self._pool = await asyncpg.create_pool(
-            self._dsn, min_size=0, max_size=self._size, timeout=3, command_timeout=15, server_settings=options
+            self._dsn, min_size=0, max_size=self._size, timeout=3, command_timeout=15, server_settings=options, reset=_leave
         )
 
     async def close(self) -> None:

@@ -143,6 +143,14 @@ class Stack:
         finally:
             connection.close()
 
+    def execute(self, sql: str) -> None:
+        """One statement outside a transaction."""
+        connection = psycopg2.connect(self.settings.dsn())
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+        connection.close()
+
     def candles(self, stream: str) -> list[Candle]:
         return self.query(
             'SELECT "timestamp", open, high, low, close, volume FROM unified_data WHERE stream = %s AND kind = \'candle\' ORDER BY "timestamp"',
