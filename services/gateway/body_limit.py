@@ -1,4 +1,4 @@
-"""A cap on request bodies, before anything reads them."""
+"""A cap on request bodies, before anything reads them. FastAPI has one too, but answers with plain text, not a problem."""
 
 from __future__ import annotations
 

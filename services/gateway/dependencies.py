@@ -16,7 +16,7 @@ from services.gateway.settings import GatewaySettings
 _header = APIKeyHeader(name="x-api-key", auto_error=False, description="API_KEY of the settings")
 
 
-def require_key(request: Request, key: Annotated[str | None, Depends(_header)]) -> str:
+async def require_key(request: Request, key: Annotated[str | None, Depends(_header)]) -> str:
     """401 without, 403 with a wrong key; compared in constant time."""
     settings: GatewaySettings = request.app.state.settings
     if not key:
@@ -26,11 +26,11 @@ def require_key(request: Request, key: Annotated[str | None, Depends(_header)]) 
     return key
 
 
-def _database(request: Request) -> Database:
+async def _database(request: Request) -> Database:
     return request.app.state.database  # type: ignore[no-any-return]
 
 
-def _broker(request: Request) -> Broker:
+async def _broker(request: Request) -> Broker:
     return request.app.state.broker  # type: ignore[no-any-return]
 
 
