@@ -9,7 +9,7 @@ import pytest
 from tests.support.oracle import write_candles
 from tests.support.stack import Stack, until
 
-ROWS = 60_000
+ROWS = 90_000
 
 
 @pytest.mark.parametrize(
