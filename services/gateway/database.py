@@ -10,6 +10,17 @@ import asyncpg
 from services.gateway.settings import GatewaySettings
 
 STATEMENT_TIMEOUT_MS = 10_000
+# What asyncpg raises when the database cannot be reached or is going down.
+AWAY = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    OSError,
+    TimeoutError,
+)
 
 
 async def _leave(_connection: asyncpg.Connection) -> None:
@@ -56,6 +67,6 @@ class Database:
         started = time.monotonic()
         try:
             await self.rows("SELECT 1")
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        except AWAY:
             return None
         return round((time.monotonic() - started) * 1000, 2)

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from services.gateway.database import AWAY
 from shared import logs
 
 MEDIA_TYPE = "application/problem+json"
@@ -84,16 +85,7 @@ def install(app: FastAPI) -> None:
         first = errors[0] if errors else {"field": "request", "message": "is not valid"}
         return respond(request, 422, f"{first['field']}: {first['message']}", errors=errors)
 
-    for away in (
-        asyncpg.PostgresConnectionError,
-        asyncpg.OperatorInterventionError,
-        asyncpg.InterfaceError,
-        asyncpg.CannotConnectNowError,
-        asyncpg.TooManyConnectionsError,
-        asyncpg.InvalidAuthorizationSpecificationError,
-        OSError,
-        TimeoutError,
-    ):
+    for away in AWAY:
         app.add_exception_handler(away, _database_away)
     app.add_exception_handler(asyncpg.QueryCanceledError, _too_slow)
     app.add_exception_handler(asyncpg.DataError, _bad_value)

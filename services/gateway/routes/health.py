@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import asyncpg
 from fastapi import APIRouter, Response
 
+from services.gateway.database import AWAY
 from services.gateway.dependencies import Db, Kafka
 from services.gateway.schemas import Health, Probe
 
@@ -35,7 +35,7 @@ async def health(response: Response, database: Db, broker: Kafka) -> dict[str, A
 async def _last_run(database: Db) -> dict[str, Any] | None:
     try:
         row = await database.row(_LAST_RUN)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+    except AWAY:
         return None
     return dict(row) if row else None
 

@@ -6,13 +6,12 @@ import asyncio
 import uuid
 from typing import Annotated, Any
 
-import asyncpg
 from fastapi import APIRouter, Path, Query
 
 from services.gateway import run_query
 from services.gateway.commands import Broker
 from services.gateway.comparison import compare
-from services.gateway.database import Database
+from services.gateway.database import AWAY, Database
 from services.gateway.dependencies import ApiKey, Db, Kafka
 from services.gateway.problems import ProblemError, documented
 from services.gateway.schemas import Comparison, Run, RunDetail, RunStatus
@@ -42,14 +41,15 @@ async def stats(
 )
 async def read_run(_key: ApiKey, database: Db, broker: Kafka, run_id: Annotated[str, Path(**_NAME)]) -> dict[str, Any]:
     """A run that was accepted a moment ago is known at once, also while the database is away."""
-    if run_id not in ("latest", "previous") and (queued := broker.commands.get(_checked(run_id, "path.run_id"))) is not None:
-        try:
-            found = await run_query.with_tasks(database, run_id)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-            found = None
-        return found or {**run_query.queued_view(queued), "notes": [], "tasks": [], "rejections": []}
-    resolved = await run_query.resolve(database, run_id)
-    found = await run_query.with_tasks(database, resolved)
+    name = _checked(run_id, "path.run_id")
+    found, resolved = None, name
+    try:
+        resolved = await run_query.resolve(database, name)
+        found = await run_query.with_tasks(database, resolved)
+    except AWAY:
+        # Any gateway knows from the command log what was asked for; only if it does not, the database is missed.
+        if await broker.commands.find(name) is None:
+            raise
     if found is None and (queued := await broker.commands.find(resolved)):
         return {**run_query.queued_view(queued), "notes": [], "tasks": [], "rejections": []}
     if found is None:
