@@ -15,7 +15,7 @@ log = logs.get(__name__)
 
 
 class FlowControl:
-    """Looks at the lag of normalizer and loader once a second while anybody publishes."""
+    """Looks at the lag of normalizer and loader once a second."""
 
     def __init__(self, bootstrap: str, consumer: AIOKafkaConsumer, *, max_waiting: int) -> None:
         self._admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id="extractor-flow")

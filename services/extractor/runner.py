@@ -53,7 +53,7 @@ class TaskRunner:
             await self._report(_end_event(task, done))
             return
         position = await self._recovered(checkpoint, task)
-        await self._report(TaskStarted(run_id=task.run_id, task_id=task.task_id, source=task.source, stream=task.stream))
+        await self._report(TaskStarted(**_named(task)))
         position = await self._fetch(task, position, partition)
         if position.current is None:
             raise AssertionError("a running task has its progress in the checkpoint")
@@ -173,23 +173,10 @@ def _noted(position: Checkpoint, *, note: str | None = None, error: RunError | N
 
 def _end_event(task: FetchStream, done: TaskProgress) -> TaskFinished | TaskFailed:
     if done.error is not None:
-        return TaskFailed(
-            run_id=task.run_id,
-            task_id=task.task_id,
-            source=task.source,
-            stream=task.stream,
-            pages=done.pages,
-            records=done.records,
-            error=done.error,
-            notes=done.notes,
-        )
-    return TaskFinished(
-        run_id=task.run_id,
-        task_id=task.task_id,
-        source=task.source,
-        stream=task.stream,
-        pages=done.pages,
-        records=done.records,
-        notes=done.notes,
-        cancelled=done.cancelled,
-    )
+        return TaskFailed(**_named(task), pages=done.pages, records=done.records, notes=done.notes, error=done.error)
+    return TaskFinished(**_named(task), pages=done.pages, records=done.records, notes=done.notes, cancelled=done.cancelled)
+
+
+def _named(task: FetchStream) -> dict[str, str]:
+    """What every event of a task says about it."""
+    return {"run_id": task.run_id, "task_id": task.task_id, "source": task.source, "stream": task.stream}

@@ -80,7 +80,7 @@ async def with_tasks(database: Database, run_id: str) -> dict[str, Any] | None:
     row = await database.row(f"{_RUN} WHERE r.run_id = $1::uuid", run_id)
     if row is None:
         return None
-    tasks = [{**_task(task)} for task in await database.rows(_TASKS, run_id)]
+    tasks = [_task(task) for task in await database.rows(_TASKS, run_id)]
     rejections = [dict(entry) for entry in await database.rows(_REJECTIONS, run_id)]
     return {**_view(row), "notes": json.loads(row["notes"]), "tasks": tasks, "rejections": rejections}
 

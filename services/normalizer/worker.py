@@ -40,7 +40,6 @@ class Deliveries:
 
     def __init__(self, producer: AIOKafkaProducer, limit: int) -> None:
         self._producer, self._limit, self._slots = producer, limit, asyncio.Semaphore(limit)
-        self.delivered = 0
 
     async def send(
         self, topic: str, value: bytes, event: Any, *, key: bytes | None, partition: int, headers: list[tuple[str, bytes]]
@@ -64,7 +63,6 @@ class Deliveries:
                 "a unified page was not delivered", error=error, partition=event.message.partition, offset=event.message.offset
             )
         event.ack()
-        self.delivered += 1
 
 
 async def handle(event: Any, deliveries: Deliveries) -> None:
