@@ -140,7 +140,7 @@ def prepare(settings: StackSettings) -> None:
 def _java_command(settings: StackSettings) -> list[str]:
     home = settings.state / "kafka"
     return [
-        java(settings), f"-Xmx{settings.kafka_heap}", f"-Xms{settings.kafka_heap}", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-Djava.awt.headless=true",
+        java(settings), f"-Xmx{settings.kafka_heap}", f"-Xms{settings.kafka_heap}", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Djava.awt.headless=true",
         f"-Dlog4j2.configurationFile=file:{home}/log4j2.properties", "-cp", f"{jars_dir()}/*",
     ]  # fmt: skip
 

@@ -124,7 +124,7 @@ class RawPage(Message, frozen=True, tag="RawPage"):
     rejections: list[Rejection] = []
 
 
-class UnifiedData(Message, frozen=True):
+class UnifiedData(Message, frozen=True, gc=False):
     """One normalized data point. `id` is its identity, `value_hash` tells whether its values changed."""
 
     id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]  # of a UUID

@@ -34,12 +34,20 @@ def dead_letter_id(page: str, record: str, stage: str) -> str:
 
 
 def data_id(source: str, dataset: str, *natural_key: str) -> str:
-    """32 hex digits of the identity of a data point. MD5 as a fast 128-bit name, not as protection."""
-    text = "\x1f".join((source, dataset, *natural_key))
+    """32 hex digits of the identity of a data point."""
+    return text_id("\x1f".join((source, dataset, *natural_key)))
+
+
+def text_id(text: str) -> str:
+    """The identity of what is named by a text. MD5 as a fast 128-bit name, not as protection."""
     return hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
 
 
 def value_hash(*values: object) -> int:
     """Signed 64 bits over values, to tell whether a data point changed."""
-    text = "\x1f".join(["" if value is None else value if value.__class__ is str else str(value) for value in values])
+    return text_hash("\x1f".join(["" if value is None else value if value.__class__ is str else str(value) for value in values]))
+
+
+def text_hash(text: str) -> int:
+    """Signed 64 bits over a text."""
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big", signed=True)

@@ -14,14 +14,17 @@ from shared.events import RawPage, Rejection, Stage, UnifiedData, UnifiedPage
 from shared.serialization import decode, raw_page_decoder, unified_page_decoder
 
 POINT_COLUMNS = (
-    "page_id", "idx", "round", "id", "source", "dataset", "stream", "instrument", "symbol", "symbols", "kind", "interval", "timestamp", "currency",
+    "n", "round", "id", "instrument", "symbol", "symbols", "kind", "interval", "timestamp", "currency",
     "price", "open", "high", "low", "close", "volume", "market_cap", "title", "url", "summary", "sentiment", "attributes",
-    "value_hash", "raw_time", "raw_offset", "record_index", "normalizer_version", "run_id",
+    "value_hash", "record_index",
 )  # fmt: skip
 PAGE_COLUMNS = (
-    "page_id", "run_id", "task_id", "source", "dataset", "stream", "page_no", "record_count", "fetched_at", "broker_time", "origin", "context", "payload",
-    "rejections", "cursor_before", "cursor_after", "topic", "partition", "offset", "skipped", "rejected", "skip_reasons", "normalizer_version", "raw_time",
+    "n", "page_id", "run_id", "task_id", "source", "dataset", "stream", "page_no", "record_count", "fetched_at", "raw_time", "origin", "context", "payload",
+    "rejections", "cursor_before", "cursor_after", "topic", "partition", "raw_offset", "skipped", "rejected", "skip_reasons", "normalizer_version",
+    "ids", "value_hashes",
 )  # fmt: skip
+INSERTED, UPDATED, UNCHANGED = b"i", b"u", b"n"
+Round = dict[str, tuple[int, int]]  # id → its page's place in the batch, its place in the page
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f", "\v": "\\v"})
 _NULL = "\\N"
@@ -30,21 +33,28 @@ _json = msgspec.json.Encoder(decimal_format="number")
 
 @dataclass
 class StagedPage:
-    """A unified page with its raw page decoded, ready to be written. `lost` are records that loading had to reject.
+    """A page ready to be written. `lost` are records that loading had to reject.
 
-    `values` holds the cells of each event for COPY, made here so that it is done while another batch is written.
+    The data points are kept as what COPY and the receipt need of them, side by side: identity, record, hash of the values,
+    and row. They are made here so that it is done while another batch is written, and so that two batches fit into memory.
     """
 
-    unified: UnifiedPage
+    unified: UnifiedPage  # without its events
     raw: RawPage
-    values: list[str]
+    ids: list[str]
+    records: list[int]
+    hashes: list[int]
+    rows: list[str]
     lost: list[Rejection] = field(default_factory=list)
 
     @classmethod
     def from_message(cls, value: bytes | None) -> StagedPage:
         """Raises UndecodableError."""
         unified = decode(unified_page_decoder, value)
-        return cls(unified, decode(raw_page_decoder, bytes(unified.raw)), [_values(event) for event in unified.events])
+        raw, events = decode(raw_page_decoder, bytes(unified.raw)), unified.events
+        ids, records, hashes = [e.id for e in events], [e.record_index for e in events], [e.value_hash for e in events]
+        rows = [_row(event) for event in events]
+        return cls(msgspec.structs.replace(unified, events=[], raw=msgspec.Raw()), raw, ids, records, hashes, rows)
 
     def rejections(self) -> list[Rejection]:
         return [*self.unified.rejected, *self.lost]
@@ -54,18 +64,18 @@ class StagedPage:
 
     def without(self, bad: set[int], reason: str, message: str) -> StagedPage:
         """The page with the data points at these positions turned into rejections of their records."""
-        records = {self.unified.events[position].record_index for position in bad}
-        kept = [position for position, event in enumerate(self.unified.events) if event.record_index not in records]
-        events, values = [self.unified.events[position] for position in kept], [self.values[position] for position in kept]
-        lost = [Rejection(reason=reason, message=message, index=index, stage=Stage.LOAD) for index in sorted(records)]
-        return StagedPage(msgspec.structs.replace(self.unified, events=events), self.raw, values, [*self.lost, *lost])
+        gone = {self.records[position] for position in bad}
+        kept = [position for position, record in enumerate(self.records) if record not in gone]
+        ids, records, hashes, rows = ([column[n] for n in kept] for column in (self.ids, self.records, self.hashes, self.rows))
+        lost = [Rejection(reason=reason, message=message, index=index, stage=Stage.LOAD) for index in sorted(gone)]
+        return StagedPage(self.unified, self.raw, ids, records, hashes, rows, [*self.lost, *lost])  # type: ignore[arg-type]
 
     def refused(self, reason: str, message: str) -> StagedPage:
         """The page with everything rejected and its records kept as a text: they cannot be stored as JSON."""
         shown = bytes(self.raw.records).decode("utf-8", "replace").replace("\\u0000", "\ufffd")
         whole = Rejection(reason=reason, message=message, count=self.raw.record_count, payload=shown[:65536], stage=Stage.LOAD)
         raw_page = msgspec.structs.replace(self.raw, records=msgspec.Raw(_json.encode({"refused": shown})), context=msgspec.Raw(b"null"))
-        return StagedPage(msgspec.structs.replace(self.unified, events=[], skipped=[], rejected=[]), raw_page, [], [whole])
+        return StagedPage(msgspec.structs.replace(self.unified, skipped=[], rejected=[]), raw_page, [], [], [], [], [whole])
 
 
 def text(value: object) -> str:
@@ -92,43 +102,61 @@ def _array(values: list[str] | None) -> str:
     return ("{" + ",".join(quoted) + "}").translate(_ESCAPES)
 
 
-def point_rows(pages: list[StagedPage]) -> tuple[list[str], int]:
-    """Rows of all data points, and the number of rounds.
-
-    Round n holds the n-th occurrence of each id, oldest version first: an `INSERT … ON CONFLICT` must not meet one id twice.
+def in_rounds(pages: list[StagedPage]) -> list[Round]:
+    """The data points of pages that are in the order of their versions, in rounds: an `INSERT … ON CONFLICT` must not meet
+    one id twice. Round n holds the n-th occurrence of each id, so the oldest version comes first.
     """
-    seen: Counter[str] = Counter()
-    rows: list[str] = []
-    rounds = 0
-    for page in sorted(pages, key=lambda page: (page.unified.raw_time, page.unified.raw_offset)):
-        raw, unified = page.raw, page.unified
-        where = f"{text(raw.source)}\t{text(raw.dataset)}\t{text(raw.stream)}"
-        for idx, event in enumerate(unified.events):
-            number = seen[event.id]
-            seen[event.id] = number + 1
-            rounds = max(rounds, number + 1)
-            version = f"{event.value_hash}\t{unified.raw_time}\t{unified.raw_offset}\t{event.record_index}\t{unified.normalizer_version}\t{raw.run_id}"
-            rows.append(f"{raw.page_id}\t{idx}\t{number}\t{event.id}\t{where}\t{page.values[idx]}\t{version}\n")
-    return rows, rounds
+    points = [(id_, (number, position)) for number, page in enumerate(pages) for position, id_ in enumerate(page.ids)]
+    rounds: list[Round] = []
+    while points:
+        found: Round = {}
+        later = []
+        for id_, place in points:
+            if found.setdefault(id_, place) is not place:
+                later.append((id_, place))
+        rounds.append(found)
+        points = later
+    return rounds
 
 
-def _values(event: UnifiedData) -> str:
+def point_rows(pages: list[StagedPage], rounds: list[Round]) -> Iterator[str]:
+    for number, places in enumerate(rounds):
+        for page, position in places.values():
+            yield f"{page}\t{number}\t{pages[page].rows[position]}"
+
+
+def tally(records: list[int], outcomes: bytes) -> tuple[str, int, int, int]:
+    """The outcomes as a text, and how many records were inserted, updated, unchanged: a record of several points counts once, as the best of them."""
+    best = outcomes
+    if len(set(records)) < len(records):
+        by_record: dict[int, int] = {}
+        for record, outcome in zip(records, outcomes, strict=True):
+            by_record[record] = min(by_record.get(record, outcome), outcome, key=b"iun".index)
+        best = bytes(by_record.values())
+    return outcomes.decode(), best.count(INSERTED), best.count(UPDATED), best.count(UNCHANGED)
+
+
+def _row(event: UnifiedData) -> str:
+    """All cells of a data point but the first two."""
     numbers = (event.price, event.open, event.high, event.low, event.close, event.volume, event.market_cap)
     return "\t".join((
+        event.id,
         _word(event.instrument), _word(event.symbol), _array(event.symbols), _word(event.kind), _word(event.interval), text(event.timestamp), _word(event.currency),
-        *[_NULL if number is None else number for number in numbers],
+        *[_NULL if number is None else text(number) for number in numbers],
         text(event.title), text(event.url), text(event.summary), text(event.sentiment), json_text(event.attributes),
+        str(event.value_hash), f"{event.record_index}\n",
     ))  # fmt: skip
 
 
 def page_rows(pages: list[StagedPage], topic: str) -> Iterator[str]:
     """Rows of the pages themselves: what raw_data and page_receipts need."""
-    for page in pages:
+    for number, page in enumerate(pages):
         raw, unified = page.raw, page.unified
         reasons = Counter(skip.reason for skip in unified.skipped)
         yield "\t".join((
-            raw.page_id, raw.run_id, raw.task_id, text(raw.source), text(raw.dataset), text(raw.stream), str(raw.page_no), str(raw.record_count), text(raw.fetched_at),
-            str(unified.raw_time), raw_text(raw.origin), raw_text(raw.context), raw_text(raw.records), json_text(raw.rejections or None),
+            str(number), raw.page_id, raw.run_id, raw.task_id, text(raw.source), text(raw.dataset), text(raw.stream), str(raw.page_no), str(raw.record_count),
+            text(raw.fetched_at), str(unified.raw_time), raw_text(raw.origin), raw_text(raw.context), raw_text(raw.records), json_text(raw.rejections or None),
             raw_text(raw.cursor_before), raw_text(raw.cursor_after), topic, str(unified.raw_partition), str(unified.raw_offset),
-            str(len(unified.skipped)), str(page.rejected_count()), json_text(reasons), str(unified.normalizer_version), str(unified.raw_time),
-        )) + "\n"  # fmt: skip
+            str(len(unified.skipped)), str(page.rejected_count()), json_text(reasons), str(unified.normalizer_version),
+            f"{{{','.join(page.ids)}}}", f"{{{','.join(map(str, page.hashes))}}}\n",
+        ))  # fmt: skip

@@ -18,7 +18,19 @@ import psycopg2.extensions
 import psycopg2.extras
 from sqlalchemy import Connection, Engine, create_engine, event
 
-from services.loader.staging import PAGE_COLUMNS, POINT_COLUMNS, StagedPage, page_rows, point_rows
+from services.loader.staging import (
+    INSERTED,
+    PAGE_COLUMNS,
+    POINT_COLUMNS,
+    UNCHANGED,
+    UPDATED,
+    Round,
+    StagedPage,
+    in_rounds,
+    page_rows,
+    point_rows,
+    tally,
+)
 from shared import logs
 from shared.events import Rejection
 from shared.identity import dead_letter_id
@@ -31,11 +43,13 @@ log = logs.get(__name__)
 # A row that PostgreSQL refuses for its content; the batch is then cut in half until the row is found.
 DATA_ERRORS = (psycopg2.DataError, psycopg2.errors.IntegrityError, psycopg2.errors.ProgramLimitExceeded)
 
-_VALUES = (
-    "source", "dataset", "stream", "instrument", "symbol", "symbols", "kind", "interval", "timestamp", "currency", "price", "open", "high", "low", "close",
-    "volume", "market_cap", "title", "url", "summary", "sentiment", "attributes", "value_hash", "raw_time", "raw_offset", "record_index", "normalizer_version",
-    "page_id", "run_id",
+# What a data point's row takes from its page, and what is its own.
+_OF_PAGE = ("source", "dataset", "stream", "raw_time", "raw_offset", "normalizer_version", "page_id", "run_id")
+_OWN = (
+    "instrument", "symbol", "symbols", "kind", "interval", "timestamp", "currency", "price", "open", "high", "low", "close", "volume", "market_cap",
+    "title", "url", "summary", "sentiment", "attributes", "value_hash", "record_index",
 )  # fmt: skip
+_VALUES = (*_OF_PAGE, *_OWN)
 
 
 def _quoted(columns: Iterable[str]) -> str:
@@ -44,26 +58,24 @@ def _quoted(columns: Iterable[str]) -> str:
 
 _PREPARE = """
 CREATE TEMP TABLE IF NOT EXISTS stage_pages (
-    page_id uuid, run_id uuid, task_id uuid, source text, dataset text, stream text, page_no int, record_count int, fetched_at timestamptz,
-    broker_time bigint, origin jsonb, context jsonb, payload jsonb, rejections jsonb, cursor_before jsonb, cursor_after jsonb,
-    topic text, "partition" int, "offset" bigint, skipped int, rejected int, skip_reasons jsonb, normalizer_version smallint, raw_time bigint,
-    is_new boolean DEFAULT false
+    n int, page_id uuid, run_id uuid, task_id uuid, source text, dataset text, stream text, page_no int, record_count int, fetched_at timestamptz,
+    origin jsonb, context jsonb, payload jsonb, rejections jsonb, cursor_before jsonb, cursor_after jsonb,
+    topic text, "partition" int, raw_offset bigint, skipped int, rejected int, skip_reasons jsonb, normalizer_version smallint, raw_time bigint,
+    ids uuid[], value_hashes bigint[], is_new boolean DEFAULT false
 ) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS stage_points (
-    page_id uuid, idx int, round int, id uuid, source text, dataset text, stream text, instrument text, symbol text, symbols text[], kind text,
-    "interval" text, "timestamp" timestamptz, currency text, price numeric, open numeric, high numeric, low numeric, close numeric, volume numeric,
-    market_cap numeric, title text, url text, summary text, sentiment double precision, attributes jsonb, value_hash bigint, raw_time bigint,
-    raw_offset bigint, record_index int, normalizer_version smallint, run_id uuid
+    n int, round int, id uuid, instrument text, symbol text, symbols text[], kind text, "interval" text, "timestamp" timestamptz, currency text,
+    price numeric, open numeric, high numeric, low numeric, close numeric, volume numeric, market_cap numeric, title text, url text, summary text,
+    sentiment double precision, attributes jsonb, value_hash bigint, record_index int
 ) ON COMMIT DELETE ROWS;
-CREATE TEMP TABLE IF NOT EXISTS stage_outcomes (round int, id uuid, outcome text) ON COMMIT DELETE ROWS;
 """
 
 _RECEIPTS = """
 WITH taken AS (
     INSERT INTO page_receipts (page_id, run_id, task_id, source, stream, page_no, records, skipped, rejected, skip_reasons,
-                               normalizer_version, raw_partition, raw_offset)
+                               normalizer_version, raw_partition, raw_offset, ids, value_hashes)
     SELECT page_id, run_id, task_id, source, stream, page_no, record_count, skipped, rejected, coalesce(skip_reasons, '{}'),
-           normalizer_version, "partition", "offset"
+           normalizer_version, "partition", raw_offset, ids, value_hashes
     FROM stage_pages ORDER BY page_id
     ON CONFLICT (page_id) DO NOTHING RETURNING page_id
 )
@@ -73,18 +85,21 @@ UPDATE stage_pages AS s SET is_new = true FROM taken WHERE s.page_id = taken.pag
 _RAW = """
 INSERT INTO raw_data (page_id, run_id, task_id, source, dataset, stream, page_no, record_count, fetched_at, broker_time, origin, context, payload,
                       rejections, cursor_before, cursor_after, topic, "partition", "offset")
-SELECT page_id, run_id, task_id, source, dataset, stream, page_no, record_count, fetched_at, to_timestamp(broker_time / 1000.0), origin, context, payload,
-       rejections, cursor_before, cursor_after, topic, "partition", "offset"
+SELECT page_id, run_id, task_id, source, dataset, stream, page_no, record_count, fetched_at, to_timestamp(raw_time / 1000.0), origin, context, payload,
+       rejections, cursor_before, cursor_after, topic, "partition", raw_offset
 FROM stage_pages WHERE is_new ORDER BY page_id ON CONFLICT (page_id) DO NOTHING
 """
 
 # A newer version always takes the row, so that an older one which comes later is known to be older; `revision` and
 # `updated_at` move only when the values differ, and then the trigger has kept the old ones.
+#
+# The answer lists the ids that were inserted and those that were updated; the others left the values as they were. Nearly
+# always all are inserted: then the list of them is left out (NULL).
 _UPSERT = f"""
 WITH written AS (
     INSERT INTO unified_data AS u ({_quoted(_VALUES)}, id, created_at, updated_at)
-    SELECT {", ".join(f's."{column}"' for column in _VALUES)}, s.id, %(now)s, %(now)s
-    FROM stage_points AS s JOIN stage_pages AS p ON p.page_id = s.page_id AND p.is_new
+    SELECT {", ".join(f'p."{column}"' for column in _OF_PAGE)}, {", ".join(f's."{column}"' for column in _OWN)}, s.id, %(now)s, %(now)s
+    FROM stage_points AS s JOIN stage_pages AS p ON p.n = s.n AND p.is_new
     WHERE s.round = %(round)s ORDER BY s.id
     ON CONFLICT (id) DO UPDATE SET
         {", ".join(f'"{column}" = excluded."{column}"' for column in _VALUES)},
@@ -92,36 +107,23 @@ WITH written AS (
         updated_at = CASE WHEN u.value_hash <> excluded.value_hash THEN excluded.updated_at ELSE u.updated_at END
     WHERE (u.raw_time, u.raw_offset, u.record_index, u.normalizer_version)
         < (excluded.raw_time, excluded.raw_offset, excluded.record_index, excluded.normalizer_version)
-    RETURNING id, CASE WHEN xmax = 0 THEN 'i' WHEN updated_at = %(now)s THEN 'u' ELSE 'n' END AS outcome
+    RETURNING id, xmax = 0 AS is_new, updated_at = %(now)s AS is_changed
 )
-INSERT INTO stage_outcomes SELECT %(round)s, id, outcome FROM written
+SELECT CASE WHEN count(*) FILTER (WHERE is_new) < %(points)s
+            THEN coalesce(array_agg(replace(id::text, '-', '')) FILTER (WHERE is_new), '{{}}') END,
+       coalesce(array_agg(replace(id::text, '-', '')) FILTER (WHERE NOT is_new AND is_changed), '{{}}')
+FROM written
 """
 
 _OUTCOMES = """
-WITH points AS (
-    SELECT s.page_id, s.idx, s.record_index, s.id, s.value_hash, coalesce(o.outcome, 'n') AS outcome
-    FROM stage_points AS s JOIN stage_pages AS p ON p.page_id = s.page_id AND p.is_new
-    LEFT JOIN stage_outcomes AS o ON o.id = s.id AND o.round = s.round
-), records AS (
-    SELECT page_id, CASE WHEN bool_or(outcome = 'i') THEN 'i' WHEN bool_or(outcome = 'u') THEN 'u' ELSE 'n' END AS outcome
-    FROM points GROUP BY page_id, record_index
-), counts AS (
-    SELECT page_id, count(*) FILTER (WHERE outcome = 'i') AS inserted, count(*) FILTER (WHERE outcome = 'u') AS updated,
-           count(*) FILTER (WHERE outcome = 'n') AS unchanged
-    FROM records GROUP BY page_id
-), arrays AS (
-    SELECT page_id, array_agg(id ORDER BY idx) AS ids, string_agg(outcome, '' ORDER BY idx) AS outcomes, array_agg(value_hash ORDER BY idx) AS value_hashes
-    FROM points GROUP BY page_id
-)
-UPDATE page_receipts AS r SET inserted = c.inserted, updated = c.updated, unchanged = c.unchanged,
-       ids = a.ids, outcomes = a.outcomes, value_hashes = a.value_hashes
-FROM counts AS c JOIN arrays AS a USING (page_id) WHERE r.page_id = c.page_id
+UPDATE page_receipts AS r SET outcomes = o.outcomes, inserted = o.inserted, updated = o.updated, unchanged = o.unchanged
+FROM (VALUES %s) AS o (page_id, outcomes, inserted, updated, unchanged) WHERE r.page_id = o.page_id::uuid
 """
 
 _STREAM_STATE = """
 INSERT INTO stream_state AS t (stream, source, dataset, run_id, page_no, cursor, raw_partition, raw_offset, raw_time, loaded_at)
-SELECT DISTINCT ON (stream) stream, source, dataset, run_id, page_no, cursor_after, "partition", "offset", raw_time, clock_timestamp()
-FROM stage_pages WHERE is_new ORDER BY stream, raw_time DESC, "offset" DESC
+SELECT DISTINCT ON (stream) stream, source, dataset, run_id, page_no, cursor_after, "partition", raw_offset, raw_time, clock_timestamp()
+FROM stage_pages WHERE is_new ORDER BY stream, raw_time DESC, raw_offset DESC
 ON CONFLICT (stream) DO UPDATE SET run_id = excluded.run_id, page_no = excluded.page_no, cursor = excluded.cursor, raw_partition = excluded.raw_partition,
     raw_offset = excluded.raw_offset, raw_time = excluded.raw_time, loaded_at = excluded.loaded_at
 WHERE (t.raw_time, t.raw_offset) < (excluded.raw_time, excluded.raw_offset)
@@ -187,7 +189,7 @@ def _without_bad_points(engine: Engine, page: StagedPage, error: psycopg2.Error)
     if not _is_accepted(engine, page, ()):
         log.error("page_refused", stream=page.raw.stream, page_id=page.raw.page_id, error=message)
         return page.refused("refused_by_database", message)
-    bad = _bad_points(engine, page, range(len(page.unified.events)))
+    bad = _bad_points(engine, page, range(len(page.ids)))
     log.warning("records_refused", stream=page.raw.stream, page_id=page.raw.page_id, records=len(bad), error=message)
     return page.without(bad, "refused_by_database", message)
 
@@ -204,7 +206,7 @@ def _bad_points(engine: Engine, page: StagedPage, positions: Sequence[int]) -> s
 
 def _is_accepted(engine: Engine, page: StagedPage, positions: Sequence[int]) -> bool:
     keep = set(positions)
-    trial = page.without({n for n in range(len(page.unified.events)) if n not in keep}, "trial", "")
+    trial = page.without({n for n in range(len(page.ids)) if n not in keep}, "trial", "")
     with engine.connect() as connection:
         try:
             _write(cursor_of(connection), [trial])
@@ -216,27 +218,39 @@ def _is_accepted(engine: Engine, page: StagedPage, positions: Sequence[int]) -> 
 
 
 def _write(cursor: Cursor, pages: list[StagedPage]) -> int:
-    rows, rounds = point_rows(pages)
+    rounds = in_rounds(pages)
     _copy(cursor, "stage_pages", PAGE_COLUMNS, page_rows(pages, RAW.name))
-    _copy(cursor, "stage_points", POINT_COLUMNS, rows)
+    _copy(cursor, "stage_points", POINT_COLUMNS, point_rows(pages, rounds))
     cursor.execute(_RECEIPTS)
     new = {page_id for (page_id,) in cursor.fetchall()}
     if not new:
         return 0
     cursor.execute(_RAW)
-    for number in range(rounds):
-        cursor.execute("SELECT clock_timestamp()")
-        (now,) = cursor.fetchone() or (None,)
-        cursor.execute(_UPSERT, {"round": number, "now": now})
-    cursor.execute(_OUTCOMES)
+    if receipts := _upsert(cursor, pages, rounds, new):
+        psycopg2.extras.execute_values(cursor, _OUTCOMES, receipts)
     cursor.execute(_STREAM_STATE)
     letters = [_letter(page, rejection) for page in pages if page.raw.page_id in new for rejection in page.rejections()]
     insert_dead_letters(cursor, letters)
     return len(new)
 
 
+def _upsert(cursor: Cursor, pages: list[StagedPage], rounds: list[Round], new: set[str]) -> list[tuple[Any, ...]]:
+    """Write the data points of the new pages, round by round; returns the outcomes for their receipts."""
+    outcomes = {number: bytearray(UNCHANGED * len(page.ids)) for number, page in enumerate(pages) if page.raw.page_id in new and page.ids}
+    for number, places in enumerate(rounds):
+        written = places if len(new) == len(pages) else {id_: place for id_, place in places.items() if place[0] in outcomes}
+        cursor.execute("SELECT clock_timestamp()")
+        (now,) = cursor.fetchone() or (None,)
+        cursor.execute(_UPSERT, {"round": number, "now": now, "points": len(written)})
+        inserted, updated = cursor.fetchone() or ([], [])
+        for outcome, ids in ((INSERTED, written if inserted is None else inserted), (UPDATED, updated)):
+            for page, position in map(written.__getitem__, ids):
+                outcomes[page][position] = ord(outcome)
+    return [(pages[number].raw.page_id, *tally(pages[number].records, bytes(each))) for number, each in outcomes.items()]
+
+
 def _copy(cursor: Cursor, table: str, columns: Sequence[str], rows: Iterable[str]) -> None:
-    cursor.copy_expert(f"COPY {table} ({_quoted(columns)}) FROM STDIN", io.StringIO("".join(rows)))
+    cursor.copy_expert(f"COPY {table} ({_quoted(columns)}) FROM STDIN", io.BytesIO("".join(rows).encode()), size=1 << 20)
 
 
 def insert_dead_letters(cursor: Cursor, letters: Sequence[tuple[Any, ...]]) -> None:

@@ -39,12 +39,12 @@ def map_page(page: RawPage) -> MappedPage:
             outcome = map_record(index, record)
         except Exception as error:  # noqa: BLE001  one odd record must not hold up its partition for ever
             outcome = Rejection(reason="mapping_error", message=f"{type(error).__name__}: {error}"[:500])
-        if isinstance(outcome, Skip):
-            mapped.skipped.append(outcome)
-        elif isinstance(outcome, Rejection):
-            mapped.rejected.append(_located(outcome, page, index, record))
-        else:
+        if isinstance(outcome, list):
             mapped.events.extend(outcome)
+        elif isinstance(outcome, Skip):
+            mapped.skipped.append(outcome)
+        else:
+            mapped.rejected.append(_located(outcome, page, index, record))
     return _collapsed(mapped, page)
 
 

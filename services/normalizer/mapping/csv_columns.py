@@ -50,11 +50,6 @@ class Plan:
     comma: str  # what a comma in a number is: thousands, decimal, unknown
 
     @cached_property
-    def candle_positions(self) -> tuple[int, ...]:
-        """Where the numbers of a candle stand, in the order of their roles."""
-        return tuple(self.columns[role] for role in (*OHLC, "volume", "market_cap") if role in self.columns)
-
-    @cached_property
     def is_candle(self) -> bool:
         return all(role in self.columns for role in OHLC)
 

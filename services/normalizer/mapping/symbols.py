@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -107,7 +107,7 @@ class Pair:
     def is_known(self) -> bool:
         return self.symbol in _known_symbols()
 
-    @property
+    @cached_property
     def instrument(self) -> str:
         return f"{self.symbol}-{self.currency.lower()}" if self.currency else self.symbol
 
