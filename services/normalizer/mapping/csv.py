@@ -90,7 +90,7 @@ def _check_candle(prices: tuple[str | None, ...]) -> None:
 def _candles(info: PageInfo, plan: Plan) -> MapRecord:
     """What `data_point` would make of each row; written out, since most of what is ever mapped comes through here."""
     amounts, interval = _candle_amounts(plan), plan.interval
-    named = "\x1f".join((info.source, info.dataset, "candle"))
+    named = f"{info.source}\x1f{info.dataset}\x1fcandle"
 
     def candle(index: int, row: list[str]) -> Outcome:
         open_, high, low, close, volume, market_cap = amounts(row)
