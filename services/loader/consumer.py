@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+from collections import deque
 from typing import Any
 
 import psycopg2
@@ -28,6 +30,7 @@ SUBSCRIBED = (UNIFIED, RUN_EVENTS, COMMANDS, DEAD_LETTERS)
 # (Deadlocks, serialization failures, a full disk and a shutdown are OperationalErrors too.)
 AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError)
 EVALUATE_EVERY_S = 0.5
+MAX_LOADING = 2  # batches between decoding and commit
 log = logs.get(__name__)
 
 
@@ -38,6 +41,8 @@ class Batch:
         self.pages: list[StagedPage] = []
         self.messages: list[Timed] = []
         self.letters: list[Undecodable] = []
+        self.is_stored = False
+        self.is_done = threading.Event()  # stored, or given up because the service stops
         for record in records:
             try:
                 self._take(record)
@@ -90,28 +95,33 @@ class Loader:
         self._evaluated_at = self._swept_at = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
-        """While one batch is written, the next is read and decoded; it is written after the first one's commit."""
-        writing: asyncio.Task[bool] | None = None
+        """Three batches at a time: one is decoded, one copied into temporary tables, one written. They are stored in order."""
+        loading: deque[asyncio.Task[None]] = deque()
+        before: Batch | None = None
         try:
             while not stop.is_set():
                 polled = await self._consumer.getmany(timeout_ms=200, max_records=self._batch_pages)
-                batch = await asyncio.to_thread(Batch, [record for records in polled.values() for record in records])
-                if writing is not None and not await writing:
-                    return
-                offsets = {partition: records[-1].offset + 1 for partition, records in polled.items()}
-                writing = asyncio.create_task(self._load(batch, offsets, stop))
+                if polled:
+                    batch = await asyncio.to_thread(Batch, [record for records in polled.values() for record in records])
+                    if len(loading) == MAX_LOADING:
+                        await loading.popleft()
+                    offsets = {partition: records[-1].offset + 1 for partition, records in polled.items()}
+                    loading.append(asyncio.create_task(self._load(batch, offsets, before, stop)))
+                    before = batch
+                await self._until_stored(self._evaluate, stop)
         finally:
-            if writing is not None:
-                await writing
+            await asyncio.gather(*loading)
 
-    async def _load(self, batch: Batch, offsets: dict[TopicPartition, int], stop: asyncio.Event) -> bool:
-        """Store a batch, then commit its offsets, then see what it means for its runs. False when stopped before it was stored."""
-        if offsets:
-            if not await self._until_stored(lambda: self._store(batch), stop):
-                return False
-            await self._commit(offsets)
-            self._touched |= batch.run_ids()
-        return await self._until_stored(self._evaluate, stop)
+    async def _load(self, batch: Batch, offsets: dict[TopicPartition, int], before: Batch | None, stop: asyncio.Event) -> None:
+        """Store a batch, then commit its offsets: never before those of the batch `before` it."""
+        try:
+            stored = await self._until_stored(lambda: self._store(batch, before), stop)
+            if stored and (before is None or before.is_stored):
+                batch.is_stored = True
+                await self._commit(offsets)
+                self._touched |= batch.run_ids()
+        finally:
+            batch.is_done.set()
 
     async def _until_stored(self, work: Any, stop: asyncio.Event) -> bool:
         """Do the work in a thread, again and again until the database takes it. False when stopped first."""
@@ -129,9 +139,15 @@ class Loader:
                 return True
         return False
 
-    def _store(self, batch: Batch) -> None:
+    def _store(self, batch: Batch, before: Batch | None) -> None:
         started = time.monotonic()
-        new = write_pages(self._engine, batch.pages)
+
+        def turn() -> None:
+            if before is not None:
+                before.is_done.wait()
+
+        new = write_pages(self._engine, batch.pages, turn=turn)
+        turn()
         if batch.messages or batch.letters:
             with self._engine.begin() as transaction:
                 refused = [letter for timed in batch.messages if (letter := _applied(transaction, timed)) is not None]

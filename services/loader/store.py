@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import psycopg2
@@ -138,7 +138,7 @@ VALUES %s ON CONFLICT (id) DO NOTHING
 
 def build_engine(url: str) -> Engine:
     """An engine whose sessions cannot hold locks for ever should this process freeze."""
-    engine = create_engine(url, pool_size=2, max_overflow=0, pool_pre_ping=True, connect_args={
+    engine = create_engine(url, pool_size=3, max_overflow=0, pool_pre_ping=True, connect_args={
         "connect_timeout": 5, "application_name": "loader", "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
         "options": "-c idle_in_transaction_session_timeout=60s -c lock_timeout=30s -c timezone=UTC",
     })  # fmt: skip
@@ -152,10 +152,15 @@ def build_engine(url: str) -> Engine:
     return engine
 
 
-def write_pages(engine: Engine, pages: Sequence[StagedPage]) -> int:
+def _at_once() -> None:
+    """Nobody to wait for."""
+
+
+def write_pages(engine: Engine, pages: Sequence[StagedPage], *, turn: Callable[[], None] = _at_once) -> int:
     """Write a batch in one transaction; returns how many pages were new.
 
-    A batch that holds a row which PostgreSQL refuses is cut in half until that row alone is left and becomes a dead
+    `turn` is called after the COPY into temporary tables and before the first lock is taken: it returns when the batch
+    before this one is stored, so that the one is copied while the other is written. A batch that holds a row which PostgreSQL refuses is cut in half until that row alone is left and becomes a dead
     letter. Raises psycopg2.OperationalError and the like when the database is away; then nothing was written.
     """
     pages = once_each(pages)
@@ -163,7 +168,7 @@ def write_pages(engine: Engine, pages: Sequence[StagedPage]) -> int:
         return 0
     try:
         with engine.begin() as transaction:
-            return _write(cursor_of(transaction), pages)
+            return _write(cursor_of(transaction), pages, turn)
     except DATA_ERRORS as error:
         if len(pages) > 1:
             middle = len(pages) // 2
@@ -217,10 +222,11 @@ def _is_accepted(engine: Engine, page: StagedPage, positions: Sequence[int]) -> 
     return True
 
 
-def _write(cursor: Cursor, pages: list[StagedPage]) -> int:
+def _write(cursor: Cursor, pages: list[StagedPage], turn: Callable[[], None] = _at_once) -> int:
     rounds = in_rounds(pages)
     _copy(cursor, "stage_pages", PAGE_COLUMNS, page_rows(pages, RAW.name))
     _copy(cursor, "stage_points", POINT_COLUMNS, point_rows(pages, rounds))
+    turn()
     cursor.execute(_RECEIPTS)
     new = {page_id for (page_id,) in cursor.fetchall()}
     if not new:
