@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from services.normalizer.mapping import map_page
+from services.normalizer.mapping.base import PageInfo, data_point
 from services.normalizer.mapping.symbols import pair_from_name, parse_pair
 from services.normalizer.mapping.tagger import coins_named
 from services.normalizer.mapping.text import plain_text
@@ -329,3 +330,29 @@ def test_exchanges_own_ways_of_naming_pairs(stem: str, instrument: str) -> None:
 @pytest.mark.parametrize("stem", ["mydata", "copy", "kraken", "usd", "USD"])
 def test_a_name_that_is_no_known_coin_is_not_made_one(stem: str) -> None:
     assert pair_from_name(stem) is None
+
+
+def test_a_candle_has_the_identity_and_hash_that_every_data_point_has() -> None:
+    for row in ([candle(1)], [[*candle(1)[:5], ""]]):
+        (point,) = map_page(raw_page(row)).events
+        values = {
+            name: getattr(point, name)
+            for name in (
+                "kind",
+                "timestamp",
+                "instrument",
+                "symbol",
+                "currency",
+                "interval",
+                "open",
+                "high",
+                "low",
+                "close",
+                "volume",
+                "market_cap",
+            )
+        }
+        page = raw_page(row)
+        info = PageInfo(page.source, page.dataset, page.stream, {}, "")
+        key = ("candle", point.instrument or "", point.currency or "", point.interval or "", point.timestamp)
+        assert point == data_point(info, 0, key, **values)

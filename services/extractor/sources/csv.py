@@ -26,6 +26,8 @@ from shared.events import MAX_PAGE_RECORDS, Json, Rejection, Source, Stage
 MAX_LINE_BYTES = 128 * 1024
 MAX_QUOTED_LINES = 100  # of one record; more means a quote that was never closed
 PAGE_BYTES = 128 * 1024  # of the file
+BLOCK_BYTES = 64 * 1024  # of plain rows, read and cut in one go
+MAX_BLOCKS = 4  # tried for a page, so that a file full of quotes is not read again and again
 SAMPLE_ROWS = 20
 ENOUGH_ROWS = 2  # to see how far apart rows are
 PREAMBLE_LINES = 20
@@ -220,31 +222,67 @@ class _FileReader:
         """The next rows; a page of size 0 at the end of the file."""
         page = _Page(self._offset, self._row, self._line)
         encoding, delimiter = self._dialect.get("encoding", "utf-8"), self._dialect.get("delimiter", ",")
+        blocks = MAX_BLOCKS
         while not page.is_full():
-            start, line_no = self._offset, self._line + 1
-            line = self._file.readline(MAX_LINE_BYTES + 1)
-            if not line:
-                break
-            if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
-                self._reject_long_line(page, line, line_no)
+            if blocks and self._take_block(page, encoding, delimiter):
+                blocks -= 1
                 continue
-            self._take(page, line)
-            self._open_row = None if line.endswith((b"\n", b"\r")) else [start, self._row, self._line - 1]
-            if b'"' in line:
-                row = self._quoted_row(page, line, line_no, encoding, delimiter)
-                if row is None:
-                    continue
-            else:
-                text = line.decode(encoding, "replace").rstrip("\r\n")
-                if not text or text.isspace():
-                    continue
-                row = text.split(delimiter)
-            self._row += 1
-            page.rows.append(row)
-            page.lines.append(line_no)
+            blocks = max(0, blocks - 1)
+            if not self._take_row(page, encoding, delimiter):
+                break
         if page.raw:
             self._hash.update(b"".join(page.raw))
         return page
+
+    def _take_block(self, page: _Page, encoding: str, delimiter: str) -> bool:
+        """Take the plain rows that come next, cut in one go: nearly all rows of nearly all files. False when there are none.
+
+        What has quotes, is blank or has no line end yet is left to `_take_row`, which says the same of plain rows, slowly.
+        """
+        block = self._file.read(BLOCK_BYTES)
+        quote = block.find(b'"')
+        block = block[: block.rfind(b"\n", 0, quote if quote >= 0 else len(block)) + 1]
+        lines = block.split(b"\n", MAX_PAGE_RECORDS - len(page.rows) - len(page.rejections))
+        block = block[: len(block) - len(lines.pop())]
+        texts = [text.rstrip("\r") for text in block.decode(encoding, "replace").split("\n")[:-1]]
+        if not texts or "" in texts or any(map(str.isspace, texts)):
+            self._file.seek(self._offset)
+            return False
+        page.rows += [text.split(delimiter) for text in texts]
+        page.lines += range(self._line + 1, self._line + 1 + len(texts))
+        page.raw.append(block)
+        page.size += len(block)
+        self._offset += len(block)
+        self._line += len(texts)
+        self._row += len(texts)
+        self._open_row = None
+        self._file.seek(self._offset)
+        return True
+
+    def _take_row(self, page: _Page, encoding: str, delimiter: str) -> bool:
+        """Take one row, or skip or reject one line. False at the end of the file."""
+        start, line_no = self._offset, self._line + 1
+        line = self._file.readline(MAX_LINE_BYTES + 1)
+        if not line:
+            return False
+        if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
+            self._reject_long_line(page, line, line_no)
+            return True
+        self._take(page, line)
+        self._open_row = None if line.endswith((b"\n", b"\r")) else [start, self._row, self._line - 1]
+        if b'"' in line:
+            row = self._quoted_row(page, line, line_no, encoding, delimiter)
+            if row is None:
+                return True
+        else:
+            text = line.decode(encoding, "replace").rstrip("\r\n")
+            if not text or text.isspace():
+                return True
+            row = text.split(delimiter)
+        self._row += 1
+        page.rows.append(row)
+        page.lines.append(line_no)
+        return True
 
     def _take(self, page: _Page, line: bytes) -> None:
         page.raw.append(line)
