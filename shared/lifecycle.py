@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -15,11 +16,18 @@ DRAIN_S = 8.0  # of the 10 s that a service has to end after SIGTERM
 log = logs.get(__name__)
 
 
+def collect_garbage_rarely() -> None:
+    """Pages are thousands of small objects without cycles: looking through them for garbage again and again costs a tenth of the time."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
 async def run_until_stopped(main: Callable[[asyncio.Event], Awaitable[None]], health: Health) -> None:
     """Run `main(stop)`; SIGTERM or SIGINT sets `stop`, and after `DRAIN_S` the process ends whatever happens.
 
     Ending late without acknowledging is safe (the work comes again); hanging is not.
     """
+    collect_garbage_rarely()
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
     def on_signal(number: int) -> None:

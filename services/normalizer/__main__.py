@@ -10,6 +10,7 @@ from services.normalizer.settings import NormalizerSettings
 from services.normalizer.worker import build_app
 from shared import kafka, logs
 from shared.health import Health
+from shared.lifecycle import collect_garbage_rarely
 from shared.settings import load_or_exit
 
 
@@ -20,6 +21,7 @@ def main() -> None:
     health = Health(settings.health_file)
     health.set(ready=False, reason="waiting for Kafka")
     asyncio.run(kafka.wait_for_topics(settings.kafka_bootstrap_servers, asyncio.Event()))
+    collect_garbage_rarely()
     app = build_app(settings, health)
     faust.Worker(app, override_logging=False, redirect_stdouts=False, quiet=True).execute_from_commandline()
 
