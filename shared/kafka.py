@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -98,6 +98,34 @@ async def publish(
         raise TransientError(f"Kafka did not acknowledge {type(message).__name__} on {topic.name}: {error!r}") from error
 
 
+async def publish_batch(
+    client: AIOKafkaProducer, topic: Topic, messages: Sequence[tuple[str, Message]], *, key: str, service: str, partition: int
+) -> int:
+    """Publish messages, each with its event id, in order and wait for the broker; returns the offset of the last.
+
+    They travel as one batch, which the broker appends whole or not at all; as several, one after the other, where one
+    cannot hold them. Raises TransientError.
+    """
+    rest = list(messages)
+    last = -1
+    try:
+        while rest:
+            batch = client.create_batch()
+            count = 0
+            for event_id, message in rest:
+                headers = headers_for(message, service, event_id=event_id)
+                if batch.append(key=key.encode(), value=encode(message), timestamp=None, headers=headers) is None:
+                    break
+                count += 1
+            batch.close()
+            metadata = await (await client.send_batch(batch, topic.name, partition=partition))
+            last = metadata.offset + count - 1
+            rest = rest[count:]
+    except (KafkaError, OSError) as error:
+        raise TransientError(f"Kafka did not acknowledge pages on {topic.name}: {error!r}") from error
+    return last
+
+
 async def forward(client: AIOKafkaProducer, topic: Topic, record: Any, headers: Headers) -> None:
     """Publish a record's bytes as they are, with other headers; raises TransientError."""
     try:
@@ -182,6 +210,7 @@ __all__ = [
     "partition_of",
     "producer",
     "publish",
+    "publish_batch",
     "start",
     "topics_exist",
     "wait_for_topics",

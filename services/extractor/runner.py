@@ -24,6 +24,7 @@ from shared.topics import RAW, RUN_EVENTS
 
 CHECKPOINT_EVERY_PAGES = 20
 MAX_NOTES = 20
+MAX_GROUP = 4  # pages published together
 T = TypeVar("T")
 log = logs.get(__name__)
 
@@ -79,11 +80,12 @@ class TaskRunner:
         """Publish every new page; the outcome stands in the returned position's `current`."""
         try:
             connector, info = await self._find(task)
-            async with contextlib.aclosing(_slices(connector, info, plain(position.cursor))) as slices:
-                async for piece in slices:
+            fetched = _slices(connector, info, plain(position.cursor))
+            async with contextlib.aclosing(in_groups(fetched, MAX_GROUP)) as groups:
+                async for pieces in groups:
                     if self._is_cancelled(task.run_id):
                         return _noted(position, cancelled=True)
-                    position = await self._take(task, info, piece, position, partition)
+                    position = await self._take(task, info, pieces, position, partition)
         except TransientError:
             raise
         except Exception as unexpected:
@@ -108,21 +110,27 @@ class TaskRunner:
             raise TaskError("unknown_stream", f"the stream {task.stream!r} is not there any more")
         return connector, info
 
-    async def _take(self, task: FetchStream, info: StreamInfo, piece: Slice, position: Checkpoint, partition: int) -> Checkpoint:
-        if piece.note:
-            position = _noted(position, note=piece.note)
-        if not piece.records and not piece.rejections:
-            return msgspec.structs.replace(position, cursor=_raw(piece.cursor_after))
-        await self._flow.gate(partition)
-        return await undisturbed(self._publish_page(task, info, piece, position, partition))
+    async def _take(self, task: FetchStream, info: StreamInfo, pieces: list[Slice], position: Checkpoint, partition: int) -> Checkpoint:
+        """Publish what holds records, as one batch that the broker has whole or not at all: no page is ever missing before another."""
+        pages = []
+        for piece in pieces:
+            if piece.note:
+                position = _noted(position, note=piece.note)
+            if not piece.records and not piece.rejections:
+                position = msgspec.structs.replace(position, cursor=_raw(piece.cursor_after))
+                continue
+            await self._flow.gate(partition)
+            page = build_page(task, info, piece, position)
+            pages.append(page)
+            position = after_page(position, page, position.raw_offset)
+        return await undisturbed(self._publish_pages(task, pages, position, partition)) if pages else position
 
-    async def _publish_page(self, task: FetchStream, info: StreamInfo, piece: Slice, position: Checkpoint, partition: int) -> Checkpoint:
-        page = build_page(task, info, piece, position)
-        metadata = await kafka.publish(
-            self._producer, RAW, page, key=task.stream, service="extractor", partition=partition, event_id=page.page_id
+    async def _publish_pages(self, task: FetchStream, pages: list[RawPage], position: Checkpoint, partition: int) -> Checkpoint:
+        last = await kafka.publish_batch(
+            self._producer, RAW, [(page.page_id, page) for page in pages], key=task.stream, service="extractor", partition=partition
         )
-        position = after_page(position, page, metadata.offset)
-        if page.page_no % CHECKPOINT_EVERY_PAGES == CHECKPOINT_EVERY_PAGES - 1:
+        position = msgspec.structs.replace(position, raw_offset=last)
+        if any(page.page_no % CHECKPOINT_EVERY_PAGES == CHECKPOINT_EVERY_PAGES - 1 for page in pages):
             await self._checkpoints.publish(position)
         return position
 
@@ -133,6 +141,37 @@ class TaskRunner:
 async def _slices(connector: SourceConnector, info: StreamInfo, cursor: object) -> AsyncGenerator[Slice, None]:
     async for piece in connector.fetch(info, cursor):
         yield piece
+
+
+async def in_groups(items: AsyncGenerator[T, None], most: int) -> AsyncGenerator[list[T], None]:
+    """What `items` yields, read ahead: as many at a time as are ready, at most `most`. Its error comes after all that it yielded."""
+    ready: asyncio.Queue[T | None] = asyncio.Queue(most)
+
+    async def read() -> None:
+        try:
+            async with contextlib.aclosing(items):
+                async for item in items:
+                    await ready.put(item)
+        except Exception:
+            await ready.put(None)
+            raise
+        await ready.put(None)
+
+    reader = asyncio.create_task(read())
+    try:
+        is_last = False
+        while not is_last:
+            group = [await ready.get()]
+            while not ready.empty() and len(group) < most:
+                group.append(ready.get_nowait())
+            found = [item for item in group if item is not None]
+            is_last = len(found) < len(group)
+            if found:
+                yield found
+        await reader
+    finally:
+        reader.cancel()
+        await asyncio.wait([reader])
 
 
 async def undisturbed(work: Awaitable[T]) -> T:
