@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo down status logs clean test test-unit test-contract test-integration test-e2e bench lint format lock
+.PHONY: help setup up demo down status logs clean test test-unit test-contract test-integration test-e2e test-compose bench lint format lock
 
 ##@ Use
 help: ## this list
@@ -38,6 +38,8 @@ test-integration: setup ## each service on real Kafka and PostgreSQL
 	@$(PY) -m pytest tests/integration
 test-e2e: setup ## the stack as `make up` starts it, with kills and outages
 	@$(PY) -m pytest tests/e2e
+test-compose: setup ## the compose deployment, really built, scaled and killed; skipped where no Docker engine answers
+	@$(PY) -m pytest tests/compose
 bench: setup ## how close pipeline and API come to PostgreSQL alone; BENCH_CSV=file for other rows
 	@$(PY) -m bench
 lint: setup ## ruff and mypy

@@ -12,7 +12,8 @@ from typing import Any
 
 from embedded import postgres
 from services.gateway.data_query import Filters, build
-from tests.support.stack import KEY, Stack
+from tests.support.product import KEY
+from tests.support.stack import Stack
 
 CONNECTIONS = 16
 SECONDS = 6

@@ -7,7 +7,8 @@ import signal
 import pytest
 
 from tests.support.oracle import write_candles
-from tests.support.stack import Stack, until
+from tests.support.product import until
+from tests.support.stack import Stack
 
 ROWS = 90_000
 

@@ -15,7 +15,8 @@ from shared.identity import task_id
 from shared.kafka import partition_of
 from shared.topics import COMMANDS, RAW, RUN_EVENTS, TASKS, UNIFIED
 from tests.support.oracle import write_candles
-from tests.support.stack import Stack, until
+from tests.support.product import until
+from tests.support.stack import Stack
 
 
 def with_producer(stack: Stack, work: Callable[[AIOKafkaProducer], Awaitable[Any]]) -> None:

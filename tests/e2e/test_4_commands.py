@@ -14,7 +14,8 @@ import pytest
 
 from embedded import supervision
 from embedded.settings import ROOT
-from tests.support.stack import Stack, until
+from tests.support.product import until
+from tests.support.stack import Stack
 
 
 def test_up_again_says_that_it_runs_and_status_shows_every_service(stack: Stack) -> None:

@@ -27,7 +27,7 @@ from shared.topics import COMMANDS
 from tests.support.http_server import serving
 from tests.support.infra import Infrastructure
 from tests.support.pages import candle, raw_page, unified_page
-from tests.support.stack import until
+from tests.support.product import until
 
 KEY = "test-api-key"
 

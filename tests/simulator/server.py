@@ -72,13 +72,13 @@ def rss(entries: list[dict[str, str]]) -> bytes:
 class Simulator:
     """Start with `with Simulator() as upstream:`; `upstream.url` is its address."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, address: str = "127.0.0.1") -> None:
         self.tickers: dict[str, dict[str, Any]] = {coin: ticker(coin) for coin in ("btc-bitcoin", "eth-ethereum")}
         self.feeds: dict[str, bytes] = {"news": rss([entry(n) for n in range(5)])}
         self.faults: dict[str, deque[Fault]] = defaultdict(deque)
         self.requests: list[tuple[str, dict[str, str]]] = []
         routes = [Route("/v1/tickers", self._all_tickers), Route("/v1/tickers/{coin}", self._ticker), Route("/feeds/{name}", self._feed)]
-        config = uvicorn.Config(_Faulty(Starlette(routes=routes), self), host="127.0.0.1", port=port, log_config=None, lifespan="off")
+        config = uvicorn.Config(_Faulty(Starlette(routes=routes), self), host=address, port=port, log_config=None, lifespan="off")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
 
