@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo down status logs clean test test-unit test-contract test-integration test-e2e test-compose bench lint format lock
+.PHONY: help setup up demo down status logs clean test test-unit test-contract test-integration test-e2e test-compose bench bench-memory lint format lock
 
 ##@ Use
 help: ## this list
@@ -42,6 +42,8 @@ test-compose: setup ## the compose deployment, really built, scaled and killed; 
 	@$(PY) -m pytest tests/compose
 bench: setup ## how close pipeline and API come to PostgreSQL alone; BENCH_CSV=file for other rows
 	@$(PY) -m bench
+bench-memory: setup ## peak memory of each service while a file of 1 GB is ingested; BENCH_GB=0.2 for a smaller one
+	@$(PY) -m bench.memory
 lint: setup ## ruff and mypy
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy
 format: setup ## let ruff tidy the code

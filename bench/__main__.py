@@ -1,64 +1,84 @@
-"""`make bench`: figures on the screen, JSON in bench/results, and a last line of JSON for programs."""
+"""`make bench`: figures on the screen, JSON and a picture in bench/results, and a last line of JSON for programs."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from bench import api, pipeline
-from tests.support.oracle import write_candles
-from tests.support.stack import running
+from bench import api, data, latency, pipeline, plot
+from bench.usage import MEMORY_LIMIT_MB, SERVICES, Usage
+from tests.support.stack import Stack, running
 
-ROWS = 216_000
+TIMES = 10
 
 
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         csv_dir = Path(folder) / "csv"
-        rows, symbol = _prepare(csv_dir)
+        path, rows, symbol = data.prepare(csv_dir)
         with running(Path(folder) / "state", csv_dir, KAFKA_HEAP="512m", KAFKA_SESSION_TIMEOUT_MS="10000") as stack:
-            _say(f"pipeline: {rows} rows from POST to the run's end …")
-            whole, usage = pipeline.measure_pipeline(stack, rows)
-            limit = pipeline.measure_limit(stack, rows)
-            ratio = round(whole["records_per_s"] / limit["records_per_s"], 2)
-            _say(f"  {whole['records_per_s']:>8} records/s   COPY + upsert alone {limit['records_per_s']} records/s   ratio {ratio}")
-            for name, seconds in usage.cpu_s.items():
-                _say(f"  {name:<11} {seconds / rows * 1e6:6.1f} µs of CPU a record   {usage.peak_mb.get(name, 0):6.0f} MB at most")
-            _say(f"API: {api.CONNECTIONS} connections …")
-            stack.execute("ANALYZE unified_data")
-            reads = api.measure(stack, symbol)
-            for read in reads:
-                _say(
-                    f"  {read['read']:<32} {read['requests_per_s']:>6}/s   p99 {read['p99_ms']:>6} ms   pgbench {read['limit_requests_per_s']:>6}/s   ratio {read['ratio']}"
-                )
-    first = reads[0]
+            details = _measure(stack, path, rows, symbol)
+    first = details["reads"][0]
     last = {
-        "pipeline": {"records_per_s": whole["records_per_s"], "limit_records_per_s": limit["records_per_s"], "ratio": ratio},
+        "pipeline": details["pipeline"],
         "api": {name: first[name] for name in ("requests_per_s", "limit_requests_per_s", "ratio")},
     }
     results = Path(__file__).parent / "results"
     results.mkdir(exist_ok=True)
-    details = {**last, "whole": whole, "cpu_s": usage.cpu_s, "peak_mb": usage.peak_mb, "reads": reads}
-    (results / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json").write_text(json.dumps(details, indent=1))
+    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    (results / f"{name}.json").write_text(json.dumps({**last, **details}, indent=1))
+    plot.draw(details, results / f"{name}.png")
+    _say(f"details: bench/results/{name}.json, {name}.png")
     _say(json.dumps(last))
     return 0
 
 
-def _prepare(csv_dir: Path) -> tuple[int, str]:
-    """The file of BENCH_CSV, or a made one; returns its rows and a symbol to ask for."""
-    csv_dir.mkdir(parents=True)
-    given = os.environ.get("BENCH_CSV")
-    if not given:
-        write_candles(csv_dir / "btc-usd.csv", ROWS)
-        return ROWS, "btc"
-    path = Path(shutil.copy(given, csv_dir))
-    with path.open("rb") as file:
-        return sum(1 for line in file if line.strip()) - 1, "fil" if "FIL" in path.name else "btc"
+def _measure(stack: Stack, path: Path, rows: int, symbol: str) -> dict[str, Any]:
+    _say(f"pipeline: {rows} rows from POST to the run's end …")
+    whole, usage = pipeline.measure_pipeline(stack, rows)
+    limit = pipeline.measure_limit(stack, rows)
+    ratio = round(whole["records_per_s"] / limit["records_per_s"], 2)
+    _say(f"  {whole['records_per_s']:>8} records/s   COPY + upsert alone {limit['records_per_s']} records/s   ratio {ratio}")
+    for name, seconds in usage.cpu_s.items():
+        _say(f"  {name:<11} {seconds / rows * 1e6:6.1f} µs of CPU a record   {_memory(name, usage)}")
+    reads = _reads(stack, symbol)
+    first_row = latency.measure(stack)
+    _say("from POST to the first row visible:")
+    _say(
+        f"  {first_row['first_row_ms']:>8} ms   a round trip through Kafka {first_row['kafka_round_trip_ms']} ms   ratio {first_row['round_trips']}"
+    )
+    _say(f"pipeline: {TIMES} times the rows …")
+    data.copies(path, TIMES)
+    more, more_usage = pipeline.measure_pipeline(stack, rows * TIMES, [f"csv/copy{n}/{path.name}" for n in range(TIMES)])
+    growth = round(more["seconds"] / whole["seconds"], 1)
+    _say(f"  {more['records_per_s']:>8} records/s   time grew {growth} times")
+    for name in SERVICES:
+        _say(f"  {name:<11} {_memory(name, more_usage)}   {more_usage.peak_mb[name] - usage.peak_mb[name]:+.0f} MB")
+    return {
+        "pipeline": {"records_per_s": whole["records_per_s"], "limit_records_per_s": limit["records_per_s"], "ratio": ratio},
+        "whole": whole, "cpu_s": usage.cpu_s, "peak_mb": usage.peak_mb, "reads": reads, "first_row": first_row,
+        "whole_10x": {**more, "time_growth": growth}, "cpu_s_10x": more_usage.cpu_s, "peak_mb_10x": more_usage.peak_mb,
+    }  # fmt: skip
+
+
+def _memory(name: str, usage: Usage) -> str:
+    peak = usage.peak_mb.get(name, 0.0)
+    return f"{peak:6.0f} MB at most" + (f" (more than {MEMORY_LIMIT_MB})" if name in SERVICES and peak > MEMORY_LIMIT_MB else "")
+
+
+def _reads(stack: Stack, symbol: str) -> list[dict[str, Any]]:
+    _say(f"API: {api.CONNECTIONS} connections …")
+    stack.execute("ANALYZE unified_data")
+    reads = api.measure(stack, symbol)
+    for read in reads:
+        _say(
+            f"  {read['read']:<32} {read['requests_per_s']:>6}/s   p99 {read['p99_ms']:>6} ms   pgbench {read['limit_requests_per_s']:>6}/s   ratio {read['ratio']}"
+        )
+    return reads
 
 
 def _say(text: str) -> None:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import io
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import psutil
 import psycopg2
 
+from bench.usage import Usage
 from services.loader.migrate import migrate
 from services.loader.settings import LoaderSettings
 from tests.support.stack import Stack
@@ -24,53 +21,13 @@ ON CONFLICT (id) DO UPDATE SET close = excluded.close, value_hash = excluded.val
 """
 
 
-class Usage:
-    """CPU seconds and peak memory of each process of a stack, sampled while something runs."""
-
-    def __init__(self, stack: Stack) -> None:
-        self._stack = stack
-        self.cpu_s: dict[str, float] = {}
-        self.peak_mb: dict[str, float] = {}
-
-    @contextmanager
-    def measured(self) -> Iterator[None]:
-        before, done = self._cpu(), threading.Event()
-        sampler = threading.Thread(target=self._sample, args=(done,))
-        sampler.start()
-        try:
-            yield
-        finally:
-            done.set()
-            sampler.join()
-            after = self._cpu()
-            self.cpu_s = {name: after[name] - before.get(name, 0.0) for name in after}
-
-    def _processes(self) -> Iterator[tuple[str, list[psutil.Process]]]:
-        for name in ("kafka", "postgres", "extractor", "normalizer", "loader", "gateway"):
-            roots = [psutil.Process(pid) for pid in self._stack.pids(name)]
-            yield name, [process for root in roots for process in (root, *root.children(recursive=True))]
-
-    def _cpu(self) -> dict[str, float]:
-        return {
-            name: sum(process.cpu_times().user + process.cpu_times().system for process in processes)
-            for name, processes in self._processes()
-        }
-
-    def _sample(self, done: threading.Event) -> None:
-        groups = [(name, processes[:1] if name == "postgres" else processes) for name, processes in self._processes()]
-        while not done.wait(0.2):
-            for name, processes in groups:
-                resident = sum(process.memory_info().rss for process in processes if process.is_running()) / 1e6
-                self.peak_mb[name] = max(self.peak_mb.get(name, 0.0), resident)
-
-
-def measure_pipeline(stack: Stack, rows: int) -> tuple[dict[str, Any], Usage]:
-    """Ingest what lies in the stack's CSV_DIR."""
+def measure_pipeline(stack: Stack, rows: int, streams: list[str] | None = None) -> tuple[dict[str, Any], Usage]:
+    """Ingest `rows` new rows: those of `streams`, or all that lie in the stack's CSV_DIR."""
     usage = Usage(stack)
     with usage.measured():
         started = time.monotonic()
-        run_id = stack.start_run(sources=["csv"])
-        run = stack.wait_for(run_id, 1200)
+        run_id = stack.start_run(sources=["csv"], **({"streams": streams} if streams else {}))
+        run = stack.wait_for(run_id, 1800)
         seconds = time.monotonic() - started
     if run["status"] != "succeeded" or run["inserted"] != rows:
         raise SystemExit(f"the run did not end as it must: {run['status']}, {run['inserted']} of {rows} inserted")

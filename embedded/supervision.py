@@ -80,7 +80,7 @@ def _program(
 command={quoted}
 {numbered}
 directory={ROOT}
-environment={health}PYTHONUNBUFFERED="1"
+environment={health}PYTHONUNBUFFERED="1",MALLOC_ARENA_MAX="2"
 priority={priority}
 autostart={str(autostart).lower()}
 autorestart=unexpected

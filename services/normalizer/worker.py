@@ -24,7 +24,7 @@ from shared.events import RawPage, Stage
 from shared.health import Health
 from shared.progress import monitor
 from shared.serialization import UndecodableError, encode, headers_for
-from shared.topics import DEAD_LETTERS, MAX_MESSAGE_BYTES, NORMALIZER_GROUP, RAW, UNIFIED
+from shared.topics import DEAD_LETTERS, NORMALIZER_GROUP, RAW, UNIFIED
 
 log = logs.get(__name__)
 
@@ -111,7 +111,7 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
         datadir=str(Path(tempfile.gettempdir()) / f"crypto-ingest-faust-{os.getuid()}"), store="memory://", value_serializer="raw", key_serializer="raw",
         topic_disable_leader=True, topic_allow_declare=False, stream_buffer_maxsize=64, broker_max_poll_records=64, broker_commit_interval=1.0, broker_commit_every=64,
         broker_session_timeout=settings.kafka_session_timeout_ms / 1000, broker_heartbeat_interval=2.0, broker_request_timeout=20.0,
-        consumer_auto_offset_reset="earliest", consumer_max_fetch_size=MAX_MESSAGE_BYTES, stream_processing_timeout=24 * 3600.0,
+        consumer_auto_offset_reset="earliest", consumer_max_fetch_size=kafka.FETCH_BYTES, stream_processing_timeout=24 * 3600.0,
         worker_redirect_stdouts=False, processing_guarantee="at_least_once",
     )  # fmt: skip
     topic = app.topic(RAW.name, key_serializer="raw", value_serializer="raw", internal=False)
