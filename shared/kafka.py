@@ -19,7 +19,10 @@ from shared.serialization import Headers, encode, headers_for
 from shared.topics import MAX_MESSAGE_BYTES, PARTITIONS, TOPICS, Topic
 
 SESSION_TIMEOUT_MS = 10_000
-FETCH_BYTES = 1024 * 1024  # of a partition at a time; a larger message comes all the same, alone
+FETCH_BYTES = 2 * 1024 * 1024  # of a partition at a time; a larger message comes all the same, alone
+# A consumer of pages asks a broker for one thing at a time: while it waits for news of its empty partitions, it cannot be
+# given more of a busy one.
+PAGES_MAX_WAIT_MS = 25
 log = logs.get(__name__)
 _partitioner = DefaultPartitioner()
 _ALL_PARTITIONS = list(range(PARTITIONS))

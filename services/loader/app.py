@@ -30,7 +30,11 @@ async def run(settings: LoaderSettings, health: Health, stop: asyncio.Event) -> 
             log.warning("migration_postponed", error=str(error))
             await sleep_or_stop(stop, 1)
     consumer = kafka.consumer(
-        settings.kafka_bootstrap_servers, f"loader-{os.getpid()}", group=LOADER_GROUP, session_timeout_ms=settings.kafka_session_timeout_ms
+        settings.kafka_bootstrap_servers,
+        f"loader-{os.getpid()}",
+        group=LOADER_GROUP,
+        session_timeout_ms=settings.kafka_session_timeout_ms,
+        fetch_max_wait_ms=kafka.PAGES_MAX_WAIT_MS,
     )
     consumer.subscribe([topic.name for topic in SUBSCRIBED])
     engine = build_engine(settings.sqlalchemy_url())

@@ -28,6 +28,7 @@ Round = dict[str, tuple[int, int]]  # id → its page's place in the batch, its 
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f", "\v": "\\v"})
 _NULL = "\\N"
+_PRICES = frozenset({"candle", "price"})
 _json = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -138,6 +139,13 @@ def tally(records: list[int], outcomes: bytes) -> tuple[str, int, int, int]:
 
 def _row(event: UnifiedData) -> str:
     """All cells of a data point but the first two."""
+    if event.kind in _PRICES and event.symbols is None and event.attributes is None and event.title is None:  # nearly all
+        return (
+            f"{event.id}\t{_word(event.instrument)}\t{_word(event.symbol)}\t\\N\t{event.kind}\t{_word(event.interval)}\t{event.timestamp}\t"
+            f"{_word(event.currency)}\t{event.price or _NULL}\t{event.open or _NULL}\t{event.high or _NULL}\t{event.low or _NULL}\t"
+            f"{event.close or _NULL}\t{event.volume or _NULL}\t{event.market_cap or _NULL}\t\\N\t{text(event.url)}\t{text(event.summary)}\t"
+            f"{text(event.sentiment)}\t\\N\t{event.value_hash}\t{event.record_index}\n"
+        )
     numbers = (event.price, event.open, event.high, event.low, event.close, event.volume, event.market_cap)
     return "\t".join((
         event.id,

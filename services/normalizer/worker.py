@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaProducer
 
 from services.normalizer.page_handler import unify
 from services.normalizer.settings import NormalizerSettings
+from services.normalizer.transport import App
 from shared import kafka, logs
 from shared.dead_letter import origin_headers
 from shared.errors import POISON_EXIT_CODE
@@ -106,7 +107,7 @@ def _unified_headers(page: RawPage, unified: Any) -> list[tuple[str, bytes]]:
 
 def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
     """The Faust app. Its id is the consumer group; nothing of it may change between versions that run side by side."""
-    app = faust.App(
+    app = App(
         NORMALIZER_GROUP, version=1, broker=f"kafka://{settings.kafka_bootstrap_servers.replace(',', ';kafka://')}", autodiscover=False, web_enabled=False,
         datadir=str(Path(tempfile.gettempdir()) / f"crypto-ingest-faust-{os.getuid()}"), store="memory://", value_serializer="raw", key_serializer="raw",
         topic_disable_leader=True, topic_allow_declare=False, stream_buffer_maxsize=64, broker_max_poll_records=64, broker_commit_interval=1.0, broker_commit_every=64,
