@@ -100,6 +100,8 @@ class Loader:
         before: Batch | None = None
         try:
             while not stop.is_set():
+                while loading and loading[0].done():
+                    await loading.popleft()  # an unexpected error ends the service at once
                 polled = await self._consumer.getmany(timeout_ms=200, max_records=self._batch_pages)
                 if polled:
                     batch = await asyncio.to_thread(Batch, [record for records in polled.values() for record in records])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ import pytest
 
 from services.extractor.checkpoints import after_page, finished, recover
 from services.extractor.planner import MAX_ERRORS, TASKS_A_MESSAGE, _parts, plan
+from services.extractor.runner import in_groups
 from services.extractor.sources.base import StreamInfo, canonical, clean, paginate, parse_json
 from services.extractor.worker import OffsetTracker
 from shared.errors import TaskError
@@ -187,3 +189,42 @@ def test_what_is_no_json_is_a_broken_contract(body: bytes) -> None:
 def test_json_keeps_exact_numbers_and_survives_lone_surrogates() -> None:
     assert encode(parse_json(b'{"p": 38054.559248568123456789, "s": "\\ud800"}', "it")["p"]) == b"38054.559248568123456789"
     assert parse_json(b"[1e200000]", "it") == ["1e200000"]
+
+
+async def _numbers(count: int, error: Exception | None = None) -> AsyncGenerator[int, None]:
+    for number in range(count):
+        yield number
+        await asyncio.sleep(0)
+    if error is not None:
+        raise error
+
+
+async def test_groups_hold_all_in_order_and_the_error_comes_last() -> None:
+    seen: list[int] = []
+
+    async def collect() -> None:
+        async for group in in_groups(_numbers(11, TaskError("contract", "broken")), 4):
+            assert 1 <= len(group) <= 4
+            seen.extend(group)
+            await asyncio.sleep(0.001)
+
+    with pytest.raises(TaskError, match="broken"):
+        await collect()
+    assert seen == list(range(11))
+    assert [group async for group in in_groups(_numbers(0), 4)] == []
+
+
+async def test_leaving_the_groups_early_closes_what_is_read() -> None:
+    closed = asyncio.Event()
+
+    async def endless() -> AsyncGenerator[int, None]:
+        try:
+            while True:
+                yield 1
+        finally:
+            closed.set()
+
+    groups = in_groups(endless(), 4)
+    assert await anext(groups) != []
+    await groups.aclose()
+    assert closed.is_set()
