@@ -102,7 +102,8 @@ class Loader:
             while not stop.is_set():
                 while loading and loading[0].done():
                     await loading.popleft()  # an unexpected error ends the service at once
-                polled = await self._consumer.getmany(timeout_ms=200, max_records=self._batch_pages)
+                # While batches are on their way, look again soon: the last of them may end a run.
+                polled = await self._consumer.getmany(timeout_ms=20 if loading or self._touched else 200, max_records=self._batch_pages)
                 if polled:
                     batch = await asyncio.to_thread(Batch, [record for records in polled.values() for record in records])
                     if len(loading) == MAX_LOADING:
@@ -110,7 +111,8 @@ class Loader:
                     offsets = {partition: records[-1].offset + 1 for partition, records in polled.items()}
                     loading.append(asyncio.create_task(self._load(batch, offsets, before, stop)))
                     before = batch
-                await self._until_stored(self._evaluate, stop)
+                is_idle = not polled and not loading
+                await self._until_stored(lambda: self._evaluate(is_idle=is_idle), stop)  # noqa: B023  called before the next turn
         finally:
             await asyncio.gather(*loading)
 
@@ -174,10 +176,12 @@ class Loader:
         except KafkaError as error:
             log.warning("commit_failed", error=repr(error))
 
-    def _evaluate(self) -> None:
-        """Evaluate the touched runs, twice a second at most, and every open run now and then."""
+    def _evaluate(self, *, is_idle: bool) -> None:
+        """Evaluate the touched runs, twice a second at most under load, and every open run now and then."""
         now = time.monotonic()
-        if (not self._touched and now - self._swept_at < self._sweep_interval_s) or now - self._evaluated_at < EVALUATE_EVERY_S:
+        if (not self._touched and now - self._swept_at < self._sweep_interval_s) or (
+            not is_idle and now - self._evaluated_at < EVALUATE_EVERY_S
+        ):
             return
         self._evaluated_at = now
         due = set(self._touched)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.normalizer.mapping.base import BadValueError, iso, number, timestamp
+from services.normalizer.mapping.base import BadValueError, iso, number, timestamp, timestamp_text
 
 
 @pytest.mark.parametrize(
@@ -95,3 +96,14 @@ def test_epochs_of_all_units_name_the_same_second(moment: datetime) -> None:
     seconds = int((moment - datetime(1970, 1, 1)) / timedelta(seconds=1))
     assert {timestamp("t", str(seconds * unit)) for unit in (1, 10**3, 10**6, 10**9)} == {moment}
     assert moment.replace(tzinfo=UTC).timestamp() == seconds
+
+
+@given(st.one_of(st.integers(0, 10**14).map(str), st.integers(0, 5 * 10**9).map(lambda seconds: f"{seconds}000"), st.text(max_size=13)))
+def test_the_short_way_to_the_text_of_a_time_says_the_same(text: str) -> None:
+    def attempt(way: Callable[[str, str], str]) -> str:
+        try:
+            return way("time", text)
+        except BadValueError as error:
+            return f"{error.reason} {error.message}"
+
+    assert attempt(timestamp_text) == attempt(lambda field, value: iso(timestamp(field, value)))

@@ -37,7 +37,11 @@ class DataQuery(BaseModel):
     skip: int = Field(0, ge=0, le=2**31 - 1, description="Leave out so many; for deep paging use `cursor`")
     limit: int = Field(100, ge=1, le=1000, description="At most so many")
     symbol: str | None = Field(
-        None, min_length=1, max_length=50, pattern=r"^[^\x00]+$", description="Such as `btc`, in any case; news about the coin are found too"
+        None,
+        min_length=1,
+        max_length=50,
+        pattern=r"^[^\x00]+$",
+        description="Such as `btc`, in any case; news about the coin are found too",
     )
     source: Source | None = Field(None, description="Such as `coinpaprika`")
     kind: Kind | None = Field(None, description="What a data point is")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 from shared.errors import IngestError
@@ -111,6 +112,7 @@ def _from_decimal(field: str, shown: str, text: str, exponent: int) -> str:
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  naive on purpose: all times here are UTC
 _UNITS = ((1e11, 1_000_000), (1e14, 1_000), (1e17, 1), (1e20, 0.001))  # below the bound: seconds, ms, µs, ns → µs
 _EARLIEST, _LATEST = datetime(1990, 1, 1), datetime(2100, 1, 1)  # noqa: DTZ001  what lies outside is no time of this field
+_FIRST_SECOND, _LAST_SECOND = int((_EARLIEST - _EPOCH).total_seconds()), int((_LATEST - _EPOCH).total_seconds())
 _CALENDAR = re.compile(
     r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?", re.ASCII
 )  # YYYYMMDDhhmm[ss]
@@ -180,6 +182,26 @@ def _from_formats(field: str, text: str) -> datetime:
     if re.fullmatch(r"\d{1,2}/\d{1,2}/\d{2,4}.*", text):
         raise BadValueError(field, "ambiguous_date", f"{field} {text[:40]!r} may be day/month or month/day: write it as YYYY-MM-DD")
     raise BadValueError(field, "bad_time", f"{field} is not a time: {text[:60]!r}")
+
+
+def timestamp_text(field: str, value: Any) -> str:
+    """`iso(timestamp(field, value))`; an epoch of whole seconds, which most rows have, is put together from the day and the time of day."""
+    if value.__class__ is str and value.isascii() and value.isdigit():
+        seconds = int(value) if len(value) == 10 else int(value[:10]) if len(value) == 13 and value.endswith("000") else 0
+        if _FIRST_SECOND <= seconds < _LAST_SECOND:
+            days, rest = divmod(seconds, 86_400)
+            return f"{_day(days)}T{_time_of_day(rest)}Z"
+    return iso(timestamp(field, value))
+
+
+@lru_cache(maxsize=4096)
+def _day(days: int) -> str:
+    return (_EPOCH + timedelta(days=days)).date().isoformat()
+
+
+@lru_cache(maxsize=4096)
+def _time_of_day(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).time().isoformat()
 
 
 def iso(moment: datetime) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Any
 
-from services.normalizer.mapping.base import BadValueError, MapRecord, Outcome, PageInfo, canonical, data_point, iso, number
+from services.normalizer.mapping.base import BadValueError, MapRecord, Outcome, PageInfo, canonical, data_point, number
 from services.normalizer.mapping.csv_columns import OHLC, Plan, build_plan
 from shared.events import Rejection, Skip, UnifiedData
 from shared.identity import text_hash, text_id
@@ -97,7 +97,7 @@ def _candles(info: PageInfo, plan: Plan) -> MapRecord:
         if open_ is None and high is None and low is None and close is None:
             return Skip(index=index, reason="no_value")
         _check_candle((open_, high, low, close))
-        pair, moment = plan.which(row), iso(plan.moment(row))
+        pair, moment = plan.which(row), plan.moment(row)
         instrument, symbol, currency = pair.instrument, pair.symbol, pair.currency
         what = f"{instrument}\x1f{symbol}\x1f{currency or ''}\x1f{interval or ''}"
         return [UnifiedData(
@@ -117,7 +117,7 @@ def _prices(info: PageInfo, plan: Plan) -> MapRecord:
         amount = _amount(plan, row, role)
         if amount is None:
             return Skip(index=index, reason="no_value")
-        pair, moment = plan.which(row), iso(plan.moment(row))
+        pair, moment = plan.which(row), plan.moment(row)
         return [data_point(
             info, index, ("price", pair.instrument, pair.currency or "", "", moment),
             kind="price", timestamp=moment, instrument=pair.instrument, symbol=pair.symbol, currency=pair.currency,

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import PurePosixPath
 
-from services.normalizer.mapping.base import BadValueError, UnmappableError, timestamp
+from services.normalizer.mapping.base import BadValueError, UnmappableError, timestamp, timestamp_text
 from services.normalizer.mapping.symbols import QUOTES, Pair, pair_from_name, parse_pair
 
 # Names of columns, without case and punctuation, best first.
@@ -53,8 +52,9 @@ class Plan:
     def is_candle(self) -> bool:
         return all(role in self.columns for role in OHLC)
 
-    def moment(self, row: list[str]) -> datetime:
-        return _moment(row, self.columns["time"], self.date)
+    def moment(self, row: list[str]) -> str:
+        """The row's time as ISO 8601 in UTC."""
+        return timestamp_text("time", _time_cell(row, self.columns["time"], self.date))
 
     def which(self, row: list[str]) -> Pair:
         """What the row's price is of. The row's own words count most, then the header's, then the file's name."""
@@ -73,8 +73,8 @@ class Plan:
         return pair
 
 
-def _moment(row: list[str] | tuple[str, ...], time: int, date: int | None) -> datetime:
-    return timestamp("time", row[time] if date is None else f"{row[date]} {row[time]}".strip())
+def _time_cell(row: list[str] | tuple[str, ...], time: int, date: int | None) -> str:
+    return row[time] if date is None else f"{row[date]} {row[time]}".strip()
 
 
 @lru_cache(maxsize=256)
@@ -164,7 +164,7 @@ def _interval(time: int, date: int | None, sample: Rows) -> str | None:
     moments = []
     for row in sample:
         try:
-            moments.append(_moment(row, time, date))
+            moments.append(timestamp("time", _time_cell(row, time, date)))
         except (BadValueError, IndexError):
             continue
     gaps = Counter(seconds for a, b in pairwise(moments) if (seconds := abs(round((b - a).total_seconds()))))
