@@ -22,7 +22,7 @@ SESSION_TIMEOUT_MS = 10_000
 FETCH_BYTES = 2 * 1024 * 1024  # of a partition at a time; a larger message comes all the same, alone
 # A consumer of pages asks a broker for one thing at a time: while it waits for news of its empty partitions, it cannot be
 # given more of a busy one.
-PAGES_MAX_WAIT_MS = 25
+PAGES_MAX_WAIT_MS = 50
 log = logs.get(__name__)
 _partitioner = DefaultPartitioner()
 _ALL_PARTITIONS = list(range(PARTITIONS))
@@ -51,7 +51,7 @@ def consumer(
         "session_timeout_ms": session_timeout_ms, "heartbeat_interval_ms": min(2_000, session_timeout_ms // 3),
         # A batch may wait long for PostgreSQL or a slow source; heartbeats go on meanwhile, watchdogs look for progress.
         "max_poll_interval_ms": 24 * 3600 * 1000, "rebalance_timeout_ms": 30_000,
-        "max_partition_fetch_bytes": FETCH_BYTES, "fetch_max_wait_ms": 200,
+        "max_partition_fetch_bytes": FETCH_BYTES, "fetch_max_wait_ms": 500,
         **more,
     }  # fmt: skip
     return AIOKafkaConsumer(bootstrap_servers=bootstrap, client_id=client_id, group_id=group, **settings)
