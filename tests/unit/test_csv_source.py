@@ -179,6 +179,11 @@ def test_links_out_of_the_folder_and_hidden_files_are_no_streams(tmp_path: Path)
 _cell = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\x00"), max_size=6)
 
 
+def test_marks_in_quotes_do_not_cut(tmp_path: Path) -> None:
+    (piece,) = read(tmp_path, write(tmp_path, '"a","b","c"\n"1","2","x|y"\n"3","4, 5","x|y"\n"6","7","x|y"\n'))
+    assert piece.records == [["1", "2", "x|y"], ["3", "4, 5", "x|y"], ["6", "7", "x|y"]]
+
+
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(table=st.lists(st.tuples(_cell, _cell, _cell), min_size=1, max_size=30), stop=st.integers(0, 30))
 def test_stopping_anywhere_and_resuming_gives_the_rows_of_reading_once(tmp_path: Path, table: list[tuple[str, ...]], stop: int) -> None:

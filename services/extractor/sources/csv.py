@@ -7,7 +7,6 @@ page's context: the header, the lines before it, and the first rows of the file 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import csv
 import hashlib
 import os
@@ -20,6 +19,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from services.extractor.sources.base import Slice, StreamInfo
+from services.extractor.sources.csv_dialect import delimiter_of, is_utf8, parsed_rows
 from shared.errors import TaskError
 from shared.events import MAX_PAGE_RECORDS, Json, Rejection, Source, Stage
 
@@ -194,11 +194,11 @@ class _FileReader:
         head = self._file.read(256 * 1024)
         if head.startswith(_UTF16_BOMS):
             raise TaskError("unsupported_encoding", f"{self._path} is UTF-16: save it as UTF-8")
-        encoding = "utf-8" if _is_utf8(head) else "cp1252"
+        encoding = "utf-8" if is_utf8(head) else "cp1252"
         lines = head.removeprefix(b"\xef\xbb\xbf").splitlines(keepends=True)[: PREAMBLE_LINES + SAMPLE_ROWS + 2]
         texts = [line.decode(encoding, "replace") for line in lines]
-        delimiter = _delimiter(texts)
-        rows = _parsed(texts, delimiter)
+        mark = delimiter_of(texts)
+        rows = parsed_rows(texts, mark)
         filled = [(row, last) for row, last in rows if any(cell.strip() for cell in row)]
         usual = Counter(len(row) for row, _ in filled if len(row) > 1).most_common(1)
         found = next((n for n, (row, _) in enumerate(filled) if usual and len(row) == usual[0][0]), 0)
@@ -206,7 +206,7 @@ class _FileReader:
         if header is None or not lines[header].endswith((b"\n", b"\r")):
             return  # no header yet, or one that is still being written: look again next time
         self._dialect = {
-            "encoding": encoding, "delimiter": delimiter, "columns": columns,
+            "encoding": encoding, "delimiter": mark, "columns": columns,
             "preamble": [text.rstrip("\r\n")[:200] for text in texts[:header]],
             "sample": [row for row, _ in filled[found + 1 :] if len(row) == len(columns)][:SAMPLE_ROWS],
         }  # fmt: skip
@@ -355,31 +355,3 @@ class _FileReader:
             origin["first_line"] = first
         context: Json = {"path": self._path, **{key: self._dialect[key] for key in ("columns", "delimiter", "preamble", "sample")}}
         return Slice(page.rows, self._cursor(), context, origin, page.rejections)
-
-
-def _is_utf8(head: bytes) -> bool:
-    try:
-        head.decode()
-    except UnicodeDecodeError as error:
-        return error.reason == "unexpected end of data" and error.end == len(head)
-    return True
-
-
-def _delimiter(texts: list[str]) -> str:
-    """The one that cuts most of the first lines into the same number of cells."""
-
-    def score(mark: str) -> tuple[int, int]:
-        counts = [text.count(mark) for text in texts if text.strip()]
-        common = max(set(counts), key=counts.count, default=0) if counts else 0
-        return (counts.count(common) if common else 0, common)
-
-    return max((",", ";", "\t", "|"), key=score)
-
-
-def _parsed(texts: list[str], delimiter: str) -> list[tuple[list[str], int]]:
-    """Rows, each with the index of its last line, as far as the quoting makes sense."""
-    reader = csv.reader(texts, delimiter=delimiter)
-    rows: list[tuple[list[str], int]] = []
-    with contextlib.suppress(csv.Error):
-        rows.extend((row, reader.line_num - 1) for row in reader)
-    return rows
