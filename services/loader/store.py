@@ -45,10 +45,7 @@ DATA_ERRORS = (psycopg2.DataError, psycopg2.errors.IntegrityError, psycopg2.erro
 
 # What a data point's row takes from its page, and what is its own.
 _OF_PAGE = ("source", "dataset", "stream", "raw_time", "raw_offset", "normalizer_version", "page_id", "run_id")
-_OWN = (
-    "instrument", "symbol", "symbols", "kind", "interval", "timestamp", "currency", "price", "open", "high", "low", "close", "volume", "market_cap",
-    "title", "url", "summary", "sentiment", "attributes", "value_hash", "record_index",
-)  # fmt: skip
+_OWN = tuple(column for column in POINT_COLUMNS if column not in ("n", "round", "id"))
 _VALUES = (*_OF_PAGE, *_OWN)
 
 
@@ -160,8 +157,8 @@ def write_pages(engine: Engine, pages: Sequence[StagedPage], *, turn: Callable[[
     """Write a batch in one transaction; returns how many pages were new.
 
     `turn` is called after the COPY into temporary tables and before the first lock is taken: it returns when the batch
-    before this one is stored, so that the one is copied while the other is written. A batch that holds a row which PostgreSQL refuses is cut in half until that row alone is left and becomes a dead
-    letter. Raises psycopg2.OperationalError and the like when the database is away; then nothing was written.
+    before this one is stored, so that the one is copied while the other is written. A batch that holds a row which
+    PostgreSQL refuses is cut in half until that row alone is left and becomes a dead letter. Raises psycopg2.OperationalError and the like when the database is away; then nothing was written.
     """
     pages = once_each(pages)
     if not pages:

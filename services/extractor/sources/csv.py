@@ -224,10 +224,10 @@ class _FileReader:
         encoding, delimiter = self._dialect.get("encoding", "utf-8"), self._dialect.get("delimiter", ",")
         blocks = MAX_BLOCKS
         while not page.is_full():
-            if blocks and self._take_block(page, encoding, delimiter):
+            if blocks:
                 blocks -= 1
-                continue
-            blocks = max(0, blocks - 1)
+                if self._take_block(page, encoding, delimiter):
+                    continue
             if not self._take_row(page, encoding, delimiter):
                 break
         if page.raw:
