@@ -3,6 +3,7 @@
 IngestError
 ├── ConfigError          stop: a person must change a setting (exit code 78, not restarted)
 ├── TransientError       try again later; nothing is acknowledged
+├── StuckError           this process makes no progress: it ends and is started anew
 └── TaskError            the task fails with `code`; its checkpoint stays where it is
 """
 
@@ -20,6 +21,10 @@ class ConfigError(IngestError):
 
 class TransientError(IngestError):
     """A dependency is away. Nothing was acknowledged; the same work may be tried again."""
+
+
+class StuckError(IngestError):
+    """The process has work and does none of it. Nothing was acknowledged; whoever takes over does it again."""
 
 
 class TaskError(IngestError):

@@ -28,6 +28,9 @@ class Source(StrEnum):
     RSS = "rss"
 
 
+MESSAGES = "messages"  # stands where a source stands, in a run that forwards messages which belong to no page
+
+
 class Stage(StrEnum):
     """Where a record was rejected."""
 
@@ -60,11 +63,48 @@ class CancelRun(Message, frozen=True, tag="CancelRun"):
     requested_at: str | None = None
 
 
-Command = StartIngestion | CancelRun
+class RepairRun(Message, frozen=True, tag="RepairRun"):
+    """Have what a run's ledger misses done again: its missing pages, and its tasks that nobody works on."""
+
+    run_id: Id
+    requested_at: str | None = None
+
+
+class LetterFilter(Message, frozen=True):
+    """Which open dead letters are meant: all fields that are given must match."""
+
+    ids: list[Id] | None = None
+    run_id: Id | None = None
+    source: str | None = None
+    stream: str | None = None
+    stage: str | None = None
+    reason: str | None = None
+
+
+class RequeueDeadLetters(Message, frozen=True, tag="RequeueDeadLetters"):
+    """Process open dead letters again, as a run of its own."""
+
+    run_id: Id
+    letters: LetterFilter
+    requested_at: str | None = None
+
+
+class DiscardDeadLetters(Message, frozen=True, tag="DiscardDeadLetters"):
+    """Close open dead letters for good, with a note that says why."""
+
+    letters: LetterFilter
+    note: str
+    run_id: Id | None = None  # none: a discarded letter belongs to no new run
+
+
+Command = StartIngestion | CancelRun | RepairRun | RequeueDeadLetters | DiscardDeadLetters
 
 
 class FetchStream(Message, frozen=True, tag="FetchStream"):
-    """One task: fetch one stream for one run. `raw_offset` is the end of the raw partition when it was planned."""
+    """One task: fetch one stream for one run. `raw_offset` is the end of the raw partition when it was planned.
+
+    A task that was lost is published again with what is loaded of it: `pages` and `records`, where it goes on counting.
+    """
 
     run_id: Id
     task_id: Id
@@ -72,6 +112,68 @@ class FetchStream(Message, frozen=True, tag="FetchStream"):
     stream: str
     full_refresh: bool = False
     raw_offset: int = 0
+    pages: int = 0
+    records: int = 0
+
+
+class PageRange(Message, frozen=True):
+    """Page numbers `first` to `last` of a task that never arrived; `cursor` is where the source is read for them."""
+
+    first: int
+    last: int
+    cursor: msgspec.Raw
+
+
+class RepairPages(Message, frozen=True, tag="RepairPages"):
+    """Publish missing pages of a task again: from ingest.raw, where they lie since `since_ms`, else from the source."""
+
+    run_id: Id
+    task_id: Id
+    source: str
+    stream: str
+    since_ms: int
+    missing: list[PageRange]
+
+
+class PagePlace(Message, frozen=True):
+    """Where a raw page lies, and which of its records are meant (None: all). `time_ms` is the broker's, None where it is not known."""
+
+    page_id: Id
+    partition: int
+    offset: int
+    time_ms: int | None
+    records: list[int] | None = None
+
+
+class RequeueRecords(Message, frozen=True, tag="RequeueRecords"):
+    """Publish dead-lettered records of a stream again, as pages of a run of their own."""
+
+    run_id: Id
+    task_id: Id
+    source: str
+    stream: str
+    pages: list[PagePlace]
+
+
+class MessagePlace(Message, frozen=True):
+    """Where a message lies."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class ForwardMessages(Message, frozen=True, tag="ForwardMessages"):
+    """Publish dead-lettered messages that belong to no page again, each on its own topic."""
+
+    run_id: Id
+    task_id: Id
+    source: str
+    stream: str
+    messages: list[MessagePlace]
+
+
+Task = FetchStream | RepairPages | RequeueRecords | ForwardMessages
 
 
 # -- pages ------------------------------------------------------------------------------------------------------------
@@ -240,6 +342,33 @@ class RunCancelled(Message, frozen=True, tag="RunCancelled"):
     run_id: Id
 
 
+class TaskStopped(Message, frozen=True, tag="TaskStopped"):
+    """The source of a task has gone bad as a whole: the task ends, and its stream stands where it stood before it."""
+
+    run_id: Id
+    task_id: Id
+    message: str
+
+
+class PagesRepaired(Message, frozen=True, tag="PagesRepaired"):
+    """Missing pages were published again; `lost` are those that neither topic nor source has any more."""
+
+    run_id: Id
+    task_id: Id
+    stream: str
+    from_topic: list[int] = []
+    from_source: list[int] = []
+    lost: list[int] = []
+
+
+class GapReason(StrEnum):
+    """Why messages could not be read."""
+
+    RETENTION = "retention"  # they were removed before the consumer came to them
+    RECREATED = "recreated"  # the topic was deleted and created again
+    UNKNOWN_POSITION = "unknown_position"  # nobody knows how far the consumer had come, and the topic's beginning is gone
+
+
 class DataGap(Message, frozen=True, tag="DataGap"):
     """Messages were removed before they were read."""
 
@@ -248,9 +377,11 @@ class DataGap(Message, frozen=True, tag="DataGap"):
     first_missing: int
     first_available: int
     run_id: Id | None = None
+    group: str = ""
+    reason: str = GapReason.RETENTION
 
 
-RunEvent = RunPlanned | TaskStarted | TaskFinished | TaskFailed | RunCancelled | DataGap
+RunEvent = RunPlanned | TaskStarted | TaskFinished | TaskFailed | TaskStopped | PagesRepaired | RunCancelled | DataGap
 
 
 # -- checkpoints ------------------------------------------------------------------------------------------------------
@@ -266,6 +397,7 @@ class TaskProgress(Message, frozen=True):
     notes: list[str] = []
     error: RunError | None = None
     cancelled: bool = False
+    cursor_before: str | None = None  # where the stream stood when the task began, as JSON
 
 
 class Checkpoint(Message, frozen=True, tag="Checkpoint"):

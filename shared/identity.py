@@ -33,6 +33,16 @@ def dead_letter_id(page: str, record: str, stage: str) -> str:
     return _uuid5("dead-letter", page, record, stage)
 
 
+def gap_id(topic: str, partition: int, first_missing: int, first_available: int, group: str) -> str:
+    """A gap that is noticed twice is one gap."""
+    return _uuid5("gap", topic, str(partition), str(first_missing), str(first_available), group)
+
+
+def requeue_run_id(letter_id: str) -> str:
+    """The run that processes one dead letter again, however often it is asked for."""
+    return _uuid5("requeue", letter_id)
+
+
 def data_id(source: str, dataset: str, *natural_key: str) -> str:
     """32 hex digits of the identity of a data point."""
     return text_id("\x1f".join((source, dataset, *natural_key)))

@@ -41,11 +41,15 @@ def consumer(
     client_id: str,
     *,
     group: str | None,
-    offset_reset: str = "earliest",
+    offset_reset: str | None = None,
     session_timeout_ms: int = SESSION_TIMEOUT_MS,
     **more: Any,
 ) -> AIOKafkaConsumer:
-    """A consumer that commits only when told to. `group` None: partitions are assigned by hand."""
+    """A consumer that commits only when told to. `group` None: partitions are assigned by hand.
+
+    In a group nothing is ever skipped: a position that cannot be read is an error (see shared/gaps.py).
+    """
+    offset_reset = offset_reset or ("earliest" if group is None else "none")
     settings = {
         "enable_auto_commit": False, "auto_offset_reset": offset_reset, "isolation_level": "read_committed",
         "session_timeout_ms": session_timeout_ms, "heartbeat_interval_ms": min(2_000, session_timeout_ms // 3),
@@ -130,12 +134,19 @@ async def publish_batch(
     return last
 
 
-async def forward(client: AIOKafkaProducer, topic: Topic, record: Any, headers: Headers) -> None:
-    """Publish a record's bytes as they are, with other headers; raises TransientError."""
+async def send(
+    client: AIOKafkaProducer, topic: str, value: bytes | None, *, key: bytes | None, headers: Headers, partition: int | None = None
+) -> None:
+    """Publish bytes and wait for the broker; raises TransientError."""
     try:
-        await client.send_and_wait(topic.name, record.value or b"", key=record.key, headers=headers)
+        await client.send_and_wait(topic, value, key=key, headers=headers, partition=partition)
     except (KafkaError, OSError) as error:
-        raise TransientError(f"Kafka did not acknowledge a message on {topic.name}: {error!r}") from error
+        raise TransientError(f"Kafka did not acknowledge a message on {topic}: {error!r}") from error
+
+
+async def forward(client: AIOKafkaProducer, topic: str, record: Any, headers: Headers, *, partition: int | None = None) -> None:
+    """Publish a record's bytes as they are, with other headers; raises TransientError."""
+    await send(client, topic, record.value, key=record.key, headers=headers, partition=partition)
 
 
 async def ensure_topics(bootstrap: str, topics: Iterable[Topic] = TOPICS) -> list[str]:
@@ -170,24 +181,29 @@ async def _check(admin: AIOKafkaAdminClient, topics: list[Topic]) -> None:
         if count != wanted.partitions:
             raise ConfigError(
                 f"topic {wanted.name} has {count} partitions and must have {wanted.partitions}: a stream would change its partition. "
-                "Delete the topic or create it anew with the right count."
+                "Delete the topic; the migration step creates it with the right count, and what is missing is read again."
             )
 
 
 async def topics_exist(bootstrap: str) -> bool:
-    """Whether the migration step has created every topic."""
+    """Whether the migration step has created every topic. Raises ConfigError for one with another number of partitions."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     try:
         await admin.start()
-        return {topic.name for topic in TOPICS} <= set(await admin.list_topics())
+        present = set(await admin.list_topics())
+        if not {topic.name for topic in TOPICS} <= present:
+            return False
+        await _check(admin, list(TOPICS))
     except (KafkaError, OSError):
         return False
+    else:
+        return True
     finally:
         await admin.close()
 
 
 async def wait_for_topics(bootstrap: str, stop: asyncio.Event) -> None:
-    """Wait until the broker answers and the migration step is through."""
+    """Wait until the broker answers and the migration step is through. Raises ConfigError for a wrong number of partitions."""
     said = False
     while not stop.is_set() and not await topics_exist(bootstrap):
         if not said:
@@ -196,25 +212,16 @@ async def wait_for_topics(bootstrap: str, stop: asyncio.Event) -> None:
         await sleep_or_stop(stop, 1)
 
 
-async def lag(admin: AIOKafkaAdminClient, reader: AIOKafkaConsumer, group: str, topic: Topic) -> dict[int, int]:
-    """Messages by partition that the group has not committed yet. `reader` is any consumer, used for end offsets."""
-    partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
-    ends, starts = await reader.end_offsets(partitions), await reader.beginning_offsets(partitions)
-    committed = await admin.list_consumer_group_offsets(group, partitions=partitions)
-    positions = {tp.partition: meta.offset for tp, meta in committed.items() if meta.offset >= 0}
-    return {tp.partition: max(0, ends[tp] - positions.get(tp.partition, starts[tp])) for tp in partitions}
-
-
 __all__ = [
     "TopicPartition",
     "consumer",
     "ensure_topics",
     "forward",
-    "lag",
     "partition_of",
     "producer",
     "publish",
     "publish_batch",
+    "send",
     "start",
     "topics_exist",
     "wait_for_topics",

@@ -7,11 +7,15 @@ import contextlib
 import gc
 import os
 import signal
+import threading
+import time
 from collections.abc import Awaitable, Callable
 
 from shared import logs
+from shared.errors import POISON_EXIT_CODE
 from shared.health import Health
 
+BLOCKED_AFTER_S = 120.0
 DRAIN_S = 8.0  # of the 10 s that a service has to end after SIGTERM
 log = logs.get(__name__)
 
@@ -38,7 +42,7 @@ async def run_until_stopped(main: Callable[[asyncio.Event], Awaitable[None]], he
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
-    beat = asyncio.create_task(_beat(health))
+    beat = asyncio.create_task(keep_beating(health))
     try:
         await main(stop)
     finally:
@@ -52,10 +56,34 @@ def _give_up() -> None:
     os._exit(0)
 
 
-async def _beat(health: Health) -> None:
+async def keep_beating(health: Health) -> None:
+    """Write the health file once a second, for ever. A loop that no longer comes to it is ended by a thread."""
+    heart = Heart()
+    threading.Thread(target=heart.watch, args=(BLOCKED_AFTER_S,), daemon=True).start()
     while True:
         health.beat()
+        heart.beat()
         await asyncio.sleep(1)
+
+
+class Heart:
+    """What an event loop moves and a thread looks at: a loop that is blocked cannot end itself."""
+
+    def __init__(self) -> None:
+        self._beats = 0
+
+    def beat(self) -> None:
+        self._beats += 1
+
+    def watch(self, blocked_after_s: float) -> None:
+        """End the process when there was no beat for so long. A process that was frozen as a whole has not watched either, and is spared."""
+        seen, looks = -1, 0
+        while looks < 10:
+            time.sleep(blocked_after_s / 10)
+            looks = looks + 1 if self._beats == seen else 0
+            seen = self._beats
+        log.critical("event_loop_blocked", seconds=blocked_after_s)
+        os._exit(POISON_EXIT_CODE)
 
 
 async def sleep_or_stop(stop: asyncio.Event, seconds: float) -> None:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from shared.errors import IngestError
-from shared.events import SCHEMA_VERSION, Checkpoint, Command, FetchStream, Message, RawPage, RunEvent, UnifiedPage
+from shared.events import SCHEMA_VERSION, Checkpoint, Command, Message, RawPage, RunEvent, Task, UnifiedPage
 
 Headers = list[tuple[str, bytes]]
 T = TypeVar("T")
@@ -22,7 +22,7 @@ T = TypeVar("T")
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 command_decoder = msgspec.json.Decoder(Command)
-task_decoder = msgspec.json.Decoder(FetchStream)
+task_decoder = msgspec.json.Decoder(Task)
 raw_page_decoder = msgspec.json.Decoder(RawPage)
 unified_page_decoder = msgspec.json.Decoder(UnifiedPage)
 run_event_decoder = msgspec.json.Decoder(RunEvent)

@@ -32,6 +32,9 @@ class CommonSettings(BaseSettings):
     kafka_port: int = Field(default=9092, ge=1, le=65535)
     kafka_bootstrap_servers: str = ""
     kafka_session_timeout_ms: int = Field(default=10_000, ge=3_000, le=300_000)  # how long a dead consumer keeps its partitions
+    stuck_after_s: float = Field(
+        default=60.0, ge=5
+    )  # lag without progress: not ready; after twice as long the service ends and is restarted
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] = "json"
     health_file: str = ""

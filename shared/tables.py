@@ -90,6 +90,8 @@ page_receipts = Table(
     _required("normalizer_version", SmallInteger), _required("raw_partition", Integer), _required("raw_offset", BigInteger),
     _time("loaded_at", default_now=True),
     Index("page_receipts_run", "run_id", "source", "stream"),
+    # Of two pages with one number in a task, the first stands: the other is of a process that was frozen and had a successor.
+    Index("page_receipts_number", "task_id", "page_no", unique=True),
 )  # fmt: skip
 
 # queued → running → succeeded | partial | failed | cancelled | incomplete. `totals` is the sum over the receipts, taken anew each time.
@@ -99,6 +101,7 @@ runs = Table(
     _required("request", JSONB, "'{}'::jsonb"), _required("planned", Boolean, "false"), _required("cancelled", Boolean, "false"),
     _time("requested_at"), _time("started_at"), _time("finished_at"), _time("last_progress_at", default_now=True),
     Column("totals", JSONB), _required("errors", JSONB, "'[]'::jsonb"), _required("notes", JSONB, "'[]'::jsonb"), Column("message", Text),
+    _required("repairs", Integer, "0"), _time("repaired_at"), _required("repair_wanted", Boolean, "false"),
     Index("runs_requested", text("requested_at DESC"), text("run_id DESC")),
     Index("runs_open", "run_id", postgresql_where=text("finished_at IS NULL")),
 )  # fmt: skip
@@ -118,6 +121,8 @@ dead_letters = Table(
     Column("record_index", Integer), Column("origin", JSONB), Column("payload", Text), Column("payload_sha256", Text),
     _required("count", Integer, "1"), _required("status", Text, "'open'"),
     Column("topic", Text), Column("partition", Integer), Column("offset", BigInteger), _time("created_at", default_now=True),
+    Column("note", Text), _uuid("requeued_run_id", nullable=True), _time("closed_at"),
+    Index("dead_letters_requeued", "requeued_run_id", postgresql_where=text("requeued_run_id IS NOT NULL")),
     Index("dead_letters_run", "run_id"), Index("dead_letters_created", text("created_at DESC"), text("id DESC")),
 )  # fmt: skip
 
@@ -127,4 +132,20 @@ stream_state = Table(
     Column("stream", Text, primary_key=True), _required("source", Text), _required("dataset", Text), _uuid("run_id"), _required("page_no", Integer),
     Column("cursor", JSONB), _required("raw_partition", Integer), _required("raw_offset", BigInteger), _required("raw_time", BigInteger),
     _time("loaded_at", default_now=True),
+)  # fmt: skip
+
+# Messages that were removed before they were read. Closed when no run that was open then is open any more.
+data_gaps = Table(
+    "data_gaps", metadata,
+    _uuid("id", primary_key=True), _required("topic", Text), _required("partition", Integer),
+    _required("first_missing", BigInteger), _required("first_available", BigInteger), _required("group", Text), _required("reason", Text),
+    _time("noticed_at", nullable=False), _time("closed_at"),
+    Index("data_gaps_noticed", text("noticed_at DESC"), text("id DESC")),
+)  # fmt: skip
+
+# How far the loader has come in each partition, beside the offsets that Kafka keeps and loses with the topic.
+loader_positions = Table(
+    "loader_positions", metadata,
+    Column("topic", Text, primary_key=True), Column("partition", Integer, primary_key=True), _required("offset", BigInteger),
+    _time("updated_at", default_now=True),
 )  # fmt: skip

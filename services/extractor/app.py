@@ -8,26 +8,30 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
+from services.extractor.archive import Archive
 from services.extractor.checkpoints import CheckpointStore
 from services.extractor.flow import FlowControl
 from services.extractor.http_client import HttpClient
 from services.extractor.planner import Planner
+from services.extractor.republisher import Republisher
 from services.extractor.runner import TaskRunner
 from services.extractor.settings import ExtractorSettings
 from services.extractor.sources.base import SourceConnector
 from services.extractor.sources.coinpaprika import CoinPaprika
 from services.extractor.sources.csv import CsvFiles
 from services.extractor.sources.rss import Rss
+from services.extractor.stops import Stops
 from services.extractor.worker import TaskWorker
 from shared import kafka, logs
 from shared.errors import TransientError
-from shared.events import RunCancelled
+from shared.events import FetchStream, Task
 from shared.follow import Follower
 from shared.health import Health
+from shared.lag import LagReader
 from shared.lifecycle import until_first_ends
-from shared.progress import monitor
-from shared.serialization import UndecodableError, decode, run_event_decoder
-from shared.topics import COMMANDS, EXTRACTOR_GROUP, PLANNER_GROUP, RUN_EVENTS, TASKS
+from shared.progress import Monitor
+from shared.settings import reader_dsn
+from shared.topics import COMMANDS, EXTRACTOR_GROUP, PLANNER_GROUP, TASKS
 
 log = logs.get(__name__)
 
@@ -42,25 +46,6 @@ def build_sources(settings: ExtractorSettings, http: HttpClient) -> dict[str, So
     return {str(source.name): source for source in sources}
 
 
-class CancelledRuns:
-    """The runs that somebody has cancelled, from ingest.run-events."""
-
-    def __init__(self, bootstrap: str) -> None:
-        self._ids: set[str] = set()
-        self.follower = Follower(bootstrap, RUN_EVENTS, "extractor-run-events", self._on_record)
-
-    def _on_record(self, record: Any) -> None:
-        try:
-            event = decode(run_event_decoder, record.value)
-        except UndecodableError:
-            return  # the loader, which reads the same topic, keeps it as a dead letter
-        if isinstance(event, RunCancelled):
-            self._ids.add(event.run_id)
-
-    def __contains__(self, run_id: str) -> bool:
-        return run_id in self._ids
-
-
 async def run(settings: ExtractorSettings, health: Health, stop: asyncio.Event) -> None:
     """Wait for Kafka and the topics, then plan and work until stopped."""
     bootstrap, client = settings.kafka_bootstrap_servers, f"extractor-{os.getpid()}"
@@ -69,7 +54,7 @@ async def run(settings: ExtractorSettings, health: Health, stop: asyncio.Event) 
     producer = kafka.producer(bootstrap, client)
     commands = kafka.consumer(bootstrap, client, group=PLANNER_GROUP, session_timeout_ms=settings.kafka_session_timeout_ms)
     tasks = kafka.consumer(bootstrap, client, group=EXTRACTOR_GROUP, session_timeout_ms=settings.kafka_session_timeout_ms)
-    lag_reader = kafka.consumer(bootstrap, client, group=None)
+    lag = LagReader(bootstrap, client)
     http = HttpClient(
         allow_private=settings.allow_private_urls,
         attempts=settings.http_attempts,
@@ -77,10 +62,10 @@ async def run(settings: ExtractorSettings, health: Health, stop: asyncio.Event) 
         max_bytes=settings.http_max_bytes,
     )
     sources = build_sources(settings, http)
-    checkpoints, cancelled = CheckpointStore(bootstrap, producer), CancelledRuns(bootstrap)
-    flow = FlowControl(bootstrap, lag_reader, max_waiting=settings.max_waiting_pages)
+    checkpoints, stops = CheckpointStore(bootstrap, producer), Stops(bootstrap)
+    flow = FlowControl(lag, max_waiting=settings.max_waiting_pages)
 
-    async def tail_reader() -> AIOKafkaConsumer:
+    async def new_reader() -> AIOKafkaConsumer:
         reader = kafka.consumer(bootstrap, client, group=None)
         try:
             await reader.start()
@@ -88,29 +73,30 @@ async def run(settings: ExtractorSettings, health: Health, stop: asyncio.Event) 
             raise TransientError(f"Kafka cannot be reached: {error!r}") from error
         return reader
 
-    runner = TaskRunner(
-        sources=sources, producer=producer, checkpoints=checkpoints, flow=flow, tail_reader=tail_reader, is_cancelled=cancelled.__contains__
-    )
-    worker = TaskWorker(tasks, producer, runner, concurrency=settings.task_concurrency)
+    runner = TaskRunner(sources=sources, producer=producer, checkpoints=checkpoints, flow=flow, tail_reader=new_reader, stops=stops)
+    archive = Archive(reader_dsn(settings.dsn()))
+    republisher = Republisher(sources=sources, producer=producer, flow=flow, reader=new_reader, archive=archive)
+
+    async def work(task: Task) -> None:
+        await (runner.run(task) if isinstance(task, FetchStream) else republisher.run(task))
+
+    worker = TaskWorker(tasks, producer, work, concurrency=settings.task_concurrency)
     planner = Planner(commands, producer, sources)
     commands.subscribe([COMMANDS.name])
     worker.subscribe()
-    clients = [producer, lag_reader, flow, checkpoints.follower, cancelled.follower, commands, tasks]
+    clients = [producer, lag, checkpoints.follower, stops.follower, commands, tasks]
     started: list[Any] = []
     try:
         for each in clients:
-            up = await (each.start(stop) if isinstance(each, FlowControl | Follower) else kafka.start(each, stop, type(each).__name__))
+            up = await (each.start(stop) if isinstance(each, LagReader | Follower) else kafka.start(each, stop, type(each).__name__))
             if not up:
                 return
             started.append(each)
         log.info("ready")
-        watching = monitor(bootstrap, EXTRACTOR_GROUP, TASKS, health, is_working=lambda: worker.busy() > 0)
-        await until_first_ends(planner.run(stop), worker.run(stop), watching, _background(flow, checkpoints, cancelled))
+        monitor = Monitor(lag, EXTRACTOR_GROUP, TASKS, health, stuck_after_s=settings.stuck_after_s)
+        watching = monitor.run(held=worker.held, is_working=lambda: worker.busy() > 0)
+        await until_first_ends(planner.run(stop), worker.run(stop), watching, flow.run(), checkpoints.follower.run(), stops.follower.run())
     finally:
         await http.close()
         for each in reversed(started):
             await (each.stop() if hasattr(each, "stop") else each.close())
-
-
-async def _background(flow: FlowControl, checkpoints: CheckpointStore, cancelled: CancelledRuns) -> None:
-    await until_first_ends(flow.run(), checkpoints.follower.run(), cancelled.follower.run())

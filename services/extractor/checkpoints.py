@@ -13,6 +13,7 @@ from shared.errors import TransientError
 from shared.events import Checkpoint, FetchStream, RawPage, TaskProgress
 from shared.follow import Follower
 from shared.kafka import TopicPartition
+from shared.republished import is_republished
 from shared.serialization import UndecodableError, checkpoint_decoder, decode, raw, raw_page_decoder
 from shared.topics import CHECKPOINTS, RAW
 
@@ -62,15 +63,17 @@ async def recover(checkpoint: Checkpoint, task: FetchStream, consumer: AIOKafkaC
     position = _for_task(checkpoint, task)
     where = TopicPartition(RAW.name, checkpoint.raw_partition)
     try:
-        start = max(checkpoint.raw_offset + 1, task.raw_offset, (await consumer.beginning_offsets([where]))[where])
-        end = (await consumer.end_offsets([where]))[where]
+        begin, end = (await consumer.beginning_offsets([where]))[where], (await consumer.end_offsets([where]))[where]
+        start = max(checkpoint.raw_offset + 1, task.raw_offset, begin)
+        if start > end:  # the topic was deleted and created again
+            start = begin
         if start >= end:
             return position
         consumer.assign([where])
         consumer.seek(where, start)
         while await consumer.position(where) < end:
             for record in (await consumer.getmany(where, timeout_ms=500)).get(where, []):
-                if record.offset < end and record.key == task.stream.encode():
+                if record.offset < end and record.key == task.stream.encode() and not is_republished(record.headers):
                     position = _moved_on(position, task, record)
     except (KafkaError, OSError) as error:
         raise TransientError(f"the end of {RAW.name}[{checkpoint.raw_partition}] cannot be read: {error!r}") from error
@@ -80,7 +83,8 @@ async def recover(checkpoint: Checkpoint, task: FetchStream, consumer: AIOKafkaC
 def _for_task(checkpoint: Checkpoint, task: FetchStream) -> Checkpoint:
     if checkpoint.current is not None and checkpoint.current.task_id == task.task_id:
         return checkpoint
-    fresh = TaskProgress(run_id=task.run_id, task_id=task.task_id)
+    before = bytes(checkpoint.cursor).decode()
+    fresh = TaskProgress(run_id=task.run_id, task_id=task.task_id, pages=task.pages, records=task.records, cursor_before=before)
     cursor = raw(None) if task.full_refresh else checkpoint.cursor
     return msgspec.structs.replace(checkpoint, current=fresh, cursor=cursor)
 
@@ -90,14 +94,13 @@ def _moved_on(position: Checkpoint, task: FetchStream, record: Any) -> Checkpoin
         page = decode(raw_page_decoder, record.value)
     except UndecodableError:
         return position
-    mine = page.task_id == task.task_id
-    if task.full_refresh and not mine:
+    if page.task_id == task.task_id:
+        return after_page(position, page, record.offset)
+    if task.full_refresh or position.current is None:
         return position
-    return (
-        after_page(position, page, record.offset)
-        if mine
-        else msgspec.structs.replace(position, cursor=page.cursor_after, raw_offset=record.offset)
-    )
+    # Another run's page: the task begins after it.
+    current = msgspec.structs.replace(position.current, cursor_before=bytes(page.cursor_after).decode())
+    return msgspec.structs.replace(position, current=current, cursor=page.cursor_after, raw_offset=record.offset)
 
 
 def after_page(position: Checkpoint, page: RawPage, offset: int) -> Checkpoint:
@@ -113,4 +116,5 @@ def finished(position: Checkpoint) -> Checkpoint:
     """The position with its task listed as finished."""
     if position.current is None:
         return position
-    return msgspec.structs.replace(position, current=None, finished=[*position.finished, position.current][-REMEMBERED_TASKS:])
+    done = msgspec.structs.replace(position.current, cursor_before=None)
+    return msgspec.structs.replace(position, current=None, finished=[*position.finished, done][-REMEMBERED_TASKS:])

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from aiokafka import AIOKafkaConsumer
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from shared import kafka, logs
+from shared import logs
+from shared.lag import LagReader
 from shared.topics import LOADER_GROUP, NORMALIZER_GROUP, RAW, UNIFIED
 
 log = logs.get(__name__)
@@ -17,21 +16,17 @@ log = logs.get(__name__)
 class FlowControl:
     """Looks at the lag of normalizer and loader once a second."""
 
-    def __init__(self, bootstrap: str, consumer: AIOKafkaConsumer, *, max_waiting: int) -> None:
-        self._admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id="extractor-flow")
-        self._consumer, self._max_waiting = consumer, max_waiting
+    def __init__(self, lag: LagReader, *, max_waiting: int) -> None:
+        self._lag, self._max_waiting = lag, max_waiting
         self._waiting: dict[int, int] = {}
         self._published: dict[int, int] = {}
         self._looked = asyncio.Condition()
 
-    async def start(self, stop: asyncio.Event) -> bool:
-        return await kafka.start(self._admin, stop, "flow control")
-
     async def run(self) -> None:
         while True:
             try:
-                normalizer = await kafka.lag(self._admin, self._consumer, NORMALIZER_GROUP, RAW)
-                loader = await kafka.lag(self._admin, self._consumer, LOADER_GROUP, UNIFIED)
+                normalizer = (await self._lag.backlog(NORMALIZER_GROUP, RAW)).lag
+                loader = (await self._lag.backlog(LOADER_GROUP, UNIFIED)).lag
             except (KafkaError, OSError) as error:
                 log.warning("lag_unknown", error=repr(error))
             else:
@@ -47,6 +42,3 @@ class FlowControl:
             while self._waiting.get(partition, 0) + self._published.get(partition, 0) >= self._max_waiting:
                 await self._looked.wait()
             self._published[partition] = self._published.get(partition, 0) + 1
-
-    async def close(self) -> None:
-        await self._admin.close()

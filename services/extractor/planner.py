@@ -13,11 +13,12 @@ from services.extractor.sources.base import SourceConnector, StreamInfo
 from shared import kafka, logs
 from shared.errors import TransientError
 from shared.events import CancelRun, FetchStream, Message, PlannedTask, RunCancelled, RunError, RunPlanned, StartIngestion
+from shared.gaps import Reader, publisher
 from shared.identity import task_id
 from shared.kafka import TopicPartition, partition_of
 from shared.lifecycle import sleep_or_stop
 from shared.serialization import UndecodableError, command_decoder, decode
-from shared.topics import RAW, RUN_EVENTS, TASKS
+from shared.topics import PLANNER_GROUP, RAW, RUN_EVENTS, TASKS
 
 TASKS_A_MESSAGE = 2_000
 MAX_ERRORS = 100
@@ -88,10 +89,11 @@ class Planner:
 
     def __init__(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, sources: dict[str, SourceConnector]) -> None:
         self._consumer, self._producer, self._sources = consumer, producer, sources
+        self._reader = Reader(consumer, PLANNER_GROUP, publisher(producer, "extractor"))
 
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            batches = await self._consumer.getmany(timeout_ms=500, max_records=1)
+            batches = await self._reader.getmany(timeout_ms=500, max_records=1)
             for partition, records in batches.items():
                 for record in records:
                     await self._until_done(record, stop)
@@ -124,7 +126,11 @@ class Planner:
             return
         if isinstance(command, CancelRun):
             await self._publish(RunCancelled(run_id=command.run_id))
-            return
+        elif isinstance(command, StartIngestion):
+            await self._plan(command)
+        # The others are the loader's, which knows the ledger and the dead letters.
+
+    async def _plan(self, command: StartIngestion) -> None:
         try:
             planned = await plan(command, self._sources)
         except Exception as error:

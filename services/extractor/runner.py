@@ -13,10 +13,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from services.extractor.checkpoints import CheckpointStore, after_page, finished, recover
 from services.extractor.flow import FlowControl
-from services.extractor.sources.base import Slice, SourceConnector, StreamInfo, canonical, clean
+from services.extractor.sources.base import Slice, SourceConnector, StreamInfo, canonical, clean, find_stream
+from services.extractor.stops import Stops
 from shared import kafka, logs
 from shared.errors import TaskError, TransientError
-from shared.events import Checkpoint, FetchStream, RawPage, RunError, RunEvent, TaskFailed, TaskFinished, TaskProgress, TaskStarted
+from shared.events import Checkpoint, FetchStream, RawPage, RunError, RunEvent, Task, TaskFailed, TaskFinished, TaskProgress, TaskStarted
 from shared.identity import page_id
 from shared.kafka import partition_of
 from shared.serialization import encode, plain
@@ -40,10 +41,10 @@ class TaskRunner:
         checkpoints: CheckpointStore,
         flow: FlowControl,
         tail_reader: Callable[[], Awaitable[AIOKafkaConsumer]],
-        is_cancelled: Callable[[str], bool],
+        stops: Stops,
     ) -> None:
         self._sources, self._producer, self._checkpoints, self._flow = sources, producer, checkpoints, flow
-        self._tail_reader, self._is_cancelled = tail_reader, is_cancelled
+        self._tail_reader, self._stops = tail_reader, stops
 
     async def run(self, task: FetchStream) -> None:
         """Do the task to its end and report it. Raises TransientError when Kafka is away: then run it again."""
@@ -54,7 +55,7 @@ class TaskRunner:
             await self._report(_end_event(task, done))
             return
         position = await self._recovered(checkpoint, task)
-        await self._report(TaskStarted(**_named(task)))
+        await self._report(TaskStarted(**named(task)))
         position = await self._fetch(task, position, partition)
         if position.current is None:
             raise AssertionError("a running task has its progress in the checkpoint")
@@ -79,12 +80,14 @@ class TaskRunner:
     async def _fetch(self, task: FetchStream, position: Checkpoint, partition: int) -> Checkpoint:
         """Publish every new page; the outcome stands in the returned position's `current`."""
         try:
-            connector, info = await self._find(task)
+            connector, info = await find_stream(self._sources, task.source, task.stream)
             fetched = _slices(connector, info, plain(position.cursor))
             async with contextlib.aclosing(in_groups(fetched, MAX_GROUP)) as groups:
                 async for pieces in groups:
-                    if self._is_cancelled(task.run_id):
+                    if self._stops.is_cancelled(task.run_id):
                         return _noted(position, cancelled=True)
+                    if why := self._stops.why_stopped(task.task_id):
+                        return _stopped(task, position, why)
                     position = await self._take(task, info, pieces, position, partition)
         except TransientError:
             raise
@@ -101,14 +104,6 @@ class TaskRunner:
                 position, error=RunError(code=error.code, message=clean(error.message)[:2000], stream=task.stream, source=task.source)
             )
         return position
-
-    async def _find(self, task: FetchStream) -> tuple[SourceConnector, StreamInfo]:
-        connector = self._sources.get(task.source)
-        infos = await connector.streams() if connector else []
-        info = next((info for info in infos if info.stream == task.stream), None)
-        if connector is None or info is None:
-            raise TaskError("unknown_stream", f"the stream {task.stream!r} is not there any more")
-        return connector, info
 
     async def _take(self, task: FetchStream, info: StreamInfo, pieces: list[Slice], position: Checkpoint, partition: int) -> Checkpoint:
         """Publish what holds records, as one batch that the broker has whole or not at all: no page is ever missing before another."""
@@ -184,7 +179,7 @@ async def undisturbed(work: Awaitable[T]) -> T:
         raise
 
 
-def build_page(task: FetchStream, info: StreamInfo, piece: Slice, position: Checkpoint) -> RawPage:
+def build_page(task: Task, info: StreamInfo, piece: Slice, position: Checkpoint) -> RawPage:
     """The slice as a page of this task, with records as both topic and table will hold them."""
     records, was_repaired = canonical(piece.records)
     repaired = {"repaired": [n for n, record in enumerate(piece.records) if clean(record) != record]} if was_repaired else {}
@@ -210,12 +205,19 @@ def _noted(position: Checkpoint, *, note: str | None = None, error: RunError | N
     return msgspec.structs.replace(position, current=progress)
 
 
+def _stopped(task: FetchStream, position: Checkpoint, why: str) -> Checkpoint:
+    """The task has failed, and its stream stands where it stood before: what the bad source said is read again when it is mended."""
+    failed = _noted(position, error=RunError(code="too_many_rejections", message=why, stream=task.stream, source=task.source))
+    before = position.current.cursor_before if position.current else None
+    return msgspec.structs.replace(failed, cursor=msgspec.Raw((before or "null").encode()))
+
+
 def _end_event(task: FetchStream, done: TaskProgress) -> TaskFinished | TaskFailed:
     if done.error is not None:
-        return TaskFailed(**_named(task), pages=done.pages, records=done.records, notes=done.notes, error=done.error)
-    return TaskFinished(**_named(task), pages=done.pages, records=done.records, notes=done.notes, cancelled=done.cancelled)
+        return TaskFailed(**named(task), pages=done.pages, records=done.records, notes=done.notes, error=done.error)
+    return TaskFinished(**named(task), pages=done.pages, records=done.records, notes=done.notes, cancelled=done.cancelled)
 
 
-def _named(task: FetchStream) -> dict[str, str]:
+def named(task: Task) -> dict[str, str]:
     """What every event of a task says about it."""
     return {"run_id": task.run_id, "task_id": task.task_id, "source": task.source, "stream": task.stream}

@@ -11,15 +11,15 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
-from services.extractor.runner import TaskRunner
 from shared import kafka, logs
 from shared.dead_letter import origin_headers
 from shared.errors import TransientError
-from shared.events import Stage
+from shared.events import Stage, Task
+from shared.gaps import Reader, publisher
 from shared.kafka import TopicPartition
 from shared.lifecycle import sleep_or_stop
 from shared.serialization import UndecodableError, decode, task_decoder
-from shared.topics import DEAD_LETTERS, TASKS
+from shared.topics import DEAD_LETTERS, EXTRACTOR_GROUP, TASKS
 
 log = logs.get(__name__)
 
@@ -48,27 +48,37 @@ class OffsetTracker:
 class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """Runs the tasks of the partitions that this extractor holds; gives them up cleanly when they move."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, runner: TaskRunner, *, concurrency: int) -> None:
-        self._consumer, self._producer, self._runner = consumer, producer, runner
+    def __init__(
+        self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, work: Callable[[Task], Awaitable[None]], *, concurrency: int
+    ) -> None:
+        self._consumer, self._producer, self._do = consumer, producer, work
+        self._reader = Reader(consumer, EXTRACTOR_GROUP, publisher(producer, "extractor"))
         self._limit, self._slots = concurrency, asyncio.Semaphore(concurrency)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._trackers: defaultdict[TopicPartition, OffsetTracker] = defaultdict(OffsetTracker)
         self._running: dict[TopicPartition, set[asyncio.Task[None]]] = defaultdict(set)
+        self._crash: BaseException | None = None
 
     def subscribe(self) -> None:
         self._consumer.subscribe([TASKS.name], listener=self)
+
+    def held(self) -> list[int]:
+        """The partitions of ingest.tasks that are this extractor's."""
+        return [partition.partition for partition in self._consumer.assignment()]
 
     def busy(self) -> int:
         return sum(map(len, self._running.values()))
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Take in tasks until stopped; then give up those at work, which come again elsewhere."""
+        """Take in tasks until stopped; then give up those at work, which come again elsewhere. An error that nobody foresaw ends the service."""
         try:
             while not stop.is_set():
+                if self._crash is not None:
+                    raise self._crash
                 if self.busy() >= self._limit * 4:  # heartbeats go on by themselves; only no more is taken in
                     await sleep_or_stop(stop, 0.1)
                     continue
-                batches = await self._consumer.getmany(timeout_ms=500, max_records=self._limit)
+                batches = await self._reader.getmany(timeout_ms=500, max_records=self._limit)
                 for partition, records in batches.items():
                     for record in records:
                         self._begin(partition, record)
@@ -79,7 +89,12 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         self._trackers[partition].begin(record.offset)
         job = asyncio.create_task(self._work(partition, record))
         self._running[partition].add(job)
-        job.add_done_callback(self._running[partition].discard)
+        job.add_done_callback(lambda done: self._ended(partition, done))
+
+    def _ended(self, partition: TopicPartition, job: asyncio.Task[None]) -> None:
+        self._running[partition].discard(job)
+        if not job.cancelled() and job.exception() is not None:
+            self._crash = job.exception()
 
     async def _work(self, partition: TopicPartition, record: Any) -> None:
         try:
@@ -88,11 +103,11 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
             log.error("task_undecodable", partition=record.partition, offset=record.offset, error=str(error))
             headers = origin_headers(record.topic, record.partition, record.offset, error, Stage.EXTRACT)
             await _until_done(
-                lambda: kafka.forward(self._producer, DEAD_LETTERS, record, headers), partition=record.partition, offset=record.offset
+                lambda: kafka.forward(self._producer, DEAD_LETTERS.name, record, headers), partition=record.partition, offset=record.offset
             )
         else:
             async with self._locks[task.stream], self._slots:
-                await _until_done(lambda: self._runner.run(task), run_id=task.run_id, stream=task.stream)
+                await _until_done(lambda: self._do(task), run_id=task.run_id, stream=task.stream)
         await self._finish(partition, record.offset)
 
     async def _finish(self, partition: TopicPartition, offset: int) -> None:

@@ -13,7 +13,7 @@ from services.gateway import problems
 from services.gateway.body_limit import BodyLimit
 from services.gateway.commands import Broker
 from services.gateway.database import Database
-from services.gateway.routes import data, health, ingest, runs
+from services.gateway.routes import data, dead_letters, health, ingest, runs
 from services.gateway.settings import GatewaySettings
 from shared.health import Health
 
@@ -45,7 +45,7 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
     app.state.settings = settings
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     problems.install(app)
-    for routes in (ingest, data, runs, health):
+    for routes in (ingest, data, runs, dead_letters, health):
         app.include_router(routes.router, prefix="/api/v1")
     _document_problems(app)
     return app

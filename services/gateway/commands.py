@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from aiokafka.admin import AIOKafkaAdminClient
+import msgspec
 from aiokafka.errors import KafkaError
 
 from services.gateway.problems import ProblemError, unavailable
 from services.gateway.settings import GatewaySettings
 from shared import kafka, logs
 from shared.errors import TransientError
-from shared.events import StartIngestion
+from shared.events import Command, RequeueDeadLetters, StartIngestion
 from shared.follow import Follower
+from shared.lag import LagReader
 from shared.lifecycle import until_first_ends
 from shared.serialization import UndecodableError, command_decoder, decode
 from shared.topics import COMMANDS, LOADER_GROUP, NORMALIZER_GROUP, RAW, UNIFIED
@@ -28,16 +29,19 @@ PUBLISH_TIMEOUT_S = 5.0
 log = logs.get(__name__)
 
 
+Opening = StartIngestion | RequeueDeadLetters  # commands that open a run
+
+
 @dataclass(frozen=True)
 class Queued:
     """The first command of a run, as it lies in the topic."""
 
-    command: StartIngestion
+    command: Opening
     requested_at: datetime
 
-    def asks_the_same(self, other: StartIngestion) -> bool:
-        mine = self.command
-        return (mine.sources, mine.streams, mine.full_refresh) == (other.sources, other.streams, other.full_refresh)
+    def asks_the_same(self, other: Opening) -> bool:
+        mine, theirs = (msgspec.structs.replace(command, requested_at=None) for command in (self.command, other))
+        return mine == theirs
 
 
 class CommandLog:
@@ -50,7 +54,7 @@ class CommandLog:
     def _on_record(self, record: Any) -> None:
         with contextlib.suppress(UndecodableError):  # the loader keeps those as dead letters
             command = decode(command_decoder, record.value)
-            if isinstance(command, StartIngestion) and command.run_id not in self._first:
+            if isinstance(command, Opening) and command.run_id not in self._first:
                 self._first[command.run_id] = Queued(command, datetime.fromtimestamp(record.timestamp / 1000, UTC))
                 if len(self._first) > REMEMBERED_RUNS:
                     self._first.popitem(last=False)
@@ -73,8 +77,7 @@ class Broker:
         bootstrap, client = settings.kafka_bootstrap_servers, f"gateway-{os.getpid()}"
         self._bootstrap = bootstrap
         self._producer = kafka.producer(bootstrap, client)
-        self._lag_reader = kafka.consumer(bootstrap, client, group=None)
-        self._admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id=client)
+        self._lag = LagReader(bootstrap, client)
         self.commands = CommandLog(bootstrap)
         self.connected = False
         self.lag: dict[str, int] | None = None
@@ -83,8 +86,8 @@ class Broker:
         """Connect, then keep an eye on the connection and the lag; for ever."""
         never = asyncio.Event()
         await kafka.wait_for_topics(self._bootstrap, never)
-        for client in (self._producer, self._lag_reader, self._admin):
-            await kafka.start(client, never, "gateway")
+        await kafka.start(self._producer, never, "gateway")
+        await self._lag.start(never)
         await self.commands.follower.start(never)
         await until_first_ends(self.commands.follower.run(), self._watch())
 
@@ -92,9 +95,9 @@ class Broker:
         while True:
             try:
                 async with asyncio.timeout(3):
-                    normalizer = await kafka.lag(self._admin, self._lag_reader, NORMALIZER_GROUP, RAW)
-                    loader = await kafka.lag(self._admin, self._lag_reader, LOADER_GROUP, UNIFIED)
-                self.lag = {"normalizer": sum(normalizer.values()), "loader": sum(loader.values())}
+                    normalizer = await self._lag.backlog(NORMALIZER_GROUP, RAW)
+                    loader = await self._lag.backlog(LOADER_GROUP, UNIFIED)
+                self.lag = {"normalizer": normalizer.total(), "loader": loader.total()}
                 self.connected = True
             except (KafkaError, OSError, TimeoutError) as error:
                 if self.connected:
@@ -102,40 +105,44 @@ class Broker:
                 self.connected, self.lag = False, None
             await asyncio.sleep(1)
 
-    async def send(self, command: StartIngestion, *, is_named: bool) -> Queued:
-        """Publish a command and wait for the broker. `is_named`: an Idempotency-Key chose the run's id.
+    async def send(self, command: Opening, *, is_named: bool) -> Queued:
+        """Open a run: publish its command and wait for the broker. `is_named`: an Idempotency-Key, or what is asked for, chose the run's id.
 
         Raises ProblemError 503 when Kafka did not confirm, 409 when the key was used for something else.
         """
         if is_named and (known := await self.commands.find(command.run_id)):
             return self._same(known, command)
-        if not self.connected:
-            raise unavailable("Kafka cannot be reached, the ingestion was not accepted: try again in a moment")
-        try:
-            async with asyncio.timeout(PUBLISH_TIMEOUT_S):
-                metadata = await kafka.publish(
-                    self._producer, COMMANDS, command, key=command.run_id, service="gateway", event_id=command.run_id
-                )
-        except (TransientError, TimeoutError) as error:
-            log.warning("command_not_confirmed", run_id=command.run_id, error=repr(error))
-            raise unavailable(
-                "Kafka did not confirm the ingestion: try again, with an Idempotency-Key so that it cannot run twice"
-            ) from error
+        requested_at = await self.tell(command)
         if is_named:
             known = await self.commands.find(command.run_id)
             if known is None:
-                raise unavailable("Kafka confirmed the ingestion but cannot be read: send the same Idempotency-Key again")
+                raise unavailable("Kafka confirmed the request but cannot be read: send the same again")
             return self._same(known, command)
-        return Queued(command, datetime.fromtimestamp(metadata.timestamp / 1000, UTC))
+        return Queued(command, requested_at)
+
+    async def tell(self, command: Command) -> datetime:
+        """Publish a command; returns the broker's time of it. Raises ProblemError 503 when Kafka did not confirm."""
+        if not self.connected:
+            raise unavailable("Kafka cannot be reached, the request was not accepted: try again in a moment")
+        key = command.run_id or ""
+        try:
+            async with asyncio.timeout(PUBLISH_TIMEOUT_S):
+                metadata = await kafka.publish(self._producer, COMMANDS, command, key=key, service="gateway", event_id=key or None)
+        except (TransientError, TimeoutError) as error:
+            log.warning("command_not_confirmed", run_id=command.run_id, error=repr(error))
+            raise unavailable(
+                "Kafka did not confirm the request: try again, with an Idempotency-Key so that it cannot run twice"
+            ) from error
+        return datetime.fromtimestamp(metadata.timestamp / 1000, UTC)
 
     @staticmethod
-    def _same(known: Queued, command: StartIngestion) -> Queued:
+    def _same(known: Queued, command: Opening) -> Queued:
         if not known.asks_the_same(command):
             raise ProblemError(409, "this Idempotency-Key was used for another request: use a new one")
         return known
 
     async def close(self) -> None:
-        for close in (self._producer.stop, self._lag_reader.stop, self._admin.close, self.commands.follower.close):
+        for close in (self._producer.stop, self._lag.close, self.commands.follower.close):
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(3):
                     await close()

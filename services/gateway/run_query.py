@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
+
 from services.gateway.commands import Queued
 from services.gateway.database import Database
 from services.gateway.problems import ProblemError
+from shared.events import RequeueDeadLetters
+from shared.ranges import ranges
 
+BALANCED = {"succeeded", "partial", "failed", "cancelled"}  # a run gets none of these before its ledger is balanced
+MAX_RANGES = 1000
 COUNTERS = ("records", "inserted", "updated", "unchanged", "skipped", "rejected")
 
 _RUN = """
@@ -21,12 +27,17 @@ SELECT r.run_id::text, r.kind, r.status, r.message, r.request::text AS request, 
 FROM runs AS r
 """
 _TASKS = """
-SELECT t.task_id::text, t.source, t.stream, t.status, t.pages, t.started_at, t.finished_at, t.notes::text AS notes, coalesce(t.error, 'null')::text AS error,
+SELECT t.task_id::text, t.source, t.stream, t.status, t.pages, t.records AS records_published, t.started_at, t.finished_at, t.notes::text AS notes, coalesce(t.error, 'null')::text AS error,
        coalesce(sum(p.records), 0)::int AS records, coalesce(sum(p.inserted), 0)::int AS inserted, coalesce(sum(p.updated), 0)::int AS updated,
        coalesce(sum(p.unchanged), 0)::int AS unchanged, coalesce(sum(p.skipped), 0)::int AS skipped, coalesce(sum(p.rejected), 0)::int AS rejected,
        count(p.page_id)::int AS pages_loaded
 FROM run_tasks AS t LEFT JOIN page_receipts AS p ON p.run_id = t.run_id AND p.task_id = t.task_id
 WHERE t.run_id = $1::uuid GROUP BY t.task_id ORDER BY t.stream
+"""
+_MISSING = """
+SELECT t.task_id::text, array_agg(n ORDER BY n) AS numbers FROM run_tasks AS t CROSS JOIN LATERAL (
+    SELECT generate_series(0, t.pages - 1) EXCEPT SELECT page_no FROM page_receipts AS p WHERE p.task_id = t.task_id
+) AS missing (n) WHERE t.run_id = $1::uuid AND t.finished_at IS NOT NULL GROUP BY t.task_id
 """
 _REJECTIONS = """
 SELECT reason, stage, field, source, stream, sum(count)::int AS count, (array_agg(message ORDER BY created_at, id))[1] AS example,
@@ -48,17 +59,22 @@ def _view(row: Any) -> dict[str, Any]:
         "duration_seconds": None if row["duration"] is None else round(row["duration"], 3),
         **_counts(totals), "errors": json.loads(row["errors"]),
         "sources": {name: _counts(counts) for name, counts in sorted((totals.get("sources") or {}).items())},
-        "request": {"sources": request.get("sources"), "streams": request.get("streams"), "full_refresh": bool(request.get("full_refresh"))},
+        "notes": json.loads(row["notes"]), "request": request,
     }  # fmt: skip
 
 
 def queued_view(queued: Queued) -> dict[str, Any]:
     """A run that the loader has not stored yet."""
     command = queued.command
+    is_requeue = isinstance(command, RequeueDeadLetters)
+    request = (
+        {"dead_letters": msgspec.to_builtins(command.letters)} if isinstance(command, RequeueDeadLetters)
+        else {"sources": command.sources, "streams": command.streams, "full_refresh": command.full_refresh}
+    )  # fmt: skip
     return {
-        "run_id": command.run_id, "kind": "ingest", "status": "queued", "message": None, "requested_at": queued.requested_at, "started_at": None, "finished_at": None,
-        "duration_seconds": None, **_counts({}), "errors": [], "sources": {},
-        "request": {"sources": command.sources, "streams": command.streams, "full_refresh": command.full_refresh},
+        "run_id": command.run_id, "kind": "requeue" if is_requeue else "ingest", "status": "queued", "message": None,
+        "requested_at": queued.requested_at, "started_at": None, "finished_at": None, "duration_seconds": None, **_counts({}),
+        "errors": [], "sources": {}, "notes": [], "request": request,
     }  # fmt: skip
 
 
@@ -76,20 +92,33 @@ async def one(database: Database, run_id: str) -> dict[str, Any] | None:
 
 
 async def with_tasks(database: Database, run_id: str) -> dict[str, Any] | None:
-    """A run with its tasks, and its rejected records summed up by reason."""
+    """A run with its tasks, its ledger, and its rejected records summed up by reason."""
     row = await database.row(f"{_RUN} WHERE r.run_id = $1::uuid", run_id)
     if row is None:
         return None
-    tasks = [_task(task) for task in await database.rows(_TASKS, run_id)]
+    missing = {entry["task_id"]: ranges(entry["numbers"]) for entry in await database.rows(_MISSING, run_id)}
+    tasks = [_task(task, missing.get(task["task_id"], [])) for task in await database.rows(_TASKS, run_id)]
     rejections = [dict(entry) for entry in await database.rows(_REJECTIONS, run_id)]
-    return {**_view(row), "notes": json.loads(row["notes"]), "tasks": tasks, "rejections": rejections}
+    return {**_view(row), "ledger": ledger(tasks, is_balanced=row["status"] in BALANCED), "tasks": tasks, "rejections": rejections}
 
 
-def _task(row: Any) -> dict[str, Any]:
+def ledger(tasks: list[dict[str, Any]], *, is_balanced: bool) -> dict[str, Any]:
+    """What was published and what was received. `pages_published` is known of tasks that have ended."""
+    return {
+        "balanced": is_balanced,
+        "pages_published": sum(task["pages"] or 0 for task in tasks),
+        "pages_received": sum(task["pages_loaded"] for task in tasks),
+        "pages_missing": sum(last - first + 1 for task in tasks for first, last in task["missing_pages"]),
+    }
+
+
+def _task(row: Any, missing: list[tuple[int, int]]) -> dict[str, Any]:
     plain = ("task_id", "source", "stream", "status", "pages", "pages_loaded", "started_at", "finished_at")
     return {
         **{name: row[name] for name in plain},
         **_counts(dict(row)),
+        "records_published": row["records_published"],
+        "missing_pages": missing[:MAX_RANGES],
         "notes": json.loads(row["notes"]),
         "error": json.loads(row["error"]),
     }

@@ -80,6 +80,14 @@ class IngestAccepted(BaseModel):
     links: dict[str, str]
 
 
+class RunAccepted(BaseModel):
+    """It is done in the background; follow the run at `links.self`."""
+
+    run_id: str
+    status: RunStatus
+    links: dict[str, str]
+
+
 class DataPoint(BaseModel):
     """One data point of the unified schema. Numbers are exact decimals. News have title, url, summary and sentiment; prices the rest."""
 
@@ -151,6 +159,7 @@ class Run(Counts, _RunHead):
 
     errors: list[RunFault]
     sources: dict[str, Counts]
+    notes: list[str]
     request: dict[str, Any]
 
 
@@ -161,6 +170,12 @@ class _TaskHead(BaseModel):
     status: str
     pages: int | None = Field(description="Pages published, known when the task has ended")
     pages_loaded: int
+    records_published: int | None = Field(
+        description="Records published, known when the task has ended; null when pages had to be read anew"
+    )
+    missing_pages: list[tuple[int, int]] = Field(
+        description="Page numbers that were published and have not been received, as [first, last]"
+    )
 
 
 class Task(Counts, _TaskHead):
@@ -185,10 +200,19 @@ class Rejections(BaseModel):
     example_line: int | None = Field(description="Its line, for a file")
 
 
+class Ledger(BaseModel):
+    """`balanced`: every task has ended, every page published was received, every record stands in exactly one column."""
+
+    balanced: bool
+    pages_published: int
+    pages_received: int
+    pages_missing: int
+
+
 class RunDetail(Run):
     """A run with its tasks."""
 
-    notes: list[str]
+    ledger: Ledger
     tasks: list[Task]
     rejections: list[Rejections]
 
@@ -253,14 +277,28 @@ class KafkaHealth(BaseModel):
     connected: bool
 
 
+class Gap(BaseModel):
+    """Messages that were removed before `group` read them. Closed when every run that was open then has ended."""
+
+    topic: str
+    partition: int
+    first_missing: int
+    first_available: int
+    group: str
+    reason: str
+    noticed_at: datetime
+    closed_at: datetime | None
+
+
 class Health(BaseModel):
-    """`ok`, `degraded` (Kafka is away) or `unavailable` (the database is away; answered with 503)."""
+    """`ok`, `degraded` (Kafka is away, or a data gap is open) or `unavailable` (the database is away; answered with 503)."""
 
     status: str
     database: DatabaseHealth
     kafka: KafkaHealth
     last_run: LastRun | None
     last_run_time: datetime | None
+    data_gaps: list[Gap] = Field(description="The last gaps, newest first, open ones before closed ones")
     lag: dict[str, int] | None = Field(description="Pages that wait, by consumer group; null while Kafka is away")
 
 

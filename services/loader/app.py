@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+from typing import Any
 
-from services.loader.consumer import SUBSCRIBED, Loader
+from services.loader.caretaker import Caretaker
+from services.loader.consumer import AWAY, SUBSCRIBED, Loader
 from services.loader.migrate import migrate
 from services.loader.settings import LoaderSettings
 from services.loader.store import build_engine
 from shared import kafka, logs
 from shared.errors import TransientError
 from shared.health import Health
+from shared.lag import LagReader
 from shared.lifecycle import sleep_or_stop, until_first_ends
-from shared.progress import monitor
+from shared.progress import Monitor
 from shared.topics import LOADER_GROUP, UNIFIED
 
 log = logs.get(__name__)
@@ -29,27 +32,31 @@ async def run(settings: LoaderSettings, health: Health, stop: asyncio.Event) -> 
         except TransientError as error:
             log.warning("migration_postponed", error=str(error))
             await sleep_or_stop(stop, 1)
+    bootstrap, client = settings.kafka_bootstrap_servers, f"loader-{os.getpid()}"
     consumer = kafka.consumer(
-        settings.kafka_bootstrap_servers,
-        f"loader-{os.getpid()}",
+        bootstrap,
+        client,
         group=LOADER_GROUP,
         session_timeout_ms=settings.kafka_session_timeout_ms,
         fetch_max_wait_ms=kafka.PAGES_MAX_WAIT_MS,
     )
+    producer, lag = kafka.producer(bootstrap, client), LagReader(bootstrap, client)
     consumer.subscribe([topic.name for topic in SUBSCRIBED])
     engine = build_engine(settings.sqlalchemy_url())
+    limits = ("sweep_interval_s", "incomplete_after_s", "repair_after_s", "reject_limit_pages", "reject_limit_share")
+    caretaker = Caretaker(engine, producer, lag, **settings.model_dump(include=set(limits)))
+    loader = Loader(consumer, producer, engine, batch_pages=settings.batch_pages, caretaker=caretaker)
+    started: list[Any] = []
     try:
-        if await kafka.start(consumer, stop, "consumer"):
-            log.info("ready")
-            loader = Loader(
-                consumer,
-                engine,
-                batch_pages=settings.batch_pages,
-                sweep_interval_s=settings.sweep_interval_s,
-                incomplete_after_s=settings.incomplete_after_s,
-            )
-            watching = monitor(settings.kafka_bootstrap_servers, LOADER_GROUP, UNIFIED, health, trouble=lambda: loader.trouble)
-            await until_first_ends(loader.run(stop), watching)
-            await consumer.stop()
+        for each in (producer, lag, consumer):
+            if not await (each.start(stop) if isinstance(each, LagReader) else kafka.start(each, stop, type(each).__name__)):
+                return
+            started.append(each)
+        log.info("ready")
+        monitor = Monitor(lag, LOADER_GROUP, UNIFIED, health, stuck_after_s=settings.stuck_after_s)
+        watching = monitor.run(held=loader.held, trouble=lambda: loader.trouble, is_working=lambda: bool(loader.trouble))
+        await until_first_ends(loader.run(stop), watching, caretaker.run(AWAY))
     finally:
+        for each in reversed(started):
+            await (each.close() if isinstance(each, LagReader) else each.stop())
         engine.dispose()

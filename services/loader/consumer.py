@@ -10,26 +10,29 @@ from typing import Any
 
 import psycopg2
 import sqlalchemy.exc
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from sqlalchemy import Connection, Engine
 
-from services.loader import runs
+from services.loader import letters, positions, runs
+from services.loader.caretaker import Caretaker, publish_tasks
 from services.loader.dead_letters import Undecodable, forwarded
 from services.loader.runs import Timed
 from services.loader.staging import StagedPage
 from services.loader.store import cursor_of, insert_dead_letters, write_pages
 from shared import logs
+from shared.errors import TransientError
+from shared.events import Message, RequeueDeadLetters
+from shared.gaps import Reader, publisher
 from shared.kafka import TopicPartition
 from shared.lifecycle import sleep_or_stop
 from shared.serialization import UndecodableError, command_decoder, decode, run_event_decoder
-from shared.topics import COMMANDS, DEAD_LETTERS, RUN_EVENTS, UNIFIED
+from shared.topics import COMMANDS, DEAD_LETTERS, LOADER_GROUP, RUN_EVENTS, UNIFIED
 
 SUBSCRIBED = (UNIFIED, RUN_EVENTS, COMMANDS, DEAD_LETTERS)
 # The database is away, busy or in conflict: the same batch is tried again, as often as it takes.
 # (Deadlocks, serialization failures, a full disk and a shutdown are OperationalErrors too.)
 AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError)
-EVALUATE_EVERY_S = 0.5
 MAX_LOADING = 2  # batches between decoding and commit
 log = logs.get(__name__)
 
@@ -41,6 +44,7 @@ class Batch:
         self.pages: list[StagedPage] = []
         self.messages: list[Timed] = []
         self.letters: list[Undecodable] = []
+        self.outbox: list[Message] = []  # tasks that its commands ask for
         self.is_stored = False
         self.is_done = threading.Event()  # stored, or given up because the service stops
         for record in records:
@@ -82,17 +86,21 @@ class Loader:
     def __init__(
         self,
         consumer: AIOKafkaConsumer,
+        producer: AIOKafkaProducer,
         engine: Engine,
         *,
         batch_pages: int,
-        sweep_interval_s: float,
-        incomplete_after_s: float,
+        caretaker: Caretaker,
     ) -> None:
-        self._consumer, self._engine = consumer, engine
+        self._consumer, self._producer, self._engine, self._caretaker, self._batch_pages = (
+            consumer,
+            producer,
+            engine,
+            caretaker,
+            batch_pages,
+        )
+        self._reader = Reader(consumer, LOADER_GROUP, publisher(producer, "loader"), self._remembered)
         self.trouble = ""
-        self._batch_pages, self._sweep_interval_s, self._incomplete_after_s = batch_pages, sweep_interval_s, incomplete_after_s
-        self._touched: set[str] = set()
-        self._evaluated_at = self._swept_at = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Three batches at a time: one is decoded, one copied into temporary tables, one written. They are stored in order."""
@@ -103,7 +111,8 @@ class Loader:
                 while loading and loading[0].done():
                     await loading.popleft()  # an unexpected error ends the service at once
                 # While batches are on their way, look again soon: the last of them may end a run.
-                polled = await self._consumer.getmany(timeout_ms=20 if loading or self._touched else 200, max_records=self._batch_pages)
+                is_busy = bool(loading) or self._caretaker.has_touched()
+                polled = await self._reader.getmany(timeout_ms=20 if is_busy else 200, max_records=self._batch_pages)
                 if polled:
                     batch = await asyncio.to_thread(Batch, [record for records in polled.values() for record in records])
                     if len(loading) == MAX_LOADING:
@@ -112,7 +121,7 @@ class Loader:
                     loading.append(asyncio.create_task(self._load(batch, offsets, before, stop)))
                     before = batch
                 is_idle = not polled and not loading
-                await self._until_stored(lambda: self._evaluate(is_idle=is_idle), stop)  # noqa: B023  called before the next turn
+                await self._until_stored(lambda: self._caretaker.evaluate(is_idle=is_idle), stop)  # noqa: B023  called before the next turn
         finally:
             await asyncio.gather(*loading)
 
@@ -120,10 +129,10 @@ class Loader:
         """Store a batch, then commit its offsets: never before those of the batch `before` it."""
         try:
             stored = await self._until_stored(lambda: self._store(batch, before), stop)
-            if stored and (before is None or before.is_stored):
+            if stored and (before is None or before.is_stored) and await publish_tasks(self._producer, batch.outbox, stop):
                 batch.is_stored = True
                 await self._commit(offsets)
-                self._touched |= batch.run_ids()
+                self._caretaker.note(batch.run_ids(), offsets)
         finally:
             batch.is_done.set()
 
@@ -156,6 +165,8 @@ class Loader:
             with self._engine.begin() as transaction:
                 refused = [letter for timed in batch.messages if (letter := _applied(transaction, timed)) is not None]
                 insert_dead_letters(cursor_of(transaction), [letter.row() for letter in (*batch.letters, *refused)])
+                requeued = [timed.message.run_id for timed in batch.messages if isinstance(timed.message, RequeueDeadLetters)]
+                batch.outbox = [task for run_id in requeued for task in letters.tasks(transaction, run_id)]
         if batch.pages:
             first = batch.pages[0]
             log.info(
@@ -176,20 +187,13 @@ class Loader:
         except KafkaError as error:
             log.warning("commit_failed", error=repr(error))
 
-    def _evaluate(self, *, is_idle: bool) -> None:
-        """Evaluate the touched runs, twice a second at most under load, and every open run now and then."""
-        now = time.monotonic()
-        if (not self._touched and now - self._swept_at < self._sweep_interval_s) or (
-            not is_idle and now - self._evaluated_at < EVALUATE_EVERY_S
-        ):
-            return
-        self._evaluated_at = now
-        due = set(self._touched)
-        if now - self._swept_at >= self._sweep_interval_s:
-            self._swept_at = now
-            with self._engine.begin() as transaction:
-                due |= set(runs.open_runs(transaction))
-        for run_id in sorted(due):
-            with self._engine.begin() as transaction:
-                runs.evaluate(transaction, run_id, self._incomplete_after_s)
-        self._touched -= due
+    async def _remembered(self, partition: TopicPartition) -> int | None:
+        """How far this partition was loaded, by what PostgreSQL says. Raises TransientError while that is away."""
+        try:
+            return await asyncio.to_thread(positions.position, self._engine, partition)
+        except AWAY as error:
+            raise TransientError(f"PostgreSQL is away: {error}") from error
+
+    def held(self) -> list[int]:
+        """The partitions of ingest.unified that are this loader's."""
+        return [partition.partition for partition in self._consumer.assignment() if partition.topic == UNIFIED.name]

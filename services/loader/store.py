@@ -32,7 +32,7 @@ from services.loader.staging import (
     tally,
 )
 from shared import logs
-from shared.events import Rejection
+from shared.events import Rejection, Stage
 from shared.identity import dead_letter_id
 from shared.topics import RAW
 
@@ -58,7 +58,7 @@ CREATE TEMP TABLE IF NOT EXISTS stage_pages (
     n int, page_id uuid, run_id uuid, task_id uuid, source text, dataset text, stream text, page_no int, record_count int, fetched_at timestamptz,
     origin jsonb, context jsonb, payload jsonb, rejections jsonb, cursor_before jsonb, cursor_after jsonb,
     topic text, "partition" int, raw_offset bigint, skipped int, rejected int, skip_reasons jsonb, normalizer_version smallint, raw_time bigint,
-    ids uuid[], value_hashes bigint[], is_new boolean DEFAULT false
+    ids uuid[], value_hashes bigint[], is_new boolean DEFAULT false, is_again boolean DEFAULT false
 ) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS stage_points (
     n int, round int, id uuid, instrument text, symbol text, symbols text[], kind text, "interval" text, "timestamp" timestamptz, currency text,
@@ -73,10 +73,24 @@ WITH taken AS (
                                normalizer_version, raw_partition, raw_offset, ids, value_hashes)
     SELECT page_id, run_id, task_id, source, stream, page_no, record_count, skipped, rejected, coalesce(skip_reasons, '{}'),
            normalizer_version, "partition", raw_offset, ids, value_hashes
-    FROM stage_pages ORDER BY page_id
-    ON CONFLICT (page_id) DO NOTHING RETURNING page_id
+    FROM stage_pages ORDER BY n  -- of two pages with one number the older
+    ON CONFLICT DO NOTHING RETURNING page_id
 )
 UPDATE stage_pages AS s SET is_new = true FROM taken WHERE s.page_id = taken.page_id RETURNING s.page_id::text
+"""
+
+# Pages that were not new: `version` is that of the mapping that made what is stored, NULL when another page has taken the number.
+_KNOWN = """
+SELECT s.n, r.normalizer_version AS version FROM stage_pages AS s LEFT JOIN page_receipts AS r ON r.page_id = s.page_id WHERE NOT s.is_new
+"""
+
+# A better mapping's outcome replaces what the page yielded; the ledger of the page's run stays as it was counted.
+_AGAIN = """
+WITH again AS (
+    UPDATE page_receipts AS r SET normalizer_version = s.normalizer_version, ids = s.ids, value_hashes = s.value_hashes
+    FROM stage_pages AS s WHERE s.n = ANY(%(numbers)s) AND r.page_id = s.page_id AND r.normalizer_version < s.normalizer_version RETURNING s.n
+)
+UPDATE stage_pages AS s SET is_again = true FROM again WHERE again.n = s.n RETURNING s.page_id::text
 """
 
 _RAW = """
@@ -96,7 +110,7 @@ _UPSERT = f"""
 WITH written AS (
     INSERT INTO unified_data AS u ({_quoted(_VALUES)}, id, created_at, updated_at)
     SELECT {", ".join(f'p."{column}"' for column in _OF_PAGE)}, {", ".join(f's."{column}"' for column in _OWN)}, s.id, %(now)s, %(now)s
-    FROM stage_points AS s JOIN stage_pages AS p ON p.n = s.n AND p.is_new
+    FROM stage_points AS s JOIN stage_pages AS p ON p.n = s.n AND (p.is_new OR p.is_again)
     WHERE s.round = %(round)s ORDER BY s.id
     ON CONFLICT (id) DO UPDATE SET
         {", ".join(f'"{column}" = excluded."{column}"' for column in _VALUES)},
@@ -115,6 +129,10 @@ FROM written
 _OUTCOMES = """
 UPDATE page_receipts AS r SET outcomes = o.outcomes, inserted = o.inserted, updated = o.updated, unchanged = o.unchanged
 FROM (VALUES %s) AS o (page_id, outcomes, inserted, updated, unchanged) WHERE r.page_id = o.page_id::uuid
+"""
+
+_OUTCOMES_AGAIN = """
+UPDATE page_receipts AS r SET outcomes = o.outcomes FROM (VALUES %s) AS o (page_id, outcomes, inserted, updated, unchanged) WHERE r.page_id = o.page_id::uuid
 """
 
 _STREAM_STATE = """
@@ -174,9 +192,9 @@ def write_pages(engine: Engine, pages: Sequence[StagedPage], *, turn: Callable[[
 
 
 def once_each(pages: Sequence[StagedPage]) -> list[StagedPage]:
-    """Each page once, as it first stood in the raw topic: a normalizer that was restarted sends some twice."""
+    """Each page once, as it first stood in the raw topic and by the best mapping: a normalizer that was restarted sends some twice."""
     first: dict[str, StagedPage] = {}
-    for page in sorted(pages, key=lambda page: (page.unified.raw_time, page.unified.raw_offset)):
+    for page in sorted(pages, key=lambda page: (page.unified.raw_time, page.unified.raw_offset, -page.unified.normalizer_version)):
         first.setdefault(page.raw.page_id, page)
     return list(first.values())
 
@@ -226,22 +244,51 @@ def _write(cursor: Cursor, pages: list[StagedPage], turn: Callable[[], None] = _
     turn()
     cursor.execute(_RECEIPTS)
     new = {page_id for (page_id,) in cursor.fetchall()}
-    if not new:
+    again = _not_new(cursor, pages) if len(new) < len(pages) else set()
+    if not new and not again:
         return 0
     cursor.execute(_RAW)
-    if receipts := _upsert(cursor, pages, rounds, new):
-        psycopg2.extras.execute_values(cursor, _OUTCOMES, receipts)
+    outcomes = _upsert(cursor, pages, rounds, new | again)
+    for statement, written in ((_OUTCOMES, new), (_OUTCOMES_AGAIN, again)):
+        if rows := [row for row in outcomes if row[0] in written]:
+            psycopg2.extras.execute_values(cursor, statement, rows)
     cursor.execute(_STREAM_STATE)
     letters = [_letter(page, rejection) for page in pages if page.raw.page_id in new for rejection in page.rejections()]
     insert_dead_letters(cursor, letters)
     return len(new)
 
 
-def _upsert(cursor: Cursor, pages: list[StagedPage], rounds: list[Round], new: set[str]) -> list[tuple[Any, ...]]:
-    """Write the data points of the new pages, round by round; returns the outcomes for their receipts."""
-    outcomes = {number: bytearray(UNCHANGED * len(page.ids)) for number, page in enumerate(pages) if page.raw.page_id in new and page.ids}
+def _not_new(cursor: Cursor, pages: list[StagedPage]) -> set[str]:
+    """See to pages that left no receipt; returns those that a better mapping made and that are written again, outside the ledger."""
+    cursor.execute(_KNOWN)
+    known = cursor.fetchall()
+    better = [number for number, version in known if version is not None and version < pages[number].unified.normalizer_version]
+    late = [pages[number] for number, version in known if version is None]
+    for page in late:
+        log.warning("page_superseded", run_id=page.raw.run_id, stream=page.raw.stream, page_no=page.raw.page_no, page_id=page.raw.page_id)
+    insert_dead_letters(cursor, [_letter(page, _superseded(page)) for page in late])
+    if not better:
+        return set()
+    cursor.execute(_AGAIN, {"numbers": better})
+    again = {page_id for (page_id,) in cursor.fetchall()}
+    log.info("pages_reprocessed", pages=len(again), normalizer_version=pages[better[0]].unified.normalizer_version)
+    return again
+
+
+def _superseded(page: StagedPage) -> Rejection:
+    return Rejection(
+        reason="superseded_page", stage=Stage.LOAD, count=page.raw.record_count, payload=bytes(page.raw.records)[:4096].decode("utf-8", "replace"),
+        message=f"page {page.raw.page_no} of this task was loaded already, from a process that took over: this one came too late",
+    )  # fmt: skip
+
+
+def _upsert(cursor: Cursor, pages: list[StagedPage], rounds: list[Round], applied: set[str]) -> list[tuple[Any, ...]]:
+    """Write the data points of the applied pages, round by round; returns the outcomes for their receipts."""
+    outcomes = {
+        number: bytearray(UNCHANGED * len(page.ids)) for number, page in enumerate(pages) if page.raw.page_id in applied and page.ids
+    }
     for number, places in enumerate(rounds):
-        written = places if len(new) == len(pages) else {id_: place for id_, place in places.items() if place[0] in outcomes}
+        written = places if len(applied) == len(pages) else {id_: place for id_, place in places.items() if place[0] in outcomes}
         cursor.execute("SELECT clock_timestamp()")
         (now,) = cursor.fetchone() or (None,)
         cursor.execute(_UPSERT, {"round": number, "now": now, "points": len(written)})

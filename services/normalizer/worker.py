@@ -20,10 +20,13 @@ from services.normalizer.settings import NormalizerSettings
 from services.normalizer.transport import App
 from shared import kafka, logs
 from shared.dead_letter import origin_headers
-from shared.errors import POISON_EXIT_CODE
+from shared.errors import POISON_EXIT_CODE, StuckError
 from shared.events import RawPage, Stage
 from shared.health import Health
-from shared.progress import monitor
+from shared.lag import LagReader
+from shared.lifecycle import keep_beating
+from shared.progress import Monitor
+from shared.republished import Place, place_of
 from shared.serialization import UndecodableError, encode, headers_for
 from shared.topics import DEAD_LETTERS, NORMALIZER_GROUP, RAW, UNIFIED
 
@@ -70,7 +73,8 @@ async def handle(event: Any, deliveries: Deliveries) -> None:
     """One raw message, whatever it is, becomes a unified page or a dead letter."""
     message = event.message
     try:
-        page, unified = unify(message.value, partition=message.partition, offset=message.offset, broker_ms=round(message.timestamp * 1000))
+        place = place_of(message.headers, Place(message.offset, round(message.timestamp * 1000)))
+        page, unified = unify(message.value, partition=message.partition, offset=place.offset, broker_ms=place.time_ms)
     except UndecodableError as error:
         log.error("raw_page_undecodable", partition=message.partition, offset=message.offset, error=str(error))
         # Acknowledged in order: Faust's committed offset may pass one page that is still on its way.
@@ -105,6 +109,11 @@ def _unified_headers(page: RawPage, unified: Any) -> list[tuple[str, bytes]]:
     return headers_for(unified, "normalizer", event_id=page.page_id, run_id=page.run_id)
 
 
+def held_by(app: faust.App) -> list[int]:
+    """The partitions that this instance has to see to. In a rebalance all of them: one that does not end is a standstill too."""
+    return list(range(RAW.partitions)) if app.rebalancing else [partition.partition for partition in app.consumer.assignment()]
+
+
 def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
     """The Faust app. Its id is the consumer group; nothing of it may change between versions that run side by side."""
     app = App(
@@ -133,8 +142,15 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
 
     @app.task  # type: ignore[untyped-decorator]
     async def _report_health() -> None:
-        await monitor(
-            settings.kafka_bootstrap_servers, NORMALIZER_GROUP, RAW, health, trouble=lambda: "rebalancing" if app.rebalancing else ""
-        )
+        lag = LagReader(settings.kafka_bootstrap_servers, f"normalizer-{os.getpid()}")
+        await lag.start(asyncio.Event())
+        monitor = Monitor(lag, NORMALIZER_GROUP, RAW, health, stuck_after_s=settings.stuck_after_s)
+        beating = asyncio.create_task(keep_beating(health))
+        try:
+            await monitor.run(held=lambda: held_by(app), trouble=lambda: "rebalancing" if app.rebalancing else "")
+        except StuckError as error:
+            end_without_acknowledging(str(error))
+        finally:
+            beating.cancel()
 
     return app

@@ -14,7 +14,7 @@ from embedded.settings import ROOT
 
 SERVICES = ("extractor", "normalizer", "loader", "gateway")
 # Libraries that belong to one service.
-OWNERS = {"faust": "services/normalizer", "vaderSentiment": "services/normalizer", "fastapi": "services/gateway", "uvicorn": "services/gateway", "asyncpg": "services/gateway", "feedparser": "services/extractor", "stamina": "services/extractor", "alembic": "services/loader", "psycopg2": ("services/loader", "embedded"), "httpx": ("services/extractor", "embedded")}  # fmt: skip
+OWNERS = {"faust": "services/normalizer", "vaderSentiment": "services/normalizer", "fastapi": "services/gateway", "uvicorn": "services/gateway", "asyncpg": ("services/gateway", "services/extractor/archive.py"), "feedparser": "services/extractor", "stamina": "services/extractor", "alembic": "services/loader", "psycopg2": ("services/loader", "embedded"), "httpx": ("services/extractor", "embedded")}  # fmt: skip
 
 
 def sources(*folders: str) -> list[Path]:

@@ -18,9 +18,10 @@ from shared.topics import TOPICS
 
 GOLDEN = Path(__file__).parent / "golden"
 DECODERS: dict[str, Any] = {
-    "StartIngestion": serialization.command_decoder, "CancelRun": serialization.command_decoder, "FetchStream": serialization.task_decoder, "RawPage": serialization.raw_page_decoder,
+    **dict.fromkeys(("StartIngestion", "CancelRun", "RepairRun", "RequeueDeadLetters", "DiscardDeadLetters"), serialization.command_decoder),
+    **dict.fromkeys(("FetchStream", "RepairPages", "RequeueRecords", "ForwardMessages"), serialization.task_decoder), "RawPage": serialization.raw_page_decoder,
     "UnifiedPage": serialization.unified_page_decoder, "Checkpoint": serialization.checkpoint_decoder,
-    **dict.fromkeys(("RunPlanned", "TaskStarted", "TaskFinished", "TaskFailed", "RunCancelled", "DataGap"), serialization.run_event_decoder),
+    **dict.fromkeys(("RunPlanned", "TaskStarted", "TaskFinished", "TaskFailed", "TaskStopped", "PagesRepaired", "RunCancelled", "DataGap"), serialization.run_event_decoder),
 }  # fmt: skip
 
 

@@ -116,5 +116,7 @@ def _embedded(folder: Path) -> Iterator[Infrastructure]:
 def empty_tables(dsn: str) -> None:
     connection = psycopg2.connect(_checked(dsn))
     with connection, connection.cursor() as cursor:
-        cursor.execute("TRUNCATE raw_data, unified_data, unified_revisions, page_receipts, runs, run_tasks, dead_letters, stream_state")
+        cursor.execute(
+            "TRUNCATE raw_data, unified_data, unified_revisions, page_receipts, runs, run_tasks, dead_letters, stream_state, data_gaps, loader_positions"
+        )
     connection.close()

@@ -85,7 +85,8 @@ class Tail:
 
     def __init__(self, pages: list[RawPage], first: int = 0) -> None:
         self._records = [
-            type("Record", (), {"offset": first + n, "key": page.stream.encode(), "value": encode(page)}) for n, page in enumerate(pages)
+            type("Record", (), {"offset": first + n, "key": page.stream.encode(), "value": encode(page), "headers": ()})
+            for n, page in enumerate(pages)
         ]
         self._first, self._at = first, first
 
@@ -156,6 +157,28 @@ def test_recovery_begins_at_the_checkpoint_or_where_the_task_was_planned() -> No
     checkpoint = after_page(msgspec.structs.replace(START, current=TaskProgress(run_id=RUN, task_id=task_id(RUN, STREAM))), page(0), 0)
     assert recovered(checkpoint, task(), page(0), page(1)).raw_offset == 1
     assert recovered(START, task(raw_offset=2), page(0), page(1)).raw_offset == -1
+
+
+def test_a_checkpoint_of_a_topic_that_was_created_again_is_read_from_its_beginning() -> None:
+    old = msgspec.structs.replace(START, raw_offset=5000)
+    assert recovered(old, task(), page(0), page(1)).raw_offset == 1
+
+
+def test_a_task_knows_where_its_stream_stood_before() -> None:
+    before = msgspec.structs.replace(START, cursor=raw({"offset": 7}))
+    position = recovered(before, task(full_refresh=True), page(0))
+    assert position.current is not None
+    assert position.current.cursor_before == '{"offset":7}'
+    behind_another = recovered(before, task(), page(0, run_id=str(uuid.uuid4())), page(0))
+    assert behind_another.current is not None
+    assert behind_another.current.cursor_before == '{"offset":100}'
+    assert finished(position).finished[0].cursor_before is None
+
+
+def test_a_task_that_was_lost_counts_on_from_what_is_loaded() -> None:
+    current = recovered(START, task(pages=3, records=1500)).current
+    assert current is not None
+    assert (current.pages, current.records) == (3, 1500)
 
 
 def test_the_last_fifty_finished_tasks_are_remembered() -> None:

@@ -2,26 +2,70 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from shared import health
+from shared.errors import POISON_EXIT_CODE, StuckError
 from shared.health import Health
-from shared.progress import Progress
+from shared.lag import Backlog
+from shared.progress import Monitor, Progress
+from shared.topics import RAW, Topic
 
 
-def test_a_group_that_has_lag_and_does_not_move_is_not_ready() -> None:
-    progress = Progress(stuck_after_s=10)
-    assert progress.seen({0: 5}, 0, is_working=False) == ""
-    assert progress.seen({0: 5}, 9, is_working=False) == ""
-    assert progress.seen({0: 7}, 12, is_working=False) == "7 messages wait and nothing has moved for 12 s"
-    assert progress.seen({0: 6}, 13, is_working=False) == ""
-    assert progress.seen({0: 6}, 30, is_working=True) == ""
-    assert progress.seen({0: 0}, 60, is_working=False) == ""
+def backlog(lag: int, position: int, partition: int = 0) -> Backlog:
+    return Backlog({partition: lag}, {partition: position})
+
+
+def test_a_consumer_stands_still_when_messages_wait_and_none_is_committed() -> None:
+    progress = Progress()
+    assert progress.idle_s(backlog(5, 10), [0], 0) == 0
+    assert progress.idle_s(backlog(7, 10), [0], 12) == 12  # more has come, nothing was done
+    assert progress.idle_s(backlog(9, 11), [0], 13) == 0  # more has come than was done: that is slow, not stuck
+    assert progress.idle_s(backlog(0, 20), [0], 60) == 0
+    assert progress.idle_s(backlog(1, 20), [], 90) == 0  # not this consumer's partition
+    assert progress.idle_s(backlog(1, 20), [0], 100) == 10
+
+
+class Stuck:
+    """A lag reader on a group that never moves."""
+
+    async def backlog(self, _group: str, _topic: Topic) -> Backlog:
+        return backlog(3, 7)
+
+
+async def test_a_consumer_that_stands_still_is_not_ready_and_at_last_ends(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    monitor = Monitor(Stuck(), "group", RAW, Health(str(path)), stuck_after_s=0.05)  # type: ignore[arg-type]
+    with pytest.raises(StuckError, match=r"3 messages wait in ingest\.raw"):
+        await monitor.run(held=lambda: [0], every_s=0.03)
+    assert health.read(path)[1].startswith("3 messages wait and nothing has moved")
+
+
+async def test_a_consumer_that_waits_for_something_else_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    monitor = Monitor(Stuck(), "group", RAW, Health(str(path)), stuck_after_s=0.01)  # type: ignore[arg-type]
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(
+            monitor.run(held=lambda: [0], trouble=lambda: "PostgreSQL is away", is_working=lambda: True, every_s=0.01), 0.2
+        )
+    assert health.read(path) == (False, "PostgreSQL is away")
+
+
+def test_a_loop_that_is_blocked_is_ended_from_outside() -> None:
+    code = (
+        "import asyncio, time\nfrom shared import lifecycle\nfrom shared.health import Health\nlifecycle.BLOCKED_AFTER_S = 0.5\n"
+        "async def main():\n asyncio.ensure_future(lifecycle.keep_beating(Health(None)))\n await asyncio.sleep(0.1)\n time.sleep(20)\nasyncio.run(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=15, check=False)
+    assert (done.returncode, "event_loop_blocked" in done.stdout + done.stderr) == (POISON_EXIT_CODE, True)
 
 
 def test_a_file_tells_what_was_set(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ A source knows nothing of Kafka, runs or pages. It lists its streams and fetches
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol
 
@@ -54,6 +54,16 @@ class SourceConnector(Protocol):
     def fetch(self, info: StreamInfo, cursor: Any | None) -> AsyncIterator[Slice]:
         """Yield what is new since `cursor` (None: everything)."""
         ...
+
+
+async def find_stream(sources: Mapping[str, SourceConnector], source: str, stream: str) -> tuple[SourceConnector, StreamInfo]:
+    """A stream and who can fetch it. Raises TaskError `unknown_stream`."""
+    connector = sources.get(source)
+    infos = await connector.streams() if connector else []
+    info = next((info for info in infos if info.stream == stream), None)
+    if connector is None or info is None:
+        raise TaskError("unknown_stream", f"the stream {stream!r} is not there any more")
+    return connector, info
 
 
 def clean(value: Any) -> Any:

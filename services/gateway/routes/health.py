@@ -12,6 +12,10 @@ from services.gateway.schemas import Health, Probe
 
 router = APIRouter(tags=["health"])
 _LAST_RUN = "SELECT run_id::text, status, requested_at, finished_at FROM runs ORDER BY requested_at DESC NULLS LAST, run_id DESC LIMIT 1"
+_GAPS = """
+SELECT topic, partition, first_missing, first_available, "group", reason, noticed_at, closed_at FROM data_gaps
+ORDER BY closed_at IS NULL DESC, noticed_at DESC, id LIMIT 10
+"""
 _UNAVAILABLE: dict[int | str, dict[str, Any]] = {503: {"description": "The database is away", "model": Health}}
 _NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "Not ready", "model": Probe}}
 
@@ -20,24 +24,26 @@ _NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "Not ready",
 async def health(response: Response, database: Db, broker: Kafka) -> dict[str, Any]:
     """200 with `ok` or `degraded`; 503 when the database cannot be reached."""
     latency = await database.latency_ms()
-    last = await _last_run(database) if latency is not None else None
+    last, gaps = await _recent(database) if latency is not None else (None, [])
     if latency is None:
         response.status_code = 503
+    is_whole = broker.connected and all(gap["closed_at"] for gap in gaps)
     return {
-        "status": "unavailable" if latency is None else "ok" if broker.connected else "degraded",
+        "status": "unavailable" if latency is None else "ok" if is_whole else "degraded",
         "database": {"connected": latency is not None, "latency_ms": latency},
         "kafka": {"connected": broker.connected},
         "last_run": last, "last_run_time": (last["finished_at"] or last["requested_at"]) if last else None,
-        "lag": broker.lag,
+        "data_gaps": gaps, "lag": broker.lag,
     }  # fmt: skip
 
 
-async def _last_run(database: Db) -> dict[str, Any] | None:
+async def _recent(database: Db) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+    """The newest run and the last gaps."""
     try:
         row = await database.row(_LAST_RUN)
+        return (dict(row) if row else None), [dict(gap) for gap in await database.rows(_GAPS)]
     except AWAY:
-        return None
-    return dict(row) if row else None
+        return None, []
 
 
 @router.get("/health/live", response_model=Probe, summary="Whether the process answers")

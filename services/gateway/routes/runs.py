@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 
 from services.gateway import run_query
 from services.gateway.commands import Broker
@@ -14,7 +15,8 @@ from services.gateway.comparison import compare
 from services.gateway.database import AWAY, Database
 from services.gateway.dependencies import ApiKey, Db, Kafka
 from services.gateway.problems import ProblemError, documented
-from services.gateway.schemas import Comparison, Run, RunDetail, RunStatus
+from services.gateway.schemas import Comparison, Run, RunAccepted, RunDetail, RunStatus
+from shared.events import RepairRun
 
 router = APIRouter(tags=["runs"])
 _NAME: dict[str, Any] = {
@@ -51,10 +53,39 @@ async def read_run(_key: ApiKey, database: Db, broker: Kafka, run_id: Annotated[
         if await broker.commands.find(name) is None:
             raise
     if found is None and (queued := await broker.commands.find(resolved)):
-        return {**run_query.queued_view(queued), "notes": [], "tasks": [], "rejections": []}
+        return {**run_query.queued_view(queued), "ledger": run_query.ledger([], is_balanced=False), "tasks": [], "rejections": []}
     if found is None:
         raise ProblemError(404, f"there is no run {run_id}")
     return found
+
+
+@router.post(
+    "/runs/{run_id}/repair",
+    status_code=202,
+    response_model=RunAccepted,
+    responses=documented(401, 403, 404, 409, 422, 503),
+    summary="Have what a run misses done again",
+)
+async def repair_run(response: Response, _key: ApiKey, database: Db, broker: Kafka, run_id: Annotated[str, Path(**_NAME)]) -> RunAccepted:
+    """Publishes the missing pages again, from the topic or else from the source, and takes up tasks that nobody works on.
+
+    The loader does so by itself for a run in which nothing has moved for a minute. 409 when the run misses nothing.
+    """
+    resolved = await run_query.resolve(database, _checked(run_id, "path.run_id"))
+    run = await run_query.one(database, resolved)
+    if run is None and await broker.commands.find(resolved) is None:
+        raise ProblemError(404, f"there is no run {run_id}")
+    if run is not None and run["status"] in run_query.BALANCED:
+        raise ProblemError(409, f"the run is {run['status']} and its ledger is balanced: nothing is missing")
+    await broker.tell(RepairRun(run_id=resolved, requested_at=datetime.now(UTC).isoformat()))
+    return accepted(response, resolved, RunStatus(run["status"]) if run else RunStatus.QUEUED)
+
+
+def accepted(response: Response, run_id: str, status: RunStatus) -> RunAccepted:
+    """The 202 of whatever is done in a run, with where to follow it."""
+    link = f"/api/v1/runs/{run_id}"
+    response.headers["Location"] = link
+    return RunAccepted(run_id=run_id, status=status, links={"self": link})
 
 
 @router.get(

@@ -59,7 +59,8 @@ def _place(page: RawPage, index: int) -> dict[str, object]:
         return {"index": index}
     lines = origin.get("lines")
     line = lines[index] if lines and index < len(lines) else origin.get("first_line", 0) + index
-    return {"path": origin.get("path"), "row": origin["first_row"] + index, "line": line}
+    row = origin["rows"][index] if "rows" in origin else origin["first_row"] + index  # records of a requeued page do not follow each other
+    return {"path": origin.get("path"), "row": row, "line": line}
 
 
 def _text(record: object) -> str:

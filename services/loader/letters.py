@@ -1,0 +1,103 @@
+"""Dead letters that somebody has looked at: processed again as a run of their own, or discarded with a note."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from shared.events import (
+    MESSAGES,
+    DiscardDeadLetters,
+    ForwardMessages,
+    LetterFilter,
+    MessagePlace,
+    PagePlace,
+    RequeueDeadLetters,
+    RequeueRecords,
+    Stage,
+)
+from shared.identity import task_id
+from shared.tables import dead_letters, raw_data, run_tasks, runs
+
+_columns = dead_letters.c
+# What the extractor rejected never became a record of a page: it has to be read again where it comes from.
+_can_be_requeued = or_(and_(_columns.page_id.is_(None), _columns.topic.is_not(None)), _columns.stage != Stage.EXTRACT)
+_NOW = func.clock_timestamp()
+
+
+def _meant(letters: LetterFilter) -> list[ColumnElement[bool]]:
+    """The open letters that a filter means."""
+    where: list[ColumnElement[bool]] = [_columns.status == "open"]
+    if letters.ids is not None:
+        where.append(_columns.id.in_(letters.ids))
+    given = {name: getattr(letters, name) for name in ("run_id", "source", "stream", "stage", "reason")}
+    return [*where, *(_columns[name] == value for name, value in given.items() if value is not None)]
+
+
+def requeue(transaction: Connection, command: RequeueDeadLetters, at: datetime) -> None:
+    """Mark the letters with the run that processes them again; `tasks` then says what is to be done."""
+    where = _meant(command.letters)
+    left = transaction.execute(select(func.count()).select_from(dead_letters).where(*where, ~_can_be_requeued)).scalar_one()
+    transaction.execute(
+        update(dead_letters).where(*where, _can_be_requeued).values(status="requeued", requeued_run_id=command.run_id, closed_at=_NOW)
+    )
+    notes = [f"{left} dead letter(s) were rejected where they come from: mend the source and ingest it with full_refresh"] if left else []
+    values = {"kind": "requeue", "planned": True, "request": {"dead_letters": msgspec.to_builtins(command.letters)}, "notes": notes}
+    first_time = (runs.c.run_id == command.run_id) & ~runs.c.planned
+    transaction.execute(update(runs).where(first_time).values(requested_at=at, **values))
+    for task in tasks(transaction, command.run_id):
+        row = {"task_id": task.task_id, "run_id": task.run_id, "source": task.source, "stream": task.stream}
+        transaction.execute(insert(run_tasks).values(**row).on_conflict_do_nothing())
+
+
+def discard(transaction: Connection, command: DiscardDeadLetters, _at: datetime) -> None:
+    transaction.execute(update(dead_letters).where(*_meant(command.letters)).values(status="discarded", note=command.note, closed_at=_NOW))
+
+
+def tasks(transaction: Connection, run_id: str) -> list[RequeueRecords | ForwardMessages]:
+    """What a requeueing run has to do, from the letters that carry its id: the same each time."""
+    query = (
+        select(dead_letters, (func.extract("epoch", raw_data.c.broker_time) * 1000).label("time_ms"))
+        .outerjoin(raw_data, raw_data.c.page_id == _columns.page_id)
+        .where(_columns.requeued_run_id == run_id)
+        .order_by(_columns.partition, _columns.offset, _columns.page_id, _columns.record_index)
+    )
+    by_stream: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    by_topic: dict[str, list[Any]] = defaultdict(list)
+    for row in transaction.execute(query):
+        if row.page_id is None:
+            by_topic[row.topic].append(row)
+        else:
+            by_stream[row.source, row.stream].append(row)
+    found: list[RequeueRecords | ForwardMessages] = []
+    for (source, stream), rows in by_stream.items():
+        found.append(RequeueRecords(run_id=run_id, task_id=task_id(run_id, stream), source=source, stream=stream, pages=_pages(rows)))
+    for topic, rows in by_topic.items():
+        places = [MessagePlace(topic=topic, partition=row.partition, offset=row.offset) for row in rows]
+        stream = f"{MESSAGES}/{topic}"
+        found.append(ForwardMessages(run_id=run_id, task_id=task_id(run_id, stream), source=MESSAGES, stream=stream, messages=places))
+    return found
+
+
+def _pages(rows: Iterable[Any]) -> list[PagePlace]:
+    by_page: dict[str, list[Any]] = defaultdict(list)
+    for row in rows:
+        by_page[row.page_id].append(row)
+    places = []
+    for page_id, letters in by_page.items():
+        first = letters[0]
+        indexes = [row.record_index for row in letters]
+        whole = None in indexes  # a page whose records all failed alike
+        places.append(
+            PagePlace(
+                page_id=page_id, partition=first.partition, offset=first.offset, time_ms=None if first.time_ms is None else round(first.time_ms),
+                records=None if whole else indexes,
+            )
+        )  # fmt: skip
+    return places

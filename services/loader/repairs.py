@@ -1,0 +1,91 @@
+"""What a run's ledger misses, as tasks: pages that never arrived, tasks that nobody works on, runs that were never planned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, func, select, text, update
+
+from services.loader import letters
+from services.loader.ledger import ledger_of
+from shared.events import FetchStream, Message, PageRange, RepairPages, StartIngestion
+from shared.ranges import ranges
+from shared.tables import page_receipts, raw_data, runs
+
+MAX_DOUBLINGS = 6  # from one attempt to the next the wait doubles, up to 64 times the first
+_NOW = func.clock_timestamp()
+_IDLE = """
+SELECT run_id::text FROM runs WHERE finished_at IS NULL AND (repair_wanted OR
+    (clock_timestamp() - last_progress_at > :wait * interval '1 second'
+     AND (repaired_at IS NULL OR clock_timestamp() - repaired_at > :wait * power(2, least(repairs, :doublings)) * interval '1 second')))
+"""
+
+
+def idle_runs(transaction: Connection, after_s: float) -> list[str]:
+    """Open runs in which nothing has moved for so long, or whose repair somebody has asked for."""
+    return list(transaction.execute(text(_IDLE), {"wait": after_s, "doublings": MAX_DOUBLINGS}).scalars())
+
+
+def repair(transaction: Connection, run_id: str, *, after_s: float, is_quiet: bool) -> list[Message]:
+    """What is to be published so that the run becomes whole. `is_quiet`: nothing waits in any topic, so what is missing is lost.
+
+    Of several loaders one gets the answer; the next attempt comes after twice the time.
+    """
+    locked = transaction.execute(select(runs).where(runs.c.run_id == run_id).with_for_update()).one()
+    if run_id not in idle_runs(transaction, after_s) or not (is_quiet or locked.repair_wanted):
+        return []
+    values = {"repairs": runs.c.repairs + 1, "repaired_at": _NOW, "repair_wanted": False}
+    transaction.execute(update(runs).where(runs.c.run_id == run_id).values(**values))
+    if locked.kind == "requeue":
+        return list(letters.tasks(transaction, run_id))
+    if not locked.planned:
+        return [
+            StartIngestion(
+                run_id=run_id, **{name: locked.request[name] for name in ("sources", "streams", "full_refresh") if name in locked.request}
+            )
+        ]
+    ledger = ledger_of(transaction, run_id)
+    unfinished = [_again(locked, task, ledger.by_task.get(task.task_id)) for task in ledger.tasks if task.finished_at is None]
+    short = [_missing(transaction, locked, task) for task in ledger.tasks if ledger.is_short(task)]
+    return [*unfinished, *short]
+
+
+def _again(run: Any, task: Any, seen: Any) -> FetchStream:
+    """The task once more. Its extractor knows how far it came; if not, it counts on from what is loaded."""
+    return FetchStream(
+        run_id=run.run_id, task_id=task.task_id, source=task.source, stream=task.stream, full_refresh=bool(run.request.get("full_refresh")),
+        pages=seen.next_page if seen else 0, records=int(seen.records) if seen else 0,
+    )  # fmt: skip
+
+
+def _missing(transaction: Connection, run: Any, task: Any) -> RepairPages:
+    received = set(transaction.execute(select(page_receipts.c.page_no).where(page_receipts.c.task_id == task.task_id)).scalars())
+    gaps = ranges(number for number in range(task.pages) if number not in received)
+    missing = [PageRange(first=first, last=last, cursor=_cursor(transaction, run, task, first)) for first, last in gaps]
+    since = run.requested_at or run.started_at or run.last_progress_at
+    return RepairPages(
+        run_id=run.run_id,
+        task_id=task.task_id,
+        source=task.source,
+        stream=task.stream,
+        since_ms=int(since.timestamp() * 1000),
+        missing=missing,
+    )
+
+
+def _cursor(transaction: Connection, run: Any, task: Any, first: int) -> msgspec.Raw:
+    """Where the source stood before a page: after the page before it, else after the stream's last page of an earlier run."""
+    before = select(raw_data.c.cursor_after).where(
+        raw_data.c.run_id == run.run_id, raw_data.c.task_id == task.task_id, raw_data.c.page_no == first - 1
+    )
+    earlier = (
+        select(raw_data.c.cursor_after)
+        .where(raw_data.c.stream == task.stream, raw_data.c.run_id != run.run_id, raw_data.c.broker_time < run.requested_at)
+        .order_by(raw_data.c.broker_time.desc(), raw_data.c.offset.desc())
+        .limit(1)
+    )
+    cursor = transaction.execute(before).scalar_one_or_none()
+    if first == 0 and not run.request.get("full_refresh"):
+        cursor = transaction.execute(earlier).scalar_one_or_none()
+    return msgspec.Raw(msgspec.json.encode(cursor))
