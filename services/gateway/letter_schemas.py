@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.events import LetterFilter, Stage
 
+_ABSENT: Any = None  # a field that was left out
 Text = Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[^\x00]+$")]
 Note = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]+$", description="Why it is closed")]
 
@@ -71,21 +72,21 @@ class DeadLetterDetail(DeadLetter):
 
 
 class _Selection(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    # A field is given or left out; `null` would say nothing.
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
 
-    ids: list[uuid.UUID] | None = Field(None, min_length=1, max_length=10_000)
-    run_id: uuid.UUID | None = None
-    source: Text | None = None
-    stream: Text | None = None
-    stage: Stage | None = None
-    reason: Text | None = None
-    all: bool = Field(default=False, strict=True, description="Every open dead letter")
+    ids: list[uuid.UUID] = Field(default=_ABSENT, min_length=1, max_length=10_000)
+    run_id: uuid.UUID = Field(default=_ABSENT)
+    source: Text = Field(default=_ABSENT)
+    stream: Text = Field(default=_ABSENT)
+    stage: Stage = Field(default=_ABSENT)
+    reason: Text = Field(default=_ABSENT)
+    all: Literal[True] = Field(default=_ABSENT, description="Every open dead letter")
 
     @model_validator(mode="after")
-    def _says_which(self) -> _Selection:
-        given = any(getattr(self, name) is not None for name in ("ids", "run_id", "source", "stream", "stage", "reason"))
-        if given == self.all:
-            raise ValueError("say which dead letters: ids, run_id, source, stream, stage, reason, or all: true alone")
+    def _says_which(self) -> Self:
+        if not self.model_fields_set - {"note"}:
+            raise ValueError("say which dead letters: ids, run_id, source, stream, stage, reason, or all: true")
         return self
 
     def filter(self) -> LetterFilter:
@@ -110,6 +111,8 @@ class Discard(BaseModel):
 
 class DiscardMany(_Selection):
     """Open dead letters to close. All that is given must match."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 2})
 
     note: Note
 

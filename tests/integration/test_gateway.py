@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 
 from services.gateway.app import create_app
 from services.gateway.settings import GatewaySettings
-from services.loader import runs
+from services.loader import ledger, runs
 from services.loader.runs import Timed
 from services.loader.staging import StagedPage
 from services.loader.store import write_pages
@@ -64,7 +64,7 @@ def finished_run(engine: Engine, rows: int = 1, *, at_ms: int = 1_700_000_000_00
     write_pages(engine, [StagedPage.from_message(encode(unified_page(page)))])
     with engine.begin() as transaction:
         runs.apply(transaction, [Timed(message, at_ms) for message in messages])
-        runs.evaluate(transaction, run_id, 600)
+        ledger.evaluate(transaction, run_id, 600)
     return run_id
 
 

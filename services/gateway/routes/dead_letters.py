@@ -42,8 +42,37 @@ async def read_letters(
     return found
 
 
+@router.post(
+    "/dead-letters/requeue",
+    status_code=202,
+    response_model=RunAccepted,
+    responses=documented(401, 403, 409, 413, 422, 503),
+    summary="Process all dead letters of a kind again",
+)
+async def requeue_letters(
+    response: Response, key: ApiKey, broker: Kafka, body: Annotated[RequeueMany, Body()], idempotency_key: IdempotencyKey = None
+) -> RunAccepted:
+    """Every open dead letter that matches, as one run in the background."""
+    command = RequeueDeadLetters(run_id=new_run_id(key, idempotency_key), letters=body.filter(), requested_at=_now())
+    await broker.send(command, is_named=idempotency_key is not None)
+    return accepted(response, command.run_id, RunStatus.QUEUED)
+
+
+@router.post(
+    "/dead-letters/discard",
+    status_code=202,
+    response_model=DiscardAccepted,
+    responses=documented(401, 403, 413, 422, 503),
+    summary="Close all dead letters of a kind for good",
+)
+async def discard_letters(_key: ApiKey, broker: Kafka, body: Annotated[DiscardMany, Body()]) -> DiscardAccepted:
+    """Every open dead letter that matches, in the background."""
+    await broker.tell(DiscardDeadLetters(letters=body.filter(), note=body.note))
+    return DiscardAccepted(note=body.note)
+
+
 @router.get(
-    "/dead-letters/{letter_id}",
+    "/dead-letters/{letter_id:uuid}",
     response_model=DeadLetterDetail,
     responses=documented(401, 403, 404, 422, 503),
     summary="One dead letter with its payload",
@@ -54,7 +83,7 @@ async def read_letter(_key: ApiKey, database: Db, letter_id: LetterId) -> dict[s
 
 
 @router.post(
-    "/dead-letters/{letter_id}/requeue",
+    "/dead-letters/{letter_id:uuid}/requeue",
     status_code=202,
     response_model=RunAccepted,
     responses=documented(401, 403, 404, 409, 422, 503),
@@ -78,23 +107,7 @@ async def requeue_letter(response: Response, _key: ApiKey, database: Db, broker:
 
 
 @router.post(
-    "/dead-letters/requeue",
-    status_code=202,
-    response_model=RunAccepted,
-    responses=documented(401, 403, 409, 413, 422, 503),
-    summary="Process all dead letters of a kind again",
-)
-async def requeue_letters(
-    response: Response, key: ApiKey, broker: Kafka, body: Annotated[RequeueMany, Body()], idempotency_key: IdempotencyKey = None
-) -> RunAccepted:
-    """Every open dead letter that matches, as one run in the background."""
-    command = RequeueDeadLetters(run_id=new_run_id(key, idempotency_key), letters=body.filter(), requested_at=_now())
-    await broker.send(command, is_named=idempotency_key is not None)
-    return accepted(response, command.run_id, RunStatus.QUEUED)
-
-
-@router.post(
-    "/dead-letters/{letter_id}/discard",
+    "/dead-letters/{letter_id:uuid}/discard",
     status_code=202,
     response_model=DiscardAccepted,
     responses=documented(401, 403, 404, 409, 413, 422, 503),
@@ -109,19 +122,6 @@ async def discard_letter(
         raise ProblemError(409, f"the dead letter was processed again in run {letter['requeued_run_id']}")
     if letter["status"] == "open":
         await broker.tell(DiscardDeadLetters(letters=LetterFilter(ids=[letter["id"]]), note=body.note))
-    return DiscardAccepted(note=body.note)
-
-
-@router.post(
-    "/dead-letters/discard",
-    status_code=202,
-    response_model=DiscardAccepted,
-    responses=documented(401, 403, 413, 422, 503),
-    summary="Close all dead letters of a kind for good",
-)
-async def discard_letters(_key: ApiKey, broker: Kafka, body: Annotated[DiscardMany, Body()]) -> DiscardAccepted:
-    """Every open dead letter that matches, in the background."""
-    await broker.tell(DiscardDeadLetters(letters=body.filter(), note=body.note))
     return DiscardAccepted(note=body.note)
 
 
