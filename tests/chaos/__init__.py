@@ -1,0 +1,1 @@
+"""`python -m tests.chaos`: breaks a running product while records flow, and compares what it holds with an oracle."""

@@ -1,0 +1,199 @@
+"""Named places inside the services where a test can kill or freeze them, and switches that break a guarantee on purpose.
+
+They exist in tests only: the services do not know of them. A file in FAULT_DIR that is named after a point arms it; its
+content says what happens there, once: `kill`, `freeze`, `sleep 3`. A file `break.<name>` turns a guarantee off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import os
+import signal
+import time
+import types
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(os.environ.get("FAULT_DIR", "/nonexistent"))
+
+# point → the service in which it lies
+POINTS = {
+    "planner.before_planned": "extractor",  # tasks are published, RunPlanned is not
+    "extractor.before_publish": "extractor",
+    "extractor.after_publish": "extractor",  # pages are in the topic, the checkpoint is not
+    "extractor.before_checkpoint": "extractor",
+    "extractor.after_checkpoint": "extractor",  # the checkpoint says finished, TaskFinished is not published
+    "extractor.before_offset": "extractor",  # TaskFinished is published, the task's offset is not committed
+    "normalizer.before_delivery": "normalizer",
+    "normalizer.after_delivery": "normalizer",  # delivered, not acknowledged
+    "loader.in_copy": "loader",
+    "loader.in_transaction": "loader",
+    "loader.after_commit": "loader",  # PostgreSQL has it, Kafka's offset is not committed
+    "loader.after_offsets": "loader",
+    "gateway.after_publish": "gateway",  # the command is in the topic, nobody was told
+}
+BREAKS = ("loader_commits_first", "receipt_is_dropped", "page_is_applied_twice", "normalizer_acknowledges_early")
+
+
+def reached(point: str) -> None:
+    """Do what the point is armed with; of several processes one does."""
+    armed = FOLDER / point
+    taken = FOLDER / f"{point}.reached.{os.getpid()}"
+    try:
+        armed.rename(taken)
+    except OSError:
+        return
+    what, _, argument = taken.read_text().partition(" ")
+    if what == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif what == "freeze":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    else:
+        time.sleep(float(argument))
+
+
+def is_broken(guarantee: str) -> bool:
+    return (FOLDER / f"break.{guarantee}").exists()
+
+
+def install(service: str) -> None:
+    """Wrap the functions at which the service's points lie. A name that is gone raises, so that no point is lost silently."""
+    _INSTALL[service]()
+    if offset := os.environ.get("CLOCK_OFFSET_S"):
+        _shift_clock(float(offset))
+
+
+def _wrap(
+    owner: Any, name: str, *, before: str | None = None, after: str | None = None, when: Callable[..., bool] = lambda *_a, **_k: True
+) -> None:
+    inner = getattr(owner, name)
+
+    @functools.wraps(inner)
+    async def asynchronous(*args: Any, **kwargs: Any) -> Any:
+        hit = when(*args, **kwargs)
+        if before and hit:
+            reached(before)
+        result = await inner(*args, **kwargs)
+        if after and hit:
+            reached(after)
+        return result
+
+    @functools.wraps(inner)
+    def synchronous(*args: Any, **kwargs: Any) -> Any:
+        hit = when(*args, **kwargs)
+        if before and hit:
+            reached(before)
+        result = inner(*args, **kwargs)
+        if after and hit:
+            reached(after)
+        return result
+
+    import inspect
+
+    setattr(owner, name, asynchronous if inspect.iscoroutinefunction(inner) else synchronous)
+
+
+def _extractor() -> None:
+    from services.extractor.checkpoints import CheckpointStore
+    from services.extractor.planner import Planner
+    from services.extractor.worker import TaskWorker
+    from shared import kafka
+    from shared.events import RunPlanned
+
+    _wrap(kafka, "publish_batch", before="extractor.before_publish", after="extractor.after_publish")
+    _wrap(CheckpointStore, "publish", before="extractor.before_checkpoint", after="extractor.after_checkpoint")
+    _wrap(TaskWorker, "_finish", before="extractor.before_offset")
+    _wrap(Planner, "_publish", before="planner.before_planned", when=lambda _self, event: isinstance(event, RunPlanned))
+
+
+def _normalizer() -> None:
+    import asyncio
+
+    from services.normalizer.worker import Deliveries
+
+    send = Deliveries.send
+
+    async def broken_send(self: Any, topic: str, value: bytes, event: Any, **more: Any) -> None:
+        if is_broken("normalizer_acknowledges_early"):
+            event.ack()
+            await asyncio.sleep(2.5)  # longer than Faust's commit interval
+        reached("normalizer.before_delivery")
+        await send(self, topic, value, event, **more)
+
+    Deliveries.send = broken_send  # type: ignore[method-assign]
+    _wrap(Deliveries, "_delivered", before="normalizer.after_delivery")
+
+
+def _loader() -> None:
+    from services.loader import store
+    from services.loader.consumer import Loader
+
+    class Interrupted(io.BytesIO):
+        """COPY reads it piece by piece: between two pieces the point lies."""
+
+        reads = 0
+
+        def read(self, size: int | None = -1) -> bytes:
+            self.reads += 1
+            if self.reads == 2:
+                reached("loader.in_copy")
+            return super().read(4096)
+
+    store.io = types.SimpleNamespace(BytesIO=Interrupted)  # type: ignore[assignment]
+    _wrap(store, "_upsert", after="loader.in_transaction")
+    _break_receipts(store)
+    _wrap(Loader, "_commit", before="loader.after_commit", after="loader.after_offsets")
+    load = Loader._load
+
+    async def broken_load(self: Any, batch: Any, offsets: Any, before: Any, stop: Any) -> None:
+        if is_broken("loader_commits_first"):
+            await self._consumer.commit(offsets)
+        await load(self, batch, offsets, before, stop)
+
+    Loader._load = broken_load  # type: ignore[method-assign]
+
+
+def _break_receipts(store: Any) -> None:
+    write = store._write
+
+    def broken_write(cursor: Any, pages: list[Any], *turn: Any) -> int:
+        if is_broken("page_is_applied_twice"):
+            cursor.execute("DELETE FROM page_receipts WHERE page_id = ANY(%s::uuid[])", ([page.raw.page_id for page in pages],))
+        new = write(cursor, pages, *turn)
+        if is_broken("receipt_is_dropped"):
+            with contextlib.suppress(OSError):
+                (FOLDER / "break.receipt_is_dropped").unlink()
+                cursor.execute("DELETE FROM page_receipts WHERE page_id = %s", (pages[0].raw.page_id,))
+        return int(new)
+
+    store._write = broken_write
+
+
+def _gateway() -> None:
+    from services.gateway.commands import Broker
+
+    _wrap(Broker, "tell", after="gateway.after_publish")
+
+
+_INSTALL: dict[str, Callable[[], None]] = {"extractor": _extractor, "normalizer": _normalizer, "loader": _loader, "gateway": _gateway}
+
+
+def _shift_clock(seconds: float) -> None:
+    """Let this process's wall clock be wrong; the monotonic one goes on."""
+    import datetime as dt
+
+    real_time, real = time.time, dt.datetime
+    time.time = lambda: real_time() + seconds
+
+    class Shifted(real):  # type: ignore[misc, valid-type]
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return real.now(tz) + timedelta(seconds=seconds)
+
+    for name, loaded in list(__import__("sys").modules.items()):
+        if name.startswith(("services.", "shared.")) and getattr(loaded, "datetime", None) is real:
+            loaded.datetime = Shifted  # type: ignore[attr-defined]

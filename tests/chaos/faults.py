@@ -1,0 +1,165 @@
+"""What is done to the stack. Each fault does its harm at once and says what it did; `ChaosStack.heal` undoes what is left of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.chaos.fault_points import POINTS
+from tests.chaos.stack import SERVICES, ChaosStack
+
+SESSION_S = 6.0  # how long a consumer may be silent in these stacks
+Do = Callable[[ChaosStack, random.Random], str]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`expected` says for people what the product must do about it."""
+
+    name: str
+    expected: str
+    do: Do
+
+
+def _pick(stack: ChaosStack, rng: random.Random, services: tuple[str, ...] = SERVICES) -> tuple[str, int] | None:
+    """One process of one service; None when it has none right now."""
+    service = rng.choice(services)
+    pids = stack.pids(service)
+    return (service, rng.choice(pids)) if pids else None
+
+
+def _signal(number: signal.Signals) -> Do:
+    def do(stack: ChaosStack, rng: random.Random) -> str:
+        found = _pick(stack, rng)
+        if found is None:
+            return "nobody was there"
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(found[1], number)
+        return f"{number.name} to a {found[0]}"
+
+    return do
+
+
+def _freeze(stack: ChaosStack, rng: random.Random) -> str:
+    """Longer than its session, so that its partitions move; then it wakes up."""
+    found = _pick(stack, rng, ("extractor", "normalizer", "loader"))
+    if found is None:
+        return "nobody was there"
+    service, pid = found
+    seconds = rng.uniform(SESSION_S + 1, SESSION_S + 4)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(seconds)
+        os.kill(pid, signal.SIGCONT)
+    return f"a {service} frozen for {seconds:.0f} s"
+
+
+def _scale(stack: ChaosStack, rng: random.Random) -> str:
+    """Down to one of each and up again, while records flow."""
+    service = rng.choice(("extractor", "normalizer", "loader"))
+    stack.scale(service, 1)
+    time.sleep(rng.uniform(1, 3))
+    stack.scale(service, stack.settings.counts()[service])
+    return f"{service} scaled to 1 and back"
+
+
+def _broker(number: signal.Signals | None, low: float, high: float) -> Do:
+    def do(stack: ChaosStack, rng: random.Random) -> str:
+        seconds = rng.uniform(low, high)
+        stack.kafka.stop(number)
+        time.sleep(seconds)
+        stack.kafka.start()
+        return f"broker {'killed' if number else 'stopped'}, away for {seconds:.0f} s"
+
+    return do
+
+
+def _database(number: signal.Signals | None, low: float, high: float) -> Do:
+    def do(stack: ChaosStack, rng: random.Random) -> str:
+        seconds = rng.uniform(low, high)
+        stack.postgres.stop(number)
+        time.sleep(seconds)
+        stack.postgres.start()
+        return f"database {'killed' if number else 'stopped'}, away for {seconds:.0f} s"
+
+    return do
+
+
+def _frozen_part(name: str) -> Do:
+    def do(stack: ChaosStack, rng: random.Random) -> str:
+        part, seconds = getattr(stack, name), rng.uniform(3, SESSION_S + 3)
+        part.signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        part.signal(signal.SIGCONT)
+        return f"{name} frozen for {seconds:.0f} s"
+
+    return do
+
+
+def _cut(stack: ChaosStack, rng: random.Random) -> str:
+    times = rng.randint(1, 4)
+    link = rng.choice(("kafka_link", "postgres_link"))
+    for _ in range(times):
+        getattr(stack, link).cut()
+        time.sleep(rng.uniform(0.1, 0.6))
+    return f"{link.removesuffix('_link')} connections cut {times} times"
+
+
+def _slow(stack: ChaosStack, rng: random.Random) -> str:
+    link, seconds = rng.choice(("kafka_link", "postgres_link")), rng.uniform(2, 5)
+    getattr(stack, link).slow(400_000)
+    time.sleep(seconds)
+    getattr(stack, link).slow(0)
+    return f"{link.removesuffix('_link')} at 400 kB/s for {seconds:.0f} s"
+
+
+def _at(point: str, what: str) -> Do:
+    def do(stack: ChaosStack, _rng: random.Random) -> str:
+        stack.arm(point, what)
+        end = time.monotonic() + 4
+        while not stack.was_reached(point) and time.monotonic() < end:
+            time.sleep(0.05)
+        if what == "freeze" and stack.was_reached(point):
+            time.sleep(SESSION_S + 1.5)
+            stack.signal_all(signal.SIGCONT)
+        return f"{what} at {point}" + ("" if stack.was_reached(point) else " (armed)")
+
+    return do
+
+
+RANDOM = (
+    Fault("kill -9 a service", "restarted, goes on where it stood", _signal(signal.SIGKILL)),
+    Fault("SIGTERM a service", "ends within its grace period, nothing half done", _signal(signal.SIGTERM)),
+    Fault("freeze a service past its session", "its successor is not blocked; its late work changes nothing", _freeze),
+    Fault("scale 3→1→3 under load", "partitions move, nothing is skipped or done twice", _scale),
+    Fault("kill -9 the broker", "services stay up and catch up", _broker(signal.SIGKILL, 0, 6)),
+    Fault("stop the broker", "services stay up and catch up", _broker(None, 0, 6)),
+    Fault("freeze the broker", "services wait", _frozen_part("kafka")),
+    Fault("kill -9 PostgreSQL with its sessions", "batches are rolled back and written again", _database(signal.SIGKILL, 0, 6)),
+    Fault("stop PostgreSQL", "the loader waits, heartbeats go on", _database(None, 0, 6)),
+    Fault("freeze PostgreSQL", "the loader waits, heartbeats go on", _frozen_part("postgres")),
+    Fault("cut connections", "reconnected, nothing half done", _cut),
+    Fault("slow links", "slower, nothing else", _slow),
+)
+IN_WINDOWS = tuple(
+    Fault(f"kill -9 at {point}", "found and continued by what is in the topics and tables", _at(point, "kill")) for point in POINTS
+)
+FROZEN_IN_WINDOWS = tuple(
+    Fault(f"freeze at {point}", "its successor is not blocked; its late work changes nothing", _at(point, "freeze"))
+    for point in (
+        "extractor.before_publish",
+        "extractor.before_checkpoint",
+        "normalizer.before_delivery",
+        "loader.in_copy",
+        "loader.after_commit",
+    )
+)
+LONG_OUTAGES = (
+    Fault("broker away for a minute", "services stay up, not ready; catch up by themselves", _broker(signal.SIGKILL, 60, 61)),
+    Fault("PostgreSQL away for a minute", "ingestion is accepted; the loader catches up", _database(None, 60, 61)),
+)

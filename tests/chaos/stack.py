@@ -1,0 +1,222 @@
+"""A stack for breaking: broker and database are its own processes behind proxies, services have fault points, two gateways."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from embedded import kafka, postgres, supervision
+from embedded.settings import ROOT, StackSettings
+from tests.chaos.proxy import Proxy
+from tests.support.ports import free_ports
+from tests.support.product import KEY, until
+from tests.support.stack import Stack
+
+SERVICES = ("extractor", "normalizer", "loader", "gateway")
+
+
+class Part:
+    """One process of the infrastructure, which can be killed and started again."""
+
+    def __init__(self, command: list[str], log: Path, stop_signal: signal.Signals) -> None:
+        self._command, self._log, self._stop_signal = command, log, stop_signal
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def is_up(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        if not self.is_up:
+            with self._log.open("ab") as log:
+                self._process = subprocess.Popen(self._command, stdout=log, stderr=log, start_new_session=True)
+
+    def signal(self, number: int) -> None:
+        """To it and all its children: PostgreSQL's sessions are processes of their own."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if self._process is not None and self.is_up:
+                top = psutil.Process(self._process.pid)
+                for each in (top, *top.children(recursive=True)):
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        each.send_signal(number)
+
+    def stop(self, number: int | None = None) -> None:
+        """End it and wait until it is gone."""
+        if self._process is None:
+            return
+        self.signal(signal.SIGCONT)
+        if number == signal.SIGKILL:
+            self.signal(number)
+        elif self.is_up:
+            self._process.send_signal(number or self._stop_signal)
+        self._process.wait(60)
+
+
+class ChaosStack(Stack):
+    """Everything of `Stack`, and what breaks it."""
+
+    def __init__(self, state: Path, csv_dir: Path, **settings: str) -> None:
+        kafka_port, postgres_port, kafka_proxy, postgres_proxy, second = free_ports(5)
+        self.faults = state / "faults"
+        self.faults.mkdir(parents=True)
+        own = StackSettings(
+            _env_file=None, mode="native", database_url="", kafka_bootstrap_servers="", state_dir=state / "infra", postgres_port=postgres_port,
+            kafka_port=kafka_port, postgres_db="ingestion_test", kafka_heap="384m",
+        )  # fmt: skip
+        (state / "infra").mkdir()
+        self._own = own
+        super().__init__(
+            state / "stack", csv_dir, KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{kafka_proxy}", POSTGRES_PASSWORD="postgres",
+            DATABASE_URL=f"postgresql://postgres:postgres@127.0.0.1:{postgres_proxy}/ingestion_test", FAULT_DIR=str(self.faults),
+            PYTHONPATH=f"{ROOT / 'tests' / 'chaos' / 'inject'}{os.pathsep}{ROOT}", **settings,
+        )  # fmt: skip
+        self.dsn = own.dsn()  # the oracle looks past the proxies
+        self.broker_address = f"127.0.0.1:{kafka_port}"
+        self.kafka_link, self.postgres_link = Proxy(kafka_proxy, kafka_port), Proxy(postgres_proxy, postgres_port)
+        kafka.prepare(own)
+        postgres.prepare(own)
+        properties = own.state / "kafka" / "server.properties"
+        properties.write_text(properties.read_text() + f"advertised.listeners=PLAINTEXT://127.0.0.1:{kafka_proxy}\n")
+        self.kafka = Part(kafka.command(own), own.state / "kafka.log", signal.SIGTERM)
+        self.postgres = Part(postgres.command(own), own.state / "postgres.log", signal.SIGINT)
+        log = (own.state / "gateway-2.log").open("ab")
+        environment = {**self.environment, "API_PORT": str(second), "HEALTH_FILE": str(own.state / "gateway-2.json")}
+        self._gateway_2 = lambda: subprocess.Popen(
+            [sys.executable, "-m", "services.gateway"], cwd=ROOT, env=environment, stdout=log, stderr=log
+        )
+        self._second: subprocess.Popen[bytes] | None = None
+        self.api_2 = httpx.Client(base_url=f"http://127.0.0.1:{second}/api/v1", headers={"x-api-key": KEY}, timeout=20, trust_env=False)
+
+    def up(self) -> None:
+        for part in (self.kafka, self.postgres):
+            part.start()
+        postgres.wait_until_ready(self._own)
+        postgres.ensure_database(self._own)
+        for link in (self.kafka_link, self.postgres_link):
+            link.start()
+        super().up()
+        self.second_gateway()
+
+    def down(self) -> None:
+        self.heal()
+        if self._second is not None:
+            self._second.kill()
+            self._second.wait()
+        try:
+            super().down()
+        finally:
+            for part in (self.kafka, self.postgres):
+                part.stop()
+            for link in (self.kafka_link, self.postgres_link):
+                link.stop()
+
+    # -- breaking and healing -----------------------------------------------------------------------------------------
+
+    def second_gateway(self) -> None:
+        """Start it, if it does not run."""
+        if self._second is None or self._second.poll() is not None:
+            self._second = self._gateway_2()
+
+    def signal_all(self, number: int) -> None:
+        """To every process of every service."""
+        pids = [pid for service in SERVICES for pid in self.pids(service)] + ([self._second.pid] if self._second else [])
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def arm(self, point: str, what: str = "kill") -> None:
+        (self.faults / f".{point}").write_text(what)
+        (self.faults / f".{point}").rename(self.faults / point)
+
+    def disarm(self) -> None:
+        for path in self.faults.iterdir():
+            path.unlink(missing_ok=True)
+
+    def was_reached(self, point: str) -> bool:
+        return any(self.faults.glob(f"{point}.reached.*"))
+
+    def break_guarantee(self, name: str) -> None:
+        (self.faults / f"break.{name}").touch()
+
+    def scale(self, service: str, count: int) -> None:
+        """Run so many instances of those that were configured."""
+        for number in range(self.settings.counts()[service]):
+            name, server = f"{service}:{service}-{number}", supervision.rpc(self.settings)
+            is_up = server.getProcessInfo(name)["statename"] in {"RUNNING", "STARTING", "BACKOFF"}
+            if number < count and not is_up:
+                server.startProcess(name, False)
+            elif number >= count and is_up:
+                server.stopProcess(name, False)
+
+    def heal(self) -> None:
+        """Undo whatever is broken, as an operator would; what the services do by themselves is left to them."""
+        for link in (self.kafka_link, self.postgres_link):
+            link.slow(0)
+        for part in (self.kafka, self.postgres):
+            part.signal(signal.SIGCONT)
+            part.start()
+        with contextlib.suppress(OSError):
+            self.signal_all(signal.SIGCONT)
+            for service in SERVICES:
+                self.scale(service, self.settings.counts()[service])
+        if self._second is not None:
+            self.second_gateway()
+
+    def wait_whole(self, timeout_s: float = 120) -> None:
+        """Until every process runs and says that it is ready."""
+        names = [(service, number) for service, count in self.settings.counts().items() for number in range(count)]
+
+        def is_whole() -> bool:
+            from embedded.stack import not_ready
+
+            return all(not_ready(self.settings, service, number) is None for service, number in names)
+
+        until("every service to be ready", is_whole, timeout_s, 0.5)
+
+    def memory_mb(self) -> dict[str, float]:
+        """Resident memory of the largest process of each service."""
+        found: dict[str, float] = {}
+        for service in SERVICES:
+            for pid in self.pids(service):
+                with contextlib.suppress(psutil.Error):
+                    found[service] = max(found.get(service, 0), psutil.Process(pid).memory_info().rss / 1e6)
+        return found
+
+    # -- asking, whatever is broken -----------------------------------------------------------------------------------
+
+    def insist(self, path: str, body: Any, key: str, timeout_s: float = 180) -> dict[str, Any]:
+        """POST until it is accepted, at one gateway or the other, with an Idempotency-Key as a careful client does."""
+        end, turn = time.monotonic() + timeout_s, 0
+        while time.monotonic() < end:
+            client = (self.api, self.api_2)[turn % 2]
+            turn += 1
+            with contextlib.suppress(httpx.HTTPError):
+                answer = client.post(path, json=body, headers={"idempotency-key": key}, timeout=8)
+                if answer.status_code == 202:
+                    return dict(answer.json())
+                assert answer.status_code == 503, answer.text
+            time.sleep(0.3)
+        raise AssertionError(f"nobody accepted {path} for {timeout_s:.0f} s")
+
+
+@contextlib.contextmanager
+def chaos_stack(state: Path, csv_dir: Path, **settings: str) -> Iterator[ChaosStack]:
+    """Up, and down again whatever happens."""
+    stack = ChaosStack(state, csv_dir, **settings)
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.api.close()
+        stack.api_2.close()
+        stack.down()
