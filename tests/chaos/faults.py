@@ -19,11 +19,12 @@ Do = Callable[[ChaosStack, random.Random], str]
 
 @dataclass(frozen=True)
 class Fault:
-    """`expected` says for people what the product must do about it."""
+    """`expected` says for people what the product must do about it. With a `point` it strikes when a service comes to that point."""
 
     name: str
     expected: str
     do: Do
+    point: str | None = None
 
 
 def _pick(stack: ChaosStack, rng: random.Random, services: tuple[str, ...] = SERVICES) -> tuple[str, int] | None:
@@ -118,18 +119,25 @@ def _slow(stack: ChaosStack, rng: random.Random) -> str:
     return f"{link.removesuffix('_link')} at 400 kB/s for {seconds:.0f} s"
 
 
-def _at(point: str, what: str) -> Do:
+def _at(point: str, what: str) -> Fault:
     def do(stack: ChaosStack, _rng: random.Random) -> str:
-        stack.arm(point, what)
-        end = time.monotonic() + 4
+        """It was armed before the wave began; wait for it to strike."""
+        end = time.monotonic() + 8
         while not stack.was_reached(point) and time.monotonic() < end:
             time.sleep(0.05)
-        if what == "freeze" and stack.was_reached(point):
+        if not stack.was_reached(point):
+            return f"{what} at {point}: nobody came there"
+        if what == "freeze":
             time.sleep(SESSION_S + 1.5)
             stack.signal_all(signal.SIGCONT)
-        return f"{what} at {point}" + ("" if stack.was_reached(point) else " (armed)")
+        return f"{what} at {point}"
 
-    return do
+    expected = (
+        "continued from what is in the topics and tables"
+        if what == "kill"
+        else "its successor is not blocked; its late work changes nothing"
+    )
+    return Fault(f"{'kill -9' if what == 'kill' else what} at {point}", expected, do, point)
 
 
 RANDOM = (
@@ -146,11 +154,9 @@ RANDOM = (
     Fault("cut connections", "reconnected, nothing half done", _cut),
     Fault("slow links", "slower, nothing else", _slow),
 )
-IN_WINDOWS = tuple(
-    Fault(f"kill -9 at {point}", "found and continued by what is in the topics and tables", _at(point, "kill")) for point in POINTS
-)
+IN_WINDOWS = tuple(_at(point, "kill") for point in POINTS)
 FROZEN_IN_WINDOWS = tuple(
-    Fault(f"freeze at {point}", "its successor is not blocked; its late work changes nothing", _at(point, "freeze"))
+    _at(point, "freeze")
     for point in (
         "extractor.before_publish",
         "extractor.before_checkpoint",

@@ -64,6 +64,9 @@ def play(stack: ChaosStack, given: Input, *, records: int, waves: int, faults: l
         given.advance(records // waves, wave)
         runs = 1 + rng.randrange(2)
         reads += runs
+        for fault in faults[wave]:
+            if fault.point:
+                stack.arm(fault.point, "freeze" if fault in FROZEN_IN_WINDOWS else "kill")
         breaking = threading.Thread(target=_break, args=(stack, rng, faults[wave], result, say))
         breaking.start()
         run_ids = [_start(stack, given, f"{given.seed}-{wave}-{n}") for n in range(runs)]

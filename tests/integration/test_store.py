@@ -156,6 +156,48 @@ def test_two_loaders_with_the_same_rows_do_not_fail_or_double(engine: Engine, qu
     assert counts(query) == (560, 28, 0, 532, 0, 0)
 
 
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+@pytest.mark.parametrize("together", [True, False])
+def test_two_mappings_side_by_side_count_a_page_once_and_the_higher_one_stands(
+    engine: Engine, query: Query, order: tuple[int, int], *, together: bool
+) -> None:
+    """As during a rolling deploy: the page comes from a normalizer of either version."""
+    page = raw_page([candle(1), candle(2)])
+
+    def by(version: int) -> UnifiedPage:
+        made = unified_page(page, offset=7)
+        events = [msgspec.structs.replace(e, volume=str(version), value_hash=version) for e in made.events]
+        return msgspec.structs.replace(made, normalizer_version=version, events=events)
+
+    batches = [[staged(by(version)) for version in order]] if together else [[staged(by(version))] for version in order]
+    for batch in batches:
+        write_pages(engine, batch)
+    assert counts(query) == (2, 2, 0, 0, 0, 0)
+    assert query("SELECT volume::int, normalizer_version FROM unified_data") == [(2, 2)] * 2
+    assert query("SELECT normalizer_version, value_hashes, length(outcomes) FROM page_receipts") == [(2, [2, 2], 2)]
+    assert query("SELECT count(*) FROM raw_data") == [(1,)]
+    kept = query("SELECT (data->>'volume')::int FROM unified_revisions")
+    assert kept == ([(1,)] * 2 if order == (1, 2) and not together else [])
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_of_two_pages_with_one_number_the_first_stands_and_the_other_is_a_dead_letter(
+    engine: Engine, query: Query, *, together: bool
+) -> None:
+    """The second is of a process that was frozen while another took over."""
+    run_id = str(uuid.uuid4())
+    first, late = (
+        raw_page([candle(1, close)], run_id=run_id, task_id=str(uuid.uuid5(uuid.NAMESPACE_OID, run_id))) for close in ("1.5", "1.7")
+    )
+    pages = [staged(first, offset=1), staged(late, offset=2)]
+    for batch in [pages] if together else [[page] for page in pages]:
+        write_pages(engine, batch)
+    write_pages(engine, [staged(late, offset=2)])
+    assert counts(query) == (1, 1, 0, 0, 0, 0)
+    assert query("SELECT close FROM unified_data") == [(Decimal("1.5"),)]
+    assert query("SELECT page_id::text, reason, count FROM dead_letters") == [(late.page_id, "superseded_page", 1)]
+
+
 def test_the_gateways_role_may_read_and_not_write(infra: Infrastructure) -> None:
     import psycopg2
 

@@ -1,0 +1,483 @@
+"""Each promise of docs/guarantees.md under the fault that tries it, on a stack with fault points, two gateways and wrong clocks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
+
+from embedded.settings import ROOT
+from shared import kafka
+from shared.events import FetchStream, PlannedTask, RunPlanned
+from shared.identity import task_id
+from shared.kafka import partition_of
+from shared.lag import LagReader
+from shared.topics import DEAD_LETTERS, NORMALIZER_GROUP, RAW, RUN_EVENTS, TASKS, UNIFIED, Topic
+from tests.chaos.feed import CsvFile, Input
+from tests.chaos.oracle import Oracle
+from tests.chaos.round import empty
+from tests.chaos.stack import ChaosStack, chaos_stack
+from tests.simulator import Simulator
+from tests.support.product import ENDED, until
+
+ROWS = 6_000
+WAITING_PAGES = 20
+
+
+@pytest.fixture(scope="module")
+def broken(upstream: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosStack]:
+    root = tmp_path_factory.mktemp("guarantees")
+    for each in (root, *root.parents[:2]):
+        each.chmod(0o755)  # PostgreSQL runs as another user
+    (root / "csv").mkdir()
+    (root / "state").mkdir()
+    settings = {
+        **upstream.settings("news"), "REPAIR_AFTER_S": "4", "SWEEP_INTERVAL_S": "1", "REJECT_LIMIT_PAGES": "8", "MAX_WAITING_PAGES": str(WAITING_PAGES),
+        "CLOCK_OFFSETS_S": json.dumps({"extractor": 3600, "normalizer": -3600, "loader": 3600, "gateway": -3600}),
+    }  # fmt: skip
+    with chaos_stack(root / "state", root / "csv", **settings) as stack:
+        yield stack
+
+
+@dataclass
+class Case:
+    """A stack with empty tables, and one file of its own."""
+
+    stack: ChaosStack
+    file: CsvFile
+    given: Input
+
+    def start(self, rows: int = ROWS) -> str:
+        self.file.grow(rows)
+        return self.stack.start_run(streams=[self.file.stream])
+
+    def differences(self) -> list[str]:
+        """What the oracle says about the file."""
+        oracle = Oracle(self.stack.dsn)
+        oracle._file(self.file)
+        oracle._ledgers()
+        oracle.close()
+        return oracle.findings
+
+    def assert_whole(self, run_id: str, status: str = "succeeded") -> dict[str, Any]:
+        run = self.stack.wait_for(run_id)
+        assert (run["status"], run["ledger"]["balanced"], run["ledger"]["pages_missing"]) == (status, True, 0)
+        assert self.differences() == []
+        return run
+
+    def settle(self, run_id: str) -> dict[str, Any]:
+        """The run at its end, or when nothing has moved in it for a while."""
+        seen: list[int] = []
+
+        def is_still() -> bool:
+            run = self.stack.run_state(run_id)
+            seen.append(run["records"])
+            return run["status"] in ENDED or (len(seen) > 16 and len(set(seen[-16:])) == 1 and run["records"] > 0)
+
+        until("nothing to move", is_still, 60, 0.5)
+        return self.stack.run_state(run_id)
+
+
+@pytest.fixture
+def case(broken: ChaosStack, upstream: Simulator, request: pytest.FixtureRequest) -> Iterator[Case]:
+    empty(broken)
+    name = uuid.uuid5(uuid.NAMESPACE_OID, request.node.name).hex[:8]
+    given = Input(broken.csv_dir, upstream, 1, 0, 0)
+    yield Case(broken, CsvFile(broken.csv_dir, name, int(name, 16), odd=False), given)
+    broken.disarm()
+    broken.heal()
+
+
+def on_kafka(stack: ChaosStack, work: Callable[[AIOKafkaProducer, AIOKafkaAdminClient], Awaitable[Any]]) -> Any:
+    async def run() -> Any:
+        producer, admin = kafka.producer(stack.broker_address, "test"), AIOKafkaAdminClient(bootstrap_servers=stack.broker_address)
+        await producer.start()
+        await admin.start()
+        try:
+            return await work(producer, admin)
+        finally:
+            await producer.stop()
+            await admin.close()
+
+    return asyncio.run(run())
+
+
+def waiting(stack: ChaosStack, group: str, topic: Topic) -> int:
+    async def ask() -> int:
+        lag = LagReader(stack.broker_address, "test")
+        await lag.start(asyncio.Event())
+        try:
+            return (await lag.backlog(group, topic)).total()
+        finally:
+            await lag.close()
+
+    return asyncio.run(ask())
+
+
+def remove_messages(stack: ChaosStack, topic: Topic) -> None:
+    """As retention does: everything up to the end goes."""
+
+    async def work(_producer: AIOKafkaProducer, admin: AIOKafkaAdminClient) -> None:
+        await admin.delete_records({TopicPartition(topic.name, n): RecordsToDelete(before_offset=-1) for n in range(topic.partitions)})
+
+    on_kafka(stack, work)
+
+
+def create_again(stack: ChaosStack, topic: Topic) -> None:
+    async def work(_producer: AIOKafkaProducer, admin: AIOKafkaAdminClient) -> None:
+        await admin.delete_topics([topic.name])
+
+    on_kafka(stack, work)
+    until("the topic to be there again", lambda: asyncio.run(_created(stack, topic)), 20, 0.5)
+
+
+async def _created(stack: ChaosStack, topic: Topic) -> bool:
+    try:
+        return await kafka.ensure_topics(stack.broker_address, [topic]) == [topic.name]
+    except Exception:  # still being deleted
+        return False
+
+
+# -- a broken guarantee is caught ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("guarantee", "point", "finding"),
+    [
+        ("loader_commits_first", "loader.in_transaction", "records counted"),
+        ("receipt_is_dropped", None, "records counted"),
+        ("page_is_applied_twice", "loader.after_commit", "inserted"),
+        ("normalizer_acknowledges_early", "normalizer.before_delivery", "records counted"),
+    ],
+)
+def test_the_oracle_notices_a_guarantee_that_is_broken(case: Case, guarantee: str, point: str | None, finding: str) -> None:
+    case.stack.break_guarantee("automatic_repair")
+    case.stack.break_guarantee(guarantee)
+    if point:
+        case.stack.arm(point)
+    run_id = case.start()
+    run = case.settle(run_id)
+    assert point is None or case.stack.was_reached(point)
+    assert any(finding in each for each in case.differences())
+    if finding == "records counted":  # pages are missing: the run does not pretend otherwise, and repair brings them
+        assert run["status"] == "running"
+        case.stack.disarm()
+        case.stack.break_guarantee("automatic_repair")
+        case.stack.wait_whole()
+        published = until("the end of the task", lambda: case.stack.run_state(run_id)["ledger"]["pages_published"], 30)
+        state = case.stack.run_state(run_id)
+        assert state["ledger"]["pages_missing"] == published - state["ledger"]["pages_received"] > 0
+        assert sum(last - first + 1 for first, last in state["tasks"][0]["missing_pages"]) == state["ledger"]["pages_missing"]
+        assert case.stack.api.post(f"/runs/{run_id}/repair").status_code == 202
+        repaired = case.stack.wait_for(run_id)
+        assert (repaired["status"], repaired["records"]) == ("succeeded", ROWS)
+        assert "were published again from the topic" in repaired["tasks"][0]["notes"][-1]
+        assert case.stack.api.post(f"/runs/{run_id}/repair").status_code == 409
+
+
+@pytest.mark.parametrize("point", ["loader.in_transaction", "loader.after_commit", "normalizer.before_delivery"])
+def test_with_the_guarantees_in_place_the_same_kills_change_nothing(case: Case, point: str) -> None:
+    case.stack.arm(point)
+    run = case.assert_whole(case.start())
+    assert case.stack.was_reached(point)
+    assert run["duration_seconds"] >= 0, "the clocks of the services differ by hours; durations are by one clock"
+
+
+@pytest.mark.parametrize("point", ["loader.in_copy", "loader.after_commit", "normalizer.before_delivery", "extractor.before_publish"])
+def test_a_process_that_froze_changes_nothing_when_it_wakes_up(case: Case, point: str) -> None:
+    service = point.partition(".")[0]
+    case.stack.arm(point, "freeze")
+    run_id = case.start()
+    until("the process to freeze", lambda: case.stack.was_reached(point), 30)
+    frozen = int(next(case.stack.faults.glob(f"{point}.reached.*")).suffix[1:])
+    successor = subprocess.Popen(
+        [sys.executable, "-m", f"services.{service}"], cwd=ROOT, env={**case.stack.environment, "HEALTH_FILE": ""},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        case.assert_whole(run_id)  # by the successor alone
+        os.kill(frozen, signal.SIGCONT)
+        case.stack.wait_whole()
+        until("the late work to be through", lambda: waiting(case.stack, NORMALIZER_GROUP, RAW) == 0, 30, 0.5)
+        case.assert_whole(run_id)
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+        successor.terminate()
+        successor.wait(15)
+
+
+# -- what is missing is found and repaired ------------------------------------------------------------------------------
+
+
+def gaps(stack: ChaosStack) -> list[dict[str, Any]]:
+    return list(stack.api.get("/health").json()["data_gaps"])
+
+
+@pytest.mark.parametrize("how", [remove_messages, create_again])
+def test_what_retention_or_deletion_took_from_the_loader_is_said_and_comes_again(
+    case: Case, how: Callable[[ChaosStack, Topic], None]
+) -> None:
+    case.assert_whole(case.start(1000))  # so that the loader has a position to lose
+    case.stack.stop_part("loader")
+    run_id = case.start()
+    until("the pages to wait", lambda: waiting(case.stack, "loader", UNIFIED) >= ROWS // 500, 30, 0.5)
+    case.stack.stop_part("normalizer")
+    how(case.stack, UNIFIED)
+    case.stack.start_part("loader")
+    case.stack.start_part("normalizer")
+
+    noticed = until("the gap to be said", lambda: gaps(case.stack), 30)
+    assert (noticed[0]["topic"], noticed[0]["group"], noticed[0]["partition"]) == (UNIFIED.name, "loader", partition_of(case.file.stream))
+    assert noticed[0]["reason"] == ("retention" if how is remove_messages else "recreated")
+    run = case.assert_whole(run_id)
+    assert any(note.startswith("data_gap: ingest.unified") for note in run["notes"])
+    assert any("data_gap" in note for each in case.stack.api.get("/stats").json() for note in each["notes"])
+    until("the gap to be closed", lambda: all(gap["closed_at"] for gap in gaps(case.stack)), 20)
+    assert case.stack.api.get("/health").json()["status"] == "ok"
+
+
+@pytest.mark.parametrize("how", [remove_messages, create_again])
+def test_raw_pages_that_nobody_normalized_are_read_again_from_the_source(case: Case, how: Callable[[ChaosStack, Topic], None]) -> None:
+    case.assert_whole(case.start(1000))
+    case.stack.stop_part("normalizer")
+    run_id = case.start()
+    until("the task to end", lambda: case.stack.run_state(run_id)["ledger"]["pages_published"], 30)
+    case.stack.stop_part("extractor")
+    how(case.stack, RAW)
+    case.stack.start_part("normalizer")
+    case.stack.start_part("extractor")
+    run = case.assert_whole(run_id)
+    assert "were read again from the source" in run["tasks"][0]["notes"][-1]
+    case.assert_whole(case.start(500))  # and the stream goes on where it stood
+
+
+def test_a_task_that_nobody_has_is_found_and_done(case: Case) -> None:
+    """Its offset committed, no end reported, nothing pending: here, a plan whose task was never published."""
+    case.file.grow(ROWS)
+    run_id, stream = str(uuid.uuid4()), case.file.stream
+    planned = RunPlanned(run_id=run_id, tasks=[PlannedTask(task_id=task_id(run_id, stream), source="csv", stream=stream)])
+    on_kafka(case.stack, lambda producer, _admin: kafka.publish(producer, RUN_EVENTS, planned, key=run_id, service="test"))
+    until("the run", lambda: case.stack.run_state(run_id)["status"] == "running", 10)
+    case.assert_whole(run_id)
+
+
+def test_a_run_whose_command_is_gone_is_planned_again(case: Case) -> None:
+    case.file.grow(ROWS)
+    run_id = str(uuid.uuid4())
+    request = json.dumps({"sources": None, "streams": [case.file.stream], "full_refresh": False})
+    case.stack.execute(
+        f"INSERT INTO runs (run_id, request, requested_at, last_progress_at) VALUES ('{run_id}', '{request}', now() - interval '1 minute', now() - interval '1 minute')"
+    )
+    case.assert_whole(run_id)
+
+
+def test_pages_that_are_nowhere_any_more_are_named_and_the_run_does_not_succeed(case: Case) -> None:
+    case.stack.stop_part("normalizer")
+    run_id = case.start()
+    until("the task to end", lambda: case.stack.run_state(run_id)["ledger"]["pages_published"], 30)
+    case.stack.stop_part("extractor")
+    remove_messages(case.stack, RAW)
+    (case.stack.csv_dir / case.file.name / "btc-usd.csv").unlink()
+    case.stack.start_part("normalizer")
+    case.stack.start_part("extractor")
+    run = until("the loss to be said", lambda: (run := case.stack.run_state(run_id))["errors"] and run, 60)
+    assert run["errors"][0]["code"] == "pages_lost"
+    assert run["errors"][0]["message"].startswith(f"pages 0–{ROWS // 500 - 1} are neither in the topic nor at the source any more")
+    assert run["status"] == "running"  # and incomplete when nothing has moved for ten minutes
+
+
+# -- dead letters -------------------------------------------------------------------------------------------------------
+
+
+def test_dead_letters_of_a_bug_are_processed_again_after_it_is_mended(case: Case) -> None:
+    stack = case.stack
+    stack.break_guarantee("mapping")
+    run = stack.wait_for(case.start(1_500))
+    assert (run["status"], run["rejected"]) == ("partial", 1_500)
+    stack.disarm()
+    letters = stack.api.get("/dead-letters", params={"run_id": run["run_id"], "status": "open"}).json()
+    assert [(each["reason"], each["count"], each["stage"]) for each in letters] == [("mapping_error", 500, "map")] * 3
+
+    one = stack.api.post(f"/dead-letters/{letters[0]['id']}/requeue")
+    again = stack.api.post(f"/dead-letters/{letters[0]['id']}/requeue")
+    assert (one.status_code, again.status_code, one.json()["run_id"]) == (202, 202, again.json()["run_id"])
+    first = stack.wait_for(one.json()["run_id"])
+    assert (first["kind"], first["status"], first["inserted"], first["ledger"]["balanced"]) == ("requeue", "succeeded", 500, True)
+
+    rest = stack.api.post("/dead-letters/requeue", json={"reason": "mapping_error"})
+    second = stack.wait_for(rest.json()["run_id"])
+    assert (second["status"], second["inserted"], second["request"]["dead_letters"]["reason"]) == ("succeeded", 1_000, "mapping_error")
+    assert stack.api.get("/dead-letters", params={"status": "open"}).json() == []
+    assert stack.api.get(f"/dead-letters/{letters[0]['id']}").json()["requeued_run_id"] == first["run_id"]
+    expected = [(row.moment, *row.values()) for row in case.file.content()]
+    assert stack.candles(case.file.stream) == expected
+
+    nothing = stack.wait_for(stack.api.post("/dead-letters/requeue", json={"all": True}).json()["run_id"])
+    assert (nothing["status"], nothing["message"]) == ("succeeded", "no open dead letter was meant that can be processed again")
+
+
+def test_a_record_that_fails_again_is_a_new_dead_letter_and_discarding_says_why(case: Case) -> None:
+    stack = case.stack
+    name = f"csv/{case.file.name}/eth-usd.csv"
+    path = stack.csv_dir / case.file.name / "eth-usd.csv"
+    path.parent.mkdir()
+    path.write_text(
+        'date,open,high,low,close,volume\n2024-01-01,1,2,0.5,1,9\n2024-01-02,1,x,0.5,1,9\n2024-01-03,"unclosed,1\n2024-01-04,1,2,0.5,1,9\n'
+    )
+    stack.ingest(streams=[name])
+    by_stage = {each["stage"]: each for each in stack.api.get("/dead-letters", params={"stream": name}).json()}
+    assert (by_stage["map"]["field"], by_stage["map"]["origin"]["line"], by_stage["extract"]["origin"]["line"]) == ("high", 3, 4)
+    assert len(by_stage["map"]["payload_sha256"]) == 64
+
+    requeued = stack.wait_for(stack.api.post(f"/dead-letters/{by_stage['map']['id']}/requeue").json()["run_id"])
+    assert (requeued["status"], requeued["rejected"]) == ("partial", 1)
+    (anew,) = stack.api.get("/dead-letters", params={"run_id": requeued["run_id"]}).json()
+    assert (anew["status"], anew["origin"]["line"], anew["field"]) == ("open", 3, "high")
+    refused = stack.api.post(f"/dead-letters/{by_stage['extract']['id']}/requeue")
+    assert (refused.status_code, "full_refresh" in refused.json()["detail"]) == (409, True)
+
+    assert stack.api.post(f"/dead-letters/{anew['id']}/discard", json={"note": "a typo of the exchange"}).status_code == 202
+    closed = until(
+        "it to be closed", lambda: (found := stack.api.get(f"/dead-letters/{anew['id']}").json())["status"] == "discarded" and found, 20
+    )
+    assert (closed["note"], bool(closed["closed_at"])) == ("a typo of the exchange", True)
+    assert stack.api.post(f"/dead-letters/{anew['id']}/requeue").status_code == 409
+    assert stack.api.post("/dead-letters/discard", json={"stream": name, "note": "all seen"}).status_code == 202
+    until("all to be closed", lambda: not stack.api.get("/dead-letters", params={"status": "open", "stream": name}).json(), 20)
+
+
+def test_a_message_that_belongs_to_no_page_is_published_again_on_its_topic(case: Case) -> None:
+    stack = case.stack
+    partition = partition_of(case.file.stream)
+    on_kafka(stack, lambda producer, _admin: producer.send_and_wait(TASKS.name, b'{"type":"FromTheFuture"}', key=b"x", partition=partition))
+    letter = until("the dead letter", lambda: stack.api.get("/dead-letters", params={"reason": "undecodable"}).json(), 20)[0]
+    assert (letter["topic"], letter["partition"]) == (TASKS.name, partition)
+    run = stack.wait_for(stack.api.post(f"/dead-letters/{letter['id']}/requeue").json()["run_id"])
+    assert (run["status"], run["tasks"][0]["notes"]) == ("succeeded", ["1 message(s) were published again on their topic"])
+    until("it to fail again", lambda: len(stack.api.get("/dead-letters", params={"reason": "undecodable"}).json()) == 2, 20)
+
+
+def test_a_source_that_goes_bad_as_a_whole_stops_its_task_and_keeps_its_checkpoint(case: Case) -> None:
+    stack = case.stack
+    case.assert_whole(case.start(1_000))
+    stack.break_guarantee("mapping")
+    run = stack.wait_for(case.start(60_000), 180)
+    assert run["status"] == "failed"
+    (error,) = run["errors"]
+    assert (error["code"], "rejected whole (such as: " in error["message"], "a bug in the mapping" in error["message"]) == (
+        "too_many_rejections",
+        True,
+        True,
+    )
+    assert 8 * 500 <= run["records"] < 60_000, "it was stopped on the way"
+    stack.disarm()
+    good = stack.ingest(streams=[case.file.stream])
+    assert (good["status"], good["inserted"]) == ("succeeded", 60_000)
+
+
+def test_without_the_dead_letter_topic_nothing_is_acknowledged(case: Case) -> None:
+    stack = case.stack
+    partition = partition_of(case.file.stream)
+
+    async def work(producer: AIOKafkaProducer, admin: AIOKafkaAdminClient) -> int:
+        await admin.delete_topics([DEAD_LETTERS.name])
+        return int((await producer.send_and_wait(RAW.name, b"\xff\xfe", key=b"x", partition=partition)).offset)
+
+    offset = on_kafka(stack, work)
+    run_id = case.start(1_000)
+    until("the normalizer to end rather than skip", lambda: _position(stack, partition) <= offset and _restarts(stack) > 0, 90, 1)
+    assert stack.run_state(run_id)["records"] == 0
+    until("the topic", lambda: asyncio.run(_created(stack, DEAD_LETTERS)), 20)
+    case.assert_whole(run_id)
+    until("the dead letter", lambda: stack.api.get("/dead-letters", params={"reason": "undecodable"}).json(), 60)
+
+
+def _position(stack: ChaosStack, partition: int) -> int:
+    async def ask() -> int:
+        lag = LagReader(stack.broker_address, "test")
+        await lag.start(asyncio.Event())
+        try:
+            return (await lag.backlog(NORMALIZER_GROUP, RAW)).position[partition]
+        finally:
+            await lag.close()
+
+    return asyncio.run(ask())
+
+
+def _restarts(stack: ChaosStack) -> int:
+    return (stack.settings.logs / "normalizer-0.log").read_text().count("ending_without_acknowledging")
+
+
+# -- back-pressure, doubles, and what is refused ------------------------------------------------------------------------
+
+
+def test_with_the_normalizer_away_the_extractor_pauses_and_the_api_answers(case: Case) -> None:
+    stack = case.stack
+    stack.stop_part("normalizer")
+    run_id = case.start(30_000)
+    until("the extractor to pause", lambda: waiting(stack, NORMALIZER_GROUP, RAW) >= WAITING_PAGES, 30, 0.5)
+    for _ in range(6):
+        assert waiting(stack, NORMALIZER_GROUP, RAW) <= WAITING_PAGES + 4
+        assert stack.api.get("/data", params={"limit": 1}).status_code == 200
+        assert stack.run_state(run_id)["status"] == "running"
+    stack.start_part("normalizer")
+    case.assert_whole(run_id)
+
+
+def test_one_key_fifty_times_at_two_gateways_is_one_run_that_both_know(case: Case) -> None:
+    case.file.grow(500)
+    key, body = str(uuid.uuid4()), {"streams": [case.file.stream]}
+
+    def ask(number: int) -> tuple[int, str]:
+        api = (case.stack.api, case.stack.api_2)[number % 2]
+        answer = api.post("/ingest", json=body, headers={"idempotency-key": key})
+        return answer.status_code, answer.json().get("run_id", "")
+
+    with ThreadPoolExecutor(25) as pool:
+        answers = set(pool.map(ask, range(50)))
+    ((status, run_id),) = answers
+    assert status == 202
+    other = case.stack.api_2.post("/ingest", json={"sources": ["rss"]}, headers={"idempotency-key": key})
+    assert other.status_code == 409
+    fresh = case.stack.start_run(streams=[case.file.stream])
+    assert case.stack.api_2.get(f"/runs/{fresh}").status_code == 200
+    case.stack.wait_for(fresh)
+    case.assert_whole(run_id)
+
+
+def test_a_command_that_is_delivered_again_starts_nothing_anew(case: Case) -> None:
+    run = case.assert_whole(case.start(1_000))
+    task = FetchStream(run_id=run["run_id"], task_id=run["tasks"][0]["task_id"], source="csv", stream=case.file.stream)
+    place = {"key": task.stream, "service": "test", "partition": partition_of(task.stream)}
+    on_kafka(case.stack, lambda producer, _admin: kafka.publish(producer, TASKS, task, **place))
+    case.assert_whole(case.start(500))
+    assert case.stack.run_state(run["run_id"])["records"] == 1_000
+
+
+def test_a_topic_with_more_partitions_is_refused_by_every_service_at_its_start(case: Case) -> None:
+    """The last test of this stack: it is of no use afterwards."""
+    stack = case.stack
+
+    async def work(_producer: AIOKafkaProducer, admin: AIOKafkaAdminClient) -> None:
+        await admin.create_partitions({TASKS.name: NewPartitions(total_count=TASKS.partitions + 1)})
+
+    on_kafka(stack, work)
+    for service in ("extractor", "normalizer", "loader"):
+        stack.stop_part(service)
+        stack.start_part(service)
+        said = f"topic {TASKS.name} has 7 partitions and must have 6"
+        until(f"{service} to refuse", lambda: said in (stack.settings.logs / f"{service}-0.log").read_text(), 30)  # noqa: B023
+        until(f"{service} to stay down", lambda: not stack.pids(service), 15)  # noqa: B023
+    assert case.stack.api.get("/health/live").status_code == 200
