@@ -80,6 +80,7 @@ class Reader:
         if found is not None:
             log.error("data_gap", topic=found.topic, partition=found.partition, first_missing=found.first_missing, first_available=begin, reason=found.reason)  # fmt: skip
             await self._on_gap(found)
+            await self._consumer.commit({partition: begin})  # so that it is said once
         if partition in self._consumer.assignment():
             self._consumer.seek(partition, begin)
 

@@ -44,9 +44,12 @@ class LagReader:
         partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
         ends, starts = await self._reader.end_offsets(partitions), await self._reader.beginning_offsets(partitions)
         committed = await self._admin.list_consumer_group_offsets(group, partitions=partitions)
-        position = {tp.partition: meta.offset if meta.offset >= 0 else starts[tp] for tp, meta in committed.items()}
-        lag = {tp.partition: max(0, ends[tp] - position.get(tp.partition, starts[tp])) for tp in partitions}
-        return Backlog(lag, position)
+        position = {}
+        for at in partitions:
+            offset = committed[at].offset if at in committed else -1
+            # A position that the topic does not hold any more counts as its beginning: what was removed does not wait.
+            position[at.partition] = offset if starts[at] <= offset <= ends[at] else starts[at]
+        return Backlog({at.partition: ends[at] - position[at.partition] for at in partitions}, position)
 
     async def close(self) -> None:
         if self._admin in self._started:

@@ -14,8 +14,8 @@ WITH received AS (
     FROM page_receipts AS p JOIN runs AS r USING (run_id) JOIN run_tasks AS t ON t.task_id = p.task_id
     WHERE r.finished_at IS NULL AND t.finished_at IS NULL AND r.kind = 'ingest' AND p.records > 0
 )
-SELECT t.run_id::text, t.task_id::text, count(*) AS pages, sum(records) AS records, sum(rejected) AS rejected,
-       count(*) FILTER (WHERE from_end <= :pages AND rejected = records) AS bad_pages,
+SELECT t.run_id::text, t.task_id::text, sum(received.records) AS records, sum(received.rejected) AS rejected,
+       count(*) FILTER (WHERE from_end <= :pages AND received.rejected = received.records) AS bad_pages,
        (SELECT message FROM dead_letters AS d WHERE d.run_id = t.run_id AND d.stream = t.stream ORDER BY created_at DESC LIMIT 1) AS example
 FROM received JOIN run_tasks AS t ON t.task_id = received.task_id GROUP BY t.task_id HAVING count(*) >= :pages
 """

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import random
+import shutil
 import sys
 import tempfile
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.chaos.faults import LONG_OUTAGES
@@ -55,14 +58,12 @@ def main() -> int:
         (root / "csv").mkdir()
         (root / "state").mkdir()
         settings = {**Input(root / "csv", upstream, seed, 0, 0).settings(), **INSTANCES, "REPAIR_AFTER_S": "15"}
-        with chaos_stack(root / "state", root / "csv", **settings) as stack:
+        with chaos_stack(root / "state", root / "csv", **settings) as stack, keeping_logs(stack.settings.logs, results):
             for number in range(asked.rounds):
                 result = _round(stack, root, upstream, seed + number, asked.records, number)
                 results.append(result)
                 for finding in result.findings[:20]:
                     say(f"  DIFFERENCE {finding}")
-            if any(result.findings for result in results):
-                _keep_logs(stack.settings.logs)
     say("\n" + table(results))
     failed = [str(result.seed) for result in results if result.findings]
     say(f"\nlost, doubled or torn in the rounds with seed {', '.join(failed)}: run again with SEED={failed[0]} ROUNDS=1" if failed else "\nnothing lost, nothing doubled, nothing torn")  # fmt: skip
@@ -79,12 +80,18 @@ def _round(stack: object, root: Path, upstream: Simulator, seed: int, records: i
     return play(stack, given, records=records, waves=waves, faults=faults, say=say)  # type: ignore[arg-type]
 
 
-def _keep_logs(logs: Path) -> None:
-    import shutil
-
-    kept = Path(tempfile.mkdtemp(prefix="chaos-logs-"))
-    shutil.copytree(logs, kept, dirs_exist_ok=True)
-    say(f"logs are in {kept}")
+@contextlib.contextmanager
+def keeping_logs(logs: Path, results: list[Result]) -> Iterator[None]:
+    """Copy the logs away when something was found, or when it could not be gone through with."""
+    is_through = False
+    try:
+        yield
+        is_through = True
+    finally:
+        if not is_through or any(result.findings for result in results):
+            kept = Path(tempfile.mkdtemp(prefix="chaos-logs-"))
+            shutil.copytree(logs, kept, dirs_exist_ok=True)
+            say(f"logs are in {kept}")
 
 
 if __name__ == "__main__":

@@ -166,7 +166,11 @@ def _loader() -> None:
     store.io = types.SimpleNamespace(BytesIO=Interrupted)  # type: ignore[assignment]
     _wrap(store, "_upsert", after="loader.in_transaction")
     _break_receipts(store)
-    _wrap(Loader, "_commit", before="loader.after_commit", after="loader.after_offsets")
+
+    def has_pages(_self: Any, offsets: Any) -> bool:
+        return any(partition.topic == "ingest.unified" for partition in offsets)
+
+    _wrap(Loader, "_commit", before="loader.after_commit", after="loader.after_offsets", when=has_pages)
     load = Loader._load
 
     async def broken_load(self: Any, batch: Any, offsets: Any, before: Any, stop: Any) -> None:

@@ -17,6 +17,7 @@ import psutil
 
 from embedded import kafka, postgres, supervision
 from embedded.settings import ROOT, StackSettings
+from embedded.stack import not_ready
 from tests.chaos.proxy import Proxy
 from tests.support.ports import free_ports
 from tests.support.product import KEY, until
@@ -176,12 +177,15 @@ class ChaosStack(Stack):
         """Until every process runs and says that it is ready."""
         names = [(service, number) for service, count in self.settings.counts().items() for number in range(count)]
 
-        def is_whole() -> bool:
-            from embedded.stack import not_ready
+        def why_not() -> dict[str, str]:
+            return {
+                f"{service}-{number}": why for service, number in names if (why := not_ready(self.settings, service, number)) is not None
+            }
 
-            return all(not_ready(self.settings, service, number) is None for service, number in names)
-
-        until("every service to be ready", is_whole, timeout_s, 0.5)
+        try:
+            until("every service to be ready", lambda: not why_not(), timeout_s, 0.5)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {why_not()}") from error
 
     def memory_mb(self) -> dict[str, float]:
         """Resident memory of the largest process of each service."""
