@@ -56,6 +56,7 @@ def consumer(
         # A batch may wait long for PostgreSQL or a slow source; heartbeats go on meanwhile, watchdogs look for progress.
         "max_poll_interval_ms": 24 * 3600 * 1000, "rebalance_timeout_ms": 30_000,
         "max_partition_fetch_bytes": FETCH_BYTES, "fetch_max_wait_ms": 500,
+        "metadata_max_age_ms": 15_000,  # how long a topic that was created again stays unseen
         **more,
     }  # fmt: skip
     return AIOKafkaConsumer(bootstrap_servers=bootstrap, client_id=client_id, group_id=group, **settings)

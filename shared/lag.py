@@ -13,14 +13,29 @@ from shared.topics import Topic
 
 
 @dataclass(frozen=True)
-class Backlog:
-    """Of one group on one topic, by partition: messages that wait, and the offset that is read next."""
+class Stand:
+    """Of one group in one partition: where the partition begins and ends, and the offset that is read next (−1: none committed)."""
 
-    lag: dict[int, int]
-    position: dict[int, int]
+    begin: int
+    end: int
+    committed: int
 
-    def total(self) -> int:
-        return sum(self.lag.values())
+    @property
+    def position(self) -> int:
+        """A position that the topic does not hold any more counts as its beginning: what was removed does not wait."""
+        return self.committed if self.begin <= self.committed <= self.end else self.begin
+
+    @property
+    def lag(self) -> int:
+        return self.end - self.position
+
+
+Stands = dict[TopicPartition, Stand]
+
+
+def total(stands: Stands) -> int:
+    """Messages that wait."""
+    return sum(stand.lag for stand in stands.values())
 
 
 class LagReader:
@@ -39,17 +54,12 @@ class LagReader:
             self._started.append(client)
         return True
 
-    async def backlog(self, group: str, topic: Topic) -> Backlog:
+    async def stands(self, group: str, *topics: Topic) -> Stands:
         """Raises KafkaError and OSError when the broker is away."""
-        partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
-        ends, starts = await self._reader.end_offsets(partitions), await self._reader.beginning_offsets(partitions)
+        partitions = [TopicPartition(topic.name, number) for topic in topics for number in range(topic.partitions)]
+        begins, ends = await self._reader.beginning_offsets(partitions), await self._reader.end_offsets(partitions)
         committed = await self._admin.list_consumer_group_offsets(group, partitions=partitions)
-        position = {}
-        for at in partitions:
-            offset = committed[at].offset if at in committed else -1
-            # A position that the topic does not hold any more counts as its beginning: what was removed does not wait.
-            position[at.partition] = offset if starts[at] <= offset <= ends[at] else starts[at]
-        return Backlog({at.partition: ends[at] - position[at.partition] for at in partitions}, position)
+        return {at: Stand(begins[at], ends[at], committed[at].offset if at in committed else -1) for at in partitions}
 
     async def close(self) -> None:
         if self._admin in self._started:

@@ -7,12 +7,13 @@ import contextlib
 import gc
 import os
 import signal
+import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 from shared import logs
-from shared.errors import POISON_EXIT_CODE
+from shared.errors import CONFIG_EXIT_CODE, POISON_EXIT_CODE, ConfigError, StuckError, TransientError
 from shared.health import Health
 
 BLOCKED_AFTER_S = 120.0
@@ -24,6 +25,22 @@ def collect_garbage_rarely() -> None:
     """Pages are thousands of small objects without cycles: looking through them for garbage again and again costs a tenth of the time."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+@contextlib.contextmanager
+def errors_said_plainly() -> Iterator[None]:
+    """Around a service's main: an error that was raised on purpose ends the process with one line and its exit code."""
+    try:
+        yield
+    except ConfigError as error:
+        sys.stderr.write(f"configuration error: {error}\n")
+        raise SystemExit(CONFIG_EXIT_CODE) from error
+    except StuckError as error:
+        log.critical("ending_to_start_anew", why=str(error))
+        raise SystemExit(POISON_EXIT_CODE) from error
+    except TransientError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(1) from error
 
 
 async def run_until_stopped(main: Callable[[asyncio.Event], Awaitable[None]], health: Health) -> None:

@@ -8,7 +8,7 @@ from services.extractor import app
 from services.extractor.settings import ExtractorSettings
 from shared import logs
 from shared.health import Health
-from shared.lifecycle import run_until_stopped
+from shared.lifecycle import errors_said_plainly, run_until_stopped
 from shared.settings import load_or_exit
 
 
@@ -17,7 +17,8 @@ def main() -> None:
     logs.configure("extractor", level=settings.log_level, fmt=settings.log_format)
     logs.get(__name__).info("starting", settings=settings.masked())
     health = Health(settings.health_file)
-    asyncio.run(run_until_stopped(lambda stop: app.run(settings, health, stop), health))
+    with errors_said_plainly():
+        asyncio.run(run_until_stopped(lambda stop: app.run(settings, health, stop), health))
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ async def run(settings: ExtractorSettings, health: Health, stop: asyncio.Event) 
                 return
             started.append(each)
         log.info("ready")
-        monitor = Monitor(lag, EXTRACTOR_GROUP, TASKS, health, stuck_after_s=settings.stuck_after_s)
+        monitor = Monitor(lag, EXTRACTOR_GROUP, [TASKS], health, stuck_after_s=settings.stuck_after_s)
         watching = monitor.run(held=worker.held, is_working=lambda: worker.busy() > 0)
         await until_first_ends(planner.run(stop), worker.run(stop), watching, flow.run(), checkpoints.follower.run(), stops.follower.run())
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 from aiokafka.errors import KafkaError
 
@@ -18,20 +19,21 @@ class FlowControl:
 
     def __init__(self, lag: LagReader, *, max_waiting: int) -> None:
         self._lag, self._max_waiting = lag, max_waiting
-        self._waiting: dict[int, int] = {}
+        self._waiting: Counter[int] = Counter()
         self._published: dict[int, int] = {}
         self._looked = asyncio.Condition()
 
     async def run(self) -> None:
         while True:
             try:
-                normalizer = (await self._lag.backlog(NORMALIZER_GROUP, RAW)).lag
-                loader = (await self._lag.backlog(LOADER_GROUP, UNIFIED)).lag
+                stands = await self._lag.stands(NORMALIZER_GROUP, RAW) | await self._lag.stands(LOADER_GROUP, UNIFIED)
             except (KafkaError, OSError) as error:
                 log.warning("lag_unknown", error=repr(error))
             else:
                 async with self._looked:
-                    self._waiting = {partition: normalizer[partition] + loader[partition] for partition in normalizer}
+                    self._waiting = Counter()
+                    for at, stand in stands.items():
+                        self._waiting[at.partition] += stand.lag
                     self._published.clear()
                     self._looked.notify_all()
             await asyncio.sleep(1)
@@ -39,6 +41,6 @@ class FlowControl:
     async def gate(self, partition: int) -> None:
         """Return when one more page may be published to the partition."""
         async with self._looked:
-            while self._waiting.get(partition, 0) + self._published.get(partition, 0) >= self._max_waiting:
+            while self._waiting[partition] + self._published.get(partition, 0) >= self._max_waiting:
                 await self._looked.wait()
             self._published[partition] = self._published.get(partition, 0) + 1

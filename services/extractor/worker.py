@@ -62,9 +62,9 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
     def subscribe(self) -> None:
         self._consumer.subscribe([TASKS.name], listener=self)
 
-    def held(self) -> list[int]:
-        """The partitions of ingest.tasks that are this extractor's."""
-        return [partition.partition for partition in self._consumer.assignment()]
+    def held(self) -> set[TopicPartition]:
+        """The partitions that are this extractor's."""
+        return set(self._consumer.assignment())
 
     def busy(self) -> int:
         return sum(map(len, self._running.values()))

@@ -19,7 +19,7 @@ from shared import kafka, logs
 from shared.errors import TransientError
 from shared.events import Command, RequeueDeadLetters, StartIngestion
 from shared.follow import Follower
-from shared.lag import LagReader
+from shared.lag import LagReader, total
 from shared.lifecycle import until_first_ends
 from shared.serialization import UndecodableError, command_decoder, decode
 from shared.topics import COMMANDS, LOADER_GROUP, NORMALIZER_GROUP, RAW, UNIFIED
@@ -95,9 +95,9 @@ class Broker:
         while True:
             try:
                 async with asyncio.timeout(3):
-                    normalizer = await self._lag.backlog(NORMALIZER_GROUP, RAW)
-                    loader = await self._lag.backlog(LOADER_GROUP, UNIFIED)
-                self.lag = {"normalizer": normalizer.total(), "loader": loader.total()}
+                    normalizer = await self._lag.stands(NORMALIZER_GROUP, RAW)
+                    loader = await self._lag.stands(LOADER_GROUP, UNIFIED)
+                self.lag = {"normalizer": total(normalizer), "loader": total(loader)}
                 self.connected = True
             except (KafkaError, OSError, TimeoutError) as error:
                 if self.connected:

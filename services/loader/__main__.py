@@ -9,30 +9,22 @@ from services.loader import app
 from services.loader.migrate import migrate
 from services.loader.settings import LoaderSettings
 from shared import logs
-from shared.errors import CONFIG_EXIT_CODE, ConfigError, TransientError
 from shared.health import Health
-from shared.lifecycle import run_until_stopped
+from shared.lifecycle import errors_said_plainly, run_until_stopped
 from shared.settings import load_or_exit
 
 
-def main() -> int:
+def main() -> None:
     settings = load_or_exit(LoaderSettings)
     logs.configure("loader", level=settings.log_level, fmt=settings.log_format)
     logs.get(__name__).info("starting", settings=settings.masked())
-    try:
+    with errors_said_plainly():
         if sys.argv[1:] == ["migrate"]:
             migrate(settings)
         else:
             health = Health(settings.health_file)
             asyncio.run(run_until_stopped(lambda stop: app.run(settings, health, stop), health))
-    except ConfigError as error:
-        sys.stderr.write(f"configuration error: {error}\n")
-        return CONFIG_EXIT_CODE
-    except TransientError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
-    return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

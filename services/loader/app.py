@@ -17,7 +17,7 @@ from shared.health import Health
 from shared.lag import LagReader
 from shared.lifecycle import sleep_or_stop, until_first_ends
 from shared.progress import Monitor
-from shared.topics import LOADER_GROUP, UNIFIED
+from shared.topics import LOADER_GROUP
 
 log = logs.get(__name__)
 
@@ -53,7 +53,7 @@ async def run(settings: LoaderSettings, health: Health, stop: asyncio.Event) -> 
                 return
             started.append(each)
         log.info("ready")
-        monitor = Monitor(lag, LOADER_GROUP, UNIFIED, health, stuck_after_s=settings.stuck_after_s)
+        monitor = Monitor(lag, LOADER_GROUP, SUBSCRIBED, health, stuck_after_s=settings.stuck_after_s)
         watching = monitor.run(held=loader.held, trouble=lambda: loader.trouble, is_working=lambda: bool(loader.trouble))
         await until_first_ends(loader.run(stop), watching, caretaker.run(AWAY))
     finally:

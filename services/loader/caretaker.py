@@ -15,7 +15,7 @@ from shared import kafka, logs
 from shared.errors import TransientError
 from shared.events import Message, StartIngestion, TaskStopped
 from shared.kafka import TopicPartition, partition_of
-from shared.lag import LagReader
+from shared.lag import LagReader, total
 from shared.lifecycle import sleep_or_stop
 from shared.topics import (
     COMMANDS,
@@ -34,8 +34,7 @@ _QUEUES = (
     (PLANNER_GROUP, COMMANDS),
     (EXTRACTOR_GROUP, TASKS),
     (NORMALIZER_GROUP, RAW),
-    (LOADER_GROUP, UNIFIED),
-    (LOADER_GROUP, RUN_EVENTS),
+    (LOADER_GROUP, UNIFIED, RUN_EVENTS),
 )
 # A gap is over when no run that was open then is open any more.
 _CLOSE_GAPS = """
@@ -127,7 +126,7 @@ class Caretaker:
         """Whether nothing waits in any topic: what is missing then is not on its way."""
         try:
             async with asyncio.timeout(5):
-                return not any([(await self._lag.backlog(group, topic)).total() for group, topic in _QUEUES])
+                return not any([total(await self._lag.stands(group, *topics)) for group, *topics in _QUEUES])
         except (KafkaError, OSError, TimeoutError):
             return False
 

@@ -194,6 +194,6 @@ class Loader:
         except AWAY as error:
             raise TransientError(f"PostgreSQL is away: {error}") from error
 
-    def held(self) -> list[int]:
-        """The partitions of ingest.unified that are this loader's."""
-        return [partition.partition for partition in self._consumer.assignment() if partition.topic == UNIFIED.name]
+    def held(self) -> set[TopicPartition]:
+        """The partitions that are this loader's."""
+        return set(self._consumer.assignment())

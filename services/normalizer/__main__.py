@@ -10,7 +10,7 @@ from services.normalizer.settings import NormalizerSettings
 from services.normalizer.worker import build_app
 from shared import kafka, logs
 from shared.health import Health
-from shared.lifecycle import collect_garbage_rarely
+from shared.lifecycle import collect_garbage_rarely, errors_said_plainly
 from shared.settings import load_or_exit
 
 
@@ -20,7 +20,8 @@ def main() -> None:
     logs.get(__name__).info("starting", settings=settings.masked())
     health = Health(settings.health_file)
     health.set(ready=False, reason="waiting for Kafka")
-    asyncio.run(kafka.wait_for_topics(settings.kafka_bootstrap_servers, asyncio.Event()))
+    with errors_said_plainly():
+        asyncio.run(kafka.wait_for_topics(settings.kafka_bootstrap_servers, asyncio.Event()))
     collect_garbage_rarely()
     app = build_app(settings, health)
     faust.Worker(app, override_logging=False, redirect_stdouts=False, quiet=True).execute_from_commandline()

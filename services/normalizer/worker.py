@@ -23,6 +23,7 @@ from shared.dead_letter import origin_headers
 from shared.errors import POISON_EXIT_CODE, StuckError
 from shared.events import RawPage, Stage
 from shared.health import Health
+from shared.kafka import TopicPartition
 from shared.lag import LagReader
 from shared.lifecycle import keep_beating
 from shared.progress import Monitor
@@ -109,9 +110,10 @@ def _unified_headers(page: RawPage, unified: Any) -> list[tuple[str, bytes]]:
     return headers_for(unified, "normalizer", event_id=page.page_id, run_id=page.run_id)
 
 
-def held_by(app: faust.App) -> list[int]:
+def held_by(app: faust.App) -> set[TopicPartition]:
     """The partitions that this instance has to see to. In a rebalance all of them: one that does not end is a standstill too."""
-    return list(range(RAW.partitions)) if app.rebalancing else [partition.partition for partition in app.consumer.assignment()]
+    everything = {TopicPartition(RAW.name, number) for number in range(RAW.partitions)}
+    return everything if app.rebalancing else {TopicPartition(at.topic, at.partition) for at in app.consumer.assignment()}
 
 
 def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
@@ -144,7 +146,7 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
     async def _report_health() -> None:
         lag = LagReader(settings.kafka_bootstrap_servers, f"normalizer-{os.getpid()}")
         await lag.start(asyncio.Event())
-        monitor = Monitor(lag, NORMALIZER_GROUP, RAW, health, stuck_after_s=settings.stuck_after_s)
+        monitor = Monitor(lag, NORMALIZER_GROUP, [RAW], health, stuck_after_s=settings.stuck_after_s)
         beating = asyncio.create_task(keep_beating(health))
         try:
             await monitor.run(held=lambda: held_by(app), trouble=lambda: "rebalancing" if app.rebalancing else "")

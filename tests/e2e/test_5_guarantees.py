@@ -23,7 +23,7 @@ from shared import kafka
 from shared.events import FetchStream, PlannedTask, RunPlanned
 from shared.identity import task_id
 from shared.kafka import partition_of
-from shared.lag import LagReader
+from shared.lag import LagReader, total
 from shared.topics import DEAD_LETTERS, NORMALIZER_GROUP, RAW, RUN_EVENTS, TASKS, UNIFIED, Topic
 from tests.chaos.feed import CsvFile, Input
 from tests.chaos.oracle import Oracle
@@ -119,7 +119,7 @@ def waiting(stack: ChaosStack, group: str, topic: Topic) -> int:
         lag = LagReader(stack.broker_address, "test")
         await lag.start(asyncio.Event())
         try:
-            return (await lag.backlog(group, topic)).total()
+            return total(await lag.stands(group, topic))
         finally:
             await lag.close()
 
@@ -422,7 +422,7 @@ def _position(stack: ChaosStack, partition: int) -> int:
         lag = LagReader(stack.broker_address, "test")
         await lag.start(asyncio.Event())
         try:
-            return (await lag.backlog(NORMALIZER_GROUP, RAW)).position[partition]
+            return (await lag.stands(NORMALIZER_GROUP, RAW))[TopicPartition(RAW.name, partition)].position
         finally:
             await lag.close()
 

@@ -15,46 +15,64 @@ import pytest
 from shared import health
 from shared.errors import POISON_EXIT_CODE, StuckError
 from shared.health import Health
-from shared.lag import Backlog
+from shared.kafka import TopicPartition
+from shared.lag import Stand, Stands, total
 from shared.progress import Monitor, Progress
 from shared.topics import RAW, Topic
 
+AT = TopicPartition(RAW.name, 0)
 
-def backlog(lag: int, position: int, partition: int = 0) -> Backlog:
-    return Backlog({partition: lag}, {partition: position})
+
+def stand(committed: int, end: int, begin: int = 0) -> Stands:
+    return {AT: Stand(begin, end, committed)}
+
+
+def test_what_was_removed_does_not_wait() -> None:
+    assert total(stand(3, 9)) == 6
+    assert total(stand(3, 9, begin=9)) == 0
+    assert total(stand(-1, 9, begin=4)) == 5
+    assert total(stand(20, 9, begin=4)) == 5  # the topic was created again
 
 
 def test_a_consumer_stands_still_when_messages_wait_and_none_is_committed() -> None:
     progress = Progress()
-    assert progress.idle_s(backlog(5, 10), [0], 0) == 0
-    assert progress.idle_s(backlog(7, 10), [0], 12) == 12  # more has come, nothing was done
-    assert progress.idle_s(backlog(9, 11), [0], 13) == 0  # more has come than was done: that is slow, not stuck
-    assert progress.idle_s(backlog(0, 20), [0], 60) == 0
-    assert progress.idle_s(backlog(1, 20), [], 90) == 0  # not this consumer's partition
-    assert progress.idle_s(backlog(1, 20), [0], 100) == 10
+    assert progress.seen(stand(10, 15), {AT}, 0) == 0
+    assert progress.seen(stand(10, 17), {AT}, 12) == 12  # more has come, nothing was done
+    assert progress.seen(stand(11, 20), {AT}, 13) == 0  # more has come than was done: that is slow, not stuck
+    assert progress.seen(stand(20, 20), {AT}, 60) == 0
+    assert progress.seen(stand(20, 21), (), 90) == 0  # not this consumer's partition
+    assert progress.seen(stand(20, 21), {AT}, 100) == 10
+
+
+@pytest.mark.parametrize("after", [stand(10, 3), stand(-1, 15), stand(-1, 40)])
+def test_a_topic_that_was_created_again_is_noticed(after: Stands) -> None:
+    progress = Progress()
+    progress.seen(stand(10, 15), {AT}, 0)
+    with pytest.raises(StuckError, match="created again"):
+        progress.seen(after, {AT}, 2)
 
 
 class Stuck:
     """A lag reader on a group that never moves."""
 
-    async def backlog(self, _group: str, _topic: Topic) -> Backlog:
-        return backlog(3, 7)
+    async def stands(self, _group: str, *_topics: Topic) -> Stands:
+        return stand(7, 10)
 
 
 async def test_a_consumer_that_stands_still_is_not_ready_and_at_last_ends(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
-    monitor = Monitor(Stuck(), "group", RAW, Health(str(path)), stuck_after_s=0.05)  # type: ignore[arg-type]
-    with pytest.raises(StuckError, match=r"3 messages wait in ingest\.raw"):
-        await monitor.run(held=lambda: [0], every_s=0.03)
+    monitor = Monitor(Stuck(), "group", [RAW], Health(str(path)), stuck_after_s=0.05)  # type: ignore[arg-type]
+    with pytest.raises(StuckError, match=r"messages wait in ingest\.raw"):
+        await monitor.run(held=lambda: {AT}, every_s=0.03)
     assert health.read(path)[1].startswith("3 messages wait and nothing has moved")
 
 
 async def test_a_consumer_that_waits_for_something_else_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
-    monitor = Monitor(Stuck(), "group", RAW, Health(str(path)), stuck_after_s=0.01)  # type: ignore[arg-type]
+    monitor = Monitor(Stuck(), "group", [RAW], Health(str(path)), stuck_after_s=0.01)  # type: ignore[arg-type]
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(
-            monitor.run(held=lambda: [0], trouble=lambda: "PostgreSQL is away", is_working=lambda: True, every_s=0.01), 0.2
+            monitor.run(held=lambda: {AT}, trouble=lambda: "PostgreSQL is away", is_working=lambda: True, every_s=0.01), 0.2
         )
     assert health.read(path) == (False, "PostgreSQL is away")
 
