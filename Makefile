@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo down status logs clean test test-unit test-contract test-integration test-e2e test-compose bench bench-memory lint format lock
+.PHONY: help setup up demo down status logs clean test test-unit test-contract test-integration test-e2e test-compose chaos soak bench bench-memory lint format lock
 
 ##@ Use
 help: ## this list
@@ -40,6 +40,10 @@ test-e2e: setup ## the stack as `make up` starts it, with kills and outages
 	@$(PY) -m pytest tests/e2e
 test-compose: setup ## the compose deployment, really built, scaled and killed; skipped where no Docker engine answers
 	@$(PY) -m pytest tests/compose
+chaos: setup ## break everything while records flow, compare with an oracle; ROUNDS=3 RECORDS=200000 SEED=7
+	@$(PY) -m tests.chaos --rounds $(or $(ROUNDS),3) --records $(or $(RECORDS),200000) $(if $(SEED),--seed $(SEED))
+soak: setup ## 2,000,000 records under repeated rebalances, watching memory, lag and standstills; RECORDS=
+	@$(PY) -m tests.chaos.soak --records $(or $(RECORDS),2000000)
 bench: setup ## how close pipeline and API come to PostgreSQL alone; BENCH_CSV=file for other rows
 	@$(PY) -m bench
 bench-memory: setup ## peak memory of each service while a file of 1 GB is ingested; BENCH_GB=0.2 for a smaller one

@@ -107,7 +107,8 @@ def after_page(position: Checkpoint, page: RawPage, offset: int) -> Checkpoint:
     """The position after one more published page. A page found twice counts once."""
     current = position.current
     if current is None or page.page_no < current.pages:
-        return msgspec.structs.replace(position, raw_offset=offset)
+        is_last = current is not None and page.page_no == current.pages - 1
+        return msgspec.structs.replace(position, raw_offset=offset, cursor=page.cursor_after if is_last else position.cursor)
     progress = msgspec.structs.replace(current, pages=page.page_no + 1, records=current.records + page.record_count)
     return msgspec.structs.replace(position, current=progress, cursor=page.cursor_after, raw_offset=offset)
 

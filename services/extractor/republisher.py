@@ -110,7 +110,7 @@ class Republisher:
         done: list[int] = []
         try:
             connector, info = await find_stream(self._sources, task.source, task.stream)
-            async with contextlib.aclosing(connector.fetch(info, plain(piece.cursor))) as slices:  # type: ignore[type-var]
+            async with contextlib.aclosing(connector.fetch(info, plain(piece.cursor), resumed=piece.first > 0)) as slices:  # type: ignore[type-var]
                 cursor = piece.cursor
                 async for each in slices:
                     if each.records or each.rejections:

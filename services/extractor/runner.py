@@ -81,7 +81,7 @@ class TaskRunner:
         """Publish every new page; the outcome stands in the returned position's `current`."""
         try:
             connector, info = await find_stream(self._sources, task.source, task.stream)
-            fetched = _slices(connector, info, plain(position.cursor))
+            fetched = _slices(connector, info, plain(position.cursor), resumed=position.current is not None and position.current.pages > 0)
             async with contextlib.aclosing(in_groups(fetched, MAX_GROUP)) as groups:
                 async for pieces in groups:
                     if self._stops.is_cancelled(task.run_id):
@@ -133,8 +133,8 @@ class TaskRunner:
         await kafka.publish(self._producer, RUN_EVENTS, event, key=event.run_id or "", service="extractor")
 
 
-async def _slices(connector: SourceConnector, info: StreamInfo, cursor: object) -> AsyncGenerator[Slice, None]:
-    async for piece in connector.fetch(info, cursor):
+async def _slices(connector: SourceConnector, info: StreamInfo, cursor: object, *, resumed: bool) -> AsyncGenerator[Slice, None]:
+    async for piece in connector.fetch(info, cursor, resumed=resumed):
         yield piece
 
 

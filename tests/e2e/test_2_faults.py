@@ -10,7 +10,7 @@ from tests.support.oracle import write_candles
 from tests.support.product import until
 from tests.support.stack import Stack
 
-ROWS = 90_000
+ROWS = 60_000
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 
 from embedded.settings import ROOT
 from shared import kafka
-from shared.events import FetchStream, PlannedTask, RunPlanned
+from shared.events import PlannedTask, RunPlanned
 from shared.identity import task_id
 from shared.kafka import partition_of
 from shared.lag import LagReader, total
@@ -468,15 +468,6 @@ def test_one_key_fifty_times_at_two_gateways_is_one_run_that_both_know(case: Cas
     assert case.stack.api_2.get(f"/runs/{fresh}").status_code == 200
     case.stack.wait_for(fresh)
     case.assert_whole(run_id)
-
-
-def test_a_command_that_is_delivered_again_starts_nothing_anew(case: Case) -> None:
-    run = case.assert_whole(case.start(1_000))
-    task = FetchStream(run_id=run["run_id"], task_id=run["tasks"][0]["task_id"], source="csv", stream=case.file.stream)
-    place = {"key": task.stream, "service": "test", "partition": partition_of(task.stream)}
-    on_kafka(case.stack, lambda producer, _admin: kafka.publish(producer, TASKS, task, **place))
-    case.assert_whole(case.start(500))
-    assert case.stack.run_state(run["run_id"])["records"] == 1_000
 
 
 def test_a_topic_with_more_partitions_is_refused_by_every_service_at_its_start(case: Case) -> None:

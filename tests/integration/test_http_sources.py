@@ -33,7 +33,9 @@ def client(**settings: Any) -> HttpClient:
     return HttpClient(**{"allow_private": True, "attempts": 3, "timeout_s": 5.0, "max_bytes": 1_000_000, **settings})
 
 
-def fetch(upstream: Simulator, source: str = "coinpaprika", coin: str = "btc-bitcoin", cursor: Any = None, **settings: Any) -> list[Slice]:
+def fetch(
+    upstream: Simulator, source: str = "coinpaprika", coin: str = "btc-bitcoin", cursor: Any = None, resumed: bool = False, **settings: Any
+) -> list[Slice]:
     async def collect() -> list[Slice]:
         http = client(**settings)
         connectors: dict[str, SourceConnector] = {
@@ -42,7 +44,7 @@ def fetch(upstream: Simulator, source: str = "coinpaprika", coin: str = "btc-bit
         }
         try:
             (info,) = await connectors[source].streams()
-            return [piece async for piece in connectors[source].fetch(info, cursor)]
+            return [piece async for piece in connectors[source].fetch(info, cursor, resumed=resumed)]
         finally:
             await http.close()
 
@@ -60,7 +62,15 @@ def test_a_ticker_and_all_tickers(upstream: Simulator) -> None:
     assert one.records[0]["id"] == "btc-bitcoin"
     assert (one.origin["status"], len(one.origin["sha256"])) == (200, 64)
     upstream.tickers.update({f"c{n}-coin": ticker(f"c{n}-coin") for n in range(700)})
-    assert [len(piece.records) for piece in fetch(upstream, coin="*")] == [500, 202]
+    first, last = fetch(upstream, coin="*")
+    assert (len(first.records), len(last.records)) == (500, 202)
+
+    # A task that was interrupted goes on after what it has published, whatever the ranks are by then; a new one begins anew.
+    upstream.tickers = dict(reversed(upstream.tickers.items()))
+    (rest,) = fetch(upstream, coin="*", cursor=first.cursor_after, resumed=True)
+    assert rest.records == last.records
+    assert fetch(upstream, coin="*", cursor=last.cursor_after, resumed=True) == []
+    assert len(fetch(upstream, coin="*", cursor=last.cursor_after)) == 2
 
 
 @pytest.mark.parametrize(

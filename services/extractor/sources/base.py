@@ -51,8 +51,8 @@ class SourceConnector(Protocol):
         """Why there may be no streams, and which variable changes it."""
         ...
 
-    def fetch(self, info: StreamInfo, cursor: Any | None) -> AsyncIterator[Slice]:
-        """Yield what is new since `cursor` (None: everything)."""
+    def fetch(self, info: StreamInfo, cursor: Any | None, *, resumed: bool = False) -> AsyncIterator[Slice]:
+        """Yield what is new since `cursor` (None: everything). `resumed`: it is where this very task was interrupted."""
         ...
 
 

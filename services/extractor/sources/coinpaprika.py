@@ -32,7 +32,10 @@ class CoinPaprika:
     def nothing_configured(self) -> str:
         return "COIN_IDS is empty"
 
-    async def fetch(self, info: StreamInfo, cursor: Any | None) -> AsyncIterator[Slice]:
+    async def fetch(self, info: StreamInfo, cursor: Any | None, *, resumed: bool = False) -> AsyncIterator[Slice]:
+        done = cursor if resumed and isinstance(cursor, dict) else {}
+        if done.get("is_last"):
+            return
         coin = info.stream.partition("/")[2]
         path = "/tickers" if coin == ALL_COINS else f"/tickers/{quote(coin, safe='')}"
         try:
@@ -46,6 +49,12 @@ class CoinPaprika:
         if not isinstance(tickers, list) or not all(isinstance(ticker, dict) and ticker.get("id") for ticker in tickers):
             raise TaskError("contract", f"CoinPaprika's {path} answered {str(body)[:100]!r}, not a ticker with an id")
         origin = answer.origin()
-        for records, rejections in paginate(tickers):
+        # In the order of their ids, so that a task that was interrupted goes on after the last one, whatever the ranks are by then.
+        rest = sorted(
+            (ticker for ticker in tickers if str(ticker["id"]) > str(done.get("after") or "")), key=lambda ticker: str(ticker["id"])
+        )
+        pages = list(paginate(rest))
+        for number, (records, rejections) in enumerate(pages, 1):
             newest = max((str(ticker.get("last_updated") or "") for ticker in records), default="")
-            yield Slice(records, {"last_updated": newest}, {"endpoint": path}, origin, rejections)
+            position = {"last_updated": newest, "after": records[-1]["id"] if records else None, "is_last": number == len(pages)}
+            yield Slice(records, position, {"endpoint": path}, origin, rejections)
