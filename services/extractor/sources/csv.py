@@ -81,7 +81,7 @@ class CsvFiles:
         except (OSError, RuntimeError, UnicodeEncodeError):  # RuntimeError: a link to itself
             return False
 
-    async def fetch(self, info: StreamInfo, cursor: Any | None, *, resumed: bool = False) -> AsyncIterator[Slice]:  # noqa: ARG002
+    async def fetch(self, info: StreamInfo, cursor: Any | None, *, resumed: bool = False) -> AsyncIterator[Slice]:
         relative = info.stream.partition("/")[2]
         try:
             file = await asyncio.to_thread((self._root / relative).open, "rb")

@@ -39,7 +39,7 @@ class Rss:
     def nothing_configured(self) -> str:
         return "RSS_FEEDS is empty"
 
-    async def fetch(self, info: StreamInfo, cursor: Any | None, *, resumed: bool = False) -> AsyncIterator[Slice]:  # noqa: ARG002
+    async def fetch(self, info: StreamInfo, cursor: Any | None, *, resumed: bool = False) -> AsyncIterator[Slice]:
         known: Json = cursor if isinstance(cursor, dict) else {}
         feed = self._feeds[info.dataset]
         answer = await self._http.get(
