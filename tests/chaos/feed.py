@@ -111,8 +111,8 @@ class Input:
         """New rows in old and new files, new and edited articles, new tickers."""
         self.files.append(CsvFile(self.folder, f"r{self.seed}w{wave}", self.seed * 1000 + wave, odd=wave % 2 == 0))
         growing = [self.files[-1], *self._rng.sample(self.files[:-1], min(2, len(self.files) - 1))]
-        for file in growing:
-            file.grow(rows // len(growing))
+        for n, file in enumerate(growing):
+            file.grow(rows // len(growing) + (n < rows % len(growing)))
         for name, articles in self.articles.items():
             for guid in self._rng.sample(sorted(articles), min(20, len(articles))):
                 articles[guid] = {**articles[guid], "title": f"{articles[guid]['title']} (edited in wave {wave})"}
