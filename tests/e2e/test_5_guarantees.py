@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
@@ -229,6 +231,48 @@ def test_a_process_that_froze_changes_nothing_when_it_wakes_up(case: Case, point
         os.kill(frozen, signal.SIGCONT)
         successor.terminate()
         successor.wait(15)
+
+
+def test_a_connection_that_is_cut_inside_copy_costs_nothing(case: Case) -> None:
+    case.stack.arm("loader.in_copy", "sleep 2")
+    run_id = case.start()
+    until("COPY to be under way", lambda: case.stack.was_reached("loader.in_copy"), 30)
+    case.stack.postgres_link.cut()
+    case.assert_whole(run_id)
+
+
+def test_a_normalizer_that_is_stopped_while_a_delivery_is_on_its_way_acknowledges_nothing(case: Case) -> None:
+    run_id = case.start()
+    until("the pages to be published", lambda: case.stack.run_state(run_id)["status"] == "running", 30, 0.05)
+    case.stack.kafka.signal(signal.SIGSTOP)
+    case.stack.kill("normalizer", signal.SIGTERM)
+    old = case.stack.pids("normalizer")
+    until("it to end within its grace period", lambda: case.stack.pids("normalizer") != old, 15)
+    case.stack.kafka.signal(signal.SIGCONT)
+    case.assert_whole(run_id)
+
+
+def test_services_that_start_without_a_broker_and_a_database_wait_for_them(case: Case) -> None:
+    stack = case.stack
+    for part in (stack.kafka, stack.postgres):
+        part.stop()
+    for service in ("extractor", "normalizer", "loader", "gateway"):
+        stack.stop_part(service)
+        stack.start_part(service)
+    until("the gateway to answer", lambda: _status(stack, "/health/live") == 200, 30)
+    assert _status(stack, "/health") == 503
+    refused = stack.api.post("/ingest")
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    for part in (stack.postgres, stack.kafka):
+        part.start()
+    stack.wait_whole()
+    case.assert_whole(case.start())
+
+
+def _status(stack: ChaosStack, path: str) -> int:
+    with contextlib.suppress(httpx.HTTPError):
+        return stack.api.get(path).status_code
+    return 0
 
 
 # -- what is missing is found and repaired ------------------------------------------------------------------------------

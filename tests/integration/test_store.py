@@ -8,10 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+import psycopg2.errors
 import pytest
-from sqlalchemy import Engine
+from alembic import command
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.schema import CreateTable
 
+from services.loader import store
+from services.loader.consumer import AWAY
 from services.loader.migrate import alembic_config, migrate
 from services.loader.staging import StagedPage
 from services.loader.store import write_pages
@@ -110,6 +114,63 @@ def test_a_row_that_postgres_refuses_costs_that_row_only(engine: Engine, query: 
     assert write_pages(engine, [staged(msgspec.structs.replace(unified, events=events)), neighbour]) == 2
     assert counts(query) == (29, 28, 0, 0, 0, 1)
     assert query("SELECT reason, stage, record_index, count FROM dead_letters") == [("refused_by_database", "load", 13, 1)]
+
+
+def test_one_refused_row_among_five_thousand_is_found_in_few_round_trips(
+    engine: Engine, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+    write = store._write
+
+    def counted(*args: Any) -> int:
+        nonlocal tries
+        tries += 1
+        return write(*args)
+
+    monkeypatch.setattr(store, "_write", counted)
+    pages = []
+    for n in range(10):
+        rows = [[f"{1_600_000_000_000 + 60_000 * (500 * n + row)}", "1", "2", "0.5", "1.5", "9"] for row in range(500)]
+        unified = unified_page(raw_page(rows), offset=n)
+        if n == 7:
+            events = [msgspec.structs.replace(e, close="1e999999" if e.record_index == 333 else e.close) for e in unified.events]
+            unified = msgspec.structs.replace(unified, events=events)
+        pages.append(staged(unified))
+    assert write_pages(engine, pages) == 10
+    assert counts(query) == (5000, 4999, 0, 0, 0, 1)
+    assert query("SELECT record_index FROM dead_letters") == [(333,)]
+    assert tries <= 3 * 13, "more than a few for each halving of 5,000"
+
+
+@pytest.mark.parametrize("error", [psycopg2.errors.DeadlockDetected, psycopg2.errors.SerializationFailure, psycopg2.errors.DiskFull, psycopg2.errors.AdminShutdown])  # fmt: skip
+def test_conflicts_and_a_full_disk_are_waited_out_like_an_absence(error: type[Exception]) -> None:
+    assert issubclass(error, AWAY)
+    assert not issubclass(error, store.DATA_ERRORS)
+
+
+def test_code_of_the_first_version_can_write_to_the_newest_tables(infra: Infrastructure) -> None:
+    """Expand and contract: what a later migration adds to a table has a default or may be empty."""
+    connection = psycopg2.connect(infra.dsn)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("DROP DATABASE IF EXISTS migrations_test")
+        cursor.execute("CREATE DATABASE migrations_test")
+    fresh = create_engine(loader_settings(infra).sqlalchemy_url().rpartition("/")[0] + "/migrations_test")
+    required = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public' AND is_nullable = 'NO' AND column_default IS NULL"
+    found = []
+    for version in ("0001", "head"):
+        with fresh.begin() as transaction:
+            command.upgrade(alembic_config(transaction), version)
+            found.append({(row.table_name, row.column_name) for row in transaction.execute(text(required))})
+    with fresh.begin() as transaction:
+        command.downgrade(alembic_config(transaction), "0001")
+        command.upgrade(alembic_config(transaction), "head")
+    fresh.dispose()
+    with connection.cursor() as cursor:
+        cursor.execute("DROP DATABASE migrations_test")
+    connection.close()
+    old_tables = {table for table, _ in found[0]}
+    assert {(table, column) for table, column in found[1] - found[0] if table in old_tables} == set()
 
 
 def test_rejections_become_dead_letters_once(engine: Engine, query: Query) -> None:
