@@ -55,7 +55,7 @@ async def run_until_stopped(main: Callable[[asyncio.Event], Awaitable[None]], he
         if not stop.is_set():
             log.info("stopping", signal=signal.Signals(number).name)
             stop.set()
-            loop.call_later(DRAIN_S, _give_up)
+            loop.call_later(DRAIN_S, give_up)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
@@ -68,7 +68,8 @@ async def run_until_stopped(main: Callable[[asyncio.Event], Awaitable[None]], he
     log.info("stopped")
 
 
-def _give_up() -> None:
+def give_up() -> None:
+    """End at once, without acknowledging: what was under way comes again."""
     log.warning("drain_took_too_long", seconds=DRAIN_S)
     os._exit(0)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import faust
 from faust.transport.drivers import aiokafka as driver
 
+from shared import lifecycle
 from shared.kafka import PAGES_MAX_WAIT_MS
 
 
@@ -28,7 +30,14 @@ class _Transport(driver.Transport):  # type: ignore[misc]
 
 
 class App(faust.App):  # type: ignore[misc]
-    """A Faust app whose consumer waits as briefly as the loader's."""
+    """A Faust app whose consumer waits as briefly as the loader's, and which ends in time also when the broker does not answer."""
 
     def _new_transport(self) -> _Transport:
         return _Transport(self.conf.broker_consumer, self, loop=self.loop)
+
+    async def on_stop(self) -> None:
+        # Faust waits for its last commit and for the producer, without a limit.
+        watch = threading.Timer(lifecycle.DRAIN_S, lifecycle.give_up)
+        watch.daemon = True
+        watch.start()
+        await super().on_stop()
