@@ -401,7 +401,10 @@ class TaskProgress(Message, frozen=True):
 
 
 class Checkpoint(Message, frozen=True, tag="Checkpoint"):
-    """Where a stream stands. An index into the raw topic, which is the truth."""
+    """Where a stream stands. An index into the raw topic, which is the truth.
+
+    `sequence` counts the stream's checkpoints: one that does not count further is of a process that was frozen and had a successor.
+    """
 
     stream: str
     cursor: msgspec.Raw
@@ -409,3 +412,4 @@ class Checkpoint(Message, frozen=True, tag="Checkpoint"):
     raw_offset: int  # of the stream's last page, −1 before the first
     current: TaskProgress | None = None
     finished: list[TaskProgress] = []  # the last 50, newest last
+    sequence: int = 0

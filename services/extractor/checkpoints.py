@@ -41,6 +41,10 @@ class CheckpointStore:
             log.error("checkpoint_unreadable", stream=stream, partition=record.partition, offset=record.offset, error=str(error))
             self._latest.pop(stream, None)
             return
+        known = self._latest.get(checkpoint.stream)
+        if known is not None and 0 < checkpoint.sequence <= known.sequence:
+            log.warning("checkpoint_superseded", stream=stream, partition=record.partition, offset=record.offset)
+            return
         self._latest[checkpoint.stream] = checkpoint
 
     async def latest(self, stream: str, partition: int) -> Checkpoint:
@@ -48,10 +52,13 @@ class CheckpointStore:
         await self.follower.catch_up(partition=partition)
         return self._latest.get(stream) or Checkpoint(stream=stream, cursor=raw(None), raw_partition=partition, raw_offset=-1)
 
-    async def publish(self, checkpoint: Checkpoint) -> None:
+    async def publish(self, checkpoint: Checkpoint) -> Checkpoint:
+        """Publish it as the stream's next; returns it as published."""
+        following = msgspec.structs.replace(checkpoint, sequence=checkpoint.sequence + 1)
         await kafka.publish(
-            self._producer, CHECKPOINTS, checkpoint, key=checkpoint.stream, service="extractor", partition=checkpoint.raw_partition
+            self._producer, CHECKPOINTS, following, key=following.stream, service="extractor", partition=following.raw_partition
         )
+        return following
 
 
 async def recover(checkpoint: Checkpoint, task: FetchStream, consumer: AIOKafkaConsumer) -> Checkpoint:
@@ -61,6 +68,7 @@ async def recover(checkpoint: Checkpoint, task: FetchStream, consumer: AIOKafkaC
     its end: the raw topic is the truth, the checkpoint an index into it. With `full_refresh` only this task's pages count.
     """
     position = _for_task(checkpoint, task)
+    tail = _Tail(task, {done.task_id for done in checkpoint.finished})
     where = TopicPartition(RAW.name, checkpoint.raw_partition)
     try:
         begin, end = (await consumer.beginning_offsets([where]))[where], (await consumer.end_offsets([where]))[where]
@@ -74,7 +82,7 @@ async def recover(checkpoint: Checkpoint, task: FetchStream, consumer: AIOKafkaC
         while await consumer.position(where) < end:
             for record in (await consumer.getmany(where, timeout_ms=500)).get(where, []):
                 if record.offset < end and record.key == task.stream.encode() and not is_republished(record.headers):
-                    position = _moved_on(position, task, record)
+                    position = tail.moved_on(position, record)
     except (KafkaError, OSError) as error:
         raise TransientError(f"the end of {RAW.name}[{checkpoint.raw_partition}] cannot be read: {error!r}") from error
     return position
@@ -89,18 +97,28 @@ def _for_task(checkpoint: Checkpoint, task: FetchStream) -> Checkpoint:
     return msgspec.structs.replace(checkpoint, current=fresh, cursor=cursor)
 
 
-def _moved_on(position: Checkpoint, task: FetchStream, record: Any) -> Checkpoint:
-    try:
-        page = decode(raw_page_decoder, record.value)
-    except UndecodableError:
-        return position
-    if page.task_id == task.task_id:
-        return after_page(position, page, record.offset)
-    if task.full_refresh or position.current is None:
-        return position
-    # Another run's page: the task begins after it.
-    current = msgspec.structs.replace(position.current, cursor_before=bytes(page.cursor_after).decode())
-    return msgspec.structs.replace(position, current=current, cursor=page.cursor_after, raw_offset=record.offset)
+class _Tail:
+    """Reads a stream's pages behind its checkpoint. Pages of a process that was frozen, and had a successor, move nothing."""
+
+    def __init__(self, task: FetchStream, finished_tasks: set[str]) -> None:
+        self._task, self._finished = task, finished_tasks
+        self._highest: dict[str, int] = {}  # of tasks of other runs: the page number that was found last
+
+    def moved_on(self, position: Checkpoint, record: Any) -> Checkpoint:
+        try:
+            page = decode(raw_page_decoder, record.value)
+        except UndecodableError:
+            return position
+        if page.task_id == self._task.task_id:
+            return after_page(position, page, record.offset)
+        current = position.current
+        is_late = page.task_id in self._finished or page.page_no <= self._highest.get(page.task_id, -1)
+        if self._task.full_refresh or current is None or current.pages or is_late:
+            return position
+        # Another run's page: the task begins after it.
+        self._highest[page.task_id] = page.page_no
+        current = msgspec.structs.replace(current, cursor_before=bytes(page.cursor_after).decode())
+        return msgspec.structs.replace(position, current=current, cursor=page.cursor_after, raw_offset=record.offset)
 
 
 def after_page(position: Checkpoint, page: RawPage, offset: int) -> Checkpoint:

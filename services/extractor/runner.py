@@ -126,7 +126,7 @@ class TaskRunner:
         )
         position = msgspec.structs.replace(position, raw_offset=last)
         if any(page.page_no % CHECKPOINT_EVERY_PAGES == CHECKPOINT_EVERY_PAGES - 1 for page in pages):
-            await self._checkpoints.publish(position)
+            position = await self._checkpoints.publish(position)
         return position
 
     async def _report(self, event: RunEvent) -> None:

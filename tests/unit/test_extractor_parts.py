@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.extractor.checkpoints import after_page, finished, recover
+from services.extractor.checkpoints import CheckpointStore, after_page, finished, recover
 from services.extractor.planner import MAX_ERRORS, TASKS_A_MESSAGE, _parts, plan
 from services.extractor.runner import in_groups
 from services.extractor.sources.base import StreamInfo, canonical, clean, paginate, parse_json
@@ -173,6 +173,29 @@ def test_a_task_knows_where_its_stream_stood_before() -> None:
     assert behind_another.current is not None
     assert behind_another.current.cursor_before == '{"offset":100}'
     assert finished(position).finished[0].cursor_before is None
+
+
+def test_late_pages_of_a_process_that_was_frozen_move_nothing() -> None:
+    other = str(uuid.uuid4())
+    late = page(0, run_id=other)
+    unfinished = recovered(START, task(), late, page(1, run_id=other), late)
+    assert plain(unfinished.cursor) == {"offset": 200}
+    own = recovered(START, task(), page(1, run_id=other), page(0), late)
+    assert plain(own.cursor) == {"offset": 100}
+    done = TaskProgress(run_id=other, task_id=task_id(other, STREAM), pages=2)
+    at_its_end = msgspec.structs.replace(START, cursor=raw({"offset": 200}), finished=[done])
+    assert plain(recovered(at_its_end, task(), late).cursor) == {"offset": 200}
+
+
+async def test_a_checkpoint_that_does_not_count_further_is_ignored() -> None:
+    store = CheckpointStore("nowhere", None)  # type: ignore[arg-type]
+
+    def follow(sequence: int, offset: int) -> int:
+        value = encode(msgspec.structs.replace(START, sequence=sequence, raw_offset=offset))
+        store._on_record(type("Record", (), {"key": STREAM.encode(), "value": value, "partition": 0, "offset": 0}))
+        return store._latest[STREAM].raw_offset
+
+    assert [follow(1, 10), follow(2, 20), follow(2, 15), follow(3, 30), follow(0, 40)] == [10, 20, 20, 30, 40]
 
 
 def test_a_task_that_was_lost_counts_on_from_what_is_loaded() -> None:
