@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from shared.errors import IngestError
-from shared.events import SCHEMA_VERSION, Checkpoint, Command, Message, RawPage, RunEvent, Task, UnifiedPage
+from shared.events import SCHEMA_VERSION, Checkpoint, Command, Message, RawPage, RunEvent, UnifiedPage
+from shared.tasks import Task
 
 Headers = list[tuple[str, bytes]]
 T = TypeVar("T")

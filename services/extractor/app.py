@@ -24,13 +24,13 @@ from services.extractor.stops import Stops
 from services.extractor.worker import TaskWorker
 from shared import kafka, logs
 from shared.errors import TransientError
-from shared.events import FetchStream, Task
 from shared.follow import Follower
 from shared.health import Health
 from shared.lag import LagReader
 from shared.lifecycle import until_first_ends
 from shared.progress import Monitor
 from shared.settings import reader_dsn
+from shared.tasks import FetchStream, Task
 from shared.topics import COMMANDS, EXTRACTOR_GROUP, PLANNER_GROUP, TASKS
 
 log = logs.get(__name__)

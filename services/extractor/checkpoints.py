@@ -10,11 +10,12 @@ from aiokafka.errors import KafkaError
 
 from shared import kafka, logs
 from shared.errors import TransientError
-from shared.events import Checkpoint, FetchStream, RawPage, TaskProgress
+from shared.events import Checkpoint, RawPage, TaskProgress
 from shared.follow import Follower
 from shared.kafka import TopicPartition
 from shared.republished import is_republished
 from shared.serialization import UndecodableError, checkpoint_decoder, decode, raw, raw_page_decoder
+from shared.tasks import FetchStream
 from shared.topics import CHECKPOINTS, RAW
 
 REMEMBERED_TASKS = 50

@@ -12,12 +12,13 @@ from aiokafka.errors import KafkaError
 from services.extractor.sources.base import SourceConnector, StreamInfo
 from shared import kafka, logs
 from shared.errors import TransientError
-from shared.events import CancelRun, FetchStream, Message, PlannedTask, RunCancelled, RunError, RunPlanned, StartIngestion
+from shared.events import CancelRun, Message, PlannedTask, RunCancelled, RunError, RunPlanned, StartIngestion
 from shared.gaps import Reader, publisher
 from shared.identity import task_id
 from shared.kafka import TopicPartition, partition_of
 from shared.lifecycle import sleep_or_stop
 from shared.serialization import UndecodableError, command_decoder, decode
+from shared.tasks import FetchStream
 from shared.topics import PLANNER_GROUP, RAW, RUN_EVENTS, TASKS
 
 TASKS_A_MESSAGE = 2_000

@@ -16,26 +16,12 @@ from services.extractor.runner import build_page, named
 from services.extractor.sources.base import SourceConnector, find_stream
 from shared import kafka, logs
 from shared.errors import TaskError, TransientError
-from shared.events import (
-    Checkpoint,
-    ForwardMessages,
-    PagePlace,
-    PageRange,
-    PagesRepaired,
-    RawPage,
-    RepairPages,
-    RequeueRecords,
-    RunError,
-    RunEvent,
-    TaskFailed,
-    TaskFinished,
-    TaskProgress,
-    TaskStarted,
-)
+from shared.events import Checkpoint, PagesRepaired, RawPage, RunError, RunEvent, TaskFailed, TaskFinished, TaskProgress, TaskStarted
 from shared.identity import page_id
 from shared.kafka import TopicPartition, partition_of
 from shared.republished import Place, is_republished, marked
 from shared.serialization import UndecodableError, decode, encode, exact_decoder, headers_for, plain, raw, raw_page_decoder
+from shared.tasks import ForwardMessages, PagePlace, PageRange, RepairPages, RequeueRecords
 from shared.topics import RAW, RUN_EVENTS
 
 Again = RepairPages | RequeueRecords | ForwardMessages

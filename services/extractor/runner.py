@@ -17,10 +17,11 @@ from services.extractor.sources.base import Slice, SourceConnector, StreamInfo, 
 from services.extractor.stops import Stops
 from shared import kafka, logs
 from shared.errors import TaskError, TransientError
-from shared.events import Checkpoint, FetchStream, RawPage, RunError, RunEvent, Task, TaskFailed, TaskFinished, TaskProgress, TaskStarted
+from shared.events import Checkpoint, RawPage, RunError, RunEvent, TaskFailed, TaskFinished, TaskProgress, TaskStarted
 from shared.identity import page_id
 from shared.kafka import partition_of
 from shared.serialization import encode, plain
+from shared.tasks import FetchStream, Task
 from shared.topics import RAW, RUN_EVENTS
 
 CHECKPOINT_EVERY_PAGES = 20

@@ -14,11 +14,12 @@ from aiokafka.errors import KafkaError
 from shared import kafka, logs
 from shared.dead_letter import origin_headers
 from shared.errors import TransientError
-from shared.events import Stage, Task
+from shared.events import Stage
 from shared.gaps import Reader, publisher
 from shared.kafka import TopicPartition
 from shared.lifecycle import sleep_or_stop
 from shared.serialization import UndecodableError, decode, task_decoder
+from shared.tasks import Task
 from shared.topics import DEAD_LETTERS, EXTRACTOR_GROUP, TASKS
 
 log = logs.get(__name__)

@@ -11,19 +11,10 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.events import (
-    MESSAGES,
-    DiscardDeadLetters,
-    ForwardMessages,
-    LetterFilter,
-    MessagePlace,
-    PagePlace,
-    RequeueDeadLetters,
-    RequeueRecords,
-    Stage,
-)
+from shared.events import MESSAGES, DiscardDeadLetters, LetterFilter, RequeueDeadLetters, Stage
 from shared.identity import task_id
 from shared.tables import dead_letters, raw_data, run_tasks, runs
+from shared.tasks import ForwardMessages, MessagePlace, PagePlace, RequeueRecords
 
 _columns = dead_letters.c
 # What the extractor rejected never became a record of a page: it has to be read again where it comes from.

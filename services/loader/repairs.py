@@ -9,9 +9,10 @@ from sqlalchemy import Connection, func, select, text, update
 
 from services.loader import letters
 from services.loader.ledger import ledger_of
-from shared.events import FetchStream, Message, PageRange, RepairPages, StartIngestion
+from shared.events import Message, StartIngestion
 from shared.ranges import ranges
 from shared.tables import page_receipts, raw_data, runs
+from shared.tasks import FetchStream, PageRange, RepairPages
 
 MAX_DOUBLINGS = 6  # from one attempt to the next the wait doubles, up to 64 times the first
 _NOW = func.clock_timestamp()

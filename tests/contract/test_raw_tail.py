@@ -11,10 +11,11 @@ import pytest
 
 from services.extractor.checkpoints import recover
 from shared import kafka
-from shared.events import Checkpoint, FetchStream, RawPage
+from shared.events import Checkpoint, RawPage
 from shared.identity import task_id
 from shared.kafka import partition_of
 from shared.serialization import plain, raw
+from shared.tasks import FetchStream
 from shared.topics import RAW
 from tests.support.infra import Infrastructure
 from tests.support.pages import raw_page

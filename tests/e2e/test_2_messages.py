@@ -10,9 +10,10 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from shared import kafka
-from shared.events import CancelRun, FetchStream
+from shared.events import CancelRun
 from shared.identity import task_id
 from shared.kafka import partition_of
+from shared.tasks import FetchStream
 from shared.topics import COMMANDS, RAW, RUN_EVENTS, TASKS, UNIFIED
 from tests.support.oracle import write_candles
 from tests.support.product import until

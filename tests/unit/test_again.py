@@ -8,12 +8,13 @@ import pytest
 
 from services.extractor.republisher import picked, still_missing
 from services.normalizer.page_handler import unify
-from shared.events import DataGap, PagePlace, PageRange, RequeueRecords
+from shared.events import DataGap
 from shared.gaps import gap
 from shared.kafka import TopicPartition
 from shared.ranges import ranges, ranges_text
 from shared.republished import Place, is_republished, marked, place_of
 from shared.serialization import encode, plain, raw
+from shared.tasks import PagePlace, PageRange, RequeueRecords
 from tests.support.pages import candle, raw_page
 
 WHERE = TopicPartition("ingest.unified", 3)

@@ -16,9 +16,10 @@ from services.extractor.runner import in_groups
 from services.extractor.sources.base import StreamInfo, canonical, clean, paginate, parse_json
 from services.extractor.worker import OffsetTracker
 from shared.errors import TaskError
-from shared.events import Checkpoint, FetchStream, PlannedTask, RawPage, RunError, RunPlanned, StartIngestion, TaskProgress
+from shared.events import Checkpoint, PlannedTask, RawPage, RunError, RunPlanned, StartIngestion, TaskProgress
 from shared.identity import task_id
 from shared.serialization import encode, plain, raw
+from shared.tasks import FetchStream
 from tests.support.pages import raw_page
 
 RUN = str(uuid.uuid4())
