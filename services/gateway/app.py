@@ -13,8 +13,10 @@ from services.gateway import problems
 from services.gateway.body_limit import BodyLimit
 from services.gateway.commands import Broker
 from services.gateway.database import Database
+from services.gateway.dependencies import WrongKeys
 from services.gateway.routes import data, dead_letters, health, ingest, runs
 from services.gateway.settings import GatewaySettings
+from services.gateway.slow_clients import SlowClients
 from shared.health import Health
 
 DESCRIPTION = """Crypto prices, history and news in one schema. Every endpoint but health needs the header `x-api-key`.
@@ -43,7 +45,9 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
         title="Crypto ingestion API", version="0.1.0", description=DESCRIPTION, lifespan=lifespan, openapi_url="/openapi.json"
     )
     app.state.settings = settings
+    app.state.wrong_keys = WrongKeys()
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(SlowClients, timeout_s=settings.client_timeout_s)
     problems.install(app)
     for routes in (ingest, data, runs, dead_letters, health):
         app.include_router(routes.router, prefix="/api/v1")

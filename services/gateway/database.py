@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -10,6 +11,7 @@ import asyncpg
 from services.gateway.settings import GatewaySettings
 
 STATEMENT_TIMEOUT_MS = 10_000
+TURN_TIMEOUT_S = 10.0  # as long as a statement may take
 # What asyncpg raises when the database cannot be reached or is going down.
 AWAY = (
     asyncpg.PostgresConnectionError,
@@ -27,12 +29,17 @@ async def _leave(_connection: asyncpg.Connection) -> None:
     """A session that only ever reads has nothing to reset, which saves a round trip a request."""
 
 
+class BusyError(Exception):
+    """More requests want the database at once than can wait for it."""
+
+
 class Database:
     """The pool connects when it is first needed, so that the gateway starts and answers without PostgreSQL."""
 
     def __init__(self, settings: GatewaySettings) -> None:
         self._dsn, self._size = settings.reader(), settings.pool_size
         self._pool: asyncpg.Pool | None = None
+        self._turns = asyncio.Semaphore(settings.pool_size)
 
     async def start(self) -> None:
         options = {
@@ -52,11 +59,19 @@ class Database:
             self._pool.terminate()
 
     async def rows(self, query: str, *arguments: Any) -> list[Any]:
-        """Rows of a query. Raises asyncpg's errors and OSError, which `problems` turns into 503."""
+        """Rows of a query. Raises asyncpg's errors and OSError, which `problems` turns into 503, and BusyError, which it turns into 429."""
         if self._pool is None:
             raise asyncpg.InterfaceError("the pool is not started")
-        async with self._pool.acquire(timeout=5) as connection:
-            return list(await connection.fetch(query, *arguments))
+        try:
+            async with asyncio.timeout(TURN_TIMEOUT_S):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise BusyError from None
+        try:
+            async with self._pool.acquire(timeout=5) as connection:
+                return list(await connection.fetch(query, *arguments))
+        finally:
+            self._turns.release()
 
     async def row(self, query: str, *arguments: Any) -> Any | None:
         found = await self.rows(query, *arguments)
@@ -67,6 +82,6 @@ class Database:
         started = time.monotonic()
         try:
             await self.rows("SELECT 1")
-        except AWAY:
+        except (*AWAY, BusyError):
             return None
         return round((time.monotonic() - started) * 1000, 2)

@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from services.gateway.database import AWAY
+from services.gateway.database import AWAY, BusyError
 from shared import logs
 
 MEDIA_TYPE = "application/problem+json"
@@ -60,7 +60,8 @@ def respond(
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """`responses=` of a route: these statuses answer with a problem."""
+    """`responses=` of a route: these statuses answer with a problem; so do 408 and 429, to which every route may come."""
+    statuses = tuple(sorted({*statuses, 408, 429}))
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
 
@@ -85,6 +86,7 @@ def install(app: FastAPI) -> None:
         first = errors[0] if errors else {"field": "request", "message": "is not valid"}
         return respond(request, 422, f"{first['field']}: {first['message']}", errors=errors)
 
+    app.add_exception_handler(BusyError, _busy)
     for away in AWAY:
         app.add_exception_handler(away, _database_away)
     app.add_exception_handler(asyncpg.QueryCanceledError, _too_slow)
@@ -95,6 +97,10 @@ def install(app: FastAPI) -> None:
 async def _database_away(request: Request, error: Exception) -> Response:
     log.warning("database_away", error=repr(error), path=request.url.path)
     return respond(request, 503, "the database cannot be reached: try again in a moment", headers={"Retry-After": "5"})
+
+
+async def _busy(request: Request, _error: Exception) -> Response:
+    return respond(request, 429, "too many requests at once: try again in a moment", headers={"Retry-After": "2"})
 
 
 async def _too_slow(request: Request, _error: Exception) -> Response:

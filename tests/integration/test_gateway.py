@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import socket
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +18,7 @@ from sqlalchemy import Engine
 
 from services.gateway.app import create_app
 from services.gateway.settings import GatewaySettings
+from services.gateway.slow_clients import SlowClients
 from services.loader import ledger, runs
 from services.loader.runs import Timed
 from services.loader.staging import StagedPage
@@ -79,6 +82,59 @@ def test_the_key_is_required_and_checked(api: httpx.Client, path: str) -> None:
     for wrong in ("test-api-kez", "test-api-key ", "x" * 5000):
         assert is_problem(api.get(path, headers={"x-api-key": wrong.strip() + "!"}), 403)
     assert is_problem(api.get(path, headers={"x-api-key": "clé".encode()}), 403)
+
+
+def test_many_wrong_keys_are_slowed_down_and_the_right_one_is_not(api: httpx.Client) -> None:
+    found = Counter(api.get("/stats", headers={"x-api-key": f"wrong-key-{n}"}).status_code for n in range(10_000))
+    assert set(found) <= {403, 429}
+    assert found[429] >= 10_000 - 110
+    assert api.get("/stats").status_code == 200
+
+
+def test_a_thousand_requests_at_once_are_all_answered(api: httpx.Client, engine: Engine) -> None:
+    load(engine, [candle(day + 1) for day in range(20)])
+
+    async def ask() -> list[int]:
+        limits = httpx.Limits(max_connections=1000)
+        async with httpx.AsyncClient(base_url=api.base_url, headers=api.headers, trust_env=False, timeout=60, limits=limits) as client:
+            return [answer.status_code for answer in await asyncio.gather(*[client.get("/data") for _ in range(1000)])]
+
+    found = Counter(asyncio.run(ask()))
+    assert set(found) <= {200, 429}
+    assert found[200] > 0
+
+
+def test_a_body_that_drips_is_given_up(infra: Infrastructure) -> None:
+    settings = GatewaySettings(
+        _env_file=None, database_url=infra.dsn, kafka_bootstrap_servers=infra.bootstrap, api_key=KEY, client_timeout_s=1
+    )
+    with serving(create_app(settings, Health(None))) as address:
+        host, port = address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(
+                f"POST /api/v1/ingest HTTP/1.1\r\nHost: x\r\nx-api-key: {KEY}\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{{".encode()
+            )
+            answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"the body did not arrive within 1 s" in answer
+
+
+async def test_an_answer_that_nobody_takes_is_given_up() -> None:
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200})
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request"}
+
+    async def send(_message: Any) -> None:
+        await asyncio.sleep(60)
+
+    async def reading(scope: Any, receive_: Any, send_: Any) -> None:
+        await receive_()
+        await app(scope, receive_, send_)
+
+    with pytest.raises(TimeoutError):
+        await SlowClients(reading, timeout_s=0.05)({"type": "http", "path": "/data"}, receive, send)
 
 
 def test_health_is_open(address: str) -> None:
