@@ -14,6 +14,7 @@ import msgspec
 SCHEMA_VERSION = 1
 MAX_PAGE_RECORDS = 500
 MAX_PAGE_BYTES = 512 * 1024  # of raw records as JSON
+MAX_PAYLOAD = 64 * 1024  # of a dead letter; characters of a text, bytes of what is no text
 
 Json = dict[str, Any]
 # A UUID in its usual form: PostgreSQL, which stores them, must not meet anything else.
@@ -117,6 +118,7 @@ class Rejection(Message, frozen=True):
     payload: str | None = None
     count: int = 1
     stage: str = Stage.MAP
+    payload_sha256: str | None = None  # of the whole, where `payload` is its beginning
 
 
 class Skip(Message, frozen=True):

@@ -6,9 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from services.loader.store import MAX_PAYLOAD
 from shared.dead_letter import read_headers
-from shared.events import Stage
+from shared.events import MAX_PAYLOAD, Stage
 from shared.identity import dead_letter_id
 
 

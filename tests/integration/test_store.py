@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import uuid
 from decimal import Decimal
@@ -182,6 +183,20 @@ def test_rejections_become_dead_letters_once(engine: Engine, query: Query) -> No
     assert query("SELECT reason, stage, origin->>'line', payload, length(payload_sha256) FROM dead_letters ORDER BY reason") == [
         ("unclosed_quote", "extract", "9", '1,"2', 64), ("wrong_column_count", "map", "3", '["x"]', 64),
     ]  # fmt: skip
+
+
+def test_a_dead_letter_keeps_64_kib_of_its_record_and_the_hash_of_all_of_it(engine: Engine, query: Query) -> None:
+    long = ["2024-01-01", "1", "2", "0.5", "x" * 100_000, "9"]
+    write_pages(engine, [staged(raw_page([candle(1), long]))])
+    whole = encode(long)
+    assert query("SELECT payload, payload_sha256 FROM dead_letters") == [(whole[:65536].decode(), hashlib.sha256(whole).hexdigest())]
+
+
+def test_records_that_all_fail_alike_are_one_dead_letter_with_samples(engine: Engine, query: Query) -> None:
+    page = raw_page([["2024-01-01", "1", "2", "0.5", f"x{n}", "9"] for n in range(20)])
+    write_pages(engine, [staged(page)])
+    (count, payload, digest) = query("SELECT count, payload, payload_sha256 FROM dead_letters")[0]
+    assert (count, payload.count("\n"), digest) == (20, 2, hashlib.sha256(bytes(page.records)).hexdigest())
 
 
 def test_odd_texts_are_stored_as_they_are(engine: Engine, query: Query) -> None:

@@ -5,6 +5,7 @@ A source knows nothing of Kafka, runs or pages. It lists its streams and fetches
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import Any, NoReturn, Protocol
 import msgspec
 
 from shared.errors import TaskError
-from shared.events import MAX_PAGE_BYTES, MAX_PAGE_RECORDS, Json, Rejection, Source, Stage
+from shared.events import MAX_PAGE_BYTES, MAX_PAGE_RECORDS, MAX_PAYLOAD, Json, Rejection, Source, Stage
 from shared.serialization import encode, exact_decoder, exact_number
 
 
@@ -112,13 +113,15 @@ def paginate(records: list[Any]) -> Iterator[tuple[list[Any], list[Rejection]]]:
     rejections: list[Rejection] = []
     size = 0
     for record in records:
-        length = len(canonical(record)[0])
+        encoded = canonical(record)[0]
+        length = len(encoded)
         if length > MAX_PAGE_BYTES:
             rejections.append(
                 Rejection(
                     reason="record_too_large",
                     message=f"the record has {length} bytes, a page holds {MAX_PAGE_BYTES}",
-                    payload=str(record)[:4096],
+                    payload=encoded[:MAX_PAYLOAD].decode("utf-8", "replace"),
+                    payload_sha256=hashlib.sha256(encoded).hexdigest(),
                     stage=Stage.EXTRACT,
                 )
             )

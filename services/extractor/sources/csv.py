@@ -21,7 +21,7 @@ import msgspec
 from services.extractor.sources.base import Slice, StreamInfo
 from services.extractor.sources.csv_dialect import delimiter_of, is_utf8, parsed_rows
 from shared.errors import TaskError
-from shared.events import MAX_PAGE_RECORDS, Json, Rejection, Source, Stage
+from shared.events import MAX_PAGE_RECORDS, MAX_PAYLOAD, Json, Rejection, Source, Stage
 
 MAX_LINE_BYTES = 128 * 1024
 MAX_QUOTED_LINES = 100  # of one record; more means a quote that was never closed
@@ -324,27 +324,33 @@ class _FileReader:
 
     def _reject_long_line(self, page: _Page, line: bytes, line_no: int) -> None:
         """Read past a line that is too long to be a row, keeping only its beginning."""
-        beginning, piece = line, line
+        beginning, piece, digest = line, line, hashlib.sha256()
         while piece and not piece.endswith(b"\n"):
             self._hash.update(b"".join(page.raw))
             page.raw.clear()
             self._hash.update(piece)
+            digest.update(piece)
             self._offset += len(piece)
             page.size += len(piece)
             piece = self._file.readline(1 << 20)
         self._hash.update(b"".join(page.raw))
         page.raw.clear()
         self._hash.update(piece)
+        digest.update(piece)
         self._offset += len(piece)
         self._line += 1
-        self._reject(page, "line_too_long", f"the line has more than {MAX_LINE_BYTES} bytes", line_no, beginning)
+        self._reject(page, "line_too_long", f"the line has more than {MAX_LINE_BYTES} bytes", line_no, beginning, digest.hexdigest())
 
-    def _reject(self, page: _Page, reason: str, message: str, line_no: int, line: bytes) -> None:
+    def _reject(self, page: _Page, reason: str, message: str, line_no: int, line: bytes, digest: str | None = None) -> None:
+        """`digest`: of the whole line, where `line` is its beginning."""
         self._row += 1
-        payload = line[:4096].decode("utf-8", "replace")
+        payload = line[:MAX_PAYLOAD].decode("utf-8", "replace")
         page.rejections.append(
-            Rejection(reason=reason, message=f"line {line_no}: {message}", origin={"line": line_no}, payload=payload, stage=Stage.EXTRACT)
-        )
+            Rejection(
+                reason=reason, message=f"line {line_no}: {message}", origin={"line": line_no}, payload=payload, stage=Stage.EXTRACT,
+                payload_sha256=digest or hashlib.sha256(line).hexdigest(),
+            )
+        )  # fmt: skip
 
     def _slice(self, page: _Page) -> Slice:
         origin: Json = {"path": self._path, "bytes": [page.offset, self._offset], "first_row": page.row + 1}
