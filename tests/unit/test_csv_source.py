@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from services.extractor.sources import csv as csv_source
+from services.extractor.sources import csv_reader as csv_source
 from services.extractor.sources.base import Slice, StreamInfo
 from services.extractor.sources.csv import CsvFiles
 from shared.errors import TaskError
