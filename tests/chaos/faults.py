@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from tests.chaos.fault_points import POINTS
 from tests.chaos.stack import SERVICES, ChaosStack
 
+NOBODY = "nobody was there"
 SESSION_S = 6.0  # how long a consumer may be silent in these stacks
 Do = Callable[[ChaosStack, random.Random], str]
 
@@ -38,7 +39,7 @@ def _signal(number: signal.Signals) -> Do:
     def do(stack: ChaosStack, rng: random.Random) -> str:
         found = _pick(stack, rng)
         if found is None:
-            return "nobody was there"
+            return NOBODY
         with contextlib.suppress(ProcessLookupError):
             os.kill(found[1], number)
         return f"{number.name} to a {found[0]}"
@@ -50,7 +51,7 @@ def _freeze(stack: ChaosStack, rng: random.Random) -> str:
     """Longer than its session, so that its partitions move; then it wakes up."""
     found = _pick(stack, rng, ("extractor", "normalizer", "loader"))
     if found is None:
-        return "nobody was there"
+        return NOBODY
     service, pid = found
     seconds = rng.uniform(SESSION_S + 1, SESSION_S + 4)
     with contextlib.suppress(ProcessLookupError):
@@ -126,7 +127,7 @@ def _at(point: str, what: str) -> Fault:
         while not stack.was_reached(point) and time.monotonic() < end:
             time.sleep(0.05)
         if not stack.was_reached(point):
-            return f"{what} at {point}: nobody came there"
+            return f"{what} at {point}: {NOBODY}"
         if what == "freeze":
             time.sleep(SESSION_S + 1.5)
             stack.signal_all(signal.SIGCONT)
