@@ -35,6 +35,7 @@ class Result:
 
 def empty(stack: ChaosStack) -> None:
     """Tables as at the start, so that a round is compared for itself. The topics keep what they hold."""
+    stack.wait_quiet()
     with psycopg2.connect(stack.dsn) as connection, connection.cursor() as cursor:
         cursor.execute(
             "TRUNCATE raw_data, unified_data, unified_revisions, page_receipts, runs, run_tasks, dead_letters, stream_state, data_gaps"
@@ -77,6 +78,7 @@ def play(stack: ChaosStack, given: Input, *, records: int, waves: int, faults: l
         stack.disarm()
     result.seconds = time.monotonic() - started
     stack.wait_whole()
+    stack.wait_quiet()
     oracle = Oracle(stack.dsn)
     result.findings = oracle.compare(given, reads)
     result.checked, result.records = dict(oracle.checked), sum(file.rows for file in given.files)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -18,6 +19,8 @@ import psutil
 from embedded import kafka, postgres, supervision
 from embedded.settings import ROOT, StackSettings
 from embedded.stack import not_ready
+from shared.lag import LagReader, total
+from shared.topics import LOADER_GROUP, NORMALIZER_GROUP, RAW, UNIFIED, Topic
 from tests.chaos.proxy import Proxy
 from tests.support.ports import free_ports
 from tests.support.product import KEY, until
@@ -82,6 +85,8 @@ class ChaosStack(Stack):
             PYTHONPATH=f"{ROOT / 'tests' / 'chaos' / 'inject'}{os.pathsep}{ROOT}", **settings,
         )  # fmt: skip
         self.dsn = own.dsn()  # the oracle looks past the proxies
+        # Measuring coverage costs a service a third of its speed, and what is killed measures nothing.
+        self.environment = {name: value for name, value in self.environment.items() if not name.startswith("COVERAGE_")}
         self.broker_address = f"127.0.0.1:{kafka_port}"
         self.kafka_link, self.postgres_link = Proxy(kafka_proxy, kafka_port), Proxy(postgres_proxy, postgres_port)
         kafka.prepare(own)
@@ -186,6 +191,25 @@ class ChaosStack(Stack):
             until("every service to be ready", lambda: not why_not(), timeout_s, 0.5)
         except AssertionError as error:
             raise AssertionError(f"{error}: {why_not()}") from error
+
+    def waiting(self, group: str, *topics: Topic) -> int:
+        """Messages that the group has not committed yet."""
+
+        async def ask() -> int:
+            lag = LagReader(self.broker_address, "test")
+            await lag.start(asyncio.Event())
+            try:
+                return total(await lag.stands(group, *topics))
+            finally:
+                await lag.close()
+
+        return asyncio.run(ask())
+
+    def wait_quiet(self) -> None:
+        """Until nothing is under way any more: pages that come twice too have come."""
+        until(
+            "nothing to be under way", lambda: not self.waiting(NORMALIZER_GROUP, RAW) and not self.waiting(LOADER_GROUP, UNIFIED), 60, 0.3
+        )
 
     def memory_mb(self) -> dict[str, float]:
         """Resident memory of the largest process of each service."""
