@@ -6,6 +6,7 @@ content says what happens there, once: `kill`, `freeze`, `sleep 3`. A file `brea
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import inspect
@@ -46,6 +47,7 @@ BREAKS = (
     "normalizer_acknowledges_early",
     "automatic_repair",
     "mapping",
+    "loader_hangs",
 )
 
 
@@ -119,8 +121,6 @@ def _extractor() -> None:
 
 
 def _normalizer() -> None:
-    import asyncio
-
     from services.normalizer.mapping import csv
     from services.normalizer.worker import Deliveries
 
@@ -174,6 +174,8 @@ def _loader() -> None:
     load = Loader._load
 
     async def broken_load(self: Any, batch: Any, offsets: Any, before: Any, stop: Any) -> None:
+        while is_broken("loader_hangs"):
+            await asyncio.sleep(0.2)
         if is_broken("loader_commits_first"):
             await self._consumer.commit(offsets)
         await load(self, batch, offsets, before, stop)

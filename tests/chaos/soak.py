@@ -24,7 +24,7 @@ from tests.simulator import Simulator
 from tests.support.product import ENDED
 
 FILE_ROWS = 100_000
-REBALANCE_EVERY_S = 15.0
+REBALANCE_EVERY_S = 6.0
 SAMPLE_EVERY_S = 2.0
 MAX_GROWTH_MB = 40.0  # of a service, from the second third of the run to the last
 MAX_STANDSTILL_S = 30.0  # several rebalances and a session timeout

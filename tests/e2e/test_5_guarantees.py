@@ -46,7 +46,7 @@ def broken(upstream: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Ite
     (root / "csv").mkdir()
     (root / "state").mkdir()
     settings = {
-        **upstream.settings("news"), "REPAIR_AFTER_S": "4", "SWEEP_INTERVAL_S": "1", "REJECT_LIMIT_PAGES": "8", "MAX_WAITING_PAGES": str(WAITING_PAGES),
+        **upstream.settings("news"), "REPAIR_AFTER_S": "4", "SWEEP_INTERVAL_S": "1", "STUCK_AFTER_S": "8", "REJECT_LIMIT_PAGES": "8", "MAX_WAITING_PAGES": str(WAITING_PAGES),
         "CLOCK_OFFSETS_S": json.dumps({"extractor": 3600, "normalizer": -3600, "loader": 3600, "gateway": -3600}),
     }  # fmt: skip
     with chaos_stack(root / "state", root / "csv", **settings) as stack:
@@ -342,6 +342,16 @@ def test_pages_that_are_nowhere_any_more_are_named_and_the_run_does_not_succeed(
     assert run["errors"][0]["code"] == "pages_lost"
     assert run["errors"][0]["message"].startswith(f"pages 0–{ROWS // 500 - 1} are neither in the topic nor at the source any more")
     assert run["status"] == "running"  # and incomplete when nothing has moved for ten minutes
+
+
+def test_a_consumer_that_makes_no_progress_ends_itself_and_is_started_anew(case: Case) -> None:
+    old = case.stack.pids("loader")
+    case.stack.break_guarantee("loader_hangs")
+    run_id = case.start()
+    until("the loader to give itself up", lambda: case.stack.pids("loader") and case.stack.pids("loader") != old, 60, 0.5)
+    assert "none was committed for" in (case.stack.settings.logs / "loader-0.log").read_text()
+    case.stack.disarm()
+    case.assert_whole(run_id)
 
 
 # -- dead letters -------------------------------------------------------------------------------------------------------
