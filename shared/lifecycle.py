@@ -35,9 +35,6 @@ def errors_said_plainly() -> Iterator[None]:
     except ConfigError as error:
         sys.stderr.write(f"configuration error: {error}\n")
         raise SystemExit(CONFIG_EXIT_CODE) from error
-    except StuckError as error:
-        log.critical("ending_to_start_anew", why=str(error))
-        raise SystemExit(POISON_EXIT_CODE) from error
     except TransientError as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(1) from error
@@ -62,6 +59,9 @@ async def run_until_stopped(main: Callable[[asyncio.Event], Awaitable[None]], he
     beat = asyncio.create_task(keep_beating(health))
     try:
         await main(stop)
+    except StuckError as error:
+        log.critical("ending_to_start_anew", why=str(error))
+        os._exit(POISON_EXIT_CODE)  # not waiting for threads that may hang
     finally:
         beat.cancel()
         health.set(ready=False, reason="stopped")
@@ -120,4 +120,4 @@ async def until_first_ends(*jobs: Awaitable[None]) -> None:
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.wait(tasks, timeout=DRAIN_S)  # what hangs does not hold up the end

@@ -46,7 +46,7 @@ def broken(upstream: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Ite
     (root / "csv").mkdir()
     (root / "state").mkdir()
     settings = {
-        **upstream.settings("news"), "REPAIR_AFTER_S": "4", "SWEEP_INTERVAL_S": "1", "STUCK_AFTER_S": "8", "REJECT_LIMIT_PAGES": "8", "MAX_WAITING_PAGES": str(WAITING_PAGES),
+        **upstream.settings("news"), "REPAIR_AFTER_S": "4", "SWEEP_INTERVAL_S": "1", "STUCK_AFTER_S": "5", "REJECT_LIMIT_PAGES": "8", "MAX_WAITING_PAGES": str(WAITING_PAGES),
         "CLOCK_OFFSETS_S": json.dumps({"extractor": 3600, "normalizer": -3600, "loader": 3600, "gateway": -3600}),
     }  # fmt: skip
     with chaos_stack(root / "state", root / "csv", **settings) as stack:
