@@ -134,7 +134,7 @@ stream_state = Table(
     _time("loaded_at", default_now=True),
 )  # fmt: skip
 
-# Messages that were removed before they were read. Closed when no run that was open then is open any more.
+# Messages that were removed before they were read. Closed when every run that was open then has ended or is incomplete.
 data_gaps = Table(
     "data_gaps", metadata,
     _uuid("id", primary_key=True), _required("topic", Text), _required("partition", Integer),

@@ -95,7 +95,10 @@ async def run(settings: ExtractorSettings, health: Health, stop: asyncio.Event) 
         log.info("ready")
         monitor = Monitor(lag, EXTRACTOR_GROUP, [TASKS], health, stuck_after_s=settings.stuck_after_s)
         watching = monitor.run(held=worker.held, is_working=lambda: worker.busy() > 0)
-        await until_first_ends(planner.run(stop), worker.run(stop), watching, flow.run(), checkpoints.follower.run(), stops.follower.run())
+        planning = Monitor(lag, PLANNER_GROUP, [COMMANDS], Health(None), stuck_after_s=settings.stuck_after_s).run(held=planner.held)
+        await until_first_ends(
+            planner.run(stop), worker.run(stop), watching, planning, flow.run(), checkpoints.follower.run(), stops.follower.run()
+        )
     finally:
         await http.close()
         for each in reversed(started):

@@ -92,6 +92,10 @@ class Planner:
         self._consumer, self._producer, self._sources = consumer, producer, sources
         self._reader = Reader(consumer, PLANNER_GROUP, publisher(producer, "extractor"))
 
+    def held(self) -> set[TopicPartition]:
+        """The partitions that are this planner's."""
+        return set(self._consumer.assignment())
+
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             batches = await self._reader.getmany(timeout_ms=500, max_records=1)

@@ -37,7 +37,8 @@ WHERE t.run_id = $1::uuid GROUP BY t.task_id ORDER BY t.stream
 _MISSING = """
 SELECT t.task_id::text, array_agg(n ORDER BY n) AS numbers FROM run_tasks AS t CROSS JOIN LATERAL (
     SELECT generate_series(0, t.pages - 1) EXCEPT SELECT page_no FROM page_receipts AS p WHERE p.task_id = t.task_id
-) AS missing (n) WHERE t.run_id = $1::uuid AND t.finished_at IS NOT NULL GROUP BY t.task_id
+) AS missing (n) WHERE t.run_id = $1::uuid AND t.finished_at IS NOT NULL
+AND t.pages > (SELECT count(*) FROM page_receipts AS p WHERE p.task_id = t.task_id) GROUP BY t.task_id
 """
 _REJECTIONS = """
 SELECT reason, stage, field, source, stream, sum(count)::int AS count, (array_agg(message ORDER BY created_at, id))[1] AS example,

@@ -278,7 +278,7 @@ class KafkaHealth(BaseModel):
 
 
 class Gap(BaseModel):
-    """Messages that were removed before `group` read them. Closed when every run that was open then has ended."""
+    """Messages that were removed before `group` read them. Closed when every run that was open then has ended or is incomplete."""
 
     topic: str
     partition: int

@@ -36,10 +36,10 @@ _QUEUES = (
     (NORMALIZER_GROUP, RAW),
     (LOADER_GROUP, UNIFIED, RUN_EVENTS),
 )
-# A gap is over when no run that was open then is open any more.
+# A gap is over when every run that was open then has ended, or has been given up as incomplete and says so itself.
 _CLOSE_GAPS = """
 UPDATE data_gaps AS g SET closed_at = clock_timestamp() WHERE closed_at IS NULL
-AND NOT EXISTS (SELECT 1 FROM runs WHERE finished_at IS NULL AND coalesce(requested_at, started_at, last_progress_at) <= g.noticed_at)
+AND NOT EXISTS (SELECT 1 FROM runs WHERE finished_at IS NULL AND status <> 'incomplete' AND coalesce(requested_at, started_at, last_progress_at) <= g.noticed_at)
 """
 log = logs.get(__name__)
 

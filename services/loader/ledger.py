@@ -44,7 +44,9 @@ class Ledger:
 
 
 def open_runs(transaction: Connection) -> list[str]:
-    return list(transaction.execute(select(runs.c.run_id).where(runs.c.finished_at.is_(None))).scalars())
+    """Runs to look at now and then. An incomplete one is looked at when something arrives for it."""
+    is_open = runs.c.finished_at.is_(None) & (runs.c.status != "incomplete")
+    return list(transaction.execute(select(runs.c.run_id).where(is_open)).scalars())
 
 
 def evaluate(transaction: Connection, run_id: str, incomplete_after_s: float) -> str | None:

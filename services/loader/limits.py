@@ -15,9 +15,12 @@ WITH received AS (
     WHERE r.finished_at IS NULL AND t.finished_at IS NULL AND r.kind = 'ingest' AND p.records > 0
 )
 SELECT t.run_id::text, t.task_id::text, sum(received.records) AS records, sum(received.rejected) AS rejected,
-       count(*) FILTER (WHERE from_end <= :pages AND received.rejected = received.records) AS bad_pages,
-       (SELECT message FROM dead_letters AS d WHERE d.run_id = t.run_id AND d.stream = t.stream ORDER BY created_at DESC LIMIT 1) AS example
+       count(*) FILTER (WHERE from_end <= :pages AND received.rejected = received.records) AS bad_pages
 FROM received JOIN run_tasks AS t ON t.task_id = received.task_id GROUP BY t.task_id HAVING count(*) >= :pages
+"""
+_EXAMPLE = """
+SELECT d.message FROM dead_letters AS d JOIN run_tasks AS t ON t.run_id = d.run_id AND t.stream = d.stream
+WHERE t.task_id = :task ORDER BY d.created_at DESC LIMIT 1
 """
 
 
@@ -30,5 +33,6 @@ def bad_tasks(transaction: Connection, *, pages: int, share: float) -> Iterator[
             what = f"{task.rejected} of {task.records} records were rejected"
         else:
             continue
-        message = f"{what} (such as: {task.example}); the task was stopped, and its stream stands where it stood before"
+        example = transaction.execute(text(_EXAMPLE), {"task": task.task_id}).scalar_one_or_none()
+        message = f"{what} (such as: {example}); the task was stopped, and its stream stands where it stood before"
         yield TaskStopped(run_id=task.run_id, task_id=task.task_id, message=message)

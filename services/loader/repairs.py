@@ -41,6 +41,8 @@ def repair(transaction: Connection, run_id: str, *, after_s: float, is_quiet: bo
     if locked.kind == "requeue":
         return list(letters.tasks(transaction, run_id))
     if not locked.planned:
+        if locked.requested_at is None:  # nobody knows what was asked for
+            return []
         return [
             StartIngestion(
                 run_id=run_id, **{name: locked.request[name] for name in ("sources", "streams", "full_refresh") if name in locked.request}
