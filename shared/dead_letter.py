@@ -20,4 +20,4 @@ def origin_headers(topic: str, partition: int, offset: int, error: Exception, st
 
 def read_headers(headers: Headers) -> dict[str, str]:
     """`topic`, `partition`, `offset`, `exception.message`, `stage` …, as far as they are there."""
-    return {name.removeprefix(_PREFIX): value.decode("utf-8", "replace") for name, value in headers}
+    return {name.removeprefix(_PREFIX): (value or b"").decode("utf-8", "replace") for name, value in headers}

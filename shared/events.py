@@ -228,12 +228,13 @@ class RunPlanned(Message, frozen=True, tag="RunPlanned"):
 
 
 class TaskStarted(Message, frozen=True, tag="TaskStarted"):
-    """An extractor works on the task."""
+    """An extractor works on the task. `cursor_before`: where it began to read, as JSON."""
 
     run_id: Id
     task_id: Id
     source: str
     stream: str
+    cursor_before: str | None = None
 
 
 class TaskFinished(Message, frozen=True, tag="TaskFinished"):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -19,6 +20,7 @@ from shared.serialization import Headers, encode, headers_for
 from shared.topics import MAX_MESSAGE_BYTES, PARTITIONS, TOPICS, Topic
 
 SESSION_TIMEOUT_MS = 10_000
+READ_TIMEOUT_S = 20.0
 FETCH_BYTES = 2 * 1024 * 1024  # of a partition at a time; a larger message comes all the same, alone
 # A consumer of pages asks a broker for one thing at a time: while it waits for news of its empty partitions, it cannot be
 # given more of a busy one.
@@ -150,6 +152,22 @@ async def forward(client: AIOKafkaProducer, topic: str, record: Any, headers: He
     await send(client, topic, record.value, key=record.key, headers=headers, partition=partition)
 
 
+async def between(consumer: AIOKafkaConsumer, where: TopicPartition, start: int, end: int) -> AsyncIterator[Any]:
+    """The records of a partition from `start` to before `end`, which exist. Raises TransientError when they do not come."""
+    consumer.assign([where])
+    consumer.seek(where, start)
+    came_at = time.monotonic()
+    while await consumer.position(where) < end:
+        records = (await consumer.getmany(where, timeout_ms=500)).get(where, [])
+        if records:
+            came_at = time.monotonic()
+        elif time.monotonic() - came_at > READ_TIMEOUT_S:  # the topic may have been created again meanwhile
+            raise TransientError(f"{where.topic}[{where.partition}] cannot be read from {start} to {end}")
+        for record in records:
+            if record.offset < end:
+                yield record
+
+
 async def ensure_topics(bootstrap: str, topics: Iterable[Topic] = TOPICS) -> list[str]:
     """Create missing topics; returns their names. A topic with another partition count is refused (ConfigError)."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id="migration")
@@ -215,6 +233,7 @@ async def wait_for_topics(bootstrap: str, stop: asyncio.Event) -> None:
 
 __all__ = [
     "TopicPartition",
+    "between",
     "consumer",
     "ensure_topics",
     "forward",

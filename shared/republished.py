@@ -37,5 +37,5 @@ def is_republished(headers: Any) -> bool:
 def place_of(headers: Any, here: Place) -> Place:
     """Where a raw page first lay: `here`, unless its headers say otherwise."""
     known = dict(headers or ())
-    offset, time = known.get(_OFFSET, b""), known.get(_TIME, b"")
+    offset, time = known.get(_OFFSET) or b"", known.get(_TIME) or b""
     return Place(int(offset), int(time)) if offset.isdigit() and time.isdigit() else here

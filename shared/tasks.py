@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from shared.events import Id, Message
 
 
 class FetchStream(Message, frozen=True, tag="FetchStream"):
     """One task: fetch one stream for one run. `raw_offset` is the end of the raw partition when it was planned.
 
-    A task that was lost is published again with what is loaded of it: `pages` and `records`, where it goes on counting.
+    A task that was lost is published again with what is loaded of it: `pages` and `records`, where it goes on counting, and
+    `cursor`, where it goes on reading, as JSON.
     """
 
     run_id: Id
@@ -21,14 +20,21 @@ class FetchStream(Message, frozen=True, tag="FetchStream"):
     raw_offset: int = 0
     pages: int = 0
     records: int = 0
+    cursor: str | None = None
 
 
 class PageRange(Message, frozen=True):
-    """Page numbers `first` to `last` of a task that never arrived; `cursor` is where the source is read for them."""
+    """Page numbers `first` to `last` of a task that never arrived.
+
+    `cursor` (JSON) is where the source is read for them, None where nobody knows. `offset` and `time_ms` are the place in
+    ingest.raw that they take among the task's other pages, so that rows read anew from a file do not overwrite later ones.
+    """
 
     first: int
     last: int
-    cursor: msgspec.Raw
+    cursor: str | None
+    offset: int | None = None
+    time_ms: int | None = None
 
 
 class RepairPages(Message, frozen=True, tag="RepairPages"):

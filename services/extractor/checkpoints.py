@@ -78,12 +78,9 @@ async def recover(checkpoint: Checkpoint, task: FetchStream, consumer: AIOKafkaC
             start = begin
         if start >= end:
             return position
-        consumer.assign([where])
-        consumer.seek(where, start)
-        while await consumer.position(where) < end:
-            for record in (await consumer.getmany(where, timeout_ms=500)).get(where, []):
-                if record.offset < end and record.key == task.stream.encode() and not is_republished(record.headers):
-                    position = tail.moved_on(position, record)
+        async for record in kafka.between(consumer, where, start, end):
+            if record.key == task.stream.encode() and not is_republished(record.headers):
+                position = tail.moved_on(position, record)
     except (KafkaError, OSError) as error:
         raise TransientError(f"the end of {RAW.name}[{checkpoint.raw_partition}] cannot be read: {error!r}") from error
     return position
@@ -95,6 +92,8 @@ def _for_task(checkpoint: Checkpoint, task: FetchStream) -> Checkpoint:
     before = bytes(checkpoint.cursor).decode()
     fresh = TaskProgress(run_id=task.run_id, task_id=task.task_id, pages=task.pages, records=task.records, cursor_before=before)
     cursor = raw(None) if task.full_refresh else checkpoint.cursor
+    if task.cursor is not None:
+        cursor = msgspec.Raw(task.cursor.encode())
     return msgspec.structs.replace(checkpoint, current=fresh, cursor=cursor)
 
 

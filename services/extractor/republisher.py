@@ -16,13 +16,24 @@ from services.extractor.runner import build_page, named
 from services.extractor.sources.base import SourceConnector, find_stream
 from shared import kafka, logs
 from shared.errors import TaskError, TransientError
-from shared.events import Checkpoint, PagesRepaired, RawPage, RunError, RunEvent, TaskFailed, TaskFinished, TaskProgress, TaskStarted
+from shared.events import (
+    Checkpoint,
+    PagesRepaired,
+    RawPage,
+    RunError,
+    RunEvent,
+    Source,
+    TaskFailed,
+    TaskFinished,
+    TaskProgress,
+    TaskStarted,
+)
 from shared.identity import page_id
 from shared.kafka import TopicPartition, partition_of
-from shared.republished import Place, is_republished, marked
+from shared.republished import Place, is_republished, marked, place_of
 from shared.serialization import UndecodableError, decode, encode, exact_decoder, headers_for, plain, raw, raw_page_decoder
 from shared.tasks import ForwardMessages, PagePlace, PageRange, RepairPages, RequeueRecords
-from shared.topics import RAW, RUN_EVENTS
+from shared.topics import RAW, RUN_EVENTS, TOPICS
 
 Again = RepairPages | RequeueRecords | ForwardMessages
 log = logs.get(__name__)
@@ -94,17 +105,23 @@ class Republisher:
     async def _from_source(self, task: RepairPages, piece: PageRange) -> list[int]:
         """Read the source from the piece's cursor on and publish what comes under its page numbers; returns those."""
         done: list[int] = []
+        if piece.cursor is None:
+            return done
+        # What a live source says now is new; what a file said then is as old as its page.
+        is_old = task.source == Source.CSV and piece.offset is not None and piece.time_ms is not None
+        place = Place(piece.offset or 0, piece.time_ms or 0) if is_old else None
+        start = msgspec.Raw(piece.cursor.encode())
         try:
             connector, info = await find_stream(self._sources, task.source, task.stream)
-            async with contextlib.aclosing(connector.fetch(info, plain(piece.cursor), resumed=piece.first > 0)) as slices:  # type: ignore[type-var]
-                cursor = piece.cursor
+            async with contextlib.aclosing(connector.fetch(info, plain(start), resumed=piece.first > 0)) as slices:  # type: ignore[type-var]
+                cursor = start
                 async for each in slices:
                     if each.records or each.rejections:
                         number = piece.first + len(done)
                         progress = TaskProgress(run_id=task.run_id, task_id=task.task_id, pages=number)
                         position = Checkpoint(stream=task.stream, cursor=cursor, raw_partition=0, raw_offset=-1, current=progress)
                         page = build_page(task, info, each, position)
-                        await self._publish(page, None)
+                        await self._publish(page, place)
                         done.append(number)
                         if number == piece.last:
                             break
@@ -119,27 +136,33 @@ class Republisher:
         published = records = 0
         gone: list[str] = []
         for place in task.pages:
-            page = await self._find(consumer, place)
+            page, first = await self._find(consumer, place)
             if page is None:
                 gone.append(place.page_id)
                 continue
             again = picked(page, task, place, published)
             if again is None:
                 continue
-            await self._publish(again, None if place.time_ms is None else Place(place.offset, place.time_ms))
+            await self._publish(again, first)
             published, records = published + 1, records + again.record_count
         error = _gone(task, f"{len(gone)} page(s) are neither in {RAW.name} nor in raw_data any more, such as {gone[0]}") if gone else None
         return _end(task, published, records, error)
 
-    async def _find(self, consumer: AIOKafkaConsumer, place: PagePlace) -> RawPage | None:
+    async def _find(self, consumer: AIOKafkaConsumer, place: PagePlace) -> tuple[RawPage | None, Place | None]:
+        """The page, from the topic or else the archive, and where it first lay."""
+        known = None if place.time_ms is None else Place(place.offset, place.time_ms)
         record = await _at(consumer, TopicPartition(RAW.name, place.partition), place.offset)
         page = _page_of(record) if record is not None else None
-        return page if page is not None and page.page_id == place.page_id else await self._archive.page(place.page_id)
+        if record is not None and page is not None and page.page_id == place.page_id:
+            return page, known or place_of(record.headers, Place(record.offset, record.timestamp))
+        return await self._archive.page(place.page_id), known
 
     async def _forward(self, task: ForwardMessages, consumer: AIOKafkaConsumer) -> TaskFinished | TaskFailed:
         gone = 0
+        partitions = {topic.name: topic.partitions for topic in TOPICS}
         for place in task.messages:
-            record = await _at(consumer, TopicPartition(place.topic, place.partition), place.offset)
+            is_ours = place.partition < partitions.get(place.topic, 0)
+            record = await _at(consumer, TopicPartition(place.topic, place.partition), place.offset) if is_ours else None
             if record is None:
                 gone += 1
                 continue
@@ -171,10 +194,10 @@ def still_missing(ranges: Iterable[PageRange], found: dict[int, RawPage]) -> lis
             if is_missing and first is None:
                 first = number
             elif not is_missing and first is not None:
-                rest.append(PageRange(first=first, last=number - 1, cursor=cursor))
+                rest.append(msgspec.structs.replace(each, first=first, last=number - 1, cursor=cursor))
                 first = None
             if number in found:
-                cursor = found[number].cursor_after
+                cursor = bytes(found[number].cursor_after).decode()
     return rest
 
 
@@ -230,25 +253,16 @@ def _page_of(record: Any, stream: str | None = None) -> RawPage | None:
 async def _since(consumer: AIOKafkaConsumer, where: TopicPartition, since_ms: int) -> AsyncIterator[Any]:
     """Every record of a partition from a time on to where it ends now."""
     found = (await consumer.offsets_for_times({where: since_ms})).get(where)
-    end = (await consumer.end_offsets([where]))[where]
-    if found is None:
-        return
-    consumer.assign([where])
-    consumer.seek(where, found.offset)
-    while await consumer.position(where) < end:
-        for record in (await consumer.getmany(where, timeout_ms=500)).get(where, []):
-            if record.offset < end:
-                yield record
+    if found is not None:
+        end = (await consumer.end_offsets([where]))[where]
+        async for record in kafka.between(consumer, where, found.offset, end):
+            yield record
 
 
 async def _at(consumer: AIOKafkaConsumer, where: TopicPartition, offset: int) -> Any | None:
     """The record at an offset, or None when it is not there any more."""
     begin, end = (await consumer.beginning_offsets([where]))[where], (await consumer.end_offsets([where]))[where]
-    if not begin <= offset < end:
-        return None
-    consumer.assign([where])
-    consumer.seek(where, offset)
-    while await consumer.position(where) <= offset:
-        for record in (await consumer.getmany(where, timeout_ms=500, max_records=1)).get(where, []):
-            return record if record.offset == offset else None
+    if begin <= offset < end:
+        async for record in kafka.between(consumer, where, offset, offset + 1):
+            return record
     return None

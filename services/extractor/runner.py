@@ -56,7 +56,8 @@ class TaskRunner:
             await self._report(_end_event(task, done))
             return
         position = await self._recovered(checkpoint, task)
-        await self._report(TaskStarted(**named(task)))
+        began = "null" if task.full_refresh or position.current is None else position.current.cursor_before
+        await self._report(TaskStarted(**named(task), cursor_before=began))
         position = await self._fetch(task, position, partition)
         if position.current is None:
             raise AssertionError("a running task has its progress in the checkpoint")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -17,8 +19,11 @@ from services.gateway.dependencies import WrongKeys
 from services.gateway.routes import data, dead_letters, health, ingest, runs
 from services.gateway.settings import GatewaySettings
 from services.gateway.slow_clients import SlowClients
+from shared import logs
+from shared.errors import CONFIG_EXIT_CODE, POISON_EXIT_CODE, ConfigError
 from shared.health import Health
 
+log = logs.get(__name__)
 DESCRIPTION = """Crypto prices, history and news in one schema. Every endpoint but health needs the header `x-api-key`.
 
 Errors are RFC 9457 problems (`application/problem+json`). Lists page with `Link: rel="next"`."""
@@ -32,7 +37,9 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
         database, broker = Database(settings), Broker(settings)
         app.state.database, app.state.broker = database, broker
         await database.start()
-        jobs = [asyncio.create_task(broker.run()), asyncio.create_task(_report(health_file, database, broker))]
+        connecting = asyncio.create_task(broker.run())
+        connecting.add_done_callback(_end_when_broken)
+        jobs = [connecting, asyncio.create_task(_report(health_file, database, broker))]
         yield
         for job in jobs:
             job.cancel()
@@ -53,6 +60,17 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
         app.include_router(routes.router, prefix="/api/v1")
     _document_problems(app)
     return app
+
+
+def _end_when_broken(job: asyncio.Task[None]) -> None:
+    """Without its side of Kafka the gateway is started anew, or stays down for what a person must mend."""
+    if job.cancelled() or job.exception() is None:
+        return
+    error = job.exception()
+    log.critical("broker_side_ended", error=repr(error))
+    if isinstance(error, ConfigError):
+        sys.stderr.write(f"configuration error: {error}\n")
+    os._exit(CONFIG_EXIT_CODE if isinstance(error, ConfigError) else POISON_EXIT_CODE)
 
 
 def _document_problems(app: FastAPI) -> None:

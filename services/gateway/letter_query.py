@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from typing import Any
 
 from services.gateway.data_query import Position
@@ -13,13 +14,13 @@ _HEAD = (
     'id::text, page_id::text, run_id::text, source, stream, stage, reason, message, field, record_index, origin::text AS origin, count, status, topic, "partition", '
     '"offset", created_at, note, requeued_run_id::text, closed_at, payload_sha256'
 )
-_FILTERS = {"status": "status", "source": "source", "stream": "stream", "stage": "stage", "reason": "reason", "run_id": "run_id::text"}
+_FILTERS = {"status": "status", "source": "source", "stream": "stream", "stage": "stage", "reason": "reason", "run_id": "run_id"}
 
 
 def build(asked: LetterQuery) -> tuple[str, list[Any]]:
     """The query and its arguments."""
     given = {column: getattr(asked, name) for name, column in _FILTERS.items() if getattr(asked, name) is not None}
-    arguments: list[Any] = [str(value) for value in given.values()]
+    arguments: list[Any] = [value if isinstance(value, uuid.UUID) else str(value) for value in given.values()]
     where = [f"{column} = ${number}" for number, column in enumerate(given, 1)]
     if asked.cursor is not None:
         position = Position.decode(asked.cursor)

@@ -31,7 +31,7 @@ SELECT t.task_id::text, t.source, t.stream, t.status, t.pages, t.records AS reco
        coalesce(sum(p.records), 0)::int AS records, coalesce(sum(p.inserted), 0)::int AS inserted, coalesce(sum(p.updated), 0)::int AS updated,
        coalesce(sum(p.unchanged), 0)::int AS unchanged, coalesce(sum(p.skipped), 0)::int AS skipped, coalesce(sum(p.rejected), 0)::int AS rejected,
        count(p.page_id)::int AS pages_loaded
-FROM run_tasks AS t LEFT JOIN page_receipts AS p ON p.run_id = t.run_id AND p.task_id = t.task_id
+FROM run_tasks AS t LEFT JOIN page_receipts AS p ON p.run_id = t.run_id AND p.task_id = t.task_id AND (t.finished_at IS NULL OR p.page_no < t.pages)
 WHERE t.run_id = $1::uuid GROUP BY t.task_id ORDER BY t.stream
 """
 _MISSING = """
@@ -129,7 +129,8 @@ async def resolve(database: Database, name: str) -> str:
     """A run's id from an id, `latest` or `previous`. Raises ProblemError 404 when there is no such run, 422 for what is no id."""
     if name in ("latest", "previous"):
         row = await database.row(
-            "SELECT run_id::text FROM runs ORDER BY requested_at DESC NULLS LAST, run_id DESC LIMIT 1 OFFSET $1", int(name == "previous")
+            "SELECT run_id::text FROM runs WHERE requested_at IS NOT NULL ORDER BY requested_at DESC, run_id DESC LIMIT 1 OFFSET $1",
+            int(name == "previous"),
         )
         if row is None:
             raise ProblemError(404, f"there is no {name} run yet: start one with POST /api/v1/ingest")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from sqlalchemy import Connection, Engine, text
 
 from services.loader import ledger, limits, positions, repairs
@@ -56,6 +56,7 @@ class Caretaker:
         self._limit_pages, self._limit_share = reject_limit_pages, reject_limit_share
         self._touched: set[str] = set()
         self._offsets: dict[TopicPartition, int] = {}
+        self._stopped: set[str] = set()  # tasks that were told to stop
         self._evaluated_at = self._swept_at = 0.0
 
     def note(self, run_ids: Iterable[str], offsets: dict[TopicPartition, int]) -> None:
@@ -111,6 +112,7 @@ class Caretaker:
                 if tasks:
                     log.warning("run_repaired", run_id=run_id, tasks=[type(task).__name__ for task in tasks])
                 found += tasks
+            self.note(idle, {})  # one that became whole when nobody looked ends now
             return found
 
         return [*bad, *await asyncio.to_thread(repair)]
@@ -120,7 +122,10 @@ class Caretaker:
             return repairs.idle_runs(transaction, self._repair_after_s), self._bad_tasks(transaction)
 
     def _bad_tasks(self, transaction: Connection) -> list[TaskStopped]:
-        return list(limits.bad_tasks(transaction, pages=self._limit_pages, share=self._limit_share))
+        found = limits.bad_tasks(transaction, pages=self._limit_pages, share=self._limit_share)
+        fresh = [stopped for stopped in found if stopped.task_id not in self._stopped]
+        self._stopped |= {stopped.task_id for stopped in fresh}
+        return fresh
 
     async def _is_quiet(self) -> bool:
         """Whether nothing waits in any topic: what is missing then is not on its way."""
@@ -139,6 +144,9 @@ async def publish_tasks(producer: AIOKafkaProducer, messages: Iterable[Message],
                 await _publish(producer, message)
                 break
             except TransientError as error:
+                if isinstance(error.__cause__, MessageSizeTooLargeError):
+                    log.error("task_too_large", run_id=getattr(message, "run_id", None), error=str(error))
+                    break
                 log.warning("publishing_postponed", error=str(error))
                 await sleep_or_stop(stop, 1)
                 if stop.is_set():

@@ -9,6 +9,7 @@ from collections import deque
 from typing import Any
 
 import psycopg2
+import psycopg2.errors
 import sqlalchemy.exc
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -32,7 +33,15 @@ from shared.topics import COMMANDS, DEAD_LETTERS, LOADER_GROUP, RUN_EVENTS, UNIF
 SUBSCRIBED = (UNIFIED, RUN_EVENTS, COMMANDS, DEAD_LETTERS)
 # The database is away, busy or in conflict: the same batch is tried again, as often as it takes.
 # (Deadlocks, serialization failures, a full disk and a shutdown are OperationalErrors too.)
-AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError)
+# So is a session that the server ended because its batch had to wait too long for its turn.
+AWAY = (
+    psycopg2.OperationalError,
+    psycopg2.InterfaceError,
+    psycopg2.errors.IdleInTransactionSessionTimeout,
+    sqlalchemy.exc.OperationalError,
+    sqlalchemy.exc.InterfaceError,
+    sqlalchemy.exc.TimeoutError,
+)
 MAX_LOADING = 2  # batches between decoding and commit
 log = logs.get(__name__)
 
@@ -72,11 +81,15 @@ def _applied(transaction: Connection, timed: Timed) -> Undecodable | None:
     try:
         with transaction.begin_nested():
             runs.apply(transaction, [timed])
-    except (sqlalchemy.exc.DataError, sqlalchemy.exc.IntegrityError) as error:
+    except (sqlalchemy.exc.DataError, sqlalchemy.exc.IntegrityError, ValueError) as error:
         log.error(
-            "message_refused", topic=timed.record.topic, partition=timed.record.partition, offset=timed.record.offset, error=str(error.orig)
+            "message_refused",
+            topic=timed.record.topic,
+            partition=timed.record.partition,
+            offset=timed.record.offset,
+            error=str(getattr(error, "orig", error)),
         )
-        return Undecodable.of(timed.record, error.orig or error)
+        return Undecodable.of(timed.record, getattr(error, "orig", None) or error)
     return None
 
 

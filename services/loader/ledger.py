@@ -64,7 +64,9 @@ def evaluate(transaction: Connection, run_id: str, incomplete_after_s: float) ->
     values: dict[str, Any] = {"status": status, "totals": totals, "message": _message(run, ledger, status, errors)}
     if totals != run.totals:
         values["last_progress_at"] = _NOW
-    if status in ENDED and run.finished_at is None:
+    if status not in ENDED:
+        values["finished_at"] = None
+    elif run.finished_at is None:
         values["finished_at"] = _NOW
         values["started_at"] = func.coalesce(runs.c.started_at, runs.c.requested_at, _NOW)
     if status != run.status or totals != run.totals:
@@ -83,7 +85,9 @@ def ledger_of(transaction: Connection, run_id: str) -> Ledger:
         *counts,
     )
     rows = transaction.execute(
-        grouped.where(page_receipts.c.run_id == run_id).group_by(page_receipts.c.task_id, page_receipts.c.source)
+        grouped.outerjoin_from(page_receipts, run_tasks, run_tasks.c.task_id == page_receipts.c.task_id)
+        .where(page_receipts.c.run_id == run_id, run_tasks.c.finished_at.is_(None) | (page_receipts.c.page_no < run_tasks.c.pages))
+        .group_by(page_receipts.c.task_id, page_receipts.c.source)
     ).all()
     sources: dict[str, dict[str, int]] = {task.source: dict.fromkeys(COUNTERS, 0) for task in tasks}
     for row in rows:

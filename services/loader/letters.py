@@ -19,7 +19,9 @@ from shared.tasks import ForwardMessages, MessagePlace, PagePlace, RequeueRecord
 _columns = dead_letters.c
 # What the extractor rejected never became a record of a page: it has to be read again where it comes from.
 _can_be_requeued = or_(and_(_columns.page_id.is_(None), _columns.topic.is_not(None)), _columns.stage != Stage.EXTRACT)
+_NEEDED = (_columns.page_id, _columns.source, _columns.stream, _columns.topic, _columns.partition, _columns.offset, _columns.record_index)
 _NOW = func.clock_timestamp()
+MAX_LETTERS = 20_000  # of a run: what names them fits into one message for each stream
 
 
 def _meant(letters: LetterFilter) -> list[ColumnElement[bool]]:
@@ -33,15 +35,20 @@ def _meant(letters: LetterFilter) -> list[ColumnElement[bool]]:
 
 def requeue(transaction: Connection, command: RequeueDeadLetters, at: datetime) -> None:
     """Mark the letters with the run that processes them again; `tasks` then says what is to be done."""
+    planned = transaction.execute(select(runs.c.planned).where(runs.c.run_id == command.run_id).with_for_update()).scalar_one()
+    if planned:  # the command came again: what has opened since is not this run's
+        return
     where = _meant(command.letters)
     left = transaction.execute(select(func.count()).select_from(dead_letters).where(*where, ~_can_be_requeued)).scalar_one()
-    transaction.execute(
-        update(dead_letters).where(*where, _can_be_requeued).values(status="requeued", requeued_run_id=command.run_id, closed_at=_NOW)
-    )
+    chosen = select(_columns.id).where(*where, _can_be_requeued).order_by(_columns.created_at, _columns.id).limit(MAX_LETTERS)
+    marked = transaction.execute(
+        update(dead_letters).where(_columns.id.in_(chosen)).values(status="requeued", requeued_run_id=command.run_id, closed_at=_NOW)
+    ).rowcount
     notes = [f"{left} dead letter(s) were rejected where they come from: mend the source and ingest it with full_refresh"] if left else []
+    if marked == MAX_LETTERS:
+        notes.append(f"a run takes {MAX_LETTERS} dead letters: ask again for the rest")
     values = {"kind": "requeue", "planned": True, "request": {"dead_letters": msgspec.to_builtins(command.letters)}, "notes": notes}
-    first_time = (runs.c.run_id == command.run_id) & ~runs.c.planned
-    transaction.execute(update(runs).where(first_time).values(requested_at=at, **values))
+    transaction.execute(update(runs).where(runs.c.run_id == command.run_id).values(requested_at=at, **values))
     for task in tasks(transaction, command.run_id):
         row = {"task_id": task.task_id, "run_id": task.run_id, "source": task.source, "stream": task.stream}
         transaction.execute(insert(run_tasks).values(**row).on_conflict_do_nothing())
@@ -54,7 +61,7 @@ def discard(transaction: Connection, command: DiscardDeadLetters, _at: datetime)
 def tasks(transaction: Connection, run_id: str) -> list[RequeueRecords | ForwardMessages]:
     """What a requeueing run has to do, from the letters that carry its id: the same each time."""
     query = (
-        select(dead_letters, (func.extract("epoch", raw_data.c.broker_time) * 1000).label("time_ms"))
+        select(*_NEEDED, (func.extract("epoch", raw_data.c.broker_time) * 1000).label("time_ms"))
         .outerjoin(raw_data, raw_data.c.page_id == _columns.page_id)
         .where(_columns.requeued_run_id == run_id)
         .order_by(_columns.partition, _columns.offset, _columns.page_id, _columns.record_index)

@@ -14,6 +14,7 @@ from shared.ranges import ranges
 from shared.tables import page_receipts, raw_data, runs
 from shared.tasks import FetchStream, PageRange, RepairPages
 
+MAX_RANGES = 20  # of missing pages asked for at a time: each carries a cursor, which may be large
 MAX_DOUBLINGS = 6  # from one attempt to the next the wait doubles, up to 64 times the first
 _NOW = func.clock_timestamp()
 _IDLE = """
@@ -49,23 +50,24 @@ def repair(transaction: Connection, run_id: str, *, after_s: float, is_quiet: bo
             )
         ]
     ledger = ledger_of(transaction, run_id)
-    unfinished = [_again(locked, task, ledger.by_task.get(task.task_id)) for task in ledger.tasks if task.finished_at is None]
+    unfinished = [_again(transaction, locked, task, ledger.by_task.get(task.task_id)) for task in ledger.tasks if task.finished_at is None]
     short = [_missing(transaction, locked, task) for task in ledger.tasks if ledger.is_short(task)]
     return [*unfinished, *short]
 
 
-def _again(run: Any, task: Any, seen: Any) -> FetchStream:
+def _again(transaction: Connection, run: Any, task: Any, seen: Any) -> FetchStream:
     """The task once more. Its extractor knows how far it came; if not, it counts on from what is loaded."""
+    pages = seen.next_page if seen else 0
     return FetchStream(
         run_id=run.run_id, task_id=task.task_id, source=task.source, stream=task.stream, full_refresh=bool(run.request.get("full_refresh")),
-        pages=seen.next_page if seen else 0, records=int(seen.records) if seen else 0,
+        pages=pages, records=int(seen.records) if seen else 0, cursor=_cursor(transaction, task, pages) if pages else None,
     )  # fmt: skip
 
 
 def _missing(transaction: Connection, run: Any, task: Any) -> RepairPages:
     received = set(transaction.execute(select(page_receipts.c.page_no).where(page_receipts.c.task_id == task.task_id)).scalars())
     gaps = ranges(number for number in range(task.pages) if number not in received)
-    missing = [PageRange(first=first, last=last, cursor=_cursor(transaction, run, task, first)) for first, last in gaps]
+    missing = [_range(transaction, task, first, last) for first, last in gaps[:MAX_RANGES]]
     since = run.requested_at or run.started_at or run.last_progress_at
     return RepairPages(
         run_id=run.run_id,
@@ -77,18 +79,23 @@ def _missing(transaction: Connection, run: Any, task: Any) -> RepairPages:
     )
 
 
-def _cursor(transaction: Connection, run: Any, task: Any, first: int) -> msgspec.Raw:
-    """Where the source stood before a page: after the page before it, else after the stream's last page of an earlier run."""
-    before = select(raw_data.c.cursor_after).where(
-        raw_data.c.run_id == run.run_id, raw_data.c.task_id == task.task_id, raw_data.c.page_no == first - 1
-    )
-    earlier = (
-        select(raw_data.c.cursor_after)
-        .where(raw_data.c.stream == task.stream, raw_data.c.run_id != run.run_id, raw_data.c.broker_time < run.requested_at)
-        .order_by(raw_data.c.broker_time.desc(), raw_data.c.offset.desc())
-        .limit(1)
-    )
-    cursor = transaction.execute(before).scalar_one_or_none()
-    if first == 0 and not run.request.get("full_refresh"):
-        cursor = transaction.execute(earlier).scalar_one_or_none()
-    return msgspec.Raw(msgspec.json.encode(cursor))
+def _range(transaction: Connection, task: Any, first: int, last: int) -> PageRange:
+    """Its place is that of the page before it, else just before the page after it."""
+    before, after = _received(transaction, task, first - 1), _received(transaction, task, last + 1)
+    place = (before.offset, before.broker_time) if before else (after.offset - 1, after.broker_time) if after else (None, None)
+    time_ms = None if place[1] is None else round(place[1].timestamp() * 1000)
+    return PageRange(first=first, last=last, cursor=_cursor(transaction, task, first), offset=place[0], time_ms=time_ms)
+
+
+def _received(transaction: Connection, task: Any, page_no: int) -> Any | None:
+    columns = raw_data.c
+    which = (columns.run_id == task.run_id) & (columns.task_id == task.task_id) & (columns.page_no == page_no)
+    return transaction.execute(select(columns.cursor_after, columns.offset, columns.broker_time).where(which)).one_or_none()
+
+
+def _cursor(transaction: Connection, task: Any, page_no: int) -> str | None:
+    """Where the source stood before a page, as JSON; None where that is not known."""
+    if page_no == 0:
+        return task.cursor_before  # type: ignore[no-any-return]
+    before = _received(transaction, task, page_no - 1)
+    return None if before is None else msgspec.json.encode(before.cursor_after).decode()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, func, text, type_coerce, update
+from sqlalchemy import Connection, case, func, null, text, type_coerce, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from services.loader import letters
@@ -60,7 +60,7 @@ def apply(transaction: Connection, messages: Iterable[Timed]) -> None:
         if timed.run_id is not None:
             transaction.execute(insert(runs).values(run_id=timed.run_id).on_conflict_do_nothing())
         _APPLY[type(timed.message)](transaction, timed.message, timed.at)
-        if timed.run_id is not None:
+        if timed.run_id is not None and not isinstance(timed.message, TaskStopped):  # a wish, repeated or not, is no progress
             transaction.execute(update(runs).where(runs.c.run_id == timed.run_id).values(last_progress_at=_NOW))
 
 
@@ -94,6 +94,7 @@ def _started(transaction: Connection, event: TaskStarted, at: datetime) -> None:
         update(run_tasks).where(run_tasks.c.task_id == event.task_id).values(
             started_at=func.least(func.coalesce(run_tasks.c.started_at, at), at),
             status=text("CASE WHEN status = 'planned' THEN 'running' ELSE status END"),
+            cursor_before=func.coalesce(run_tasks.c.cursor_before, event.cursor_before),
         )
     )  # fmt: skip
     transaction.execute(
@@ -118,13 +119,15 @@ def _cancelled(transaction: Connection, event: RunCancelled, _at: datetime) -> N
 
 
 def _repaired(transaction: Connection, event: PagesRepaired, _at: datetime) -> None:
-    """Say what was published again. A page that was read anew may hold other records than the one that was counted."""
+    """Say what was published again. How many records were published is not known any more then: a page that is read anew may hold others, and a lost task has counted what was received."""
     parts = [f"pages {ranges_text(event.from_topic)} were published again from the topic"] if event.from_topic else []
     parts += [f"pages {ranges_text(event.from_source)} were read again from the source"] if event.from_source else []
     values: dict[str, Any] = {"notes": run_tasks.c.notes + type_coerce(parts, JSONB)}
-    if event.from_source:
+    if parts:
         values["records"] = None
-    if event.lost:
+    if not event.lost:
+        values["error"] = case((run_tasks.c.error["code"].astext == "pages_lost", null()), else_=run_tasks.c.error)
+    else:
         message = (
             f"pages {ranges_text(event.lost)} are neither in the topic nor at the source any more: read the stream again with full_refresh"
         )

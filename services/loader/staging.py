@@ -57,6 +57,11 @@ class StagedPage:
         rows = [_row(event) for event in events]
         return cls(msgspec.structs.replace(unified, events=[], raw=msgspec.Raw()), raw, ids, records, hashes, rows)
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether the page was refused as a whole already."""
+        return not self.ids and any(each.stage == Stage.LOAD and each.index is None for each in self.lost)
+
     def rejections(self) -> list[Rejection]:
         return [*self.unified.rejected, *self.lost]
 

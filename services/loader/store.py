@@ -19,6 +19,7 @@ import psycopg2.extensions
 import psycopg2.extras
 from sqlalchemy import Connection, Engine, create_engine, event
 
+from services.loader.dead_letters import Undecodable
 from services.loader.staging import (
     INSERTED,
     PAGE_COLUMNS,
@@ -35,6 +36,7 @@ from services.loader.staging import (
 from shared import logs
 from shared.events import MAX_PAYLOAD, Rejection, Stage
 from shared.identity import dead_letter_id
+from shared.serialization import encode
 from shared.topics import RAW
 
 Cursor = psycopg2.extensions.cursor
@@ -153,7 +155,7 @@ VALUES %s ON CONFLICT (id) DO NOTHING
 
 def build_engine(url: str) -> Engine:
     """An engine whose sessions cannot hold locks for ever should this process freeze."""
-    engine = create_engine(url, pool_size=3, max_overflow=0, pool_pre_ping=True, connect_args={
+    engine = create_engine(url, pool_size=6, max_overflow=0, pool_pre_ping=True, connect_args={
         "connect_timeout": 5, "application_name": "loader", "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
         "options": "-c idle_in_transaction_session_timeout=60s -c lock_timeout=30s -c timezone=UTC",
     })  # fmt: skip
@@ -188,6 +190,8 @@ def write_pages(engine: Engine, pages: Sequence[StagedPage], *, turn: Callable[[
         if len(pages) > 1:
             middle = len(pages) // 2
             return write_pages(engine, pages[:middle]) + write_pages(engine, pages[middle:])
+        if pages[0].is_refused:
+            return _give_up(engine, pages[0], error)
         return write_pages(engine, [_without_bad_points(engine, pages[0], error)])
 
 
@@ -202,6 +206,16 @@ def once_each(pages: Sequence[StagedPage]) -> list[StagedPage]:
 def cursor_of(transaction: Connection) -> Cursor:
     """The psycopg2 cursor under a SQLAlchemy transaction, for COPY."""
     return transaction.connection.cursor()  # type: ignore[return-value]
+
+
+def _give_up(engine: Engine, page: StagedPage, error: psycopg2.Error) -> int:
+    """Not even what is said about the page can be stored (a time that is none, a name with NUL): it is a message like any foreign one."""
+    where, value = page.unified, encode(page.raw)
+    letter = Undecodable(RAW.name, where.raw_partition, where.raw_offset, Stage.LOAD, str(error), value)
+    log.error("page_unstorable", page_id=page.raw.page_id, partition=where.raw_partition, offset=where.raw_offset, error=str(error))
+    with engine.begin() as transaction:
+        insert_dead_letters(cursor_of(transaction), [letter.row()])
+    return 0
 
 
 def _without_bad_points(engine: Engine, page: StagedPage, error: psycopg2.Error) -> StagedPage:

@@ -13,7 +13,7 @@ from shared.gaps import gap
 from shared.kafka import TopicPartition
 from shared.ranges import ranges, ranges_text
 from shared.republished import Place, is_republished, marked, place_of
-from shared.serialization import encode, plain, raw
+from shared.serialization import encode, raw
 from shared.tasks import PagePlace, PageRange, RequeueRecords
 from tests.support.pages import candle, raw_page
 
@@ -50,9 +50,11 @@ def test_numbers_as_ranges() -> None:
 
 def test_a_rest_is_read_from_after_the_page_before_it() -> None:
     found = {2: raw_page(page_no=2, cursor_after=raw({"offset": 2})), 5: raw_page(page_no=5, cursor_after=raw({"offset": 5}))}
-    rest = still_missing([PageRange(first=1, last=3, cursor=raw("a")), PageRange(first=5, last=7, cursor=raw("b"))], found)
-    assert [(each.first, each.last, plain(each.cursor)) for each in rest] == [(1, 1, "a"), (3, 3, {"offset": 2}), (6, 7, {"offset": 5})]
-    assert still_missing([PageRange(first=2, last=2, cursor=raw("a"))], found) == []
+    rest = still_missing([PageRange(first=1, last=3, cursor="1"), PageRange(first=5, last=7, cursor="2", offset=9)], found)
+    assert [(each.first, each.last, each.cursor, each.offset) for each in rest] == [
+        (1, 1, "1", None), (3, 3, '{"offset":2}', None), (6, 7, '{"offset":5}', 9),
+    ]  # fmt: skip
+    assert still_missing([PageRange(first=2, last=2, cursor="1")], found) == []
 
 
 def requeued(page_no: int = 0, **place: object) -> tuple[RequeueRecords, PagePlace]:

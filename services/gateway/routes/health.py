@@ -11,7 +11,7 @@ from services.gateway.dependencies import Db, Kafka
 from services.gateway.schemas import Health, Probe
 
 router = APIRouter(tags=["health"])
-_LAST_RUN = "SELECT run_id::text, status, requested_at, finished_at FROM runs ORDER BY requested_at DESC NULLS LAST, run_id DESC LIMIT 1"
+_LAST_RUN = "SELECT run_id::text, status, requested_at, finished_at FROM runs WHERE requested_at IS NOT NULL ORDER BY requested_at DESC, run_id DESC LIMIT 1"
 _GAPS = """
 SELECT topic, partition, first_missing, first_available, "group", reason, noticed_at, closed_at FROM data_gaps
 ORDER BY closed_at IS NULL DESC, noticed_at DESC, id LIMIT 10

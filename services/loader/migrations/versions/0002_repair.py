@@ -21,6 +21,7 @@ def upgrade() -> None:
     op.add_column("runs", sa.Column("repairs", sa.Integer(), server_default=sa.text("0"), nullable=False))
     op.add_column("runs", _time("repaired_at"))
     op.add_column("runs", sa.Column("repair_wanted", sa.Boolean(), server_default=sa.text("false"), nullable=False))
+    op.add_column("run_tasks", sa.Column("cursor_before", sa.Text(), nullable=True))
     op.add_column("dead_letters", sa.Column("note", sa.Text(), nullable=True))
     op.add_column("dead_letters", sa.Column("requeued_run_id", sa.UUID(as_uuid=False), nullable=True))
     op.add_column("dead_letters", _time("closed_at"))
@@ -62,4 +63,5 @@ def downgrade() -> None:
     op.execute("DROP TABLE data_gaps, loader_positions")
     op.execute("DROP INDEX page_receipts_number")
     op.execute("ALTER TABLE runs DROP COLUMN repairs, DROP COLUMN repaired_at, DROP COLUMN repair_wanted")
+    op.execute("ALTER TABLE run_tasks DROP COLUMN cursor_before")
     op.execute("ALTER TABLE dead_letters DROP COLUMN note, DROP COLUMN requeued_run_id, DROP COLUMN closed_at")
