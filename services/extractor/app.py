@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
@@ -46,6 +47,25 @@ def build_sources(settings: ExtractorSettings, http: HttpClient) -> dict[str, So
     return {str(source.name): source for source in sources}
 
 
+def build_http(settings: ExtractorSettings) -> HttpClient:
+    return HttpClient(
+        allow_private=settings.allow_private_urls,
+        attempts=settings.http_attempts,
+        timeout_s=settings.http_timeout_s,
+        max_bytes=settings.http_max_bytes,
+    )
+
+
+async def started_reader(bootstrap: str, client: str) -> AIOKafkaConsumer:
+    """A consumer without a group, for one look into a topic. Raises TransientError when Kafka is away."""
+    reader = kafka.consumer(bootstrap, client, group=None)
+    try:
+        await reader.start()
+    except Exception as error:
+        raise TransientError(f"Kafka cannot be reached: {error!r}") from error
+    return reader
+
+
 async def run(settings: ExtractorSettings, health: Health, stop: asyncio.Event) -> None:
     """Wait for Kafka and the topics, then plan and work until stopped."""
     bootstrap, client = settings.kafka_bootstrap_servers, f"extractor-{os.getpid()}"
@@ -55,24 +75,11 @@ async def run(settings: ExtractorSettings, health: Health, stop: asyncio.Event) 
     commands = kafka.consumer(bootstrap, client, group=PLANNER_GROUP, session_timeout_ms=settings.kafka_session_timeout_ms)
     tasks = kafka.consumer(bootstrap, client, group=EXTRACTOR_GROUP, session_timeout_ms=settings.kafka_session_timeout_ms)
     lag = LagReader(bootstrap, client)
-    http = HttpClient(
-        allow_private=settings.allow_private_urls,
-        attempts=settings.http_attempts,
-        timeout_s=settings.http_timeout_s,
-        max_bytes=settings.http_max_bytes,
-    )
+    http = build_http(settings)
     sources = build_sources(settings, http)
     checkpoints, stops = CheckpointStore(bootstrap, producer), Stops(bootstrap)
     flow = FlowControl(lag, max_waiting=settings.max_waiting_pages)
-
-    async def new_reader() -> AIOKafkaConsumer:
-        reader = kafka.consumer(bootstrap, client, group=None)
-        try:
-            await reader.start()
-        except Exception as error:
-            raise TransientError(f"Kafka cannot be reached: {error!r}") from error
-        return reader
-
+    new_reader = partial(started_reader, bootstrap, client)
     runner = TaskRunner(sources=sources, producer=producer, checkpoints=checkpoints, flow=flow, tail_reader=new_reader, stops=stops)
     archive = Archive(reader_dsn(settings.dsn()))
     republisher = Republisher(sources=sources, producer=producer, flow=flow, reader=new_reader, archive=archive)

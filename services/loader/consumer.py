@@ -18,9 +18,10 @@ from sqlalchemy import Connection, Engine
 from services.loader import letters, positions, runs
 from services.loader.caretaker import Caretaker, publish_tasks
 from services.loader.dead_letters import Undecodable, forwarded
+from services.loader.letter_rows import insert_dead_letters
 from services.loader.runs import Timed
 from services.loader.staging import StagedPage
-from services.loader.store import cursor_of, insert_dead_letters, write_pages
+from services.loader.store import cursor_of, write_pages
 from shared import logs
 from shared.errors import TransientError
 from shared.events import Message, RequeueDeadLetters

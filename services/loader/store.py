@@ -7,12 +7,10 @@ cannot deadlock for long.
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import msgspec
 import psycopg2
 import psycopg2.errors
 import psycopg2.extensions
@@ -20,6 +18,7 @@ import psycopg2.extras
 from sqlalchemy import Connection, Engine, create_engine, event
 
 from services.loader.dead_letters import Undecodable
+from services.loader.letter_rows import insert_dead_letters, letter_rows
 from services.loader.staging import (
     INSERTED,
     PAGE_COLUMNS,
@@ -34,8 +33,7 @@ from services.loader.staging import (
     tally,
 )
 from shared import logs
-from shared.events import MAX_PAYLOAD, Rejection, Stage
-from shared.identity import dead_letter_id
+from shared.events import Rejection, Stage
 from shared.serialization import encode
 from shared.topics import RAW
 
@@ -144,12 +142,6 @@ FROM stage_pages WHERE is_new ORDER BY stream, raw_time DESC, raw_offset DESC
 ON CONFLICT (stream) DO UPDATE SET run_id = excluded.run_id, page_no = excluded.page_no, cursor = excluded.cursor, raw_partition = excluded.raw_partition,
     raw_offset = excluded.raw_offset, raw_time = excluded.raw_time, loaded_at = excluded.loaded_at
 WHERE (t.raw_time, t.raw_offset) < (excluded.raw_time, excluded.raw_offset)
-"""
-
-_DEAD_LETTER = """
-INSERT INTO dead_letters (id, page_id, run_id, source, stream, stage, reason, message, field, record_index, origin, payload, payload_sha256, count,
-                          topic, "partition", "offset")
-VALUES %s ON CONFLICT (id) DO NOTHING
 """
 
 
@@ -267,7 +259,7 @@ def _write(cursor: Cursor, pages: list[StagedPage], turn: Callable[[], None] = _
         if rows := [row for row in outcomes if row[0] in written]:
             psycopg2.extras.execute_values(cursor, statement, rows)
     cursor.execute(_STREAM_STATE)
-    letters = [letter for page in pages if page.raw.page_id in new for letter in _letters(page, page.rejections())]
+    letters = [letter for page in pages if page.raw.page_id in new for letter in letter_rows(page, page.rejections())]
     insert_dead_letters(cursor, letters)
     return len(new)
 
@@ -280,7 +272,7 @@ def _not_new(cursor: Cursor, pages: list[StagedPage]) -> set[str]:
     late = [pages[number] for number, version in known if version is None]
     for page in late:
         log.warning("page_superseded", run_id=page.raw.run_id, stream=page.raw.stream, page_no=page.raw.page_no, page_id=page.raw.page_id)
-    insert_dead_letters(cursor, [letter for page in late for letter in _letters(page, [_superseded(page)])])
+    insert_dead_letters(cursor, [letter for page in late for letter in letter_rows(page, [_superseded(page)])])
     if not better:
         return set()
     cursor.execute(_AGAIN, {"numbers": better})
@@ -315,46 +307,3 @@ def _upsert(cursor: Cursor, pages: list[StagedPage], rounds: list[Round], applie
 
 def _copy(cursor: Cursor, table: str, columns: Sequence[str], rows: Iterable[str]) -> None:
     cursor.copy_expert(f"COPY {table} ({_quoted(columns)}) FROM STDIN", io.BytesIO("".join(rows).encode()), size=1 << 20)
-
-
-def insert_dead_letters(cursor: Cursor, letters: Sequence[tuple[Any, ...]]) -> None:
-    if letters:
-        psycopg2.extras.execute_values(cursor, _DEAD_LETTER, letters)
-
-
-def _letters(page: StagedPage, rejections: Sequence[Rejection]) -> list[tuple[Any, ...]]:
-    """Rows of a page's dead letters. What was rejected after extraction lies in the page itself."""
-    if not rejections:
-        return []
-    try:
-        records = msgspec.json.decode(page.raw.records, type=list[msgspec.Raw])
-    except msgspec.DecodeError:  # a page that was refused as a whole
-        records = []
-    rows = []
-    for each in rejections:
-        shown, digest = each.payload, each.payload_sha256
-        if each.stage != Stage.EXTRACT and each.index is not None and each.index < len(records):
-            shown, digest = bytes(records[each.index]).decode(), None
-        elif each.stage != Stage.EXTRACT:
-            digest = hashlib.sha256(page.raw.records).hexdigest()
-        rows.append(_letter(page, each, shown, digest))
-    return rows
-
-
-def _letter(page: StagedPage, rejection: Rejection, payload: str | None, digest: str | None) -> tuple[Any, ...]:
-    raw, unified = page.raw, page.unified
-    place = str(rejection.index) if rejection.index is not None else f"{rejection.reason}:{rejection.origin}"
-    origin = psycopg2.extras.Json(rejection.origin) if rejection.origin is not None else None
-    where = (RAW.name, unified.raw_partition, unified.raw_offset)
-    return (
-        dead_letter_id(raw.page_id, place, rejection.stage), raw.page_id, raw.run_id, raw.source, raw.stream, rejection.stage, rejection.reason,
-        rejection.message.replace("\x00", "\ufffd"), rejection.field, rejection.index, origin, *payload_cells(payload, digest), rejection.count, *where,
-    )  # fmt: skip
-
-
-def payload_cells(payload: str | None, digest: str | None = None) -> tuple[str | None, str | None]:
-    """At most 64 KiB of the payload, and the hash of all of it: `digest` where the payload is not all of it."""
-    if payload is None:
-        return None, digest
-    digest = digest or hashlib.sha256(payload.encode("utf-8", "replace")).hexdigest()
-    return payload[:MAX_PAYLOAD].replace("\x00", "\ufffd"), digest
