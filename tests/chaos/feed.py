@@ -97,7 +97,6 @@ class Input:
     articles: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)  # feed → guid → entry
     quoted: dict[tuple[str, str], Decimal] = field(default_factory=dict)  # (coin, time) → price
     minute: int = 0
-    ticker_reads: int = 0
 
     def __post_init__(self) -> None:
         self._rng = random.Random(self.seed)

@@ -21,6 +21,7 @@ from embedded.settings import ROOT, StackSettings
 from embedded.stack import not_ready
 from shared.lag import LagReader, total
 from shared.topics import LOADER_GROUP, NORMALIZER_GROUP, RAW, UNIFIED, Topic
+from tests.chaos.fault_points import BREAKS, POINTS
 from tests.chaos.proxy import Proxy
 from tests.support.ports import free_ports
 from tests.support.product import KEY, until
@@ -141,6 +142,7 @@ class ChaosStack(Stack):
                 os.kill(pid, number)
 
     def arm(self, point: str, what: str = "kill") -> None:
+        assert point in POINTS, point
         (self.faults / f".{point}").write_text(what)
         (self.faults / f".{point}").rename(self.faults / point)
 
@@ -152,6 +154,7 @@ class ChaosStack(Stack):
         return any(self.faults.glob(f"{point}.reached.*"))
 
     def break_guarantee(self, name: str) -> None:
+        assert name in BREAKS, name
         (self.faults / f"break.{name}").touch()
 
     def scale(self, service: str, count: int) -> None:
