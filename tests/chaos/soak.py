@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import psycopg2
 
-from tests.chaos.__main__ import INSTANCES, say
+from tests.chaos.__main__ import SETTINGS, say
 from tests.chaos.feed import CsvFile
 from tests.chaos.oracle import Oracle
 from tests.chaos.stack import ChaosStack, chaos_stack
@@ -129,7 +129,7 @@ def main() -> int:
         root.chmod(0o755)
         for name in ("csv", "state"):
             (root / name).mkdir()
-        with chaos_stack(root / "state", root / "csv", **upstream.settings(), **INSTANCES) as stack:
+        with chaos_stack(root / "state", root / "csv", **upstream.settings(), **SETTINGS) as stack:
             findings = soak(stack, root / "csv", asked.records, asked.seed)
     for finding in findings:
         say(f"DIFFERENCE {finding}")

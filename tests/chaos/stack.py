@@ -209,10 +209,18 @@ class ChaosStack(Stack):
         return asyncio.run(ask())
 
     def wait_quiet(self) -> None:
-        """Until nothing is under way any more: pages that come twice too have come."""
-        until(
-            "nothing to be under way", lambda: not self.waiting(NORMALIZER_GROUP, RAW) and not self.waiting(LOADER_GROUP, UNIFIED), 60, 0.3
-        )
+        """Until nothing is under way any more: pages that come twice have come, and a consumer that stalled was started anew."""
+        groups = {NORMALIZER_GROUP: RAW, LOADER_GROUP: UNIFIED}
+        found: dict[str, int] = {}
+
+        def is_quiet() -> bool:
+            found.update({group: self.waiting(group, topic) for group, topic in groups.items()})
+            return not any(found.values())
+
+        try:
+            until("nothing to be under way", is_quiet, 150, 0.3)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {found}") from error
 
     def memory_mb(self) -> dict[str, float]:
         """Resident memory of the largest process of each service."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.__main__ import INSTANCES
+from tests.chaos.__main__ import SETTINGS
 from tests.chaos.feed import Input
 from tests.chaos.round import plan, play
 from tests.chaos.stack import chaos_stack
@@ -25,7 +25,7 @@ def test_a_short_round_ends_as_the_oracle_says(tmp_path_factory: pytest.TempPath
         (root / name).mkdir()
     with Simulator() as upstream:
         given = Input(root / "csv", upstream, SEED, coins=1_000, entries=100)
-        settings = {**given.settings(), **INSTANCES, "REPAIR_AFTER_S": "15"}
+        settings = {**given.settings(), **SETTINGS}
         with chaos_stack(root / "state", root / "csv", **settings) as stack:
             faults = plan(random.Random(SEED), 3, a_wave=3)
             result = play(stack, given, records=30_000, waves=3, faults=faults, say=lambda _text: None)
