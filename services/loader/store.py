@@ -73,7 +73,10 @@ WITH taken AS (
                                normalizer_version, raw_partition, raw_offset, ids, value_hashes)
     SELECT page_id, run_id, task_id, source, stream, page_no, record_count, skipped, rejected, coalesce(skip_reasons, '{}'),
            normalizer_version, "partition", raw_offset, ids, value_hashes
-    FROM stage_pages ORDER BY n  -- of two pages with one number the older
+    FROM stage_pages AS s
+    -- What comes after the end of its task is of a process that was frozen and had a successor.
+    WHERE NOT EXISTS (SELECT 1 FROM run_tasks AS t WHERE t.task_id = s.task_id AND t.finished_at IS NOT NULL AND s.page_no >= t.pages)
+    ORDER BY n  -- of two pages with one number the older
     ON CONFLICT DO NOTHING RETURNING page_id
 )
 UPDATE stage_pages AS s SET is_new = true FROM taken WHERE s.page_id = taken.page_id RETURNING s.page_id::text
@@ -284,7 +287,7 @@ def _not_new(cursor: Cursor, pages: list[StagedPage]) -> set[str]:
 def _superseded(page: StagedPage) -> Rejection:
     return Rejection(
         reason="superseded_page", stage=Stage.LOAD, count=page.raw.record_count, payload=bytes(page.raw.records)[:4096].decode("utf-8", "replace"),
-        message=f"page {page.raw.page_no} of this task was loaded already, from a process that took over: this one came too late",
+        message=f"page {page.raw.page_no} of this task came too late: the process that sent it was frozen, and another had taken over",
     )  # fmt: skip
 
 

@@ -64,6 +64,8 @@ def test_a_page_that_comes_after_the_end_of_its_task_does_not_open_the_run_again
     run.tell(TaskFinished(**run.task, pages=2, records=2))
     assert run.status() == "succeeded"
     assert query("SELECT finished_at IS NOT NULL, (totals->>'records')::int FROM runs") == [(True, 1)]
+    assert query("SELECT count(*) FROM unified_data") == [(1,)]
+    assert query("SELECT reason, count FROM dead_letters") == [("superseded_page", 1)]
 
 
 def test_a_run_misses_records_too_and_not_only_pages(engine: Engine) -> None:
