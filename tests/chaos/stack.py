@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import xmlrpc.client
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -162,10 +163,11 @@ class ChaosStack(Stack):
         for number in range(self.settings.counts()[service]):
             name, server = f"{service}:{service}-{number}", supervision.rpc(self.settings)
             is_up = server.getProcessInfo(name)["statename"] in {"RUNNING", "STARTING", "BACKOFF"}
-            if number < count and not is_up:
-                server.startProcess(name, False)
-            elif number >= count and is_up:
-                server.stopProcess(name, False)
+            with contextlib.suppress(xmlrpc.client.Fault):  # the supervisor has done it meanwhile
+                if number < count and not is_up:
+                    server.startProcess(name, False)
+                elif number >= count and is_up:
+                    server.stopProcess(name, False)
 
     def heal(self) -> None:
         """Undo whatever is broken, as an operator would; what the services do by themselves is left to them."""
