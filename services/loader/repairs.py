@@ -60,7 +60,7 @@ def _again(transaction: Connection, run: Any, task: Any, seen: Any) -> FetchStre
     pages = seen.next_page if seen else 0
     return FetchStream(
         run_id=run.run_id, task_id=task.task_id, source=task.source, stream=task.stream, full_refresh=bool(run.request.get("full_refresh")),
-        pages=pages, records=int(seen.records) if seen else 0, cursor=_cursor(transaction, task, pages) if pages else None,
+        pages=pages, records=int(seen.records) if seen else 0, cursor=_cursor(task, pages, _received(transaction, task, pages - 1)) if pages else None,
     )  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def _range(transaction: Connection, task: Any, first: int, last: int) -> PageRan
     before, after = _received(transaction, task, first - 1), _received(transaction, task, last + 1)
     place = (before.offset, before.broker_time) if before else (after.offset - 1, after.broker_time) if after else (None, None)
     time_ms = None if place[1] is None else round(place[1].timestamp() * 1000)
-    return PageRange(first=first, last=last, cursor=_cursor(transaction, task, first), offset=place[0], time_ms=time_ms)
+    return PageRange(first=first, last=last, cursor=_cursor(task, first, before), offset=place[0], time_ms=time_ms)
 
 
 def _received(transaction: Connection, task: Any, page_no: int) -> Any | None:
@@ -93,9 +93,8 @@ def _received(transaction: Connection, task: Any, page_no: int) -> Any | None:
     return transaction.execute(select(columns.cursor_after, columns.offset, columns.broker_time).where(which)).one_or_none()
 
 
-def _cursor(transaction: Connection, task: Any, page_no: int) -> str | None:
-    """Where the source stood before a page, as JSON; None where that is not known."""
+def _cursor(task: Any, page_no: int, before: Any | None) -> str | None:
+    """Where the source stood before a page, given the page `before` it, as JSON; None where that is not known."""
     if page_no == 0:
         return task.cursor_before  # type: ignore[no-any-return]
-    before = _received(transaction, task, page_no - 1)
     return None if before is None else msgspec.json.encode(before.cursor_after).decode()

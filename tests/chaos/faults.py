@@ -70,24 +70,13 @@ def _scale(stack: ChaosStack, rng: random.Random) -> str:
     return f"{service} scaled to 1 and back"
 
 
-def _broker(number: signal.Signals | None, low: float, high: float) -> Do:
+def _away(name: str, number: signal.Signals | None, low: float, high: float) -> Do:
     def do(stack: ChaosStack, rng: random.Random) -> str:
-        seconds = rng.uniform(low, high)
-        stack.kafka.stop(number)
+        part, seconds = getattr(stack, name), rng.uniform(low, high)
+        part.stop(number)
         time.sleep(seconds)
-        stack.kafka.start()
-        return f"broker {'killed' if number else 'stopped'}, away for {seconds:.0f} s"
-
-    return do
-
-
-def _database(number: signal.Signals | None, low: float, high: float) -> Do:
-    def do(stack: ChaosStack, rng: random.Random) -> str:
-        seconds = rng.uniform(low, high)
-        stack.postgres.stop(number)
-        time.sleep(seconds)
-        stack.postgres.start()
-        return f"database {'killed' if number else 'stopped'}, away for {seconds:.0f} s"
+        part.start()
+        return f"{name} {'killed' if number else 'stopped'}, away for {seconds:.0f} s"
 
     return do
 
@@ -146,11 +135,11 @@ RANDOM = (
     Fault("SIGTERM a service", "ends within its grace period, nothing half done", _signal(signal.SIGTERM)),
     Fault("freeze a service past its session", "its successor is not blocked; its late work changes nothing", _freeze),
     Fault("scale 3→1→3 under load", "partitions move, nothing is skipped or done twice", _scale),
-    Fault("kill -9 the broker", "services stay up and catch up", _broker(signal.SIGKILL, 0, 6)),
-    Fault("stop the broker", "services stay up and catch up", _broker(None, 0, 6)),
+    Fault("kill -9 the broker", "services stay up and catch up", _away("kafka", signal.SIGKILL, 0, 6)),
+    Fault("stop the broker", "services stay up and catch up", _away("kafka", None, 0, 6)),
     Fault("freeze the broker", "services wait", _frozen_part("kafka")),
-    Fault("kill -9 PostgreSQL with its sessions", "batches are rolled back and written again", _database(signal.SIGKILL, 0, 6)),
-    Fault("stop PostgreSQL", "the loader waits, heartbeats go on", _database(None, 0, 6)),
+    Fault("kill -9 PostgreSQL with its sessions", "batches are rolled back and written again", _away("postgres", signal.SIGKILL, 0, 6)),
+    Fault("stop PostgreSQL", "the loader waits, heartbeats go on", _away("postgres", None, 0, 6)),
     Fault("freeze PostgreSQL", "the loader waits, heartbeats go on", _frozen_part("postgres")),
     Fault("cut connections", "reconnected, nothing half done", _cut),
     Fault("slow links", "slower, nothing else", _slow),
@@ -167,6 +156,6 @@ FROZEN_IN_WINDOWS = tuple(
     )
 )
 LONG_OUTAGES = (
-    Fault("broker away for a minute", "services stay up, not ready; catch up by themselves", _broker(signal.SIGKILL, 60, 61)),
-    Fault("PostgreSQL away for a minute", "ingestion is accepted; the loader catches up", _database(None, 60, 61)),
+    Fault("broker away for a minute", "services stay up, not ready; catch up by themselves", _away("kafka", signal.SIGKILL, 60, 61)),
+    Fault("PostgreSQL away for a minute", "ingestion is accepted; the loader catches up", _away("postgres", None, 60, 61)),
 )

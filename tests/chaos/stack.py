@@ -20,7 +20,7 @@ import psutil
 from embedded import kafka, postgres, supervision
 from embedded.settings import ROOT, StackSettings
 from embedded.stack import not_ready
-from shared.lag import LagReader, total
+from shared.lag import LagReader, Stands, total
 from shared.topics import LOADER_GROUP, NORMALIZER_GROUP, RAW, UNIFIED, Topic
 from tests.chaos.fault_points import BREAKS, POINTS
 from tests.chaos.proxy import Proxy
@@ -197,18 +197,22 @@ class ChaosStack(Stack):
         except AssertionError as error:
             raise AssertionError(f"{error}: {why_not()}") from error
 
-    def waiting(self, group: str, *topics: Topic) -> int:
-        """Messages that the group has not committed yet."""
+    def stands(self, group: str, *topics: Topic) -> Stands:
+        """Where the group stands in the topics, asked past the proxies."""
 
-        async def ask() -> int:
+        async def ask() -> Stands:
             lag = LagReader(self.broker_address, "test")
             await lag.start(asyncio.Event())
             try:
-                return total(await lag.stands(group, *topics))
+                return await lag.stands(group, *topics)
             finally:
                 await lag.close()
 
         return asyncio.run(ask())
+
+    def waiting(self, group: str, *topics: Topic) -> int:
+        """Messages that the group has not committed yet."""
+        return total(self.stands(group, *topics))
 
     def wait_quiet(self) -> None:
         """Until nothing is under way any more: pages that come twice have come, and a consumer that stalled was started anew."""

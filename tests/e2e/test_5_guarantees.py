@@ -25,7 +25,6 @@ from shared import kafka
 from shared.events import PlannedTask, RunPlanned
 from shared.identity import task_id
 from shared.kafka import partition_of
-from shared.lag import LagReader
 from shared.topics import DEAD_LETTERS, NORMALIZER_GROUP, RAW, RUN_EVENTS, TASKS, UNIFIED, Topic
 from tests.chaos.feed import CsvFile, Input
 from tests.chaos.oracle import Oracle
@@ -461,15 +460,7 @@ def test_without_the_dead_letter_topic_nothing_is_acknowledged(case: Case) -> No
 
 
 def _position(stack: ChaosStack, partition: int) -> int:
-    async def ask() -> int:
-        lag = LagReader(stack.broker_address, "test")
-        await lag.start(asyncio.Event())
-        try:
-            return (await lag.stands(NORMALIZER_GROUP, RAW))[TopicPartition(RAW.name, partition)].position
-        finally:
-            await lag.close()
-
-    return asyncio.run(ask())
+    return stack.stands(NORMALIZER_GROUP, RAW)[TopicPartition(RAW.name, partition)].position
 
 
 def _restarts(stack: ChaosStack) -> int:
