@@ -51,6 +51,8 @@ class Follower:
 
     async def catch_up(self, timeout_s: float = 10, partition: int | None = None) -> None:
         """Return when everything that stood in the topic (or in one partition) at the time of the call was handed over. Raises TransientError."""
+        if not self._started:
+            raise TransientError(f"{self._topic.name} is not being read yet")
         wanted = [tp for tp in self._partitions if partition in (None, tp.partition)]
         try:
             async with asyncio.timeout(timeout_s):

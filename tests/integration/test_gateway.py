@@ -267,6 +267,15 @@ def test_one_idempotency_key_fifty_times_at_once_is_one_run(api: httpx.Client, a
     assert is_problem(api.post("/ingest", json={"sources": ["rss"]}, headers=key), 409)
 
 
+@pytest.mark.parametrize("headers", [{}, {"idempotency-key": "while-away"}])
+def test_a_gateway_that_has_not_reached_kafka_yet_says_so(infra: Infrastructure, headers: dict[str, str]) -> None:
+    settings = GatewaySettings(_env_file=None, database_url=infra.dsn, kafka_bootstrap_servers="127.0.0.1:1", api_key=KEY)
+    with serving(create_app(settings, Health(None))) as address:
+        answer = httpx.post(f"{address}/api/v1/ingest", headers={"x-api-key": KEY, **headers}, trust_env=False)
+    assert is_problem(answer, 503)
+    assert answer.headers["retry-after"]
+
+
 def test_stats_are_a_list_of_runs_newest_first(api: httpx.Client, engine: Engine) -> None:
     first, second = (
         finished_run(engine, 3),
