@@ -4,7 +4,8 @@ IngestError
 ├── ConfigError          stop: a person must change a setting (exit code 78, not restarted)
 ├── TransientError       try again later; nothing is acknowledged
 ├── StuckError           this process makes no progress: it ends and is started anew
-└── TaskError            the task fails with `code`; its checkpoint stays where it is
+├── TaskError            the task fails with `code`; its checkpoint stays where it is
+└── BadValueError        the record becomes a dead letter that names the field
 """
 
 CONFIG_EXIT_CODE = 78  # EX_CONFIG of sysexits.h: the supervisor does not restart it
@@ -34,3 +35,11 @@ class TaskError(IngestError):
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+class BadValueError(IngestError):
+    """A value that must not be guessed at. `field` names it, `reason` is a stable word for programs."""
+
+    def __init__(self, field: str, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.field, self.reason, self.message = field, reason, message

@@ -8,11 +8,11 @@ import pytest
 
 from services.normalizer.mapping import map_page
 from services.normalizer.mapping.base import PageInfo, data_point
-from services.normalizer.mapping.symbols import pair_from_name, parse_pair
 from services.normalizer.mapping.tagger import coins_named
 from services.normalizer.mapping.text import plain_text
 from services.normalizer.sentiment import score
 from shared.events import Rejection, Stage
+from shared.values.symbols import pair_from_name, parse_pair
 from tests.simulator.server import ticker
 from tests.support.pages import candle, raw_page
 

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.normalizer.mapping.base import BadValueError, iso, number, timestamp, timestamp_text
+from shared.errors import BadValueError
+from shared.values.numbers import number
+from shared.values.times import iso, timestamp, timestamp_text
 
 
 @pytest.mark.parametrize(

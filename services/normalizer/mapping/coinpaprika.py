@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.normalizer.mapping.base import BadValueError, MapRecord, Outcome, PageInfo, data_point, iso, number, timestamp
+from services.normalizer.mapping.base import MapRecord, Outcome, PageInfo, data_point, rejection
+from shared.errors import BadValueError
 from shared.events import Rejection, Skip
+from shared.values.numbers import number
+from shared.values.times import iso, timestamp
 
 
 def compile_mapping(info: PageInfo) -> MapRecord:
@@ -13,7 +16,7 @@ def compile_mapping(info: PageInfo) -> MapRecord:
         try:
             return _ticker(info, index, record)
         except BadValueError as error:
-            return error.rejection()
+            return rejection(error)
 
     return map_record
 

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Any
 
-from services.normalizer.mapping.base import BadValueError, MapRecord, Outcome, PageInfo, canonical, data_point, number
+from services.normalizer.mapping.base import MapRecord, Outcome, PageInfo, data_point, rejection
 from services.normalizer.mapping.csv_columns import OHLC, Plan, build_plan
+from shared.errors import BadValueError
 from shared.events import Rejection, Skip, UnifiedData
 from shared.identity import text_hash, text_id
+from shared.values.numbers import canonical, number
 
 _EITHER = re.compile(r"-?\d{1,3},\d{3}", re.ASCII)
 _DOTTED = re.compile(r"-?\d{1,3}(?:\.\d{3})+", re.ASCII)
@@ -28,7 +30,7 @@ def compile_mapping(info: PageInfo) -> MapRecord:
         try:
             return map_row(index, row)
         except BadValueError as error:
-            return error.rejection()
+            return rejection(error)
 
     return map_record
 

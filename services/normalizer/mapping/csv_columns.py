@@ -9,8 +9,10 @@ from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import PurePosixPath
 
-from services.normalizer.mapping.base import BadValueError, UnmappableError, timestamp, timestamp_text
-from services.normalizer.mapping.symbols import QUOTES, Pair, pair_from_name, parse_pair
+from services.normalizer.mapping.base import UnmappableError
+from shared.errors import BadValueError
+from shared.values.symbols import QUOTES, Pair, pair_from_name, parse_pair
+from shared.values.times import timestamp, timestamp_text
 
 # Names of columns, without case and punctuation, best first.
 _NAMES: dict[str, tuple[str, ...]] = {

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from services.normalizer.mapping.base import BadValueError, MapRecord, Outcome, PageInfo, data_point, iso, timestamp
+from services.normalizer.mapping.base import MapRecord, Outcome, PageInfo, data_point
 from services.normalizer.mapping.tagger import coins_named
 from services.normalizer.mapping.text import plain_text
 from services.normalizer.sentiment import score
+from shared.errors import BadValueError
 from shared.events import Json, Rejection
+from shared.values.times import iso, timestamp
 
 MAX_TITLE, MAX_SUMMARY, MAX_URL = 500, 4000, 2000
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from services.normalizer.mapping.symbols import coins
+from shared.values.symbols import coins
 
 # Symbols and names that are English words or common abbreviations: only `$LINK`, `(LINK)` or `LINK price` counts.
 _AMBIGUOUS_SYMBOLS = frozenset(

@@ -1,0 +1,1 @@
+"""Numbers, times and symbols as sources write them, read exactly or refused."""
