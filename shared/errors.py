@@ -5,7 +5,8 @@ IngestError
 ├── TransientError       try again later; nothing is acknowledged
 ├── StuckError           this process makes no progress: it ends and is started anew
 ├── TaskError            the task fails with `code`; its checkpoint stays where it is
-└── BadValueError        the record becomes a dead letter that names the field
+├── BadValueError        the record becomes a dead letter that names the field
+└── UnmappableError      the same for a whole page or file
 """
 
 CONFIG_EXIT_CODE = 78  # EX_CONFIG of sysexits.h: the supervisor does not restart it
@@ -43,3 +44,11 @@ class BadValueError(IngestError):
     def __init__(self, field: str, reason: str, message: str) -> None:
         super().__init__(message)
         self.field, self.reason, self.message = field, reason, message
+
+
+class UnmappableError(IngestError):
+    """Nothing of a page or file can be mapped, for one reason. `field` names what is missing or ambiguous."""
+
+    def __init__(self, reason: str, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.reason, self.message, self.field = reason, message, field

@@ -9,11 +9,15 @@ from functools import cache, cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
 
+FIAT = frozenset(
+    ["usd", "usdt", "usdc", "busd", "tusd", "fdusd", "eur", "gbp", "jpy", "krw", "try", "aud", "cad", "chf", "cny", "inr", "brl", "rub", "pln", "sek",
+     "nok", "dkk", "mxn", "sgd", "hkd", "nzd", "zar", "thb", "idr", "uah", "czk", "huf", "vnd", "ngn", "ars", "ils"]
+)  # fmt: skip
 # Longest first, so that BTCUSDT is not read as BTCUSD + T.
-QUOTES = ("usdt", "usdc", "busd", "tusd", "fdusd", "usd", "eur", "gbp", "jpy", "krw", "try", "aud", "cad", "chf", "btc", "eth", "bnb")
+QUOTES = (*sorted(FIAT, key=lambda quote: (-len(quote), quote)), "btc", "eth", "bnb")
 _FILE_QUOTES = frozenset({"usd", "usdt", "usdc", "eur", "gbp", "jpy"})
 # Words in file names that are no coin there, though some are symbols elsewhere.
-_WORDS = frozenset(
+COMMON_WORDS = frozenset(
     [
         "prices",
         "price",
@@ -88,11 +92,12 @@ _WORDS = frozenset(
         "day",
     ]
 )
-_ALIASES = {"xbt": "btc", "xdg": "doge"}
+ALIASES = {"xbt": "btc", "xdg": "doge"}
 _PAIR_MARKS = re.compile(r"[/\-_: ]")
 _TOKEN = re.compile(r"[A-Za-z0-9$]+")
 _BITFINEX = re.compile(r"t[A-Z]{6,8}")
 _KRAKEN = re.compile(r"X[A-Z]{3}Z[A-Z]{3}")
+_PERPETUAL = re.compile(r"[-_:./](?:perp|perpetual|swap)$", re.IGNORECASE)
 _SYMBOL = re.compile(r"[a-z0-9$.]{1,20}")
 
 
@@ -138,9 +143,19 @@ def _known_names() -> dict[str, str]:
     return {coin.name.lower().replace(" ", ""): coin.symbol.lower() for coin in coins()}
 
 
+def is_known_symbol(symbol: str) -> bool:
+    """Whether the built-in list has a coin of this symbol (lower case)."""
+    return symbol in _known_symbols()
+
+
+def coin_named(name: str) -> str | None:
+    """The symbol of the coin of this name (lower case, without spaces), from the built-in list."""
+    return _known_names().get(name)
+
+
 def _pair(base: str, quote: str | None) -> Pair:
-    base = _ALIASES.get(base, base)
-    return Pair(base, _ALIASES.get(quote, quote).upper() if quote else None)
+    base = ALIASES.get(base, base)
+    return Pair(base, ALIASES.get(quote, quote).upper() if quote else None)
 
 
 @lru_cache(maxsize=10_000)
@@ -154,22 +169,24 @@ def parse_pair(text: str) -> Pair | None:
         return _pair(parts[0], parts[1])
     if len(parts) != 1 or not _SYMBOL.fullmatch(parts[0]):
         return None
-    return _glued(parts[0]) or _pair(parts[0], None)
+    return glued_pair(parts[0]) or _pair(parts[0], None)
 
 
 def _plain(text: str) -> str:
-    """A pair without what some exchanges put around it."""
+    """A pair without what some exchanges put around it; of a perpetual future the pair that it is on."""
+    text = _PERPETUAL.sub("", text)
     if _BITFINEX.fullmatch(text):
         return text[1:]
     return f"{text[1:4]}{text[5:]}" if _KRAKEN.fullmatch(text) else text
 
 
-def _glued(token: str) -> Pair | None:
+def glued_pair(token: str) -> Pair | None:
+    """`btcusdt` as a pair; None for a token that is a coin itself or ends in no currency."""
     if token in _known_symbols():
         return None  # `wbtc` and `steth` are coins, not pairs
     splits = [(token.removesuffix(quote), quote) for quote in QUOTES if token.endswith(quote) and len(token) - len(quote) >= 2]
     # A base that is known beats a longer quote: XBTUSD is XBT in USD, not XB in TUSD.
-    best = next(((base, quote) for base, quote in splits if _ALIASES.get(base, base) in _known_symbols()), splits[0] if splits else None)
+    best = next(((base, quote) for base, quote in splits if ALIASES.get(base, base) in _known_symbols()), splits[0] if splits else None)
     return _pair(*best) if best else None
 
 
@@ -181,20 +198,20 @@ def pair_from_name(stem: str) -> Pair | None:
     """
     tokens = [_plain(token).lower() for token in _TOKEN.findall(stem)]
     known = _known_symbols()
-    glued = [pair for token in tokens if not token.isdigit() and (pair := _glued(token))]
-    neighbours = [_neighbours(a, b) for a, b in pairwise(tokens) if b in QUOTES and _ALIASES.get(a, a) in known and a != b]
+    glued = [pair for token in tokens if not token.isdigit() and (pair := glued_pair(token))]
+    neighbours = [_neighbours(a, b) for a, b in pairwise(tokens) if b in QUOTES and ALIASES.get(a, a) in known and a != b]
     sure = [pair for pair in glued if pair.symbol in known]
     for candidates in (sure, neighbours):
         if candidates:
             return candidates[0]
     quote = next((token for token in tokens if token in _FILE_QUOTES), None)
-    symbols = [_ALIASES.get(token, token) for token in tokens if _ALIASES.get(token, token) in known and token != quote]
+    symbols = [ALIASES.get(token, token) for token in tokens if ALIASES.get(token, token) in known and token != quote]
     names = [_known_names()[token] for token in tokens if token in _known_names()]
-    for symbol in (*(symbol for symbol in symbols if symbol not in _WORDS), *names, *(symbols if len(tokens) == 1 else ())):
+    for symbol in (*(symbol for symbol in symbols if symbol not in COMMON_WORDS), *names, *(symbols if len(tokens) == 1 else ())):
         return _pair(symbol, quote)
-    if glued and any(token.isupper() and _glued(token.lower()) == glued[0] for token in _TOKEN.findall(stem)):
+    if glued and any(token.isupper() and glued_pair(token.lower()) == glued[0] for token in _TOKEN.findall(stem)):
         return glued[0]  # an upper-case FILUSDT of a coin that the list does not know
-    if len(tokens) == 1 and stem.isupper() and stem.isalpha() and len(stem) <= 10 and tokens[0] not in _WORDS | set(QUOTES):
+    if len(tokens) == 1 and stem.isupper() and stem.isalpha() and len(stem) <= 10 and tokens[0] not in COMMON_WORDS | set(QUOTES):
         return glued[0] if glued else _pair(tokens[0], None)
     return None
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import zstandard
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -18,9 +22,16 @@ from shared.errors import TaskError
 HEADER = "date,open,high,low,close\n"
 
 
+@pytest.fixture(autouse=True)
+def syntax_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What columns mean is tested elsewhere; here their cells are anything."""
+    monkeypatch.setattr("shared.csvfile.profile.conclude", lambda _context: SimpleNamespace(described=dict))
+
+
 def read(root: Path, name: str, cursor: Any = None) -> list[Slice]:
     async def collect() -> list[Slice]:
-        return [piece async for piece in CsvFiles(root).fetch(StreamInfo(f"csv/{name}", "x"), cursor)]
+        found = [piece async for piece in CsvFiles(root).fetch(StreamInfo(f"csv/{name}", "x"), cursor)]
+        return [piece for piece in found if not piece.profile or piece.note]
 
     return asyncio.run(collect())
 
@@ -79,10 +90,107 @@ def test_a_line_without_end_is_cut_and_rejected(tmp_path: Path) -> None:
     assert rows(read(tmp_path, name, slices[-1].cursor_after)) == []
 
 
-def test_utf16_is_refused_and_latin1_is_read(tmp_path: Path) -> None:
-    with pytest.raises(TaskError, match="UTF-16"):
-        read(tmp_path, write(tmp_path, "date,price\n1,2\n".encode("utf-16")))
-    assert rows(read(tmp_path, write(tmp_path, "date,Börse\n1,é\n".encode("latin-1")))) == [["1", "é"]]
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "latin-1", "utf-8-sig"])
+def test_encodings_are_seen(tmp_path: Path, encoding: str) -> None:
+    assert rows(read(tmp_path, write(tmp_path, "date,Börse\n1,é\n2,b\n".encode(encoding)))) == [["1", "é"], ["2", "b"]]
+
+
+def test_an_encoding_that_only_shows_late_is_seen(tmp_path: Path) -> None:
+    body = "date,note\n" + "1,plain\n" * 60_000
+    assert rows(read(tmp_path, write(tmp_path, (body + "2,é\n").encode("latin-1"))))[-1] == ["2", "é"]
+    assert rows(read(tmp_path, write(tmp_path, (body + "2,é\n").encode())))[-1] == ["2", "é"]
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\n"])
+def test_line_ends_of_all_kinds(tmp_path: Path, end: str) -> None:
+    assert rows(read(tmp_path, write(tmp_path, end.join(["a,b", "1,2", "3,4", ""])))) == [["1", "2"], ["3", "4"]]
+
+
+def test_line_ends_of_two_kinds_in_one_file(tmp_path: Path) -> None:
+    assert rows(read(tmp_path, write(tmp_path, "a,b\r\n1,2\r3,4\n5,6"))) == [["1", "2"], ["3", "4"], ["5", "6"]]
+
+
+def packed(root: Path, kind: str, content: bytes) -> str:
+    if kind == "zip":
+        with zipfile.ZipFile(root / "btc.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("btc.csv", content)
+        return "btc.zip"
+    compress = gzip.compress if kind == "gz" else zstandard.ZstdCompressor().compress
+    return write(root, compress(content), f"btc.csv.{kind}")
+
+
+@pytest.mark.parametrize("kind", ["gz", "zip", "zst"])
+def test_compressed_files_are_read_and_resumed(tmp_path: Path, kind: str) -> None:
+    name = packed(tmp_path, kind, b"a,b\n1,2\n3,4\n")
+    slices = read(tmp_path, name)
+    assert rows(slices) == [["1", "2"], ["3", "4"]]
+    packed(tmp_path, kind, b"a,b\n1,2\n3,4\n5,6\n")
+    assert rows(read(tmp_path, name, slices[-1].cursor_after)) == [["5", "6"]]
+
+
+@pytest.mark.parametrize("kind", ["gz", "zip", "zst"])
+def test_broken_archives_say_so(tmp_path: Path, kind: str) -> None:
+    name = packed(tmp_path, kind, b"a,b\n" + b"1,2\n" * 1000)
+    path = tmp_path / name
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(TaskError) as caught:
+        read(tmp_path, name)
+    assert caught.value.code == "bad_archive"
+
+
+def test_a_bomb_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.csvfile.content.RATIO_FROM", 1 << 20)
+    with gzip.open(tmp_path / "btc.csv.gz", "wb") as file:
+        for _ in range(4):
+            file.write(b"1,2\n" * (1 << 18))
+    with pytest.raises(TaskError) as caught:
+        read(tmp_path, "btc.csv.gz")
+    assert caught.value.code == "limit_exceeded"
+
+
+@pytest.mark.parametrize("content", ["<html>\n<body>\nnot found\n</body>\n", "x" * 400_000, "price\n1\n2\n"])
+def test_a_file_that_is_no_table_is_refused(tmp_path: Path, content: str) -> None:
+    with pytest.raises(TaskError) as caught:
+        read(tmp_path, write(tmp_path, content))
+    assert caught.value.code == "not_a_table"
+
+
+def test_each_file_of_an_archive_is_a_stream(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "coins.zip", "w") as archive:
+        for name in ("btc.csv", "more/eth.csv", "readme.txt"):
+            archive.writestr(name, f"a,b\n{len(name)},2\n3,4\n")
+    found = asyncio.run(CsvFiles(tmp_path).streams())
+    assert [(info.stream, info.dataset) for info in found] == [("csv/coins.zip/btc.csv", "coins"), ("csv/coins.zip/more/eth.csv", "coins")]
+    assert rows(read(tmp_path, "coins.zip/more/eth.csv")) == [["12", "2"], ["3", "4"]]
+
+
+@pytest.mark.parametrize("path", ["../../etc/passwd", "/etc/passwd", "a/../../x.csv", "a\x00.csv", "link.csv"])
+def test_nothing_outside_the_folder_is_opened(tmp_path: Path, path: str) -> None:
+    (tmp_path / "csv").mkdir()
+    (tmp_path / "csv" / "link.csv").symlink_to("/etc/passwd")
+    with pytest.raises(TaskError) as caught:
+        read(tmp_path / "csv", path)
+    assert caught.value.code == "outside_folder"
+
+
+def test_another_mapping_means_reading_again(tmp_path: Path) -> None:
+    name = write(tmp_path, HEADER + "1,1,1,1,1\n2,2,2,2,2\n")
+    cursor = read(tmp_path, name)[-1].cursor_after
+    (tmp_path / "mapping.yaml").write_text("files:\n  - {file: '*.csv', symbol: eth}\n")
+    note, *slices = read(tmp_path, name, cursor)
+    assert "mapping.yaml" in (note.note or "")
+    assert len(rows(slices)) == 2
+    assert slices[-1].context["mapping"] == {"symbol": "eth"}
+
+
+@pytest.mark.parametrize(
+    "text", ["files: [", "files: 3", "files:\n  - {file: a.csv, decimals: ','}", "files:\n  - {timezone: Mars}", "- 1"]
+)
+def test_a_mapping_file_that_is_wrong_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "mapping.yaml").write_text(text)
+    with pytest.raises(TaskError, match=r"mapping\.yaml") as caught:
+        read(tmp_path, write(tmp_path, HEADER + "1,1,1,1,1\n"))
+    assert caught.value.code == "bad_mapping"
 
 
 @pytest.mark.parametrize("content", ["", "\n\n", HEADER])
@@ -194,6 +302,7 @@ def test_stopping_anywhere_and_resuming_gives_the_rows_of_reading_once(tmp_path:
     assume(sum(any(cell.strip() for cell in row) for row in table) >= csv_source.ENOUGH_ROWS)
     buffer = io.StringIO()
     csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([("a", "b", "c"), *table])
+    (tmp_path / "mapping.yaml").write_text("files: [{header_rows: 1}]")
     name = write(tmp_path, buffer.getvalue())
     old = csv_source.MAX_PAGE_RECORDS
     csv_source.MAX_PAGE_RECORDS = 1  # type: ignore[attr-defined]
@@ -214,6 +323,7 @@ def test_stopping_anywhere_and_resuming_gives_the_rows_of_reading_once(tmp_path:
     last=st.booleans(),
 )
 def test_rows_read_in_blocks_are_those_read_one_by_one(tmp_path: Path, lines: list[str], end: str, last: bool) -> None:
+    (tmp_path / "mapping.yaml").write_text("files: [{header_rows: 1}]")
     name = write(tmp_path, end.join(["a,b,c", *lines]) + (end if last else ""))
     in_blocks = read(tmp_path, name)
     old = csv_source.MAX_BLOCKS

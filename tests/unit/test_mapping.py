@@ -98,7 +98,8 @@ def test_a_file_that_is_not_understood_is_one_dead_letter_that_says_what_to_do(c
 
 
 def test_a_page_whose_records_all_fail_alike_is_one_dead_letter() -> None:
-    mapped = map_page(csv_page(["date", "price"], [["2024-01-01", "x"]] * 9))
+    context = {"path": "btc-usd.csv", "columns": ["date", "price"], "sample": [["2023-01-01", "5"]]}
+    mapped = map_page(raw_page([["2024-01-01", "x"]] * 9, stream="csv/btc-usd.csv", context=context))
     assert [(r.reason, r.field, r.count) for r in mapped.rejected] == [("not_a_number", "price", 9)]
 
 
@@ -299,15 +300,6 @@ def test_the_volume_is_the_one_in_the_coin() -> None:
     columns = ["date", "symbol", "close", "Volume USDT", "Volume BTC"]
     assert map_page(csv_page(columns, [["2024-01-01", "BTCUSDT", "5", "1000", "7"]])).events[0].volume == "7"
     assert map_page(csv_page(["date", "close", "Volume USD"], [["2024-01-01", "5", "1000"]])).events[0].volume is None
-
-
-def test_a_file_without_a_header_is_said_to_have_none() -> None:
-    mapped = map_page(
-        csv_page(
-            ["1733011200000", "96407.99", "96672.49", "96260.0", "96340.6"], [["1733014800000", "1", "2", "0.5", "1"]] * 2, "BTCUSDT-1h.csv"
-        )
-    )
-    assert [r.reason for r in mapped.rejected] == ["no_header"]
 
 
 def test_dots_are_thousands_where_commas_are_decimal() -> None:

@@ -30,7 +30,8 @@ class StreamInfo:
 class Slice:
     """Records that become one page, and where the stream stands after them.
 
-    A slice without records and rejections moves the cursor only. `note` is a sentence for the run's report.
+    A slice without records and rejections moves the cursor only. `note` is a sentence for the run's report,
+    `profile` what the stream was taken for, and why.
     """
 
     records: list[Any]
@@ -39,6 +40,7 @@ class Slice:
     origin: Json = field(default_factory=dict)
     rejections: list[Rejection] = field(default_factory=list)
     note: str | None = None
+    profile: Json | None = None
 
 
 class SourceConnector(Protocol):

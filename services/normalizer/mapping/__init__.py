@@ -9,7 +9,8 @@ from __future__ import annotations
 import msgspec
 
 from services.normalizer.mapping import coinpaprika, csv, rss
-from services.normalizer.mapping.base import Compile, MappedPage, PageInfo, UnmappableError
+from services.normalizer.mapping.base import Compile, MappedPage, PageInfo
+from shared.errors import UnmappableError
 from shared.events import RawPage, Rejection, Skip, Stage
 from shared.serialization import exact_decoder, plain
 

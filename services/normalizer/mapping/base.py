@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from shared.errors import BadValueError, IngestError
+from shared.errors import BadValueError
 from shared.events import Json, Rejection, Skip, UnifiedData
 from shared.identity import data_id, value_hash
 
@@ -32,14 +32,6 @@ class MappedPage:
 Outcome = list[UnifiedData] | Skip | Rejection
 MapRecord = Callable[[int, Any], Outcome]
 Compile = Callable[[PageInfo], MapRecord]
-
-
-class UnmappableError(IngestError):
-    """Nothing on this page can be mapped, for one reason."""
-
-    def __init__(self, reason: str, message: str, field: str | None = None) -> None:
-        super().__init__(message)
-        self.reason, self.message, self.field = reason, message, field
 
 
 def rejection(error: BadValueError) -> Rejection:
