@@ -248,6 +248,7 @@ class TaskFinished(Message, frozen=True, tag="TaskFinished"):
     records: int
     notes: list[str] = []
     cancelled: bool = False
+    profile: Json | None = None  # what the stream was taken for, and why
 
 
 class TaskFailed(Message, frozen=True, tag="TaskFailed"):
@@ -261,6 +262,7 @@ class TaskFailed(Message, frozen=True, tag="TaskFailed"):
     records: int
     error: RunError
     notes: list[str] = []
+    profile: Json | None = None
 
 
 class RunCancelled(Message, frozen=True, tag="RunCancelled"):
@@ -325,6 +327,7 @@ class TaskProgress(Message, frozen=True):
     error: RunError | None = None
     cancelled: bool = False
     cursor_before: str | None = None  # where the stream stood when the task began, as JSON
+    profile: Json | None = None  # what the stream was taken for, and why
 
 
 class Checkpoint(Message, frozen=True, tag="Checkpoint"):

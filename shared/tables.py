@@ -110,7 +110,7 @@ run_tasks = Table(
     "run_tasks", metadata,
     _uuid("task_id", primary_key=True), _uuid("run_id"), _required("source", Text), _required("stream", Text),
     _required("status", Text, "'planned'"), Column("pages", Integer), Column("records", Integer), Column("error", JSONB),
-    _required("notes", JSONB, "'[]'::jsonb"), _time("started_at"), _time("finished_at"), Column("cursor_before", Text),
+    _required("notes", JSONB, "'[]'::jsonb"), _time("started_at"), _time("finished_at"), Column("cursor_before", Text), Column("profile", JSONB),
     Index("run_tasks_run", "run_id"),
 )  # fmt: skip
 

@@ -136,4 +136,6 @@ def finished(position: Checkpoint) -> Checkpoint:
     if position.current is None:
         return position
     done = msgspec.structs.replace(position.current, cursor_before=None)
-    return msgspec.structs.replace(position, current=None, finished=[*position.finished, done][-REMEMBERED_TASKS:])
+    # Only the last one's end may have to be repeated with its profile, which is long.
+    before = [msgspec.structs.replace(entry, profile=None) if entry.profile else entry for entry in position.finished]
+    return msgspec.structs.replace(position, current=None, finished=[*before, done][-REMEMBERED_TASKS:])

@@ -17,7 +17,7 @@ from services.extractor.sources.base import Slice, SourceConnector, StreamInfo, 
 from services.extractor.stops import Stops
 from shared import kafka, logs
 from shared.errors import TaskError, TransientError
-from shared.events import Checkpoint, RawPage, RunError, RunEvent, TaskFailed, TaskFinished, TaskProgress, TaskStarted
+from shared.events import Checkpoint, Json, RawPage, RunError, RunEvent, TaskFailed, TaskFinished, TaskProgress, TaskStarted
 from shared.identity import page_id
 from shared.kafka import partition_of
 from shared.serialization import encode, plain
@@ -111,8 +111,8 @@ class TaskRunner:
         """Publish what holds records, as one batch that the broker has whole or not at all: no page is ever missing before another."""
         pages = []
         for piece in pieces:
-            if piece.note:
-                position = _noted(position, note=piece.note)
+            if piece.note or piece.profile:
+                position = _noted(position, note=piece.note, profile=piece.profile)
             if not piece.records and not piece.rejections:
                 position = msgspec.structs.replace(position, cursor=_raw(piece.cursor_after))
                 continue
@@ -200,10 +200,18 @@ def _raw(value: Any) -> msgspec.Raw:
     return msgspec.Raw(canonical(value)[0])
 
 
-def _noted(position: Checkpoint, *, note: str | None = None, error: RunError | None = None, cancelled: bool = False) -> Checkpoint:
+def _noted(
+    position: Checkpoint, *, note: str | None = None, error: RunError | None = None, cancelled: bool = False, profile: Json | None = None
+) -> Checkpoint:
     current = position.current or TaskProgress(run_id="", task_id="")
     notes = [*current.notes, clean(note)][:MAX_NOTES] if note else current.notes
-    progress = msgspec.structs.replace(current, notes=notes, error=error or current.error, cancelled=cancelled or current.cancelled)
+    progress = msgspec.structs.replace(
+        current,
+        notes=notes,
+        error=error or current.error,
+        cancelled=cancelled or current.cancelled,
+        profile=profile or current.profile,
+    )
     return msgspec.structs.replace(position, current=progress)
 
 
@@ -216,8 +224,10 @@ def _stopped(task: FetchStream, position: Checkpoint, why: str) -> Checkpoint:
 
 def _end_event(task: FetchStream, done: TaskProgress) -> TaskFinished | TaskFailed:
     if done.error is not None:
-        return TaskFailed(**named(task), pages=done.pages, records=done.records, notes=done.notes, error=done.error)
-    return TaskFinished(**named(task), pages=done.pages, records=done.records, notes=done.notes, cancelled=done.cancelled)
+        return TaskFailed(**named(task), pages=done.pages, records=done.records, notes=done.notes, error=done.error, profile=done.profile)
+    return TaskFinished(
+        **named(task), pages=done.pages, records=done.records, notes=done.notes, cancelled=done.cancelled, profile=done.profile
+    )
 
 
 def named(task: Task) -> dict[str, str]:

@@ -27,7 +27,7 @@ SELECT r.run_id::text, r.kind, r.status, r.message, r.request::text AS request, 
 FROM runs AS r
 """
 _TASKS = """
-SELECT t.task_id::text, t.source, t.stream, t.status, t.pages, t.records AS records_published, t.started_at, t.finished_at, t.notes::text AS notes, coalesce(t.error, 'null')::text AS error,
+SELECT t.task_id::text, t.source, t.stream, t.status, t.pages, t.records AS records_published, t.started_at, t.finished_at, t.notes::text AS notes, coalesce(t.error, 'null')::text AS error, coalesce(t.profile, 'null')::text AS profile,
        coalesce(sum(p.records), 0)::int AS records, coalesce(sum(p.inserted), 0)::int AS inserted, coalesce(sum(p.updated), 0)::int AS updated,
        coalesce(sum(p.unchanged), 0)::int AS unchanged, coalesce(sum(p.skipped), 0)::int AS skipped, coalesce(sum(p.rejected), 0)::int AS rejected,
        count(p.page_id)::int AS pages_loaded
@@ -122,6 +122,7 @@ def _task(row: Any, missing: list[tuple[int, int]]) -> dict[str, Any]:
         "missing_pages": missing[:MAX_RANGES],
         "notes": json.loads(row["notes"]),
         "error": json.loads(row["error"]),
+        "profile": json.loads(row["profile"]),
     }
 
 

@@ -185,6 +185,7 @@ class Task(Counts, _TaskHead):
     finished_at: datetime | None
     notes: list[str]
     error: RunFault | None
+    profile: dict[str, Any] | None = Field(description="Of a CSV file that was read from its start: what it was taken for, and why")
 
 
 class Rejections(BaseModel):
@@ -306,3 +307,19 @@ class Probe(BaseModel):
     """Answer of the probes."""
 
     status: str
+
+
+class Refusal(BaseModel):
+    code: str
+    message: str
+
+
+class Inspection(BaseModel):
+    """What a CSV file would be taken for. `profile` is as in a run's tasks, from the first 32 MiB."""
+
+    path: str
+    dataset: str
+    stream: str
+    profile: dict[str, Any] | None
+    sample: list[list[str]]
+    refused: Refusal | None

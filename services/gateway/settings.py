@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field, SecretStr, field_validator
 
 from shared.settings import CommonSettings, reader_dsn
@@ -16,6 +18,7 @@ class GatewaySettings(CommonSettings):
     gateway_database_url: SecretStr = SecretStr("")  # empty: DATABASE_URL with the read-only role of the migration
     pool_size: int = Field(default=10, ge=1, le=100)
     max_body_bytes: int = Field(default=2 * 1024 * 1024, ge=1024)
+    csv_dir: Path = Path("data/csv")  # only looked into by GET /sources/csv/inspect
     client_timeout_s: float = Field(default=30.0, gt=0)  # for a body to arrive, and for an answer to be taken
 
     @field_validator("api_key")

@@ -107,7 +107,7 @@ def _ended(transaction: Connection, event: TaskFinished | TaskFailed, at: dateti
     failed = isinstance(event, TaskFailed)
     status = "failed" if failed else "cancelled" if isinstance(event, TaskFinished) and event.cancelled else "finished"
     values = {
-        "status": status, "pages": event.pages, "records": event.records, "notes": event.notes, "finished_at": at,
+        "status": status, "pages": event.pages, "records": event.records, "notes": event.notes, "finished_at": at, "profile": event.profile,
         "started_at": func.coalesce(run_tasks.c.started_at, at), "error": msgspec.to_builtins(event.error) if isinstance(event, TaskFailed) else None,
     }  # fmt: skip
     # A task ends once: what a process says that was frozen meanwhile, and had a successor, comes too late.

@@ -52,6 +52,7 @@ _ROLES: dict[str, str] = {
 }  # fmt: skip
 # Words that may stand in the name of a column of prices and say nothing.
 _NOISE = frozenset(["in", "of", "the", "denominated", "daily", "hourly", "per", "avg", "average", "mean", "spot", "to", "and", "at", "for", "exchange", "index", "chart", "utc", "crypto", "coin", "token", "historical"])  # fmt: skip
+_UNDECOMPOSED = str.maketrans("ıłøđ", "ilod")
 _SIGNS = {"$": "usd", "€": "eur", "£": "gbp", "¥": "jpy", "₩": "krw", "₿": "btc"}
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
 _GLUED = re.compile(rf"(open|high|low|close|price|rate|value|volume|marketcap|capmrktcur|vol)(?:in)?({'|'.join(QUOTES)})")
@@ -68,7 +69,7 @@ class Named:
 
 def key(name: str) -> str:
     """A name without case, accents and punctuation."""
-    folded = unicodedata.normalize("NFKD", name.casefold())
+    folded = unicodedata.normalize("NFKD", name.casefold()).translate(_UNDECOMPOSED)
     return "".join(letter for letter in folded if letter.isalnum())
 
 

@@ -9,6 +9,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -274,6 +275,29 @@ def test_a_gateway_that_has_not_reached_kafka_yet_says_so(infra: Infrastructure,
         answer = httpx.post(f"{address}/api/v1/ingest", headers={"x-api-key": KEY, **headers}, trust_env=False)
     assert is_problem(answer, 503)
     assert answer.headers["retry-after"]
+
+
+def test_a_csv_file_is_inspected_without_reading_it_in(infra: Infrastructure, tmp_path: Path) -> None:
+    rows = "".join(f"{day:02}/01/2024,{day},{day + 2},{day - 1},{day + 1}\n" for day in range(1, 32))
+    (tmp_path / "btc_usd.csv").write_text("Date,Open,High,Low,Close\n" + rows)
+    (tmp_path / "unclear.csv").write_text("Date,Price\n01/02/2024,5\n02/02/2024,6\n")
+    (tmp_path / "empty.csv").write_text("")
+    settings = GatewaySettings(_env_file=None, database_url=infra.dsn, kafka_bootstrap_servers="127.0.0.1:1", api_key=KEY, csv_dir=tmp_path)
+    with serving(create_app(settings, Health(None))) as address, httpx.Client(headers={"x-api-key": KEY}, trust_env=False) as client:
+
+        def inspect(path: str) -> httpx.Response:
+            return client.get(f"{address}/api/v1/sources/csv/inspect", params={"path": path})
+
+        clear = inspect("btc_usd.csv").json()
+        assert clear["refused"] is None
+        assert (clear["profile"]["kind"], clear["profile"]["interval"], clear["profile"]["rows"]) == ("candle", "1d", 31)
+        assert any("day_first" in str(reason["is"]) for reason in clear["profile"]["reasons"])
+        assert inspect("unclear.csv").json()["refused"]["code"] == "ambiguous_date"
+        assert inspect("empty.csv").json()["refused"]["code"] == "empty"
+        for path in ("../../etc/passwd", "/etc/passwd", "missing.csv", "a\x00.csv"):
+            assert is_problem(inspect(path), 404), path
+        (tmp_path / "mapping.yaml").write_text("files: 3")
+        assert inspect("btc_usd.csv").json()["refused"]["code"] == "bad_mapping"
 
 
 def test_stats_are_a_list_of_runs_newest_first(api: httpx.Client, engine: Engine) -> None:

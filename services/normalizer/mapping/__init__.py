@@ -14,7 +14,7 @@ from shared.errors import UnmappableError
 from shared.events import RawPage, Rejection, Skip, Stage
 from shared.serialization import exact_decoder, plain
 
-NORMALIZER_VERSION = 1
+NORMALIZER_VERSION = 2
 MAX_SAMPLES = 3
 
 MAPPINGS: dict[str, Compile] = {"coinpaprika": coinpaprika.compile_mapping, "csv": csv.compile_mapping, "rss": rss.compile_mapping}
