@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,18 +24,20 @@ import stamina
 
 from shared.errors import TaskError
 
-MAX_RETRY_AFTER_S = 30.0
+MAX_RETRY_AFTER_S = 30.0  # that a task sleeps
+DAY_S = 86_400.0
 USER_AGENT = "crypto-ingest/0.1"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A complete answer. `url` is where it came from after redirects."""
+    """A complete answer. `url` is where it came from after redirects, `moved_to` where to ask from now on (301, 308)."""
 
     url: str
     status: int
     headers: httpx.Headers
     body: bytes
+    moved_to: str | None = None
 
     def origin(self) -> dict[str, Any]:
         """What the audit trail keeps of the fetch."""
@@ -49,7 +52,7 @@ class Answer:
 
 
 class RetryableError(TaskError):
-    """Worth another attempt, after `wait_s` where the server named a time."""
+    """Worth another attempt, after `wait_s` where the server named a time; not now, where that is long."""
 
     def __init__(self, code: str, message: str, wait_s: float | None = None) -> None:
         super().__init__(code, message)
@@ -152,7 +155,7 @@ class HttpClient:
                     body += chunk
                     if len(body) > self._max_bytes:
                         raise TaskError("limit_exceeded", f"{_host(url)} sent more than {self._max_bytes} bytes: cut off there")
-                answer = Answer(str(response.url), response.status_code, response.headers, bytes(body))
+                answer = Answer(str(response.url), response.status_code, response.headers, bytes(body), _moved_to(response))
         except BlockedAddressError as error:
             raise TaskError("blocked_address", f"{error}: refused (ALLOW_PRIVATE_URLS=true allows it, for development)") from None
         except httpx.TooManyRedirects:
@@ -171,7 +174,19 @@ class HttpClient:
 def _worth_a_retry(error: Exception) -> bool | float:
     if not isinstance(error, RetryableError):
         return False
+    if error.wait_s is not None and error.wait_s > MAX_RETRY_AFTER_S:
+        return False
     return True if error.wait_s is None else error.wait_s
+
+
+def _moved_to(response: httpx.Response) -> str | None:
+    """Where the permanent redirects at the beginning of the way lead to."""
+    found = None
+    for hop, following in pairwise([*response.history, response]):
+        if hop.status_code not in (301, 308):
+            break
+        found = str(following.url)
+    return found
 
 
 def _host(url: str) -> str:
@@ -204,13 +219,13 @@ def _checked(answer: Answer) -> Answer:
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:
-    """Seconds to wait, from seconds or an HTTP date; at most 30, since a task does not sleep for ever."""
+    """Seconds to wait, from seconds or an HTTP date; at most a day."""
     value = headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
-        return min(float(value[:9]), MAX_RETRY_AFTER_S)
+        return min(float(value[:9]), DAY_S)
     try:
         when = email.utils.parsedate_to_datetime(value)
     except (ValueError, TypeError):
         return None
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return min(max(0.0, (when - datetime.now(UTC)).total_seconds()), MAX_RETRY_AFTER_S)
+    return min(max(0.0, (when - datetime.now(UTC)).total_seconds()), DAY_S)

@@ -90,6 +90,73 @@ def test_every_failure_has_its_name(upstream: Simulator, fault: Fault, code: str
     assert upstream.count(TICKER) == requests
 
 
+def last_cursor_of_failure(upstream: Simulator, cursor: Any = None) -> tuple[Any, str]:
+    """Where a feed's task that fails leaves its stream, and why it failed."""
+
+    async def collect() -> tuple[Any, str]:
+        http, position = client(attempts=1), cursor
+        source = Rss(http, [Feed(name="news", url=f"{upstream.url}/feeds/news")])
+        try:
+            async for piece in source.fetch((await source.streams())[0], cursor):
+                position = piece.cursor_after
+        except TaskError as error:
+            return position, error.code
+        finally:
+            await http.close()
+        return position, ""
+
+    return asyncio.run(collect())
+
+
+def test_a_feed_that_moved_for_good_is_asked_at_its_new_address(upstream: Simulator) -> None:
+    upstream.feeds["new"] = upstream.feeds["news"]
+    upstream.fail("/feeds/news", Fault(301, headers={"location": "/feeds/new"}))
+    (first,) = fetch(upstream, "rss")
+    assert len(first.records) == 5
+    (again,) = fetch(upstream, "rss", cursor=first.cursor_after)
+    assert "not changed" in (again.note or "")
+    assert (upstream.count("/feeds/news"), upstream.count("/feeds/new")) == (1, 2)
+
+
+def test_a_feed_that_moved_for_a_while_is_asked_where_it_was(upstream: Simulator) -> None:
+    upstream.feeds["new"] = upstream.feeds["news"]
+    upstream.fail("/feeds/news", Fault(302, headers={"location": "/feeds/new"}))
+    (first,) = fetch(upstream, "rss")
+    fetch(upstream, "rss", cursor=first.cursor_after)
+    assert upstream.count("/feeds/news") == 2
+
+
+def test_a_feed_that_is_gone_is_not_asked_again(upstream: Simulator) -> None:
+    upstream.fail("/feeds/news", Fault(410))
+    position, code = last_cursor_of_failure(upstream)
+    assert code == "gone"
+    assert last_cursor_of_failure(upstream, position) == (position, "gone")
+    assert upstream.count("/feeds/news") == 1
+    assert len(fetch(upstream, "rss")[0].records) == 5  # read from its start, it is asked
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_feed_that_names_a_time_is_not_asked_before(upstream: Simulator, status: int) -> None:
+    upstream.fail("/feeds/news", Fault(status, headers={"retry-after": "3600"}))
+    position, code = last_cursor_of_failure(upstream)
+    assert code in ("rate_limited", "upstream_error")
+    (piece,) = fetch(upstream, "rss", cursor=position)
+    assert "not asked again before" in (piece.note or "")
+    assert upstream.count("/feeds/news") == 1
+
+
+@pytest.mark.parametrize(("headers", "ttl"), [({"cache-control": "public, max-age=300"}, ""), ({}, "<ttl>5</ttl>")])
+def test_a_feed_that_is_fresh_is_not_asked_again(upstream: Simulator, headers: dict[str, str], ttl: str) -> None:
+    body = upstream.feeds["news"].replace(b"<channel>", f"<channel>{ttl}".encode())
+    upstream.fail("/feeds/news", Fault(200, body, {"content-type": "application/rss+xml", **headers}))
+    (first,) = fetch(upstream, "rss")
+    (again,) = fetch(upstream, "rss", cursor=first.cursor_after)
+    assert "not asked again before" in (again.note or "")
+    assert upstream.count("/feeds/news") == 1
+    late = {**first.cursor_after, "not_before": "2020-01-01T00:00:00Z"}
+    assert "no new" in (fetch(upstream, "rss", cursor=late)[0].note or "")
+
+
 def test_a_passing_failure_is_overcome(upstream: Simulator) -> None:
     upstream.fail(TICKER, Fault(500))
     upstream.fail(TICKER, Fault(429, headers={"retry-after": "1"}))

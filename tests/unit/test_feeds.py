@@ -13,7 +13,7 @@ from embedded.settings import ROOT
 from services.extractor.http_client import Answer
 from services.extractor.settings import Feed
 from services.extractor.sources.base import Slice, StreamInfo
-from services.extractor.sources.rss import Rss, parse_feed
+from services.extractor.sources.rss import Rss, parse_feed, untracked
 from services.normalizer.mapping import map_page
 from shared.errors import TaskError
 from shared.serialization import encode
@@ -118,3 +118,53 @@ def test_real_and_weird_feeds_become_news_or_a_clear_error(path: Path) -> None:
         assert {r.reason for r in mapped.rejected} <= {"empty_entry"}
         assert encode(mapped.events)
         assert all((event.url or "http").startswith("http") for event in mapped.events)
+
+
+JSON_FEED = b"""{"version": "https://jsonfeed.org/version/1.1", "title": "A feed", "items": [
+ {"id": "2", "url": "https://news.example/2", "title": "Bitcoin rises", "content_html": "<p>Up <b>5%</b></p>", "date_published": "2026-01-02T10:00:00+01:00", "tags": ["btc"], "authors": [{"name": "A. Writer"}]},
+ {"id": 1, "external_url": "https://other.example/1", "content_text": "No title", "date_published": "yesterday"}, "nonsense"]}"""
+
+
+def test_a_json_feed_is_a_feed() -> None:
+    (piece,) = read(FixedHttp(answer(JSON_FEED, **{"content-type": "application/feed+json"})))
+    untitled, titled = map_page(raw_page(piece.records, stream="rss/desk", context=piece.context)).events
+    assert (titled.title, titled.summary, titled.url, titled.timestamp) == (
+        "Bitcoin rises",
+        "Up 5%",
+        "https://news.example/2",
+        "2026-01-02T09:00:00Z",
+    )
+    assert (untitled.title, untitled.summary, untitled.url) == (None, "No title", "https://other.example/1")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{}", b'{"version": "1", "items": []}', b'{"version": "https://jsonfeed.org/version/1", "items": 3}', b"[1]", b'{"error": "x"}'],
+)
+def test_json_that_is_no_feed_is_said_to_be_none(body: bytes) -> None:
+    with pytest.raises(TaskError) as caught:
+        read(FixedHttp(answer(body)))
+    assert caught.value.code == "not_a_feed"
+
+
+@pytest.mark.parametrize(
+    ("address", "plain"),
+    [
+        ("https://a.example/x?utm_source=rss&utm_medium=feed", "https://a.example/x"), ("https://a.example/x?p=5&utm_campaign=y#top", "https://a.example/x?p=5#top"),
+        ("https://a.example/?p=55499", "https://a.example/?p=55499"), ("what? utm", "what? utm"), ("guid-1", "guid-1"),
+    ],
+)  # fmt: skip
+def test_parameters_that_track_readers_are_no_part_of_an_address(address: str, plain: str) -> None:
+    assert untracked(address) == plain
+
+
+def test_an_entry_stays_itself_when_its_tracking_parameters_change() -> None:
+    def feed(source: str) -> Answer:
+        return answer(
+            rss([{**entry(1), "guid": f"https://a.example/1?utm_source={source}", "link": f"https://a.example/1?utm_source={source}"}])
+        )
+
+    (first,) = read(FixedHttp(feed("one")))
+    (again,) = read(FixedHttp(feed("two")), first.cursor_after)
+    assert not again.records
+    assert "no new entries" in (again.note or "")

@@ -1,6 +1,7 @@
-"""RSS 0.9x–2.0, RDF and Atom feeds, one stream each. Only new or changed entries are published.
+"""RSS 0.9x–2.0, RDF, Atom and JSON feeds, one stream each. Only new or changed entries are published.
 
-Cursor: the answer's validators (for a conditional GET) and the hash of each entry seen, newest last.
+Cursor: the answer's validators (for a conditional GET), the hash of each entry seen, newest last, and what the feed said about
+asking again: not before a time, at another address, never.
 """
 
 from __future__ import annotations
@@ -8,20 +9,24 @@ from __future__ import annotations
 import asyncio
 import calendar
 import hashlib
+import re
 import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import feedparser
 
-from services.extractor.http_client import Answer, HttpClient
+from services.extractor.http_client import Answer, HttpClient, RetryableError
 from services.extractor.settings import Feed
 from services.extractor.sources.base import Slice, StreamInfo, canonical, paginate
+from services.extractor.sources.json_feed import parse as parse_json_feed
 from shared.errors import TaskError
 from shared.events import Json, Source
 
 MAX_ENTRIES = 5_000
+MAX_FRESH_S = 3600
+_ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, application/xml, text/xml, */*;q=0.5"
 REMEMBERED = MAX_ENTRIES
 
 
@@ -42,11 +47,17 @@ class Rss:
     async def fetch(self, info: StreamInfo, cursor: Any | None, *, resumed: bool = False) -> AsyncIterator[Slice]:
         known: Json = cursor if isinstance(cursor, dict) else {}
         feed = self._feeds[info.dataset]
-        answer = await self._http.get(
-            feed.url, headers=_conditions(known), accept="application/atom+xml, application/rss+xml, application/xml, text/xml, */*;q=0.5"
-        )
+        if why := _not_now(known, feed.url):
+            yield Slice([], known, note=why)
+            return
+        try:
+            answer = await self._http.get(_address(known, feed.url), headers=_conditions(known), accept=_ACCEPT)
+        except TaskError as error:
+            yield Slice([], {**known, **_after(error, feed.url)})
+            raise
+        known = {**known, "not_before": None, "moved": {"from": feed.url, "to": answer.moved_to} if answer.moved_to else known.get("moved")}
         if answer.status == 304:
-            yield Slice([], known, note="the feed has not changed (304)")
+            yield Slice([], {**known, "not_before": _fresh_until(answer, None)}, note="the feed has not changed (304)")
             return
         parsed = await asyncio.to_thread(parse_feed, answer)
         seen: dict[str, str] = dict(known.get("seen") or {})
@@ -55,7 +66,8 @@ class Rss:
         }  # of one identity, the uppermost
         fresh = [found for found in reversed(first.values()) if seen.get(found[0]) != found[1]]
         context = {"format": parsed["format"], "title": parsed["title"], "language": parsed["language"]}
-        validators = {n: answer.headers[n] for n in ("etag", "last-modified") if n in answer.headers}
+        validators: Json = {n: answer.headers[n] for n in ("etag", "last-modified") if n in answer.headers}
+        validators |= {"moved": known["moved"], "not_before": _fresh_until(answer, parsed["ttl"])}
         digests = {key: digest for key, digest, _ in fresh}
         pages = list(paginate([{**entry, "key": key} for key, _, entry in reversed(fresh)]))  # oldest first: the newest wins
         for number, (records, rejections) in enumerate(pages, 1):
@@ -69,6 +81,42 @@ class Rss:
             yield Slice([], {"seen": seen, **validators}, note="the feed has no new entries")
 
 
+def _not_now(known: Json, url: str) -> str | None:
+    """A sentence where the feed must not be asked yet. Raises TaskError `gone` where it must not be asked again."""
+    if known.get("gone") == url:
+        raise TaskError(
+            "gone", f"{url} answered 410 (gone) and is not asked any more: take it out of RSS_FEEDS, or read it with full_refresh"
+        )
+    until = str(known.get("not_before") or "")
+    return f"the feed is not asked again before {until}: it said so" if until > _clock(0) else None
+
+
+def _after(error: TaskError, url: str) -> Json:
+    """What an error means for the next time."""
+    if error.code == "gone":
+        return {"gone": url}
+    wait = error.wait_s if isinstance(error, RetryableError) else None
+    return {"not_before": _clock(wait)} if wait else {}
+
+
+def _address(known: Json, url: str) -> str:
+    moved = known.get("moved") or {}
+    return str(moved["to"]) if moved.get("from") == url else url
+
+
+def _fresh_until(answer: Answer, ttl: object) -> str | None:
+    """Until when another request would be answered alike: `max-age` of Cache-Control, or the feed's own `ttl` in minutes."""
+    found = re.search(r"max-age=(\d{1,9})", answer.headers.get("cache-control", ""))
+    seconds = int(found[1]) - int(answer.headers.get("age", "0")[:9] if answer.headers.get("age", "0").isdigit() else 0) if found else 0
+    if isinstance(ttl, str) and ttl.strip().isdigit():
+        seconds = max(seconds, 60 * int(ttl.strip()[:6]))
+    return _clock(min(seconds, MAX_FRESH_S)) if seconds > 0 else None
+
+
+def _clock(seconds: float) -> str:
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _conditions(known: Json) -> dict[str, str]:
     names = {"etag": "if-none-match", "last-modified": "if-modified-since"}
     return {header: str(known[name]) for name, header in names.items() if known.get(name)}
@@ -79,20 +127,29 @@ def parse_feed(answer: Answer) -> Json:
 
     A feed that is not well-formed keeps the entries that could be read (feedparser's `bozo`).
     """
+    if (json_feed := parse_json_feed(answer.body)) is not None:
+        return _limited(json_feed, answer.url)
     headers = {"content-type": answer.headers.get("content-type", ""), "content-location": answer.url}
     parsed: Any = feedparser.parse(answer.body, response_headers=headers) if answer.body.strip() else {}
     if not parsed.get("version"):
         start = answer.body[:80].decode("utf-8", "replace").strip()
         kind = answer.headers.get("content-type", "no content type")
         raise TaskError("not_a_feed", f"{answer.url} is no feed: it is {len(answer.body)} bytes of {kind} beginning {start!r}")
-    if len(parsed.entries) > MAX_ENTRIES:
-        raise TaskError("limit_exceeded", f"{answer.url} has {len(parsed.entries)} entries, at most {MAX_ENTRIES} are read")
-    return {
+    found = {
         "format": parsed.version,
         "title": parsed.feed.get("title"),
         "language": parsed.feed.get("language"),
-        "entries": [plain(entry) for entry in parsed.entries],
+        "ttl": parsed.feed.get("ttl"),
+        "entries": parsed.entries,
     }
+    _limited(found, answer.url)
+    return {**found, "entries": [plain(entry) for entry in parsed.entries]}
+
+
+def _limited(feed: Json, url: str) -> Json:
+    if len(feed["entries"]) > MAX_ENTRIES:
+        raise TaskError("limit_exceeded", f"{url} has {len(feed['entries'])} entries, at most {MAX_ENTRIES} are read")
+    return feed
 
 
 def plain(value: Any) -> Any:
@@ -110,8 +167,19 @@ def plain(value: Any) -> Any:
 
 
 def _identified(entry: Json) -> tuple[str, str, Json]:
-    """(identity, hash of the content, entry). Identity: guid → link → title and date."""
+    """(identity, hash of the content, entry). Identity: guid → link → title and date. Parameters that track readers are no part of either."""
     name = entry.get("id") or entry.get("link") or f"{entry.get('title')}\x1f{entry.get('published') or entry.get('updated')}"
-    key = hashlib.sha256(str(name).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    digest = hashlib.sha256(canonical(entry)[0]).hexdigest()[:16]
-    return key, digest, entry
+    key = hashlib.sha256(untracked(str(name)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    content = {n: untracked(value) if isinstance(value, str) else value for n, value in entry.items() if n != "links"}
+    return key, hashlib.sha256(canonical(content)[0]).hexdigest()[:16], entry
+
+
+def untracked(text: str) -> str:
+    """An address without the parameters that only say where a reader came from."""
+    page, mark, rest = text.partition("?")
+    query, hash_, fragment = rest.partition("#")
+    kept = "&".join(part for part in query.split("&") if not _TRACKING.match(part))
+    return f"{page}{mark if kept else ''}{kept}{hash_}{fragment}"
+
+
+_TRACKING = re.compile(r"(?:utm_\w+|fbclid|gclid|mc_[ce]id|cmpid|igshid|ref_src)=")
