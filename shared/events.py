@@ -48,13 +48,18 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class StartIngestion(Message, frozen=True, tag="StartIngestion"):
-    """Run the pipeline. `sources` None: all. `streams` None: every stream of the sources."""
+    """Run the pipeline. `sources` None: all. `streams` None: every stream of the sources.
+
+    With `start` and `end` (YYYY-MM-DD, the end excluded): the history of those days, of the sources that have one.
+    """
 
     run_id: Id
     sources: list[str] | None = None
     streams: list[str] | None = None
     full_refresh: bool = False
     requested_at: str | None = None  # the gateway's clock, informational
+    start: str | None = None
+    end: str | None = None
 
 
 class CancelRun(Message, frozen=True, tag="CancelRun"):

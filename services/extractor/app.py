@@ -40,7 +40,13 @@ log = logs.get(__name__)
 def build_sources(settings: ExtractorSettings, http: HttpClient) -> dict[str, SourceConnector]:
     """Every source by its name. A new source is one more line here."""
     sources: list[SourceConnector] = [
-        CoinPaprika(http, api_url=settings.coinpaprika_api_url, coin_ids=settings.coin_ids),
+        CoinPaprika(
+            http,
+            api_url=settings.coinpaprika_api_url,
+            coin_ids=settings.coin_ids,
+            quotes=settings.coinpaprika_quotes,
+            api_key=settings.coinpaprika_api_key.get_secret_value(),
+        ),
         CsvFiles(settings.csv_dir),
         Rss(http, settings.rss_feeds),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -32,11 +33,17 @@ async def plan(command: StartIngestion, sources: dict[str, SourceConnector]) -> 
     found: dict[str, StreamInfo] = {}
     notes: list[str] = []
     for name in wanted:
-        listed = await sources[name].streams()
+        listed = await sources[name].streams() if command.start is None else _history(command, sources[name])
         found.update({info.stream: info for info in listed})
-        if not listed:
+        if not listed and command.start is None:
             notes.append(f"{name}: no streams, {sources[name].nothing_configured()}")
+    if command.start is not None and not found:
+        notes.append("no source that was asked for has a history: it is CoinPaprika that has, of the coins in COIN_IDS")
     if command.streams is not None:
+        by_name = {
+            stream: info for name in wanted for stream in command.streams if stream not in found and (info := sources[name].named(stream))
+        }
+        found.update(by_name)
         errors += [
             _unknown_stream(stream, found) for stream in command.streams if stream not in found and stream.partition("/")[0] in sources
         ]
@@ -44,6 +51,13 @@ async def plan(command: StartIngestion, sources: dict[str, SourceConnector]) -> 
         notes = []
     tasks = [PlannedTask(task_id=task_id(command.run_id, stream), source=stream.partition("/")[0], stream=stream) for stream in found]
     return RunPlanned(run_id=command.run_id, tasks=tasks, errors=errors, notes=notes)
+
+
+def _history(command: StartIngestion, source: SourceConnector) -> list[StreamInfo]:
+    """The streams for the days of the command. Raises ValueError for days that are none, which the gateway refuses."""
+    history = getattr(source, "history", None)
+    start, end = (date.fromisoformat(str(day)) for day in (command.start, command.end))
+    return list(history(start, end)) if history else []
 
 
 def _wanted_sources(command: StartIngestion, sources: dict[str, SourceConnector]) -> tuple[list[str], list[RunError]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, SecretStr, field_validator
 
 from shared.settings import CommonSettings
 
@@ -37,6 +37,8 @@ class ExtractorSettings(CommonSettings):
 
     coinpaprika_api_url: str = Field(default="https://api.coinpaprika.com/v1", pattern=r"^https?://[^/\s]+")
     coin_ids: list[str] = Field(default=["btc-bitcoin", "eth-ethereum"])
+    coinpaprika_api_key: SecretStr = SecretStr("")
+    coinpaprika_quotes: list[str] = Field(default=["USD"], min_length=1, max_length=3)
     csv_dir: Path = Path("data/csv")
     rss_feeds: list[Feed] = Field(default=[Feed(name=name, url=url) for name, url in _DEFAULT_FEEDS])
     allow_private_urls: bool = False
@@ -55,6 +57,14 @@ class ExtractorSettings(CommonSettings):
             if coin != "*" and not re.match(r"^[^\s/?#\x00-\x1f]{1,100}$", coin):
                 raise ValueError(f"{coin!r} is not a CoinPaprika id such as btc-bitcoin")
         return list(dict.fromkeys(value))
+
+    @field_validator("coinpaprika_quotes")
+    @classmethod
+    def _currencies(cls, value: list[str]) -> list[str]:
+        for currency in value:
+            if not re.fullmatch(r"[A-Za-z]{2,10}", currency):
+                raise ValueError(f"{currency!r} is not a currency such as USD, EUR or BTC")
+        return list(dict.fromkeys(currency.upper() for currency in value))
 
     @field_validator("rss_feeds")
     @classmethod

@@ -10,7 +10,7 @@ import msgspec
 from services.gateway.commands import Queued
 from services.gateway.database import Database
 from services.gateway.problems import ProblemError
-from shared.events import RequeueDeadLetters
+from shared.events import RequeueDeadLetters, StartIngestion
 from shared.ranges import ranges
 
 BALANCED = {"succeeded", "partial", "failed", "cancelled"}  # a run gets none of these before its ledger is balanced
@@ -64,13 +64,17 @@ def _view(row: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _days(command: StartIngestion) -> dict[str, Any]:
+    return {"from": command.start, "to": command.end} if command.start else {}
+
+
 def queued_view(queued: Queued) -> dict[str, Any]:
     """A run that the loader has not stored yet."""
     command = queued.command
     is_requeue = isinstance(command, RequeueDeadLetters)
     request = (
         {"dead_letters": msgspec.to_builtins(command.letters)} if isinstance(command, RequeueDeadLetters)
-        else {"sources": command.sources, "streams": command.streams, "full_refresh": command.full_refresh}
+        else {"sources": command.sources, "streams": command.streams, "full_refresh": command.full_refresh, **_days(command)}
     )  # fmt: skip
     return {
         "run_id": command.run_id, "kind": "requeue" if is_requeue else "ingest", "status": "queued", "message": None,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from shared.events import Source
 
@@ -43,7 +43,13 @@ class IngestRequest(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"examples": [{"sources": ["csv"]}, {"streams": ["coinpaprika/btc-bitcoin"], "full_refresh": True}]},
+        json_schema_extra={
+            "examples": [
+                {"sources": ["csv"]},
+                {"from": "2024-01-01", "to": "2024-02-01"},
+                {"streams": ["coinpaprika/btc-bitcoin"], "full_refresh": True},
+            ]
+        },
     )
 
     sources: list[Source] | None = Field(default=None, max_length=100, description="Only these sources. Absent: all.")
@@ -55,6 +61,29 @@ class IngestRequest(BaseModel):
     full_refresh: bool = Field(
         default=False, strict=True, description="Read every stream from its start instead of from where it stands. Doubles nothing."
     )
+
+    start: date | None = Field(
+        default=None,
+        alias="from",
+        description="History from this day on, of the sources that have one (CoinPaprika), instead of what is new",
+    )
+    end: date | None = Field(default=None, alias="to", description="The first day that is not asked for any more. Absent: today")
+
+    @model_validator(mode="after")
+    def _days_make_sense(self) -> IngestRequest:
+        today = datetime.now(UTC).date()
+        if self.start is None:
+            if self.end is not None:
+                raise ValueError("`to` needs a `from`")
+            return self
+        end = self.end or today
+        if not date(2009, 1, 1) <= self.start < end <= today:
+            raise ValueError("`from` must lie before `to`, and both between 2009-01-01 and today")
+        if self.streams is not None:
+            raise ValueError(
+                "name `streams` or days, not both: a stream of days is named like coinpaprika/btc-bitcoin/ohlcv/2024-01-01..2024-02-01"
+            )
+        return self
 
     @field_validator("streams")
     @classmethod

@@ -46,7 +46,10 @@ def repair(transaction: Connection, run_id: str, *, after_s: float, is_quiet: bo
             return []
         return [
             StartIngestion(
-                run_id=run_id, **{name: locked.request[name] for name in ("sources", "streams", "full_refresh") if name in locked.request}
+                run_id=run_id,
+                start=locked.request.get("from"),
+                end=locked.request.get("to"),
+                **{name: locked.request[name] for name in ("sources", "streams", "full_refresh") if name in locked.request},
             )
         ]
     ledger = ledger_of(transaction, run_id)

@@ -65,7 +65,9 @@ def apply(transaction: Connection, messages: Iterable[Timed]) -> None:
 
 
 def _requested(transaction: Connection, command: StartIngestion, at: datetime) -> None:
-    request = {"sources": command.sources, "streams": command.streams, "full_refresh": command.full_refresh}
+    request: dict[str, Any] = {"sources": command.sources, "streams": command.streams, "full_refresh": command.full_refresh}
+    if command.start is not None:
+        request |= {"from": command.start, "to": command.end}
     first_only = (runs.c.run_id == command.run_id) & runs.c.requested_at.is_(None)
     transaction.execute(update(runs).where(first_only).values(request=request, requested_at=at))
 

@@ -124,14 +124,14 @@ def _normalizer() -> None:
     from services.normalizer.mapping import csv
     from services.normalizer.worker import Deliveries
 
-    check = csv._check_candle
+    check = csv.check_candle
 
     def broken_check(prices: tuple[str | None, ...]) -> None:
         if is_broken("mapping"):
             raise ValueError("a bug in the mapping")
         check(prices)
 
-    csv._check_candle = broken_check
+    csv.check_candle = broken_check
     send = Deliveries.send
 
     async def broken_send(self: Any, topic: str, value: bytes, event: Any, **more: Any) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import time
 from collections.abc import Iterator
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -14,11 +15,14 @@ from services.extractor.http_client import HttpClient
 from services.extractor.settings import Feed
 from services.extractor.sources.base import Slice, SourceConnector
 from services.extractor.sources.coinpaprika import CoinPaprika
+from services.extractor.sources.coinpaprika_history import window_of
 from services.extractor.sources.rss import Rss
+from services.normalizer.mapping import map_page
 from shared.errors import TaskError
 from shared.events import Source
 from tests.simulator import Simulator
 from tests.simulator.server import Fault, ticker
+from tests.support.pages import raw_page
 
 TICKER = "/v1/tickers/btc-bitcoin"
 
@@ -71,6 +75,81 @@ def test_a_ticker_and_all_tickers(upstream: Simulator) -> None:
     assert rest.records == last.records
     assert fetch(upstream, coin="*", cursor=last.cursor_after, resumed=True) == []
     assert len(fetch(upstream, coin="*", cursor=last.cursor_after)) == 2
+
+
+def history(upstream: Simulator, stream: str, cursor: Any = None, resumed: bool = False, **settings: Any) -> list[Slice]:
+    async def collect() -> list[Slice]:
+        http = client(attempts=1)
+        source = CoinPaprika(http, api_url=f"{upstream.url}/v1", coin_ids=["btc-bitcoin"], **settings)
+        info = source.named(stream)
+        assert info is not None
+        try:
+            return [piece async for piece in source.fetch(info, cursor, resumed=resumed)]
+        finally:
+            await http.close()
+
+    return asyncio.run(collect())
+
+
+def points(slices: list[Slice], stream: str) -> list[Any]:
+    pages = [
+        raw_page(piece.records, source="coinpaprika", dataset="daily", stream=stream, context=piece.context)
+        for piece in slices
+        if piece.records
+    ]
+    mapped = [map_page(page) for page in pages]
+    assert not any(each.rejected for each in mapped)
+    return [point for each in mapped for point in each.events]
+
+
+@pytest.mark.parametrize(("kind", "value"), [("ohlcv", "candle"), ("historical", "price")])
+def test_history_comes_in_chunks_of_a_year_and_each_day_once(upstream: Simulator, kind: str, value: str) -> None:
+    stream = f"coinpaprika/btc-bitcoin/{kind}/2022-06-01..2024-09-01"
+    slices = history(upstream, stream)
+    found = points(slices, stream)
+    days = [str(date(2022, 6, 1) + timedelta(n)) for n in range((date(2024, 9, 1) - date(2022, 6, 1)).days)]
+    assert [point.timestamp[:10] for point in found] == days
+    assert {(point.kind, point.instrument, point.symbol, point.currency) for point in found} == {(value, "btc-bitcoin", "btc", "USD")}
+    assert len([path for path, _ in upstream.requests if path.endswith("historical")]) == 3
+    assert history(upstream, stream, slices[-1].cursor_after, resumed=True) == []
+    rest = history(upstream, stream, slices[0].cursor_after, resumed=True)
+    assert [len(piece.records) for piece in rest] == [len(piece.records) for piece in slices[1:]]
+
+
+def test_history_that_the_plan_does_not_allow_begins_where_it_does(upstream: Simulator) -> None:
+    upstream.allowed_from = date(2024, 3, 1)
+    stream = "coinpaprika/btc-bitcoin/ohlcv/2024-01-01..2024-04-01"
+    slices = history(upstream, stream)
+    assert "from 2024-03-02 on" in (slices[0].note or "")
+    assert points(slices, stream)[0].timestamp == "2024-03-02T00:00:00Z"
+    with pytest.raises(TaskError, match="from 2024-03-02 on") as caught:
+        history(upstream, "coinpaprika/btc-bitcoin/ohlcv/2023-01-01..2023-04-01")
+    assert caught.value.code == "plan_limit"
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        "coinpaprika/btc-bitcoin/ohlcv/2024-02-01..2024-01-01",
+        "coinpaprika/btc-bitcoin/ohlcv/2024-13-01..2025-01-01",
+        "coinpaprika/x/y",
+        "coinpaprika/btc-bitcoin",
+    ],
+)
+def test_names_that_are_no_windows_are_no_streams(stream: str) -> None:
+    assert window_of(stream) is None
+
+
+def test_a_key_and_currencies_are_sent(upstream: Simulator) -> None:
+    async def ask() -> None:
+        http = client()
+        source = CoinPaprika(http, api_url=f"{upstream.url}/v1", coin_ids=["btc-bitcoin"], quotes=["USD", "EUR"], api_key="secret")
+        async for _ in source.fetch((await source.streams())[0], None):
+            pass
+        await http.close()
+
+    asyncio.run(ask())
+    assert upstream.requests[-1][1]["authorization"] == "secret"
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import hashlib
 import json
 import threading
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 from xml.sax.saxutils import escape
@@ -75,9 +75,17 @@ class Simulator:
     def __init__(self, port: int = 0, address: str = "127.0.0.1") -> None:
         self.tickers: dict[str, dict[str, Any]] = {coin: ticker(coin) for coin in ("btc-bitcoin", "eth-ethereum")}
         self.feeds: dict[str, bytes] = {"news": rss([entry(n) for n in range(5)])}
+        self.allowed_from: date | None = None  # the plan's history
         self.faults: dict[str, deque[Fault]] = defaultdict(deque)
         self.requests: list[tuple[str, dict[str, str]]] = []
-        routes = [Route("/v1/tickers", self._all_tickers), Route("/v1/tickers/{coin}", self._ticker), Route("/feeds/{name}", self._feed)]
+        routes = [
+            Route("/v1/tickers", self._all_tickers),
+            Route("/v1/tickers/{coin}", self._ticker),
+            Route("/v1/coins/{coin}", self._coin),
+            Route("/v1/coins/{coin}/ohlcv/historical", self._ohlcv),
+            Route("/v1/tickers/{coin}/historical", self._historical),
+            Route("/feeds/{name}", self._feed),
+        ]
         config = uvicorn.Config(_Faulty(Starlette(routes=routes), self), host=address, port=port, log_config=None, lifespan="off")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
@@ -113,6 +121,32 @@ class Simulator:
     async def _ticker(self, request: Request) -> Response:
         found = self.tickers.get(request.path_params["coin"])
         return _json(found) if found else _json({"error": "id not found"}, 404)
+
+    async def _coin(self, request: Request) -> Response:
+        found = self.tickers.get(request.path_params["coin"])
+        return (
+            _json({"id": found["id"], "symbol": found["symbol"], "name": found["name"]}) if found else _json({"error": "id not found"}, 404)
+        )
+
+    async def _ohlcv(self, request: Request) -> Response:
+        return self._days(
+            request,
+            lambda day, n: {
+                "time_open": f"{day}T00:00:00Z", "time_close": f"{day}T23:59:59Z", "open": 100 + n, "high": 103.5 + n, "low": 99 + n, "close": 101 + n, "volume": 7, "market_cap": None,
+            },
+        )  # fmt: skip
+
+    async def _historical(self, request: Request) -> Response:
+        return self._days(request, lambda day, n: {"timestamp": f"{day}T00:00:00Z", "price": 100.5 + n, "volume_24h": 7, "market_cap": 9})
+
+    def _days(self, request: Request, make: Callable[[date, int], dict[str, Any]]) -> Response:
+        """A record a day from `start` to `end`, both included, as CoinPaprika answers."""
+        start, end = (date.fromisoformat(request.query_params[name]) for name in ("start", "end"))
+        if self.allowed_from and start < self.allowed_from:
+            text = f"Getting historical OHLCV data before {self.allowed_from} 09:50:50.1 +0000 UTC is not allowed in this plan. Check plans on coinpaprika.com/api"
+            return _json({"error": text}, 402)
+        days = [start + timedelta(n) for n in range((end - start).days + 1)]
+        return _json([make(day, (day - date(2020, 1, 1)).days) for day in days][: int(request.query_params["limit"])])
 
     async def _feed(self, request: Request) -> Response:
         body = self.feeds.get(request.path_params["name"])

@@ -34,6 +34,9 @@ class Listed:
     async def streams(self) -> list[StreamInfo]:
         return [StreamInfo(f"{self.name}/{stream}", stream) for stream in self._streams]
 
+    def named(self, _stream: str) -> StreamInfo | None:
+        return None
+
     def nothing_configured(self) -> str:
         return f"{self.name} is not set up"
 

@@ -50,6 +50,10 @@ class SourceConnector(Protocol):
 
     async def streams(self) -> list[StreamInfo]: ...
 
+    def named(self, stream: str) -> StreamInfo | None:
+        """A stream that is not listed and can be asked for by its name."""
+        ...
+
     def nothing_configured(self) -> str:
         """Why there may be no streams, and which variable changes it."""
         ...
@@ -63,7 +67,7 @@ async def find_stream(sources: Mapping[str, SourceConnector], source: str, strea
     """A stream and who can fetch it. Raises TaskError `unknown_stream`."""
     connector = sources.get(source)
     infos = await connector.streams() if connector else []
-    info = next((info for info in infos if info.stream == stream), None)
+    info = next((info for info in infos if info.stream == stream), None) or (connector.named(stream) if connector else None)
     if connector is None or info is None:
         raise TaskError("unknown_stream", f"the stream {stream!r} is not there any more")
     return connector, info

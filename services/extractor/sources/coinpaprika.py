@@ -1,4 +1,4 @@
-"""CoinPaprika: live tickers, one stream per coin of COIN_IDS, or one for all coins (`["*"]`).
+"""CoinPaprika: live tickers, one stream per coin of COIN_IDS, or one for all coins (`["*"]`); history on streams of its own.
 
 A ticker is always published, changed or not: that it was asked and what it said is part of the audit trail.
 """
@@ -6,15 +6,19 @@ A ticker is always published, changed or not: that it was asked and what it said
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import date
 from typing import Any
 from urllib.parse import quote
 
-from services.extractor.http_client import HttpClient
+from services.extractor.http_client import Answer, HttpClient
 from services.extractor.sources.base import Slice, StreamInfo, paginate, parse_json
+from services.extractor.sources.coinpaprika_history import KINDS, Window, window_of
+from services.extractor.sources.coinpaprika_history import fetch as fetch_history
 from shared.errors import TaskError
 from shared.events import Source
 
 ALL_COINS = "tickers"
+FREE_URL, PRO_URL = "https://api.coinpaprika.com/v1", "https://api-pro.coinpaprika.com/v1"
 
 
 class CoinPaprika:
@@ -22,24 +26,40 @@ class CoinPaprika:
 
     name = Source.COINPAPRIKA
 
-    def __init__(self, http: HttpClient, *, api_url: str, coin_ids: list[str]) -> None:
-        self._http, self._api_url, self._coin_ids = http, api_url.rstrip("/"), coin_ids
+    def __init__(self, http: HttpClient, *, api_url: str, coin_ids: list[str], quotes: list[str] | None = None, api_key: str = "") -> None:
+        self._http, self._coin_ids = http, coin_ids
+        self._api_url = PRO_URL if api_key and api_url.rstrip("/") == FREE_URL else api_url.rstrip("/")
+        self._quotes = f"?quotes={','.join(quotes)}" if quotes and quotes != ["USD"] else ""
+        self._headers = {"authorization": api_key} if api_key else {}
 
     async def streams(self) -> list[StreamInfo]:
         names = [ALL_COINS] if self._coin_ids == ["*"] else self._coin_ids
         return [StreamInfo(f"{self.name}/{name}", "live") for name in names]
 
+    def named(self, stream: str) -> StreamInfo | None:
+        window = window_of(stream)
+        return window.info if window else None
+
+    def history(self, start: date, end: date) -> list[StreamInfo]:
+        """Daily candles and prices of every coin of COIN_IDS. Empty for `["*"]`: that would be thousands of requests."""
+        coins = [] if self._coin_ids == ["*"] else self._coin_ids
+        return [Window(coin, kind, start, end).info for coin in coins for kind in KINDS]
+
     def nothing_configured(self) -> str:
         return "COIN_IDS is empty"
 
     async def fetch(self, info: StreamInfo, cursor: Any | None, *, resumed: bool = False) -> AsyncIterator[Slice]:
+        if window := window_of(info.stream):
+            async for piece in fetch_history(window, self._get, cursor, resumed=resumed):
+                yield piece
+            return
         done = cursor if resumed and isinstance(cursor, dict) else {}
         if done.get("is_last"):
             return
         coin = info.stream.partition("/")[2]
         path = "/tickers" if coin == ALL_COINS else f"/tickers/{quote(coin, safe='')}"
         try:
-            answer = await self._http.get(self._api_url + path, accept="application/json")
+            answer = await self._get(path + self._quotes)
         except TaskError as error:
             if error.code == "not_found" and coin != ALL_COINS:
                 raise TaskError("not_found", f"CoinPaprika knows no coin {coin!r}: check COIN_IDS ({error.message})") from error
@@ -58,3 +78,6 @@ class CoinPaprika:
             newest = max((str(ticker.get("last_updated") or "") for ticker in records), default="")
             position = {"last_updated": newest, "after": records[-1]["id"] if records else None, "is_last": number == len(pages)}
             yield Slice(records, position, {"endpoint": path}, origin, rejections)
+
+    async def _get(self, path: str) -> Answer:
+        return await self._http.get(self._api_url + path, headers=self._headers, accept="application/json")

@@ -31,6 +31,9 @@ class CsvFiles:
     def _list(self) -> list[StreamInfo]:
         return [StreamInfo(f"{self.name}/{file.path}", file.dataset) for file in folder.listed(self._root)]
 
+    def named(self, stream: str) -> StreamInfo | None:
+        return None
+
     def nothing_configured(self) -> str:
         return f"CSV_DIR {str(self._root)!r} has no CSV file" if self._root.is_dir() else f"CSV_DIR {str(self._root)!r} does not exist"
 

@@ -41,6 +41,9 @@ class Rss:
     async def streams(self) -> list[StreamInfo]:
         return [StreamInfo(f"{self.name}/{name}", name) for name in self._feeds]
 
+    def named(self, stream: str) -> StreamInfo | None:
+        return None
+
     def nothing_configured(self) -> str:
         return "RSS_FEEDS is empty"
 

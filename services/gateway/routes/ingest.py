@@ -39,6 +39,7 @@ async def start_ingestion(
     command = StartIngestion(
         run_id=new_run_id(key, idempotency_key), sources=None if wanted.sources is None else [str(source) for source in wanted.sources],
         streams=wanted.streams, full_refresh=wanted.full_refresh, requested_at=datetime.now(UTC).isoformat(),
+        **({} if wanted.start is None else {"start": str(wanted.start), "end": str(wanted.end or datetime.now(UTC).date())}),
     )  # fmt: skip
     queued = await broker.send(command, is_named=idempotency_key is not None)
     link = f"/api/v1/runs/{command.run_id}"

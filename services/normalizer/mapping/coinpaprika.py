@@ -1,10 +1,11 @@
-"""CoinPaprika's tickers: one `ticker` point per quote currency, at the time that CoinPaprika gives."""
+"""CoinPaprika's tickers: one `ticker` point per quote currency, at the time that CoinPaprika gives; its history as candles and prices."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from services.normalizer.mapping.base import MapRecord, Outcome, PageInfo, data_point, rejection
+from services.normalizer.mapping.base import MapRecord, Outcome, PageInfo, check_candle, data_point, rejection
+from shared.csvfile.names import OHLC
 from shared.errors import BadValueError
 from shared.events import Rejection, Skip
 from shared.values.numbers import number
@@ -12,9 +13,11 @@ from shared.values.times import iso, timestamp
 
 
 def compile_mapping(info: PageInfo) -> MapRecord:
+    map_one = {"ohlcv": _candle, "historical": _price}.get(str(info.context.get("kind")), _ticker)
+
     def map_record(index: int, record: Any) -> Outcome:
         try:
-            return _ticker(info, index, record)
+            return map_one(info, index, record)
         except BadValueError as error:
             return rejection(error)
 
@@ -43,6 +46,38 @@ def _ticker(info: PageInfo, index: int, record: Any) -> Outcome:
             attributes=_attributes(record, quote),
         ))  # fmt: skip
     return points or Skip(index=index, reason="no_price")
+
+
+def _candle(info: PageInfo, index: int, record: Any) -> Outcome:
+    """A day's candle. The last of a day that is not over changes later, so its beginning is its identity."""
+    prices = tuple(_amount(role, record.get(role)) for role in OHLC)
+    if prices == (None,) * 4:
+        return Skip(index=index, reason="no_value")
+    check_candle(prices)
+    what = _what(info)
+    moment, interval = iso(timestamp("time_open", record.get("time_open"))), str(info.context.get("interval"))
+    key = ("candle", what["instrument"], what["currency"], interval, moment)
+    return [data_point(
+        info, index, key, kind="candle", timestamp=moment, **what, interval=interval, **dict(zip(OHLC, prices, strict=True)),
+        volume=_amount("volume", record.get("volume")), market_cap=_amount("market_cap", record.get("market_cap")),
+    )]  # fmt: skip
+
+
+def _price(info: PageInfo, index: int, record: Any) -> Outcome:
+    price = _amount("price", record.get("price"))
+    if price is None:
+        return Skip(index=index, reason="no_price")
+    what, moment = _what(info), iso(timestamp("timestamp", record.get("timestamp")))
+    return [data_point(
+        info, index, ("price", what["instrument"], what["currency"], "", moment), kind="price", timestamp=moment, **what, price=price,
+        volume=_amount("volume_24h", record.get("volume_24h")), market_cap=_amount("market_cap", record.get("market_cap")),
+    )]  # fmt: skip
+
+
+def _what(info: PageInfo) -> dict[str, str]:
+    """What a record of history is of: it does not say so itself."""
+    context = info.context
+    return {"instrument": str(context["coin"]), "symbol": str(context["symbol"]).lower(), "currency": str(context["quote"])}
 
 
 def _amount(field: str, value: Any) -> str | None:

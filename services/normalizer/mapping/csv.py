@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from services.normalizer.mapping.base import MapRecord, Outcome, PageInfo, data_point, rejection
+from services.normalizer.mapping.base import MapRecord, Outcome, PageInfo, check_candle, data_point, rejection
 from shared.csvfile.conclude import conclude
 from shared.csvfile.names import OHLC
 from shared.csvfile.plan import Plan, Series
@@ -76,21 +76,6 @@ def _amount(plan: Plan, series: Series, row: list[str], role: str) -> str | None
     return amount
 
 
-def _check_candle(prices: tuple[str | None, ...]) -> tuple[float, float]:
-    """Refuse prices that cannot be those of one candle; returns low and high."""
-    if None in prices:
-        role = OHLC[prices.index(None)]
-        raise BadValueError(role, "missing_value", f"{role} is empty while others of the row are not")
-    open_, high, low, close = [float(price or 0) for price in prices]
-    if not (low <= open_ <= high and low <= close <= high):
-        role = "high" if high < max(open_, low, close) else "low"
-        raise BadValueError(role, "contradiction", "open {}, high {}, low {}, close {} contradict each other".format(*prices))
-    if low == 0 < high:
-        role = next(role for role, price in zip(OHLC, (open_, high, low, close), strict=True) if price == 0)
-        raise BadValueError(role, "zero_price", f"{role} is 0 while others of the row are not: nothing was traded at that price")
-    return low, high
-
-
 def _volume(volume: str | None, money: str | None, low: float, high: float) -> tuple[str | None, bool]:
     """(the volume in the coin, whether the row had it in the column for money), as some exporters' old rows do.
 
@@ -113,7 +98,7 @@ def _candles(info: PageInfo, plan: Plan, series: Series) -> MapRow:
         open_, high, low, close, volume, market_cap, quote_volume = amounts(row)
         if open_ is None and high is None and low is None and close is None:
             return None
-        lowest, highest = _check_candle((open_, high, low, close))
+        lowest, highest = check_candle((open_, high, low, close))
         volume, swapped = _volume(volume, quote_volume, lowest, highest)
         pair, moment = which(series, row), moment_of(row)
         instrument, symbol, currency = pair.instrument, pair.symbol, pair.currency
