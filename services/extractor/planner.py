@@ -39,7 +39,7 @@ async def plan(command: StartIngestion, sources: dict[str, SourceConnector]) -> 
             notes.append(f"{name}: no streams, {sources[name].nothing_configured()}")
     if command.start is not None and not found:
         notes.append("no source that was asked for has a history: it is CoinPaprika that has, of the coins in COIN_IDS")
-    if command.streams is not None:
+    if command.streams is not None and command.start is None:
         by_name = {
             stream: info for name in wanted for stream in command.streams if stream not in found and (info := sources[name].named(stream))
         }
@@ -57,7 +57,8 @@ def _history(command: StartIngestion, source: SourceConnector) -> list[StreamInf
     """The streams for the days of the command. Raises ValueError for days that are none, which the gateway refuses."""
     history = getattr(source, "history", None)
     start, end = (date.fromisoformat(str(day)) for day in (command.start, command.end))
-    return list(history(start, end)) if history else []
+    found = list(history(start, end)) if history else []
+    return [info for info in found if command.streams is None or any(info.stream.startswith(f"{stream}/") for stream in command.streams)]
 
 
 def _wanted_sources(command: StartIngestion, sources: dict[str, SourceConnector]) -> tuple[list[str], list[RunError]]:

@@ -65,7 +65,7 @@ class IngestRequest(BaseModel):
     start: date | None = Field(
         default=None,
         alias="from",
-        description="History from this day on, of the sources that have one (CoinPaprika), instead of what is new",
+        description="History from this day on, of the sources that have one (CoinPaprika), instead of what is new; with `streams`: of those",
     )
     end: date | None = Field(default=None, alias="to", description="The first day that is not asked for any more. Absent: today")
 
@@ -79,10 +79,6 @@ class IngestRequest(BaseModel):
         end = self.end or today
         if not date(2009, 1, 1) <= self.start < end <= today:
             raise ValueError("`from` must lie before `to`, and both between 2009-01-01 and today")
-        if self.streams is not None:
-            raise ValueError(
-                "name `streams` or days, not both: a stream of days is named like coinpaprika/btc-bitcoin/ohlcv/2024-01-01..2024-02-01"
-            )
         return self
 
     @field_validator("streams")

@@ -210,10 +210,22 @@ def test_bad_parameters_are_422_that_name_the_parameter(api: httpx.Client, query
         b'{"full_refresh": "yes"}',
         b"\xff\xfe",
         b'{"sources": "csv"}',
+        b'{"to": "2024-01-01"}',
+        b'{"from": "2024-02-01", "to": "2024-01-01"}',
+        b'{"from": "2024-02-01", "to": "2999-01-01"}',
+        b'{"from": "1999-02-01"}',
+        b'{"from": "yesterday"}',
     ],
 )
 def test_bad_bodies_are_422(api: httpx.Client, body: bytes) -> None:
     assert is_problem(api.post("/ingest", content=body, headers={"content-type": "application/json"}), 422)
+
+
+def test_days_of_history_can_be_asked_for(api: httpx.Client) -> None:
+    answer = api.post("/ingest", json={"from": "2024-01-01", "to": "2024-02-01"})
+    assert answer.status_code == 202
+    run = api.get(answer.json()["links"]["self"].removeprefix("/api/v1")).json()
+    assert (run["request"]["from"], run["request"]["to"]) == ("2024-01-01", "2024-02-01")
 
 
 def test_a_body_that_is_too_large_is_413(api: httpx.Client) -> None:

@@ -31,5 +31,10 @@ def test_the_api_keeps_its_contract(address: str, engine: Engine, tmp_path: Path
         "--request-timeout",
         "10",
     ]
+    # No schema can say that `from` lies before `to`.
+    (tmp_path / "schemathesis.toml").write_text(
+        "[[operations]]\ninclude-name = 'POST /api/v1/ingest'\n"
+        "checks.positive_data_acceptance.expected-statuses = ['2xx', '401', '403', '409', '422', '429', '5xx']\n"
+    )
     done = subprocess.run([program, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]

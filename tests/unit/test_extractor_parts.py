@@ -14,6 +14,7 @@ from services.extractor.checkpoints import CheckpointStore, after_page, finished
 from services.extractor.planner import MAX_ERRORS, TASKS_A_MESSAGE, _parts, plan
 from services.extractor.runner import in_groups
 from services.extractor.sources.base import StreamInfo, canonical, clean, paginate, parse_json
+from services.extractor.sources.coinpaprika import CoinPaprika
 from services.extractor.worker import OffsetTracker
 from shared.errors import TaskError
 from shared.events import Checkpoint, PlannedTask, RawPage, RunError, RunPlanned, StartIngestion, TaskProgress
@@ -65,6 +66,23 @@ def test_without_a_wish_every_stream_is_planned_and_empty_sources_are_said() -> 
 def test_wishes(wish: dict[str, Any], streams: list[str], codes: list[str]) -> None:
     result = planned(**wish)
     assert ([task.stream for task in result.tasks], [error.code for error in result.errors]) == (streams, codes)
+
+
+def test_days_are_planned_as_streams_of_their_own() -> None:
+    async def plan_days(**wish: Any) -> RunPlanned:
+        source = CoinPaprika(None, api_url="https://x.example", coin_ids=["btc-bitcoin", "eth-ethereum"])  # type: ignore[arg-type]
+        return await plan(StartIngestion(run_id=RUN, start="2024-01-01", end="2024-03-01", **wish), {**SOURCES, "coinpaprika": source})
+
+    result = asyncio.run(plan_days())
+    days = "2024-01-01..2024-03-01"
+    assert [task.stream for task in result.tasks] == [
+        f"coinpaprika/{coin}/{kind}/{days}" for coin in ("btc-bitcoin", "eth-ethereum") for kind in ("ohlcv", "historical")
+    ]
+    assert result.notes == []
+    one = asyncio.run(plan_days(streams=["coinpaprika/btc-bitcoin"]))
+    assert [task.stream for task in one.tasks] == [f"coinpaprika/btc-bitcoin/{kind}/{days}" for kind in ("ohlcv", "historical")]
+    nothing = asyncio.run(plan_days(sources=["csv"]))
+    assert (nothing.tasks, "no source that was asked for has a history" in nothing.notes[0]) == ([], True)
 
 
 def test_a_plan_of_any_size_fits_into_messages() -> None:
