@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo down status logs clean test test-unit test-contract test-integration test-e2e test-compose chaos soak bench bench-memory lint format lock
+.PHONY: help setup up demo down status logs clean test test-unit test-contract test-integration test-e2e test-compose chaos soak bench bench-memory eval lint format lock
 
 ##@ Use
 help: ## this list
@@ -46,6 +46,8 @@ soak: setup ## 2,000,000 records under repeated rebalances, watching memory, lag
 	@$(PY) -m tests.chaos.soak --records $(or $(RECORDS),2000000)
 bench: setup ## how close pipeline and API come to PostgreSQL alone; BENCH_CSV=file for other rows
 	@$(PY) -m bench
+eval: setup ## how well coins and sentiment are told in headlines, against plain VADER; ARGS=--wrong shows what is wrong
+	@$(PY) -m eval $(ARGS)
 bench-memory: setup ## peak memory of each service while a file of 1 GB is ingested; BENCH_GB=0.2 for a smaller one
 	@$(PY) -m bench.memory
 lint: setup ## ruff and mypy

@@ -90,6 +90,38 @@ COMMON_WORDS = frozenset(
         "year",
         "month",
         "day",
+        *[
+            "amp",
+            "win",
+            "best",
+            "super",
+            "ocean",
+            "ray",
+            "soul",
+            "alt",
+            "keep",
+            "ant",
+            "move",
+            "beam",
+            "blast",
+            "drift",
+            "safe",
+            "sonic",
+            "manta",
+            "flux",
+            "nano",
+            "ren",
+            "hive",
+            "zen",
+            "ron",
+            "bal",
+            "ip",
+            "fx",
+            "rad",
+            "med",
+            "celo",
+            "morpho",
+        ],
     ]
 )
 ALIASES = {"xbt": "btc", "xdg": "doge"}
@@ -205,7 +237,7 @@ def pair_from_name(stem: str) -> Pair | None:
         if candidates:
             return candidates[0]
     quote = next((token for token in tokens if token in _FILE_QUOTES), None)
-    symbols = [ALIASES.get(token, token) for token in tokens if ALIASES.get(token, token) in known and token != quote]
+    symbols = [ALIASES.get(token, token) for token in tokens if ALIASES.get(token, token) in known and token != quote and len(token) > 2]
     names = [_known_names()[token] for token in tokens if token in _known_names()]
     for symbol in (*(symbol for symbol in symbols if symbol not in COMMON_WORDS), *names, *(symbols if len(tokens) == 1 else ())):
         return _pair(symbol, quote)

@@ -1,4 +1,7 @@
-"""Which coins a text is about: symbols in context (`$LINK`, `(LINK)`), names, and symbols that are no English words."""
+"""Which coins a text is about: names, symbols in context (`$LINK`, `(LINK)`, `LINK price`), and symbols that are no English words.
+
+A name or symbol that is an English word too counts only where its surroundings say that a coin is meant.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from functools import cache
 
 from shared.values.symbols import coins
 
-# Symbols and names that are English words or common abbreviations: only `$LINK`, `(LINK)` or `LINK price` counts.
+# Symbols that are words or common abbreviations: bare and in capitals they are no evidence.
 _AMBIGUOUS_SYMBOLS = frozenset(
     [
         "LINK",
@@ -50,10 +53,59 @@ _AMBIGUOUS_SYMBOLS = frozenset(
         "NEO",
         "TAO",
         "DAI",
+        "AMP",
+        "AR",
+        "SC",
+        "W",
+        "S",
+        "ZK",
+        "RAY",
+        "OCEAN",
+        "AUDIO",
+        "NANO",
+        "HIVE",
+        "FLUX",
+        "BLAST",
+        "DRIFT",
+        "SAFE",
+        "RON",
+        "ROSE",
+        "REN",
+        "ZEN",
+        "ICX",
+        "BEAM",
+        "MOVE",
+        "MINA",
+        "MANTA",
+        "STX",
+        "POL",
+        "MANA",
+        "IOTA",
+        "CELO",
+        "METIS",
+        "KAITO",
+        "BAL",
+        "LPT",
+        "SUSHI",
+        "OMG",
+        "CELR",
+        "HNT",
+        "KAVA",
+        "AXL",
+        "GNO",
+        "UMA",
+        "ONT",
+        "IP",
+        "SXP",
+        "LEND",
+        "BIT",
+        "CVX",
+        "JTO",
     ]
 )
+# Names that are words, or names of something else.
 _AMBIGUOUS_NAMES = frozenset(
-    {
+    [
         "Flow",
         "Gala",
         "Dash",
@@ -74,29 +126,86 @@ _AMBIGUOUS_NAMES = frozenset(
         "Blur",
         "Optimism",
         "Immutable",
+        "Near",
         "Sui",
         "Sei",
         "Pepe",
-        "Theta Network",
-    }
+        "Helium",
+        "Secret",
+        "Nano",
+        "Flux",
+        "Hive",
+        "Blast",
+        "Safe",
+        "Sonic",
+        "Ren",
+        "Amp",
+        "Frax",
+        "Sushi",
+        "Oasis",
+        "Horizen",
+        "Golem",
+        "Loopring",
+        "Drift",
+        "Metis",
+        "Ronin",
+        "Popcat",
+        "Wagmi",
+        "Morpho",
+        "Pendle",
+        "Zora",
+        "Kaito",
+        "Jito",
+        "Celsius",
+        "Fantom",
+        "Ordi",
+        "Balancer",
+        "Ontology",
+        "Symbol",
+    ]
 )
-_CONTEXT = r"(?:price|token|coin|ETF|holders|whales|futures)"
+_ALIASES = {  # what coins are called besides their names; those in italics of the trade are words of their own
+    "btc": (r"\b[Bb]itcoins?\b(?!\s+(?:Cash|Gold|SV|Magazine|Diamond)\b)", "比特币", "比特幣"), "eth": (r"\b[Ee]ther(?:eum)?\b(?!\s+Classic\b|\.fi)", "以太坊", "以太币", "以太幣"),
+    "xrp": (r"\bRipple\b(?!\s+USD)", "瑞波"), "usdt": (r"\bTether\b(?!\s+Gold)", "泰达"), "bnb": (r"\bBNB Chain\b", r"\bBinance Coin\b", "币安币"), "sol": (r"\bSolana\b", "索拉纳"),
+    "doge": (r"\bDogecoin\b", "狗狗币"), "ltc": (r"\bLitecoin\b", "莱特币"), "ada": (r"\bCardano\b", "卡尔达诺"), "pol": (r"\bPolygon\b", "多边形"), "mkr": (r"\bMakerDAO\b", r"\bMaker Protocol\b"),
+    "imx": (r"\bImmutable\s?X\b",), "shib": (r"\bShiba\b",), "dot": (r"\bPolkadot\b", "波卡"), "avax": ("雪崩协议",), "op": ("乐观主义",), "link": (r"\bChainlink\b",), "near": (r"\bNEAR Protocol\b",),
+    "ton": (r"\bToncoin\b", r"\bThe Open Network\b"), "dydx": (r"\bdYdX\b",), "usdc": (r"\bUSD Coin\b",), "luna": (r"\bTerra(?:'s)?\s+(?:LUNA|Luna)\b", r"\bLuna\b(?=\s+(?:Foundation|token|price))"),
+    "hbar": (r"\bHedera\b",), "stx": (r"\bStacks\b(?=\s+(?:network|blockchain|Foundation|token|STX|layer))",), "arb": (r"\bArbitrum\b",), "zec": (r"\bZcash\b",), "trx": (r"\b(?:TRON|Tron)\b",),
+}  # fmt: skip
+_KIND = r"(?:[Pp]rotocol|[Nn]etwork|[Bb]lockchain|[Cc]hain|[Ff]oundation|[Ll]abs|[Tt]okens?|[Cc]oins?|[Pp]rice|DAO|[Ff]inance|[Ee]cosystem|[Mm]ainnet|[Tt]estnet|ETFs?|[Hh]olders|[Ww]hales|[Ff]utures|[Vv]alidators|[Ss]takers|L1|L2|TVL|DeFi|NFTs?|[Dd]evelopers|[Bb]ulls|[Bb]ears|[Mm]emecoin)"
+_MOVES = r"(?:[Ss]urges|[Jj]umps|[Ss]oars|[Rr]allies|[Ss]lides|[Pp]lunges|[Tt]umbles|[Ss]lips|[Dd]ips|[Ss]pikes|[Rr]ebounds|[Ss]inks|[Cc]rashes|[Cc]limbs)"
+_SYMBOL_CONTEXT = rf"(?:{_KIND}|{_MOVES}|[Hh]its|[Ff]alls|[Dd]rops|[Rr]ises|[Gg]ains|[Oo]pen interest|[Tt]rades|[Oo]utperforms)"
+_NEVER_MOVES = frozenset({"Optimism", "Near", "Avalanche", "Harmony", "Flow", "Render"})  # `Optimism soars`, `Avalanche slides`
 
 
 @cache
 def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    compiled = []
-    for coin in coins():
-        symbol, name = re.escape(coin.symbol), re.escape(coin.name)
-        forms = [rf"\${symbol}\b", rf"\({symbol}\)", rf"\b{symbol}(?:/USDT?|-USDT?)\b", rf"\b{symbol}\s+{_CONTEXT}\b"]
-        if coin.symbol not in _AMBIGUOUS_SYMBOLS:
-            forms.append(rf"(?<![\w$]){symbol}(?!\w)")
-        # A longer name must not count for a shorter one: Bitcoin Cash is not Bitcoin, Ethereum Classic not Ethereum.
-        longer = [re.escape(other.name.removeprefix(coin.name)) for other in coins() if other.name.startswith(coin.name + " ")]
-        guard = f"(?!{'|'.join(longer)})" if longer else ""
-        forms.append(rf"\b{name}\b{guard}" if coin.name not in _AMBIGUOUS_NAMES else rf"\b{name}\s+{_CONTEXT}\b")
-        compiled.append((coin.symbol.lower(), re.compile("|".join(forms))))
-    return tuple(compiled)
+    return tuple((coin.symbol.lower(), re.compile("|".join(_forms(coin.symbol, coin.name)))) for coin in coins())
+
+
+def _forms(symbol: str, name: str) -> list[str]:
+    escaped, named = re.escape(symbol), re.escape(name)
+    begin, end = r"(?<![A-Za-z0-9$_-])", r"(?![A-Za-z0-9_])"
+    forms = [
+        rf"\${escaped}{end}",
+        rf"[(（]{escaped}[)）]",
+        rf"{begin}{escaped}(?:/USDT?|-USDT?|/BTC|USDT){end}",
+        rf"{begin}{escaped}(?:'s)?\s+{_SYMBOL_CONTEXT}{end}",
+    ]
+    if symbol not in _AMBIGUOUS_SYMBOLS:
+        forms.append(rf"{begin}{escaped}(?:s)?{end}")
+    forms += _ALIASES.get(symbol.lower(), ())
+    if symbol.lower() in _ALIASES and name in ("Bitcoin", "Ethereum", "Tether", "Polygon", "XRP"):
+        return forms  # what follows the name decides there
+    # A longer name must not count for a shorter one: Ethereum Classic is not Ethereum.
+    longer = [re.escape(other.name.removeprefix(name)) for other in coins() if other.name.startswith(name + " ")]
+    guard = f"(?!{'|'.join(longer)})" if longer else ""
+    if name not in _AMBIGUOUS_NAMES:
+        return [*forms, rf"{begin}{named}{end}{guard}"]
+    forms.append(rf"{begin}{named}(?:'s)?\s+{_KIND}{end}")
+    if name not in _NEVER_MOVES:
+        forms.append(rf"{begin}{named}\s+{_MOVES}{end}")
+    return forms
 
 
 def coins_named(text: str) -> list[str]:
