@@ -25,6 +25,7 @@ class Source(StrEnum):
     """A kind of connector."""
 
     COINPAPRIKA = "coinpaprika"
+    COINGECKO = "coingecko"
     CSV = "csv"
     RSS = "rss"
 

@@ -18,6 +18,7 @@ from services.extractor.republisher import Republisher
 from services.extractor.runner import TaskRunner
 from services.extractor.settings import ExtractorSettings
 from services.extractor.sources.base import SourceConnector
+from services.extractor.sources.coingecko import CoinGecko
 from services.extractor.sources.coinpaprika import CoinPaprika
 from services.extractor.sources.csv import CsvFiles
 from services.extractor.sources.rss import Rss
@@ -47,6 +48,7 @@ def build_sources(settings: ExtractorSettings, http: HttpClient) -> dict[str, So
             quotes=settings.coinpaprika_quotes,
             api_key=settings.coinpaprika_api_key.get_secret_value(),
         ),
+        CoinGecko(http, api_url=settings.coingecko_api_url, coin_ids=settings.coingecko_ids),
         CsvFiles(settings.csv_dir),
         Rss(http, settings.rss_feeds),
     ]

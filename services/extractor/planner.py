@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 from services.extractor.sources.base import SourceConnector, StreamInfo
 from shared import kafka, logs
 from shared.errors import TransientError
-from shared.events import CancelRun, Message, PlannedTask, RunCancelled, RunError, RunPlanned, StartIngestion
+from shared.events import CancelRun, Message, PlannedTask, RunCancelled, RunError, RunPlanned, Source, StartIngestion
 from shared.gaps import Reader, publisher
 from shared.identity import task_id
 from shared.kafka import TopicPartition, partition_of
@@ -35,7 +35,8 @@ async def plan(command: StartIngestion, sources: dict[str, SourceConnector]) -> 
     for name in wanted:
         listed = await sources[name].streams() if command.start is None else _history(command, sources[name])
         found.update({info.stream: info for info in listed})
-        if not listed and command.start is None:
+        is_wanted = command.sources is not None or name != Source.COINGECKO  # which nobody needs to set up
+        if not listed and command.start is None and is_wanted:
             notes.append(f"{name}: no streams, {sources[name].nothing_configured()}")
     if command.start is not None and not found:
         notes.append("no source that was asked for has a history: it is CoinPaprika that has, of the coins in COIN_IDS")

@@ -39,6 +39,8 @@ class ExtractorSettings(CommonSettings):
     coin_ids: list[str] = Field(default=["btc-bitcoin", "eth-ethereum"])
     coinpaprika_api_key: SecretStr = SecretStr("")
     coinpaprika_quotes: list[str] = Field(default=["USD"], min_length=1, max_length=3)
+    coingecko_api_url: str = Field(default="https://api.coingecko.com/api/v3", pattern=r"^https?://[^/\s]+")
+    coingecko_ids: list[str] = Field(default=[])
     csv_dir: Path = Path("data/csv")
     rss_feeds: list[Feed] = Field(default=[Feed(name=name, url=url) for name, url in _DEFAULT_FEEDS])
     allow_private_urls: bool = False
@@ -48,14 +50,14 @@ class ExtractorSettings(CommonSettings):
     http_timeout_s: float = Field(default=60, gt=0)  # of one request with its retries
     http_max_bytes: int = Field(default=20 * 1024 * 1024, ge=1024)  # after decompression
 
-    @field_validator("coin_ids")
+    @field_validator("coin_ids", "coingecko_ids")
     @classmethod
     def _coins(cls, value: list[str]) -> list[str]:
         if "*" in value and len(value) > 1:
             raise ValueError('"*" stands for all coins and stands alone')
         for coin in value:
             if coin != "*" and not re.match(r"^[^\s/?#\x00-\x1f]{1,100}$", coin):
-                raise ValueError(f"{coin!r} is not a CoinPaprika id such as btc-bitcoin")
+                raise ValueError(f"{coin!r} is not an id such as btc-bitcoin (CoinPaprika) or bitcoin (CoinGecko)")
         return list(dict.fromkeys(value))
 
     @field_validator("coinpaprika_quotes")

@@ -82,6 +82,7 @@ class Simulator:
             Route("/v1/tickers", self._all_tickers),
             Route("/v1/tickers/{coin}", self._ticker),
             Route("/v1/coins/{coin}", self._coin),
+            Route("/gecko/coins/markets", self._markets),
             Route("/v1/coins/{coin}/ohlcv/historical", self._ohlcv),
             Route("/v1/tickers/{coin}/historical", self._historical),
             Route("/feeds/{name}", self._feed),
@@ -127,6 +128,17 @@ class Simulator:
         return (
             _json({"id": found["id"], "symbol": found["symbol"], "name": found["name"]}) if found else _json({"error": "id not found"}, 404)
         )
+
+    async def _markets(self, request: Request) -> Response:
+        """CoinGecko's, for any id that begins with a letter before `x`."""
+        ids = [each for each in request.query_params["ids"].split(",") if each < "x"]
+        return _json(
+            [
+                {"id": each, "symbol": each[:3], "name": each.title(), "image": "https://i.example/1.png", "current_price": 5.25 + n, "market_cap": 10**9, "total_volume": 1234.5,
+                 "last_updated": NOW.strftime("%Y-%m-%dT%H:%M:%S.123Z"), "roi": None}
+                for n, each in enumerate(ids)
+            ]
+        )  # fmt: skip
 
     async def _ohlcv(self, request: Request) -> Response:
         return self._days(

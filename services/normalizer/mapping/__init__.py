@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from services.normalizer.mapping import coinpaprika, csv, rss
+from services.normalizer.mapping import coingecko, coinpaprika, csv, rss
 from services.normalizer.mapping.base import Compile, MappedPage, PageInfo
 from shared.errors import UnmappableError
 from shared.events import RawPage, Rejection, Skip, Stage
@@ -17,7 +17,12 @@ from shared.serialization import exact_decoder, plain
 NORMALIZER_VERSION = 2
 MAX_SAMPLES = 3
 
-MAPPINGS: dict[str, Compile] = {"coinpaprika": coinpaprika.compile_mapping, "csv": csv.compile_mapping, "rss": rss.compile_mapping}
+MAPPINGS: dict[str, Compile] = {
+    "coinpaprika": coinpaprika.compile_mapping,
+    "coingecko": coingecko.compile_mapping,
+    "csv": csv.compile_mapping,
+    "rss": rss.compile_mapping,
+}
 
 
 def map_page(page: RawPage) -> MappedPage:

@@ -10,6 +10,7 @@ from shared.csvfile.names import OHLC
 from shared.errors import BadValueError
 from shared.events import Json, Rejection, Skip, UnifiedData
 from shared.identity import data_id, value_hash
+from shared.values.numbers import number
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,14 @@ Compile = Callable[[PageInfo], MapRecord]
 
 def rejection(error: BadValueError) -> Rejection:
     return Rejection(reason=error.reason, message=error.message, field=error.field)
+
+
+def amount(field: str, value: Any) -> str | None:
+    """A number that cannot be negative; None where there is none. Raises BadValueError."""
+    found = number(field, value)
+    if found is not None and found.startswith("-"):
+        raise BadValueError(field, "negative", f"{field} is negative: {found}")
+    return found
 
 
 def data_point(info: PageInfo, index: int, key: tuple[str, ...], **values: Any) -> UnifiedData:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.normalizer.mapping.base import MapRecord, Outcome, PageInfo, check_candle, data_point, rejection
+from services.normalizer.mapping.base import MapRecord, Outcome, PageInfo, amount, check_candle, data_point, rejection
 from shared.csvfile.names import OHLC
 from shared.errors import BadValueError
 from shared.events import Rejection, Skip
-from shared.values.numbers import number
 from shared.values.times import iso, timestamp
 
 
@@ -35,14 +34,14 @@ def _ticker(info: PageInfo, index: int, record: Any) -> Outcome:
     moment = iso(timestamp("last_updated", record.get("last_updated")))
     points = []
     for currency, quote in quotes.items():
-        price = _amount(f"quotes.{currency}.price", quote.get("price") if isinstance(quote, dict) else None)
+        price = amount(f"quotes.{currency}.price", quote.get("price") if isinstance(quote, dict) else None)
         if price is None:
             continue
         points.append(data_point(
             info, index, ("ticker", coin, currency, "", moment),
             kind="ticker", timestamp=moment, instrument=coin, symbol=symbol.lower(), currency=currency.upper(), price=price,
-            volume=_amount(f"quotes.{currency}.volume_24h", quote.get("volume_24h")),
-            market_cap=_amount(f"quotes.{currency}.market_cap", quote.get("market_cap")),
+            volume=amount(f"quotes.{currency}.volume_24h", quote.get("volume_24h")),
+            market_cap=amount(f"quotes.{currency}.market_cap", quote.get("market_cap")),
             attributes=_attributes(record, quote),
         ))  # fmt: skip
     return points or Skip(index=index, reason="no_price")
@@ -50,7 +49,7 @@ def _ticker(info: PageInfo, index: int, record: Any) -> Outcome:
 
 def _candle(info: PageInfo, index: int, record: Any) -> Outcome:
     """A day's candle. The last of a day that is not over changes later, so its beginning is its identity."""
-    prices = tuple(_amount(role, record.get(role)) for role in OHLC)
+    prices = tuple(amount(role, record.get(role)) for role in OHLC)
     if prices == (None,) * 4:
         return Skip(index=index, reason="no_value")
     check_candle(prices)
@@ -59,18 +58,18 @@ def _candle(info: PageInfo, index: int, record: Any) -> Outcome:
     key = ("candle", what["instrument"], what["currency"], interval, moment)
     return [data_point(
         info, index, key, kind="candle", timestamp=moment, **what, interval=interval, **dict(zip(OHLC, prices, strict=True)),
-        volume=_amount("volume", record.get("volume")), market_cap=_amount("market_cap", record.get("market_cap")),
+        volume=amount("volume", record.get("volume")), market_cap=amount("market_cap", record.get("market_cap")),
     )]  # fmt: skip
 
 
 def _price(info: PageInfo, index: int, record: Any) -> Outcome:
-    price = _amount("price", record.get("price"))
+    price = amount("price", record.get("price"))
     if price is None:
         return Skip(index=index, reason="no_price")
     what, moment = _what(info), iso(timestamp("timestamp", record.get("timestamp")))
     return [data_point(
         info, index, ("price", what["instrument"], what["currency"], "", moment), kind="price", timestamp=moment, **what, price=price,
-        volume=_amount("volume_24h", record.get("volume_24h")), market_cap=_amount("market_cap", record.get("market_cap")),
+        volume=amount("volume_24h", record.get("volume_24h")), market_cap=amount("market_cap", record.get("market_cap")),
     )]  # fmt: skip
 
 
@@ -78,13 +77,6 @@ def _what(info: PageInfo) -> dict[str, str]:
     """What a record of history is of: it does not say so itself."""
     context = info.context
     return {"instrument": str(context["coin"]), "symbol": str(context["symbol"]).lower(), "currency": str(context["quote"])}
-
-
-def _amount(field: str, value: Any) -> str | None:
-    amount = number(field, value)
-    if amount is not None and amount.startswith("-"):
-        raise BadValueError(field, "negative", f"{field} is negative: {amount}")
-    return amount
 
 
 def _attributes(record: dict[str, Any], quote: dict[str, Any]) -> dict[str, Any]:
