@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from tests.simulator.server import Fault, Simulator, entry, rss, ticker
 from tests.support.oracle import write_candles
 from tests.support.stack import Stack
@@ -54,6 +56,41 @@ def test_a_second_run_processes_only_what_is_new(stack: Stack, upstream: Simulat
     assert run["sources"]["coinpaprika"]["inserted"] == 1
     assert run["sources"]["coinpaprika"]["unchanged"] == 1
     assert stack.query("SELECT count(*) FROM unified_revisions") == [(1,)]
+
+
+def test_a_file_that_is_ambiguous_is_refused_until_the_mapping_file_settles_it(stack: Stack) -> None:
+    folder = stack.csv_dir / "unclear"
+    folder.mkdir()
+    (folder / "eth-eur.csv").write_text("Date;Kurs\n" + "".join(f"{day:02}/02/2024;{day},5\n" for day in range(1, 12)))
+    refused = stack.ingest(streams=["csv/unclear/eth-eur.csv"])
+    (error,) = refused["errors"]
+    assert (refused["status"], error["code"]) == ("failed", "ambiguous_date")
+    assert stack.api.get("/sources/csv/inspect", params={"path": "unclear/eth-eur.csv"}).json()["refused"]["code"] == "ambiguous_date"
+
+    (stack.csv_dir / "mapping.yaml").write_text(error["message"].partition("mapping.yaml\n")[2])
+    try:
+        run = stack.ingest(streams=["csv/unclear/eth-eur.csv"])
+    finally:
+        (stack.csv_dir / "mapping.yaml").unlink()
+    assert (run["status"], run["inserted"]) == ("succeeded", 11)
+    profile = run["tasks"][0]["profile"]
+    assert (profile["kind"], profile["rows"], profile["series"][0]["currency"]) == ("price", 11, "EUR")
+    newest = stack.api.get("/data", params={"dataset": "unclear", "limit": 1}).json()[0]
+    assert (newest["timestamp"], newest["price"], newest["currency"]) == ("2024-02-11T00:00:00+00:00", 11.5, "EUR")
+
+
+def test_days_of_history_are_read_beside_the_live_prices(stack: Stack, upstream: Simulator) -> None:
+    upstream.allowed_from = date(2024, 1, 9)
+    before = stack.query("SELECT stream, cursor FROM stream_state WHERE stream = 'coinpaprika/btc-bitcoin'")
+    answer = stack.api.post("/ingest", json={"from": "2024-01-01", "to": "2024-02-01", "streams": ["coinpaprika/btc-bitcoin"]})
+    run = stack.wait_for(answer.json()["run_id"])
+    assert (run["status"], run["inserted"]) == ("succeeded", 2 * 22)
+    assert any("plan allows history from 2024-01-10 on" in note for task in run["tasks"] for note in task["notes"])
+    assert stack.query("SELECT kind, count(*)::int FROM unified_data WHERE dataset = 'daily' GROUP BY kind ORDER BY kind") == [
+        ("candle", 22),
+        ("price", 22),
+    ]
+    assert stack.query("SELECT stream, cursor FROM stream_state WHERE stream = 'coinpaprika/btc-bitcoin'") == before
 
 
 def test_a_source_that_fails_leaves_the_others_alone(stack: Stack, upstream: Simulator) -> None:
