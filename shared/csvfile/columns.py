@@ -111,7 +111,8 @@ _CLOCK_NAMES = frozenset(
 def ohlc_by_cells(columns: list[Column], related: Json, *, is_ascending: bool, taken: set[int]) -> tuple[dict[str, int], str] | None:
     """Open, high, low and close among four neighbouring columns, told apart by how their numbers relate."""
     above = {(a, b) for a, b in related.get("never_below") or ()}
-    steps: dict[str, float] = related.get("steps") or {}
+    # Fractions travel as exact numbers, which may be texts.
+    steps = {pair: float(size) for pair, size in (related.get("steps") or {}).items()}
     numeric = [n for n in related.get("numeric") or () if n not in taken and not columns[n].is_constant()]
     for start in range(len(numeric) - 3):
         four = numeric[start : start + 4]

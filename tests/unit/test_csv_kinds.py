@@ -13,12 +13,12 @@ import pytest
 
 from embedded.settings import ROOT
 from services.extractor.sources.csv_reader import FileReader
-from services.normalizer.mapping.base import PageInfo
-from services.normalizer.mapping.csv import compile_mapping
+from services.normalizer.mapping import map_page
 from shared.csvfile import folder, mapping_file
 from shared.csvfile.profile import profile
 from shared.errors import TaskError
 from shared.events import UnifiedData
+from tests.support.pages import raw_page
 
 REAL = ROOT.parent / "shared" / "realdata" / "csv"
 DAYS = [date(2024, 1, 1) + timedelta(n) for n in range(40)]
@@ -60,14 +60,12 @@ def mapped(root: Path, name: str) -> tuple[list[UnifiedData], Counter[str]]:
     became: Counter[str] = Counter()
     for piece in FileReader(folder.find(root, name), mapping_file.load(root).hints_for(name)).slices(None):
         became.update(rejection.reason for rejection in piece.rejections)
-        map_record = compile_mapping(PageInfo("csv", "x", f"csv/{name}", piece.context, "")) if piece.records else None
-        for index, record in enumerate(piece.records):
-            outcome = map_record(index, record)  # type: ignore[misc]
-            if isinstance(outcome, list):
-                points += outcome
-                became["loaded"] += 1
-            else:
-                became[outcome.reason] += 1
+        if piece.records:  # as they travel: through JSON
+            page = map_page(raw_page(piece.records, stream=f"csv/{name}", context=piece.context))
+            points += page.events
+            for outcome in (*page.skipped, *page.rejected):
+                became[outcome.reason] += getattr(outcome, "count", 1)
+            became["loaded"] += len({point.record_index for point in page.events})
     return points, became
 
 
