@@ -21,8 +21,11 @@ class Labelled:
 
 
 def own(task: str, half: str) -> list[Labelled]:
-    """`task`: coins or sentiment. `half`: tune or held."""
-    rows = [line.split("\t") for line in (SETS / task / f"{half}.tsv").read_text("utf-8").splitlines() if line and not line.startswith("#")]
+    """`task`: coins or sentiment. `half`: tune or held. Empty while there is no such set."""
+    path = SETS / task / f"{half}.tsv"
+    if not path.is_file():
+        return []
+    rows = [line.split("\t") for line in path.read_text("utf-8").splitlines() if line and not line.startswith("#")]
     return [Labelled(title, label) for label, title in rows]
 
 
