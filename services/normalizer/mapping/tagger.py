@@ -201,6 +201,7 @@ _ALSO_CAPITALS = frozenset(
         "COMP",
         "APE",
         "OMG",
+        "LPT",
         "BEAM",
         "AUDIO",
         "DAI",
