@@ -152,6 +152,19 @@ def test_a_key_and_currencies_are_sent(upstream: Simulator) -> None:
     assert upstream.requests[-1][1]["authorization"] == "secret"
 
 
+def test_a_change_in_the_form_of_answers_is_said_once(upstream: Simulator) -> None:
+    (first,) = fetch(upstream)
+    assert first.note is None
+    quotes = upstream.tickers["btc-bitcoin"]["quotes"]["USD"]
+    upstream.tickers["btc-bitcoin"] |= {"rank": "1", "is_new": True}
+    del quotes["volume_24h"]
+    (second,) = fetch(upstream, cursor=first.cursor_after)
+    assert "new: is_new; missing: quotes.USD.volume_24h; of another type: rank (number → text)" in (second.note or "")
+    assert second.records[0]["is_new"] is True, "the record is kept as it came"
+    (third,) = fetch(upstream, cursor=second.cursor_after)
+    assert third.note is None
+
+
 @pytest.mark.parametrize(
     ("fault", "code", "requests"),
     [

@@ -14,6 +14,7 @@ from services.extractor.http_client import Answer, HttpClient
 from services.extractor.sources.base import Slice, StreamInfo, paginate, parse_json
 from services.extractor.sources.coinpaprika_history import KINDS, Window, window_of
 from services.extractor.sources.coinpaprika_history import fetch as fetch_history
+from services.extractor.sources.drift import change, shape
 from shared.errors import TaskError
 from shared.events import Source
 
@@ -69,6 +70,9 @@ class CoinPaprika:
         if not isinstance(tickers, list) or not all(isinstance(ticker, dict) and ticker.get("id") for ticker in tickers):
             raise TaskError("contract", f"CoinPaprika's {path} answered {str(body)[:100]!r}, not a ticker with an id")
         origin = answer.origin()
+        fields = shape(tickers)
+        drift = change(cursor.get("fields") if isinstance(cursor, dict) else None, fields)
+        note = f"CoinPaprika's {path} has changed its form: {drift}" if drift else None
         # In the order of their ids, so that a task that was interrupted goes on after the last one, whatever the ranks are by then.
         rest = sorted(
             (ticker for ticker in tickers if str(ticker["id"]) > str(done.get("after") or "")), key=lambda ticker: str(ticker["id"])
@@ -76,8 +80,13 @@ class CoinPaprika:
         pages = list(paginate(rest))
         for number, (records, rejections) in enumerate(pages, 1):
             newest = max((str(ticker.get("last_updated") or "") for ticker in records), default="")
-            position = {"last_updated": newest, "after": records[-1]["id"] if records else None, "is_last": number == len(pages)}
-            yield Slice(records, position, {"endpoint": path}, origin, rejections)
+            position = {
+                "last_updated": newest,
+                "after": records[-1]["id"] if records else None,
+                "is_last": number == len(pages),
+                "fields": fields,
+            }
+            yield Slice(records, position, {"endpoint": path}, origin, rejections, note=note if number == 1 else None)
 
     async def _get(self, path: str) -> Answer:
         return await self._http.get(self._api_url + path, headers=self._headers, accept="application/json")
