@@ -210,7 +210,7 @@ def _noted(
         notes=notes,
         error=error or current.error,
         cancelled=cancelled or current.cancelled,
-        profile=profile or current.profile,
+        profile=clean(profile) if profile else current.profile,
     )
     return msgspec.structs.replace(position, current=progress)
 

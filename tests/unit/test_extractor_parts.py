@@ -12,7 +12,7 @@ import pytest
 
 from services.extractor.checkpoints import CheckpointStore, after_page, finished, recover
 from services.extractor.planner import MAX_ERRORS, TASKS_A_MESSAGE, _parts, plan
-from services.extractor.runner import in_groups
+from services.extractor.runner import _noted, in_groups
 from services.extractor.sources.base import StreamInfo, canonical, clean, paginate, parse_json
 from services.extractor.sources.coinpaprika import CoinPaprika
 from services.extractor.worker import OffsetTracker
@@ -83,6 +83,13 @@ def test_days_are_planned_as_streams_of_their_own() -> None:
     assert [task.stream for task in one.tasks] == [f"coinpaprika/btc-bitcoin/{kind}/{days}" for kind in ("ohlcv", "historical")]
     nothing = asyncio.run(plan_days(sources=["csv"]))
     assert (nothing.tasks, "no source that was asked for has a history" in nothing.notes[0]) == ([], True)
+
+
+def test_what_is_said_of_a_stream_can_be_stored() -> None:
+    position = Checkpoint(stream="csv/a.csv", cursor=raw(None), raw_partition=0, raw_offset=-1)
+    noted = _noted(position, note="a\x00b", profile={"columns": ["a\x00b", "\ud800"]})
+    assert noted.current is not None
+    assert (noted.current.notes, noted.current.profile) == (["a\ufffdb"], {"columns": ["a\ufffdb", "\ufffd"]})
 
 
 def test_a_plan_of_any_size_fits_into_messages() -> None:
