@@ -22,7 +22,7 @@ class Labelled:
 
 def own(task: str, half: str) -> list[Labelled]:
     """`task`: coins or sentiment. `half`: tune or held. Empty while there is no such set."""
-    path = SETS / task / f"{half}.tsv"
+    path = SETS / f"{task}_{half}.tsv"
     if not path.is_file():
         return []
     rows = [line.split("\t") for line in path.read_text("utf-8").splitlines() if line and not line.startswith("#")]
