@@ -58,7 +58,9 @@ def subject(name: str, upstream: Simulator, folder: Path) -> Subject:
 def read(subject: Subject, cursor: Any = None, *, resumed: bool = False, at_most: int | None = None) -> list[Slice]:
     async def collect() -> list[Slice]:
         empty = {"coin_ids": [], "rss_feeds": [], "csv_dir": "/nowhere"}
-        settings = ExtractorSettings(_env_file=None, allow_private_urls=True, http_attempts=1, http_max_bytes=2_000_000, **{**empty, **subject.settings})
+        settings = ExtractorSettings(
+            _env_file=None, allow_private_urls=True, http_attempts=1, http_max_bytes=2_000_000, **{**empty, **subject.settings}
+        )
         http = build_http(settings)
         source = build_sources(settings, http)[subject.source]
         found: list[Slice] = []

@@ -127,8 +127,6 @@ _AMBIGUOUS_NAMES = frozenset(
         "Optimism",
         "Immutable",
         "Near",
-        "Sui",
-        "Sei",
         "Pepe",
         "Helium",
         "Secret",
@@ -165,14 +163,15 @@ _AMBIGUOUS_NAMES = frozenset(
     ]
 )
 _ALIASES = {  # what coins are called besides their names; those in italics of the trade are words of their own
-    "btc": (r"\b[Bb]itcoins?\b(?!\s+(?:Cash|Gold|SV|Magazine|Diamond)\b)", "比特币", "比特幣"), "eth": (r"\b[Ee]ther(?:eum)?\b(?!\s+Classic\b|\.fi)", "以太坊", "以太币", "以太幣"),
-    "xrp": (r"\bRipple\b(?!\s+USD)", "瑞波"), "usdt": (r"\bTether\b(?!\s+Gold)", "泰达"), "bnb": (r"\bBNB Chain\b", r"\bBinance Coin\b", "币安币"), "sol": (r"\bSolana\b", "索拉纳"),
+    "btc": (r"(?<![Ww]rapped )\b(?:[Bb]itcoins?|BITCOIN)\b(?!\s+(?:Cash|Gold|SV|Magazine|Diamond)\b)", "比特币", "比特幣"), "eth": (r"(?<![Ww]rapped )\b(?:[Ee]ther(?:eum)?|ETHEREUM|ETHER)\b(?!\s+Classic\b|\.fi)", "以太坊", "以太币", "以太幣"),
+    "xrp": (r"\bRipple\b(?!\s+(?:USD|[Ee]ffects?)\b)", "瑞波"), "usdt": (r"\bTether\b(?!\s+Gold)", "泰达"), "bnb": (r"\bBNB Chain\b", r"\bBinance Coin\b", "币安币"), "sol": (r"\bSolana\b", "索拉纳"),
     "doge": (r"\bDogecoin\b", "狗狗币"), "ltc": (r"\bLitecoin\b", "莱特币"), "ada": (r"\bCardano\b", "卡尔达诺"), "pol": (r"\bPolygon\b", "多边形"), "mkr": (r"\bMakerDAO\b", r"\bMaker Protocol\b"),
     "imx": (r"\bImmutable\s?X\b",), "shib": (r"\bShiba\b",), "dot": (r"\bPolkadot\b", "波卡"), "avax": ("雪崩协议",), "op": ("乐观主义",), "link": (r"\bChainlink\b",), "near": (r"\bNEAR Protocol\b",),
-    "ton": (r"\bToncoin\b", r"\bThe Open Network\b"), "dydx": (r"(?i:\bdydx\b)",), "usdc": (r"\bUSD Coin\b",), "luna": (r"\bTerra(?:'s)?\s+(?:LUNA|Luna)\b", r"\bLuna\b(?=\s+(?:Foundation|token|price))"),
+    "ton": (r"\bToncoin\b", r"\bThe Open Network\b"), "wif": (r"(?i:\bdogwifhat\b)",),
+    "dydx": (r"(?i:\bdydx\b)",), "usdc": (r"\bUSD Coin\b",), "luna": (r"\bTerra(?:'s)?\s+(?:LUNA|Luna)\b", r"\bLuna\b(?=\s+(?:Foundation|token|price))"),
     "hbar": (r"\bHedera\b",), "stx": (r"\bStacks\b(?=\s+(?:network|blockchain|Foundation|token|STX|layer))",), "arb": (r"\bArbitrum\b",), "zec": (r"\bZcash\b",), "trx": (r"\b(?:TRON|Tron)\b",),
 }  # fmt: skip
-_KIND = r"(?:[Pp]rotocol|[Nn]etwork|[Bb]lockchain|[Cc]hain|[Ff]oundation|[Ll]abs|[Tt]okens?|[Cc]oins?|[Pp]rice|DAO|[Ff]inance|[Ee]cosystem|[Mm]ainnet|[Tt]estnet|ETFs?|[Hh]olders|[Ww]hales|[Ff]utures|[Vv]alidators|[Ss]takers|L1|L2|TVL|DeFi|NFTs?|[Dd]evelopers|[Bb]ulls|[Bb]ears|[Mm]emecoin|Intents)"
+_KIND = r"(?:[Pp]rotocol|[Nn]etwork|[Bb]lockchain|[Cc]hain|[Ff]oundation|[Ll]abs|[Tt]okens?|[Cc]oins?|[Pp]rice|DAO|Superchain|[Ff]inance|[Ee]cosystem|[Mm]ainnet|[Tt]estnet|ETFs?|[Hh]olders|[Ww]hales|[Ff]utures|[Vv]alidators|[Ss]takers|L1|L2|TVL|DeFi|NFTs?|[Dd]evelopers|[Bb]ulls|[Bb]ears|[Mm]emecoin|Intents)"
 _BEFORE = r"(?:Layer[ -]?[12]|L[12]|[Bb]lockchain|[Nn]etwork|[Pp]rotocol|[Rr]ollup|[Tt]oken|[Mm]emecoin|DEX|[Ss]idechain)"
 _MOVES = r"(?:[Ss]urges|[Jj]umps|[Ss]oars|[Rr]allies|[Ss]lides|[Pp]lunges|[Tt]umbles|[Ss]lips|[Dd]ips|[Ss]pikes|[Rr]ebounds|[Ss]inks|[Cc]rashes|[Cc]limbs)"
 _ACTS = r"(?:[Oo]pens|[Ll]aunches|[Uu]nveils|[Rr]aises|[Hh]alts|[Pp]auses|[Ss]uffers|[Hh]acked|[Ee]xploited|[Pp]artners|[Ii]ntegrates|[Rr]olls [Oo]ut|[Aa]ctivates|[Aa]nnounces|[Pp]roposes|[Rr]ebrands|[Ll]ists|[Dd]elays)"

@@ -16,7 +16,7 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 LEXICON_VERSION = 2
 _TITLE_WEIGHT = 0.7
-_QUESTION = re.compile(r"^(?:what|why|how|is|are|can|could|will|would|should|does|do|did|has|have|who|when|where|which)\b.*\?|^(?:how to|what is|what are|explained|explainer|guide|here'?s (?:how|what|why)|everything)\b|\b(?:explained|explainer|101|a guide|beginner'?s guide)\b", re.IGNORECASE)  # fmt: skip
+_QUESTION = re.compile(r"^(?:what|why|how|is|are|can|could|will|would|should|does|do|did|has|have|who|when|where|which)\b.*\?|^(?:how to|what is|what are|explained|explainer|guide|here'?s (?:how|what|why)|everything)\b|\b(?:explained|explainer|101|a guide|beginner'?s guide|primer|interview|q&a|podcast|letter from|little changed|unchanged|is expected (?:in|on|by|around)|scheduled (?:for|to)|slated (?:for|to)|calendar|recap|timeline|by the numbers|co-founder on|ceo on)\b", re.IGNORECASE)  # fmt: skip
 _OF_A_QUESTION = 0.0
 
 
