@@ -51,8 +51,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class StartIngestion(Message, frozen=True, tag="StartIngestion"):
     """Run the pipeline. `sources` None: all. `streams` None: every stream of the sources.
 
-    With `start` and `end` (YYYY-MM-DD, the end excluded): the history of those days, of the sources that have one.
-    """
+    With `start` and `end` (YYYY-MM-DD, excluded): the history of those days, of the sources that have one."""
 
     run_id: Id
     sources: list[str] | None = None
