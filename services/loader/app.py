@@ -42,7 +42,7 @@ async def run(settings: LoaderSettings, health: Health, stop: asyncio.Event) -> 
     )
     producer, lag = kafka.producer(bootstrap, client), LagReader(bootstrap, client)
     consumer.subscribe([topic.name for topic in SUBSCRIBED])
-    engine = build_engine(settings.sqlalchemy_url())
+    engine = build_engine(settings.sqlalchemy_url(), stuck_after_s=settings.stuck_after_s)
     limits = ("sweep_interval_s", "incomplete_after_s", "repair_after_s", "reject_limit_pages", "reject_limit_share")
     caretaker = Caretaker(engine, producer, lag, **settings.model_dump(include=set(limits)))
     loader = Loader(consumer, producer, engine, batch_pages=settings.batch_pages, caretaker=caretaker)

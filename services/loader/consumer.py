@@ -114,7 +114,12 @@ class Loader:
             batch_pages,
         )
         self._reader = Reader(consumer, LOADER_GROUP, publisher(producer, "loader"), self._remembered)
-        self.trouble = ""
+        self._refused: set[object] = set()  # work that the database did not take so far
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing may move for now; empty when all is well."""
+        return "PostgreSQL is away" if self._refused else ""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Three batches at a time: one is decoded, one copied into temporary tables, one written. They are stored in order."""
@@ -153,18 +158,20 @@ class Loader:
     async def _until_stored(self, work: Any, stop: asyncio.Event) -> bool:
         """Do the work in a thread, again and again until the database takes it. False when stopped first."""
         wait = 0.2
-        while not stop.is_set():
-            try:
-                await asyncio.to_thread(work)
-            except AWAY as error:
-                self.trouble = "PostgreSQL is away"
-                log.warning("database_away", error=str(error).strip().splitlines()[0], retry_in_s=wait)
-                await sleep_or_stop(stop, wait)
-                wait = min(wait * 2, 5.0)
-            else:
-                self.trouble = ""
-                return True
-        return False
+        try:
+            while not stop.is_set():
+                try:
+                    await asyncio.to_thread(work)
+                except AWAY as error:
+                    self._refused.add(work)
+                    log.warning("database_away", error=str(error).strip().splitlines()[0], retry_in_s=wait)
+                    await sleep_or_stop(stop, wait)
+                    wait = min(wait * 2, 5.0)
+                else:
+                    return True
+            return False
+        finally:
+            self._refused.discard(work)
 
     def _store(self, batch: Batch, before: Batch | None) -> None:
         started = time.monotonic()

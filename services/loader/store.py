@@ -148,11 +148,14 @@ WHERE (t.raw_time, t.raw_offset) < (excluded.raw_time, excluded.raw_offset)
 """
 
 
-def build_engine(url: str) -> Engine:
-    """An engine whose sessions cannot hold locks for ever should this process freeze."""
+def build_engine(url: str, *, stuck_after_s: float = 60) -> Engine:
+    """An engine whose sessions cannot hold locks for ever should this process freeze.
+
+    Who waits for such a lock says so (see `AWAY`) before the watchdog takes the wait for a standstill.
+    """
     engine = create_engine(url, pool_size=6, max_overflow=0, pool_pre_ping=True, connect_args={
         "connect_timeout": 5, "application_name": "loader", "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
-        "options": "-c idle_in_transaction_session_timeout=60s -c lock_timeout=30s -c timezone=UTC",
+        "options": f"-c idle_in_transaction_session_timeout=20s -c lock_timeout={stuck_after_s * 500:.0f}ms -c timezone=UTC",
     })  # fmt: skip
 
     @event.listens_for(engine, "connect")

@@ -197,7 +197,7 @@ def test_with_the_guarantees_in_place_the_same_kills_change_nothing(case: Case, 
     assert run["duration_seconds"] >= 0, "the clocks of the services differ by hours; durations are by one clock"
 
 
-@pytest.mark.parametrize("point", ["loader.in_copy", "loader.after_commit", "normalizer.before_delivery", "extractor.before_publish"])
+@pytest.mark.parametrize("point", ["loader.in_copy", "loader.in_transaction", "normalizer.before_delivery", "extractor.before_publish"])
 def test_a_process_that_froze_changes_nothing_when_it_wakes_up(case: Case, point: str) -> None:
     service = point.partition(".")[0]
     case.stack.arm(point, "freeze")
