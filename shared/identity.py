@@ -17,6 +17,11 @@ def new_run_id(api_key: str, idempotency_key: str | None) -> str:
     return str(uuid.uuid4()) if idempotency_key is None else _uuid5("run", api_key, idempotency_key)
 
 
+def scheduled_run_id(at: str) -> str:
+    """The run that the schedule asks for at a time."""
+    return _uuid5("scheduled", at)
+
+
 def task_id(run_id: str, stream: str) -> str:
     """One stream within one run: planning twice names the same task."""
     return _uuid5("task", run_id, stream)

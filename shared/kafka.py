@@ -14,7 +14,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from shared import logs
 from shared.errors import ConfigError, TransientError
-from shared.events import Message
+from shared.events import Message, Source
 from shared.lifecycle import sleep_or_stop
 from shared.serialization import Headers, encode, headers_for
 from shared.topics import MAX_MESSAGE_BYTES, PARTITIONS, TOPICS, Topic
@@ -28,6 +28,7 @@ PAGES_MAX_WAIT_MS = 50
 log = logs.get(__name__)
 _partitioner = DefaultPartitioner()
 _ALL_PARTITIONS = list(range(PARTITIONS))
+_WITH_BUDGET = frozenset({Source.COINPAPRIKA})
 
 
 def producer(bootstrap: str, client_id: str) -> AIOKafkaProducer:
@@ -65,8 +66,9 @@ def consumer(
 
 
 def partition_of(stream: str) -> int:
-    """The partition of a stream on every topic along its path."""
-    return int(_partitioner(stream.encode(), _ALL_PARTITIONS, _ALL_PARTITIONS))
+    """The partition of a stream on every topic along its path. Those of a source with a call budget share one: who holds it counts the calls."""
+    source = stream.partition("/")[0]
+    return int(_partitioner((source if source in _WITH_BUDGET else stream).encode(), _ALL_PARTITIONS, _ALL_PARTITIONS))
 
 
 async def start(client: Any, stop: asyncio.Event, what: str) -> bool:

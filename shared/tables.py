@@ -112,6 +112,7 @@ run_tasks = Table(
     _required("status", Text, "'planned'"), Column("pages", Integer), Column("records", Integer), Column("error", JSONB),
     _required("notes", JSONB, "'[]'::jsonb"), _time("started_at"), _time("finished_at"), Column("cursor_before", Text), Column("profile", JSONB),
     Index("run_tasks_run", "run_id"),
+    Index("run_tasks_stream", "stream", text("finished_at DESC"), postgresql_where=text("finished_at IS NOT NULL")),
 )  # fmt: skip
 
 dead_letters = Table(

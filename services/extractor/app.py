@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
 from services.extractor.archive import Archive
+from services.extractor.budget import CallBudget
 from services.extractor.checkpoints import CheckpointStore
+from services.extractor.coin_list import CoinList
 from services.extractor.flow import FlowControl
 from services.extractor.http_client import HttpClient
 from services.extractor.planner import Planner
@@ -26,6 +29,7 @@ from services.extractor.stops import Stops
 from services.extractor.worker import TaskWorker
 from shared import kafka, logs
 from shared.errors import TransientError
+from shared.events import Source
 from shared.follow import Follower
 from shared.health import Health
 from shared.lag import LagReader
@@ -38,8 +42,10 @@ from shared.topics import COMMANDS, EXTRACTOR_GROUP, PLANNER_GROUP, TASKS
 log = logs.get(__name__)
 
 
-def build_sources(settings: ExtractorSettings, http: HttpClient) -> dict[str, SourceConnector]:
-    """Every source by its name. A new source is one more line here."""
+def build_sources(
+    settings: ExtractorSettings, http: HttpClient, take: Callable[[], Awaitable[None]] | None = None, coins: CoinList | None = None
+) -> dict[str, SourceConnector]:
+    """Every source by its name. A new source is one more line here. `take`: CoinPaprika's call budget; `coins`: its list of coins."""
     sources: list[SourceConnector] = [
         CoinPaprika(
             http,
@@ -47,10 +53,12 @@ def build_sources(settings: ExtractorSettings, http: HttpClient) -> dict[str, So
             coin_ids=settings.coin_ids,
             quotes=settings.coinpaprika_quotes,
             api_key=settings.coinpaprika_api_key.get_secret_value(),
+            take=take,
+            coins=coins,
         ),
         CoinGecko(http, api_url=settings.coingecko_api_url, coin_ids=settings.coingecko_ids),
         CsvFiles(settings.csv_dir),
-        Rss(http, settings.rss_feeds),
+        Rss(http, settings.rss_feeds, coins),
     ]
     return {str(source.name): source for source in sources}
 
@@ -84,8 +92,14 @@ async def run(settings: ExtractorSettings, health: Health, stop: asyncio.Event) 
     tasks = kafka.consumer(bootstrap, client, group=EXTRACTOR_GROUP, session_timeout_ms=settings.kafka_session_timeout_ms)
     lag = LagReader(bootstrap, client)
     http = build_http(settings)
-    sources = build_sources(settings, http)
     checkpoints, stops = CheckpointStore(bootstrap, producer), Stops(bootstrap)
+    budget = CallBudget(
+        Source.COINPAPRIKA,
+        checkpoints,
+        per_second=settings.coinpaprika_calls_per_second,
+        per_month=settings.coinpaprika_calls_per_month,
+    )
+    sources = build_sources(settings, http, budget.take, CoinList(checkpoints))
     flow = FlowControl(lag, max_waiting=settings.max_waiting_pages)
     new_reader = partial(started_reader, bootstrap, client)
     runner = TaskRunner(sources=sources, producer=producer, checkpoints=checkpoints, flow=flow, tail_reader=new_reader, stops=stops)
@@ -96,7 +110,7 @@ async def run(settings: ExtractorSettings, health: Health, stop: asyncio.Event) 
         await (runner.run(task) if isinstance(task, FetchStream) else republisher.run(task))
 
     worker = TaskWorker(tasks, producer, work, concurrency=settings.task_concurrency)
-    planner = Planner(commands, producer, sources)
+    planner = Planner(commands, producer, sources, every_s=settings.ingest_every_s)
     commands.subscribe([COMMANDS.name])
     worker.subscribe()
     clients = [producer, lag, checkpoints.follower, stops.follower, commands, tasks]

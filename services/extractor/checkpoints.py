@@ -8,50 +8,33 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from shared import kafka, logs
+from shared import kafka
+from shared.checkpoint_log import CheckpointLog
 from shared.errors import TransientError
 from shared.events import Checkpoint, RawPage, TaskProgress
-from shared.follow import Follower
 from shared.kafka import TopicPartition
 from shared.republished import is_republished
-from shared.serialization import UndecodableError, checkpoint_decoder, decode, raw, raw_page_decoder
+from shared.serialization import UndecodableError, decode, raw, raw_page_decoder
 from shared.tasks import FetchStream
 from shared.topics import CHECKPOINTS, RAW
 
 REMEMBERED_TASKS = 50
-log = logs.get(__name__)
 
 
-class CheckpointStore:
-    """All checkpoints in memory, kept current by following the topic."""
+class CheckpointStore(CheckpointLog):
+    """The checkpoints, as extractors read and move them."""
 
     def __init__(self, bootstrap: str, producer: AIOKafkaProducer) -> None:
-        self._latest: dict[str, Checkpoint] = {}
+        super().__init__(bootstrap, "extractor-checkpoints")
         self._producer = producer
-        self.follower = Follower(bootstrap, CHECKPOINTS, "extractor-checkpoints", self._on_record)
-
-    def _on_record(self, record: Any) -> None:
-        stream = record.key.decode("utf-8", "replace") if record.key else ""
-        if record.value is None:
-            self._latest.pop(stream, None)
-            return
-        try:
-            checkpoint = decode(checkpoint_decoder, record.value)
-        except UndecodableError as error:
-            # Without a checkpoint the stream is read from its start, which doubles nothing.
-            log.error("checkpoint_unreadable", stream=stream, partition=record.partition, offset=record.offset, error=str(error))
-            self._latest.pop(stream, None)
-            return
-        known = self._latest.get(checkpoint.stream)
-        if known is not None and 0 < checkpoint.sequence <= known.sequence:
-            log.warning("checkpoint_superseded", stream=stream, partition=record.partition, offset=record.offset)
-            return
-        self._latest[checkpoint.stream] = checkpoint
 
     async def latest(self, stream: str, partition: int) -> Checkpoint:
         """The newest checkpoint of a stream; one that stands at the start where there is none."""
         await self.follower.catch_up(partition=partition)
-        return self._latest.get(stream) or Checkpoint(stream=stream, cursor=raw(None), raw_partition=partition, raw_offset=-1)
+        found = self.get(stream) or Checkpoint(stream=stream, cursor=raw(None), raw_partition=partition, raw_offset=-1)
+        if found.raw_partition != partition:  # an older release kept the stream elsewhere
+            return msgspec.structs.replace(found, raw_partition=partition, raw_offset=-1)
+        return found
 
     async def publish(self, checkpoint: Checkpoint) -> Checkpoint:
         """Publish it as the stream's next; returns it as published."""

@@ -11,7 +11,7 @@ import hashlib
 import ipaddress
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -134,14 +134,18 @@ class HttpClient:
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def get(self, url: str, *, headers: dict[str, str] | None = None, accept: str = "*/*") -> Answer:
-        """GET with retries. Returns 2xx and 304 answers; everything else raises TaskError."""
+    async def get(
+        self, url: str, *, headers: dict[str, str] | None = None, accept: str = "*/*", before: Callable[[], Awaitable[None]] | None = None
+    ) -> Answer:
+        """GET with retries, `before` each of which is awaited. Returns 2xx and 304 answers; everything else raises TaskError."""
         try:
             async with asyncio.timeout(self._timeout_s):
                 async for attempt in stamina.retry_context(
                     on=_worth_a_retry, attempts=self._attempts, timeout=self._timeout_s, wait_initial=0.3, wait_max=10
                 ):
                     with attempt:
+                        if before is not None:
+                            await before()
                         return await self._get_once(url, {"accept": accept, **(headers or {})})
         except TimeoutError:
             raise TaskError("timeout", f"{_host(url)} did not answer completely within {self._timeout_s:.0f} s") from None

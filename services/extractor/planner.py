@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date
+import time
+from datetime import UTC, date, datetime
 from typing import Any
 
 import msgspec
@@ -15,12 +16,12 @@ from shared import kafka, logs
 from shared.errors import TransientError
 from shared.events import CancelRun, Message, PlannedTask, RunCancelled, RunError, RunPlanned, Source, StartIngestion
 from shared.gaps import Reader, publisher
-from shared.identity import task_id
+from shared.identity import scheduled_run_id, task_id
 from shared.kafka import TopicPartition, partition_of
 from shared.lifecycle import sleep_or_stop
 from shared.serialization import UndecodableError, command_decoder, decode
 from shared.tasks import FetchStream
-from shared.topics import PLANNER_GROUP, RAW, RUN_EVENTS, TASKS
+from shared.topics import COMMANDS, PLANNER_GROUP, RAW, RUN_EVENTS, TASKS
 
 TASKS_A_MESSAGE = 2_000
 MAX_ERRORS = 100
@@ -104,8 +105,12 @@ def _parts(planned: RunPlanned) -> list[RunPlanned]:
 class Planner:
     """Consumes ingest.commands in the planners' group: one of them plans, the others stand by."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, sources: dict[str, SourceConnector]) -> None:
-        self._consumer, self._producer, self._sources = consumer, producer, sources
+    def __init__(
+        self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, sources: dict[str, SourceConnector], *, every_s: int = 0
+    ) -> None:
+        """`every_s`: start an ingestion of everything that often; 0: never by itself."""
+        self._consumer, self._producer, self._sources, self._every_s = consumer, producer, sources, every_s
+        self._last_slot = 0
         self._reader = Reader(consumer, PLANNER_GROUP, publisher(producer, "extractor"))
 
     def held(self) -> set[TopicPartition]:
@@ -121,6 +126,21 @@ class Planner:
                     if stop.is_set():
                         return
                     await self._commit(partition, record.offset + 1)
+            await self._on_schedule()
+
+    async def _on_schedule(self) -> None:
+        """Ask for the ingestion that is due. Its id is made from its time, so that asking twice is asking once."""
+        slot = int(time.time() // self._every_s) if self._every_s and self.held() else 0
+        if slot <= self._last_slot:
+            return
+        at = datetime.fromtimestamp(slot * self._every_s, UTC).isoformat()
+        command = StartIngestion(run_id=scheduled_run_id(at), requested_at=at)
+        try:
+            await kafka.publish(self._producer, COMMANDS, command, key=command.run_id, service="extractor", event_id=command.run_id)
+        except TransientError as error:
+            log.warning("schedule_postponed", error=str(error))
+        else:
+            self._last_slot = slot
 
     async def _until_done(self, record: Any, stop: asyncio.Event) -> None:
         while not stop.is_set():

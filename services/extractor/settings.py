@@ -39,11 +39,14 @@ class ExtractorSettings(CommonSettings):
     coin_ids: list[str] = Field(default=["btc-bitcoin", "eth-ethereum"])
     coinpaprika_api_key: SecretStr = SecretStr("")
     coinpaprika_quotes: list[str] = Field(default=["USD"], min_length=1, max_length=3)
+    coinpaprika_calls_per_second: float = Field(default=10, gt=0, le=1000)
+    coinpaprika_calls_per_month: int = Field(default=20_000, ge=0)  # of the free plan; 0: counted, not limited
     coingecko_api_url: str = Field(default="https://api.coingecko.com/api/v3", pattern=r"^https?://[^/\s]+")
     coingecko_ids: list[str] = Field(default=[])
     csv_dir: Path = Path("data/csv")
     rss_feeds: list[Feed] = Field(default=[Feed(name=name, url=url) for name, url in _DEFAULT_FEEDS])
     allow_private_urls: bool = False
+    ingest_every_s: int = Field(default=0, ge=0, le=86_400)  # 0: only when asked
     task_concurrency: int = Field(default=4, ge=1, le=64)
     max_waiting_pages: int = Field(default=200, ge=2)  # per partition, before a stream pauses
     http_attempts: int = Field(default=3, ge=1, le=10)
@@ -59,6 +62,13 @@ class ExtractorSettings(CommonSettings):
             if coin != "*" and not re.match(r"^[^\s/?#\x00-\x1f]{1,100}$", coin):
                 raise ValueError(f"{coin!r} is not an id such as btc-bitcoin (CoinPaprika) or bitcoin (CoinGecko)")
         return list(dict.fromkeys(value))
+
+    @field_validator("ingest_every_s")
+    @classmethod
+    def _not_too_often(cls, value: int) -> int:
+        if 0 < value < 10:
+            raise ValueError("must be 0 (only when asked) or at least 10")
+        return value
 
     @field_validator("coinpaprika_quotes")
     @classmethod

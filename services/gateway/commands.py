@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from services.gateway.problems import ProblemError, unavailable
 from services.gateway.settings import GatewaySettings
 from shared import kafka, logs
+from shared.checkpoint_log import CheckpointLog
 from shared.errors import TransientError
 from shared.events import Command, RequeueDeadLetters, StartIngestion
 from shared.follow import Follower
@@ -79,6 +80,7 @@ class Broker:
         self._producer = kafka.producer(bootstrap, client)
         self._lag = LagReader(bootstrap, client)
         self.commands = CommandLog(bootstrap)
+        self.checkpoints = CheckpointLog(bootstrap, f"gateway-checkpoints-{os.getpid()}")
         self.connected = False
         self.lag: dict[str, int] | None = None
 
@@ -88,8 +90,10 @@ class Broker:
         await kafka.wait_for_topics(self._bootstrap, never)
         await kafka.start(self._producer, never, "gateway")
         await self._lag.start(never)
-        await self.commands.follower.start(never)
-        await until_first_ends(self.commands.follower.run(), self._watch())
+        followers = (self.commands.follower, self.checkpoints.follower)
+        for follower in followers:
+            await follower.start(never)
+        await until_first_ends(*(follower.run() for follower in followers), self._watch())
 
     async def _watch(self) -> None:
         while True:
@@ -142,7 +146,7 @@ class Broker:
         return known
 
     async def close(self) -> None:
-        for close in (self._producer.stop, self._lag.close, self.commands.follower.close):
+        for close in (self._producer.stop, self._lag.close, self.commands.follower.close, self.checkpoints.follower.close):
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(3):
                     await close()

@@ -40,6 +40,24 @@ def test_news_about_a_coin_is_found_by_its_symbol_and_has_a_sentiment(stack: Sta
     assert point["attributes"]["sentiment"]["words"]["hack"] < 0
 
 
+def test_sources_tell_how_they_do_and_what_is_left_of_the_call_budget(stack: Stack, upstream: Simulator) -> None:
+    asked = sum(path.startswith("/v1/") for path, _ in upstream.requests)
+    found = {source["name"]: source for source in stack.api.get("/sources").json()}
+    assert found["coinpaprika"]["budget"]["used"] == asked
+    assert (found["coinpaprika"]["streams"], found["coinpaprika"]["failing"], found["csv"]["budget"]) == (2, [], None)
+    assert found["rss"]["last_success_at"]
+
+
+def test_news_about_a_coin_of_coinpaprikas_list_is_found_by_its_symbol(stack: Stack, upstream: Simulator) -> None:
+    upstream.feeds["late"] = rss(
+        [entry(8, "Zebra Quay (ZZQ) lists on two exchanges"), entry(9, "Ethereum plunges as exchange hack drains $300M")]
+    )
+    run = stack.ingest(streams=["rss/late"])
+    assert (run["status"], run["inserted"]) == ("succeeded", 1)
+    (point,) = stack.api.get("/data", params={"symbol": "zzq"}).json()
+    assert point["symbols"] == ["zzq"]
+
+
 def test_a_second_run_processes_only_what_is_new(stack: Stack, upstream: Simulator) -> None:
     again = stack.ingest(sources=["csv", "rss"])
     assert (again["status"], again["items_processed"]) == ("succeeded", 0)

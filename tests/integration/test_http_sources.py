@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import time
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -235,6 +235,23 @@ def test_a_feed_that_names_a_time_is_not_asked_before(upstream: Simulator, statu
     (piece,) = fetch(upstream, "rss", cursor=position)
     assert "not asked again before" in (piece.note or "")
     assert upstream.count("/feeds/news") == 1
+
+
+def test_a_feed_that_fails_again_is_asked_ever_more_rarely_and_at_once_when_it_is_wanted(upstream: Simulator) -> None:
+    upstream.fail("/feeds/news", Fault(404, times=None))
+    position: Any = None
+    waits = []
+    for _ in range(9):
+        position, code = last_cursor_of_failure(upstream, {**position, "not_before": None} if position else None)
+        until = position["not_before"]
+        waits.append(round((datetime.fromisoformat(until) - datetime.now(UTC)).total_seconds() / 60) if until else 0)
+        assert code == "not_found"
+    assert waits == [0, 1, 2, 4, 8, 16, 32, 60, 60]
+    (piece,) = fetch(upstream, "rss", cursor=position)
+    assert "it failed 9 times in a row; full_refresh asks at once" in (piece.note or "")
+    upstream.faults.clear()
+    (piece,) = fetch(upstream, "rss", cursor={**position, "not_before": "2020-01-01T00:00:00Z"})
+    assert (len(piece.records), piece.cursor_after.get("failures")) == (5, None)
 
 
 @pytest.mark.parametrize(("headers", "ttl"), [({"cache-control": "public, max-age=300"}, ""), ({}, "<ttl>5</ttl>")])

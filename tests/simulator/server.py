@@ -81,6 +81,7 @@ class Simulator:
         routes = [
             Route("/v1/tickers", self._all_tickers),
             Route("/v1/tickers/{coin}", self._ticker),
+            Route("/v1/coins", self._coins),
             Route("/v1/coins/{coin}", self._coin),
             Route("/gecko/coins/markets", self._markets),
             Route("/v1/coins/{coin}/ohlcv/historical", self._ohlcv),
@@ -122,6 +123,13 @@ class Simulator:
     async def _ticker(self, request: Request) -> Response:
         found = self.tickers.get(request.path_params["coin"])
         return _json(found) if found else _json({"error": "id not found"}, 404)
+
+    async def _coins(self, _request: Request) -> Response:
+        listed = [("BTC", "Bitcoin", 1, True), ("ZZQ", "Zebra Quay", 900, True), ("ZZQ", "Zorba", 901, True), ("ZZX", "Zed Gone", 0, False)]
+        return _json([
+            {"id": f"{symbol}-{name}".lower().replace(" ", "-"), "symbol": symbol, "name": name, "rank": rank, "is_active": is_active}
+            for symbol, name, rank, is_active in listed
+        ])  # fmt: skip
 
     async def _coin(self, request: Request) -> Response:
         found = self.tickers.get(request.path_params["coin"])

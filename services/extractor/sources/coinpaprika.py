@@ -5,11 +5,12 @@ A ticker is always published, changed or not: that it was asked and what it said
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import date
 from typing import Any
 from urllib.parse import quote
 
+from services.extractor.coin_list import CoinList
 from services.extractor.http_client import Answer, HttpClient
 from services.extractor.sources.base import Slice, StreamInfo, paginate, parse_json
 from services.extractor.sources.coinpaprika_history import KINDS, Window, window_of
@@ -27,8 +28,19 @@ class CoinPaprika:
 
     name = Source.COINPAPRIKA
 
-    def __init__(self, http: HttpClient, *, api_url: str, coin_ids: list[str], quotes: list[str] | None = None, api_key: str = "") -> None:
-        self._http, self._coin_ids = http, coin_ids
+    def __init__(
+        self,
+        http: HttpClient,
+        *,
+        api_url: str,
+        coin_ids: list[str],
+        quotes: list[str] | None = None,
+        api_key: str = "",
+        take: Callable[[], Awaitable[None]] | None = None,
+        coins: CoinList | None = None,
+    ) -> None:
+        """`take` is awaited before every call: the call budget. `coins` is refreshed beside live prices."""
+        self._http, self._coin_ids, self._take, self._coins = http, coin_ids, take, coins
         self._api_url = PRO_URL if api_key and api_url.rstrip("/") == FREE_URL else api_url.rstrip("/")
         self._quotes = f"?quotes={','.join(quotes)}" if quotes and quotes != ["USD"] else ""
         self._headers = {"authorization": api_key} if api_key else {}
@@ -57,6 +69,8 @@ class CoinPaprika:
         done = cursor if resumed and isinstance(cursor, dict) else {}
         if done.get("is_last"):
             return
+        if self._coins is not None:
+            await self._coins.refresh(self._get)
         coin = info.stream.partition("/")[2]
         path = "/tickers" if coin == ALL_COINS else f"/tickers/{quote(coin, safe='')}"
         try:
@@ -89,4 +103,4 @@ class CoinPaprika:
             yield Slice(records, position, {"endpoint": path}, origin, rejections, note=note if number == 1 else None)
 
     async def _get(self, path: str) -> Answer:
-        return await self._http.get(self._api_url + path, headers=self._headers, accept="application/json")
+        return await self._http.get(self._api_url + path, headers=self._headers, accept="application/json", before=self._take)

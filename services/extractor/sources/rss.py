@@ -11,12 +11,13 @@ import calendar
 import hashlib
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import feedparser
 
+from services.extractor.coin_list import CoinList
 from services.extractor.http_client import Answer, HttpClient, RetryableError
 from services.extractor.settings import Feed
 from services.extractor.sources.base import Slice, StreamInfo, canonical, paginate
@@ -26,6 +27,7 @@ from shared.events import Json, Source
 
 MAX_ENTRIES = 5_000
 MAX_FRESH_S = 3600
+FIRST_WAIT_S, MAX_WAIT_S = 60, 3600  # of a feed that fails again
 _ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, application/xml, text/xml, */*;q=0.5"
 REMEMBERED = MAX_ENTRIES
 
@@ -35,8 +37,9 @@ class Rss:
 
     name = Source.RSS
 
-    def __init__(self, http: HttpClient, feeds: list[Feed]) -> None:
-        self._http, self._feeds = http, {feed.name: feed for feed in feeds}
+    def __init__(self, http: HttpClient, feeds: list[Feed], coins: CoinList | None = None) -> None:
+        """`coins`: beyond the built-in ones, those that pages may name."""
+        self._http, self._feeds, self._coins = http, {feed.name: feed for feed in feeds}, coins
 
     async def streams(self) -> list[StreamInfo]:
         return [StreamInfo(f"{self.name}/{name}", name) for name in self._feeds]
@@ -56,9 +59,13 @@ class Rss:
         try:
             answer = await self._http.get(_address(known, feed.url), headers=_conditions(known), accept=_ACCEPT)
         except TaskError as error:
-            yield Slice([], {**known, **_after(error, feed.url)})
+            yield Slice([], {**known, **_after(error, known, feed.url)})
             raise
-        known = {**known, "not_before": None, "moved": {"from": feed.url, "to": answer.moved_to} if answer.moved_to else known.get("moved")}
+        known = {
+            **{name: value for name, value in known.items() if name != "failures"},
+            "not_before": None,
+            "moved": {"from": feed.url, "to": answer.moved_to} if answer.moved_to else known.get("moved"),
+        }
         if answer.status == 304:
             yield Slice([], {**known, "not_before": _fresh_until(answer, None)}, note="the feed has not changed (304)")
             return
@@ -79,9 +86,16 @@ class Rss:
                 seen[record["key"]] = digests[record["key"]]
             # The validators only once all is published: a 304 must not hide what a crash left behind.
             position = {"seen": dict(list(seen.items())[-REMEMBERED:]), **(validators if number == len(pages) else {})}
-            yield Slice(records, position, context, answer.origin(), rejections)
+            named = self._coins.mentioned(_texts(records)) if self._coins else []
+            yield Slice(records, position, {**context, **({"coins": named} if named else {})}, answer.origin(), rejections)
         if not pages:
             yield Slice([], {"seen": seen, **validators}, note="the feed has no new entries")
+
+
+def _texts(entries: list[Json]) -> Iterator[str]:
+    for entry in entries:
+        contents = [content.get("value") for content in entry.get("content") or [] if isinstance(content, dict)]
+        yield from (text for text in (entry.get("title"), entry.get("summary"), *contents) if isinstance(text, str))
 
 
 def _not_now(known: Json, url: str) -> str | None:
@@ -91,15 +105,21 @@ def _not_now(known: Json, url: str) -> str | None:
             "gone", f"{url} answered 410 (gone) and is not asked any more: take it out of RSS_FEEDS, or read it with full_refresh"
         )
     until = str(known.get("not_before") or "")
-    return f"the feed is not asked again before {until}: it said so" if until > _clock(0) else None
+    if until <= _clock(0):
+        return None
+    why = f"it failed {known['failures']} times in a row; full_refresh asks at once" if known.get("failures") else "it said so"
+    return f"the feed is not asked again before {until}: {why}"
 
 
-def _after(error: TaskError, url: str) -> Json:
-    """What an error means for the next time."""
+def _after(error: TaskError, known: Json, url: str) -> Json:
+    """What an error means for the next time: what the server named, else twice as long as the time before, up to an hour, for ever."""
     if error.code == "gone":
         return {"gone": url}
-    wait = error.wait_s if isinstance(error, RetryableError) else None
-    return {"not_before": _clock(wait)} if wait else {}
+    failures = int(known.get("failures") or 0) + 1
+    wait = (error.wait_s if isinstance(error, RetryableError) else None) or (
+        min(FIRST_WAIT_S * 2 ** min(failures - 2, 20), MAX_WAIT_S) if failures > 1 else 0
+    )
+    return {"failures": failures, "not_before": _clock(wait) if wait else None}
 
 
 def _address(known: Json, url: str) -> str:

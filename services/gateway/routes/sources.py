@@ -1,4 +1,4 @@
-"""GET /sources/csv/inspect"""
+"""GET /sources, /sources/csv/inspect"""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
-from services.gateway.dependencies import ApiKey
+from services.gateway import source_query
+from services.gateway.dependencies import ApiKey, Db, Kafka
 from services.gateway.problems import ProblemError, documented
 from services.gateway.schemas import Inspection
 from services.gateway.settings import GatewaySettings
+from services.gateway.source_query import SourceState
 from shared.csvfile import folder, mapping_file
 from shared.csvfile.profile import profile
 from shared.errors import TaskError
@@ -19,6 +21,12 @@ MAX_BYTES = 32 * 1024 * 1024  # looked at; ingestion looks at all of a file
 AT_ONCE = 2
 router = APIRouter(tags=["sources"])
 _turns = asyncio.Semaphore(AT_ONCE)
+
+
+@router.get("/sources", response_model=list[SourceState], responses=documented(401, 403, 422, 503), summary="The sources, and how they do")
+async def sources(_key: ApiKey, database: Db, broker: Kafka) -> list[SourceState]:
+    """Every source with its streams as they ended last: how many there are, which fail and why, and the call budget where it has one."""
+    return await source_query.states(database, broker.checkpoints)
 
 
 @router.get(

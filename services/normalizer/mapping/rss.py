@@ -31,7 +31,7 @@ def _news(info: PageInfo, index: int, entry: Json) -> Outcome:
     moment, dated_by = _time(info, entry)
     text = f"{title or ''}. {summary or ''}"
     sentiment = score(title or "", summary or "")
-    symbols = coins_named(text)
+    symbols = coins_named(text, info.context.get("coins") or ())
     return [data_point(
         info, index, ("news", str(entry.get("key"))),
         kind="news", timestamp=moment, symbol=symbols[0] if symbols else None, symbols=symbols or None, title=title, url=_url(entry), summary=summary,

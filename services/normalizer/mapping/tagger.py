@@ -6,7 +6,8 @@ A name or symbol that is an English word too counts only where its surroundings 
 from __future__ import annotations
 
 import re
-from functools import cache
+from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
 
 from shared.values.symbols import coins
 
@@ -249,9 +250,26 @@ def _forms(symbol: str, name: str) -> list[str]:
     return forms
 
 
-def coins_named(text: str) -> list[str]:
-    """Symbols (lower case) of the coins that a text names, in order of first mention."""
+@lru_cache(maxsize=4096)
+def _rarer(symbol: str, name: str) -> re.Pattern[str]:
+    """A coin beyond the built-in ones. Most of their names are words, so that the text must say that it means the coin."""
+    escaped, named = re.escape(symbol), re.escape(name)
+    begin, end = r"(?<![A-Za-z0-9$_-])", r"(?![A-Za-z0-9_])"
+    forms = [
+        rf"\${escaped}{end}",
+        rf"{begin}{named}\s+[(（]\$?{escaped}[)）]",
+        rf"{begin}{escaped}(?:/USDT?|-USDT?|/BTC|USDT){end}",
+        rf"{begin}{named}(?:'s)?\s+(?:[Tt]okens?|[Pp]rotocol|[Bb]lockchain|[Mm]emecoin|[Mm]ainnet|\(?{escaped}\b){end}",
+    ]
+    if len(symbol) > 2 and symbol.isalpha():
+        forms += [rf"[(（]{escaped}[)）]", rf"{begin}{escaped}\s+(?:[Tt]okens?|[Pp]rice|[Hh]olders|[Mm]emecoin){end}"]
+    return re.compile("|".join(forms))
+
+
+def coins_named(text: str, rarer: Iterable[Sequence[str]] = ()) -> list[str]:
+    """Symbols (lower case) of the coins that a text names, in order of first mention. `rarer`: (symbol, name) of coins to look for, too."""
     found = [(match.start(), symbol) for symbol, pattern in _patterns() if (match := pattern.search(text))]
+    found += [(match.start(), symbol.lower()) for symbol, name in rarer if (match := _rarer(symbol, name).search(text))]
     letters = [letter for letter in text if letter.isalpha()]
     if sum(map(str.isupper, letters)) < _SHOUTED * len(letters):
         found += [(match.start(), match[0].lower()) for match in _capitals().finditer(text)]
