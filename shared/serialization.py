@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from shared.commands import Command
 from shared.errors import IngestError
-from shared.events import SCHEMA_VERSION, Checkpoint, Command, Message, RawPage, RunEvent, UnifiedPage
+from shared.events import SCHEMA_VERSION, Checkpoint, Message, RawPage, RunEvent, UnifiedPage
 from shared.tasks import Task
 
 Headers = list[tuple[str, bytes]]

@@ -13,8 +13,9 @@ from aiokafka.errors import KafkaError
 
 from services.extractor.sources.base import SourceConnector, StreamInfo
 from shared import kafka, logs
+from shared.commands import CancelRun, StartIngestion
 from shared.errors import TransientError
-from shared.events import CancelRun, Message, PlannedTask, RunCancelled, RunError, RunPlanned, Source, StartIngestion
+from shared.events import Message, PlannedTask, RunCancelled, RunError, RunPlanned, Source
 from shared.gaps import Reader, publisher
 from shared.identity import scheduled_run_id, task_id
 from shared.kafka import TopicPartition, partition_of

@@ -17,8 +17,8 @@ from services.gateway.problems import ProblemError, unavailable
 from services.gateway.settings import GatewaySettings
 from shared import kafka, logs
 from shared.checkpoint_log import CheckpointLog
+from shared.commands import Command, RequeueDeadLetters, StartIngestion
 from shared.errors import TransientError
-from shared.events import Command, RequeueDeadLetters, StartIngestion
 from shared.follow import Follower
 from shared.lag import LagReader, total
 from shared.lifecycle import until_first_ends

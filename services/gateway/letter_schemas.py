@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from shared.events import LetterFilter, Stage
+from shared.commands import LetterFilter
+from shared.events import Stage
 
 _ABSENT: Any = None  # a field that was left out
 Text = Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[^\x00]+$")]

@@ -10,7 +10,7 @@ import msgspec
 from services.gateway.commands import Queued
 from services.gateway.database import Database
 from services.gateway.problems import ProblemError
-from shared.events import RequeueDeadLetters, StartIngestion
+from shared.commands import RequeueDeadLetters, StartIngestion
 from shared.ranges import ranges
 
 BALANCED = {"succeeded", "partial", "failed", "cancelled"}  # a run gets none of these before its ledger is balanced

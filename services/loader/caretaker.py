@@ -12,8 +12,9 @@ from sqlalchemy import Connection, Engine, text
 
 from services.loader import ledger, limits, positions, repairs
 from shared import kafka, logs
+from shared.commands import StartIngestion
 from shared.errors import TransientError
-from shared.events import Message, StartIngestion, TaskStopped
+from shared.events import Message, TaskStopped
 from shared.kafka import TopicPartition, partition_of
 from shared.lag import LagReader, total
 from shared.lifecycle import sleep_or_stop

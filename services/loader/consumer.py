@@ -23,8 +23,9 @@ from services.loader.runs import Timed
 from services.loader.staging import StagedPage
 from services.loader.store import cursor_of, write_pages
 from shared import logs
+from shared.commands import RequeueDeadLetters
 from shared.errors import TransientError
-from shared.events import Message, RequeueDeadLetters
+from shared.events import Message
 from shared.gaps import Reader, publisher
 from shared.kafka import TopicPartition
 from shared.lifecycle import sleep_or_stop

@@ -11,7 +11,8 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.events import MESSAGES, DiscardDeadLetters, LetterFilter, RequeueDeadLetters, Stage
+from shared.commands import DiscardDeadLetters, LetterFilter, RequeueDeadLetters
+from shared.events import MESSAGES, Stage
 from shared.identity import task_id
 from shared.tables import dead_letters, raw_data, run_tasks, runs
 from shared.tasks import ForwardMessages, MessagePlace, PagePlace, RequeueRecords

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, func, select, text, update
 
 from services.loader import letters
 from services.loader.ledger import ledger_of
-from shared.events import Message, StartIngestion
+from shared.commands import StartIngestion
+from shared.events import Message
 from shared.ranges import ranges
 from shared.tables import page_receipts, raw_data, runs
 from shared.tasks import FetchStream, PageRange, RepairPages

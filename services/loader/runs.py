@@ -12,19 +12,14 @@ from sqlalchemy import Connection, case, func, null, text, type_coerce, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from services.loader import letters
+from shared.commands import CancelRun, Command, DiscardDeadLetters, RepairRun, RequeueDeadLetters, StartIngestion
 from shared.events import (
-    CancelRun,
-    Command,
     DataGap,
-    DiscardDeadLetters,
     PagesRepaired,
     PlannedTask,
-    RepairRun,
-    RequeueDeadLetters,
     RunCancelled,
     RunEvent,
     RunPlanned,
-    StartIngestion,
     TaskFailed,
     TaskFinished,
     TaskStarted,

@@ -10,7 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from shared import kafka
-from shared.events import CancelRun
+from shared.commands import CancelRun
 from shared.identity import task_id
 from shared.kafka import partition_of
 from shared.tasks import FetchStream

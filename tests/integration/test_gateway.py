@@ -24,7 +24,8 @@ from services.loader import ledger, runs
 from services.loader.runs import Timed
 from services.loader.staging import StagedPage
 from services.loader.store import write_pages
-from shared.events import PlannedTask, RunError, RunPlanned, StartIngestion, TaskFinished, TaskStarted
+from shared.commands import StartIngestion
+from shared.events import PlannedTask, RunError, RunPlanned, TaskFinished, TaskStarted
 from shared.health import Health
 from shared.serialization import command_decoder, encode
 from shared.topics import COMMANDS

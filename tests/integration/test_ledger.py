@@ -13,17 +13,8 @@ from services.loader import ledger, letters, limits, repairs, runs
 from services.loader.runs import Timed
 from services.loader.staging import StagedPage
 from services.loader.store import write_pages
-from shared.events import (
-    LetterFilter,
-    PagesRepaired,
-    PlannedTask,
-    RequeueDeadLetters,
-    RunPlanned,
-    StartIngestion,
-    TaskFinished,
-    TaskStarted,
-    TaskStopped,
-)
+from shared.commands import LetterFilter, RequeueDeadLetters, StartIngestion
+from shared.events import PagesRepaired, PlannedTask, RunPlanned, TaskFinished, TaskStarted, TaskStopped
 from shared.serialization import encode
 from shared.tasks import RepairPages
 from tests.integration.conftest import Query

@@ -16,8 +16,9 @@ from services.extractor.runner import _noted, in_groups
 from services.extractor.sources.base import StreamInfo, canonical, clean, paginate, parse_json
 from services.extractor.sources.coinpaprika import CoinPaprika
 from services.extractor.worker import OffsetTracker
+from shared.commands import StartIngestion
 from shared.errors import TaskError
-from shared.events import Checkpoint, PlannedTask, RawPage, RunError, RunPlanned, StartIngestion, TaskProgress
+from shared.events import Checkpoint, PlannedTask, RawPage, RunError, RunPlanned, TaskProgress
 from shared.identity import task_id
 from shared.serialization import encode, plain, raw
 from shared.tasks import FetchStream

@@ -16,7 +16,8 @@ from services.gateway.problems import ProblemError, documented
 from services.gateway.routes.ingest import IdempotencyKey
 from services.gateway.routes.runs import accepted
 from services.gateway.schemas import RunAccepted, RunStatus
-from shared.events import DiscardDeadLetters, LetterFilter, RequeueDeadLetters, Stage
+from shared.commands import DiscardDeadLetters, LetterFilter, RequeueDeadLetters
+from shared.events import Stage
 from shared.identity import new_run_id, requeue_run_id
 
 router = APIRouter(tags=["dead letters"])

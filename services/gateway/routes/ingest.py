@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Header, Response
 from services.gateway.dependencies import ApiKey, Kafka
 from services.gateway.problems import documented
 from services.gateway.schemas import IngestAccepted, IngestRequest, RunStatus
-from shared.events import StartIngestion
+from shared.commands import StartIngestion
 from shared.identity import new_run_id
 
 router = APIRouter(tags=["ingestion"])

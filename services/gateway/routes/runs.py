@@ -16,7 +16,7 @@ from services.gateway.database import AWAY, Database
 from services.gateway.dependencies import ApiKey, Db, Kafka
 from services.gateway.problems import ProblemError, documented
 from services.gateway.schemas import Comparison, Run, RunAccepted, RunDetail, RunStatus
-from shared.events import RepairRun
+from shared.commands import RepairRun
 
 router = APIRouter(tags=["runs"])
 _NAME: dict[str, Any] = {
