@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
 from shared.events import Id, Message
 
 
@@ -60,4 +65,76 @@ class DiscardDeadLetters(Message, frozen=True, tag="DiscardDeadLetters"):
     run_id: Id | None = None  # none: a discarded letter belongs to no new run
 
 
-Command = StartIngestion | CancelRun | RepairRun | RequeueDeadLetters | DiscardDeadLetters
+class OffsetRange(Message, frozen=True):
+    """Messages of a partition of ingest.raw from `start` to before `end` (None: to where it ends)."""
+
+    partition: Annotated[int, msgspec.Meta(ge=0)]
+    start: Annotated[int, msgspec.Meta(ge=0)] = 0
+    end: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+class ReplayOrigin(StrEnum):
+    """Where pages are read again. `auto`: from the topic, and from the archive what the topic holds no more."""
+
+    AUTO = "auto"
+    TOPIC = "topic"
+    ARCHIVE = "archive"
+
+
+class ReplayMode(StrEnum):
+    """`apply` writes; `preview` keeps what it would write, until it is published or discarded."""
+
+    APPLY = "apply"
+    PREVIEW = "preview"
+
+
+class Selection(Message, frozen=True):
+    """Which raw pages are meant: all fields that are given must match. Times are the broker's, of the first publishing, ISO 8601.
+
+    `symbol`: of their data points those about this coin alone.
+    """
+
+    start: str | None = None
+    end: str | None = None
+    offsets: list[OffsetRange] | None = None
+    run_id: Id | None = None
+    source: str | None = None
+    stream: str | None = None
+    symbol: str | None = None
+
+
+class StartReplay(Message, frozen=True, tag="StartReplay"):
+    """Normalize raw pages again, with the mapping of today, as a run of its own."""
+
+    run_id: Id
+    selection: Selection
+    origin: ReplayOrigin = ReplayOrigin.AUTO
+    mode: ReplayMode = ReplayMode.APPLY
+    requested_at: str | None = None
+
+
+class PublishReplay(Message, frozen=True, tag="PublishReplay"):
+    """Write what a preview has kept."""
+
+    run_id: Id
+    requested_at: str | None = None
+
+
+class DiscardReplay(Message, frozen=True, tag="DiscardReplay"):
+    """Drop what a preview has kept."""
+
+    run_id: Id
+    requested_at: str | None = None
+
+
+class MoveCheckpoint(Message, frozen=True, tag="MoveCheckpoint"):
+    """Have a stream read from another place: `cursor` as JSON, None for its start. A run of its own."""
+
+    run_id: Id
+    stream: str
+    cursor: str | None = None
+    requested_at: str | None = None
+
+
+Opening = StartIngestion | RequeueDeadLetters | StartReplay | MoveCheckpoint  # commands that open a run
+Command = Opening | CancelRun | RepairRun | DiscardDeadLetters | PublishReplay | DiscardReplay

@@ -30,6 +30,7 @@ class Source(StrEnum):
     RSS = "rss"
 
 
+REPLAY = "replay"  # stands where a source stands, in tasks that read raw pages again
 MESSAGES = "messages"  # stands where a source stands, in a run that forwards messages which belong to no page
 
 
@@ -123,6 +124,25 @@ class UnifiedData(Message, frozen=True, gc=False):
     attributes: Json | None = None
 
 
+class ReplayOf(Message, frozen=True):
+    """The replay that a page is part of. `mode` and `symbol` as it was asked for."""
+
+    run_id: Id
+    task_id: Id
+    mode: str
+    symbol: str | None = None
+
+
+class ReplayPage(Message, frozen=True, tag="ReplayPage"):
+    """A raw page read again, with its place in ingest.raw when it was first published (`raw_time`: the broker's, ms since the epoch)."""
+
+    replay: ReplayOf
+    raw: msgspec.Raw  # the RawPage as it was published
+    raw_partition: int
+    raw_offset: int
+    raw_time: int
+
+
 class UnifiedPage(Message, frozen=True, tag="UnifiedPage"):
     """What a raw page became: records = data points' records + skipped + rejected. Carries the raw page as it came."""
 
@@ -136,6 +156,7 @@ class UnifiedPage(Message, frozen=True, tag="UnifiedPage"):
     normalizer_version: int
     skipped: list[Skip] = []
     rejected: list[Rejection] = []
+    replay: ReplayOf | None = None
 
 
 # -- run events -------------------------------------------------------------------------------------------------------

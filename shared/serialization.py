@@ -15,7 +15,7 @@ import msgspec
 
 from shared.commands import Command
 from shared.errors import IngestError
-from shared.events import SCHEMA_VERSION, Checkpoint, Message, RawPage, RunEvent, UnifiedPage
+from shared.events import SCHEMA_VERSION, Checkpoint, Message, RawPage, ReplayPage, RunEvent, UnifiedPage
 from shared.tasks import Task
 
 Headers = list[tuple[str, bytes]]
@@ -26,6 +26,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 command_decoder = msgspec.json.Decoder(Command)
 task_decoder = msgspec.json.Decoder(Task)
 raw_page_decoder = msgspec.json.Decoder(RawPage)
+replay_page_decoder = msgspec.json.Decoder(ReplayPage)
 unified_page_decoder = msgspec.json.Decoder(UnifiedPage)
 run_event_decoder = msgspec.json.Decoder(RunEvent)
 checkpoint_decoder = msgspec.json.Decoder(Checkpoint)

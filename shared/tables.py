@@ -51,6 +51,7 @@ raw_data = Table(
     Column("cursor_before", JSONB), Column("cursor_after", JSONB),
     _required("topic", Text), _required("partition", Integer), _required("offset", BigInteger),
     Index("raw_data_run", "run_id"), Index("raw_data_stream_time", "stream", "broker_time"),
+    Index("raw_data_place", "partition", "broker_time", "offset", "page_id"), Index("raw_data_time", "broker_time"),
 )  # fmt: skip
 
 # One row a data point. (raw_time, raw_offset, record_index, normalizer_version) is its version: an older never overwrites.
@@ -66,6 +67,7 @@ unified_data = Table(
     _required("record_index", Integer), _required("normalizer_version", SmallInteger),
     _uuid("page_id"), _uuid("run_id"), _required("revision", Integer, "1"),
     _time("created_at", default_now=True), _time("updated_at", default_now=True),
+    _time("retired_at"),  # since when a better mapping of its page yields it no more
     Index("unified_data_time", text('"timestamp" DESC'), text("id DESC")),
     Index("unified_data_symbol_time", "symbol", text('"timestamp" DESC'), text("id DESC")),
     Index("unified_data_source_time", "source", text('"timestamp" DESC'), text("id DESC")),
@@ -77,6 +79,7 @@ unified_revisions = Table(
     "unified_revisions", metadata,
     _uuid("id", primary_key=True), Column("revision", Integer, primary_key=True),
     Column("data", JSONB, nullable=False), _time("replaced_at", default_now=True), _uuid("replaced_by"),
+    Index("unified_revisions_time", "replaced_at"),
 )  # fmt: skip
 
 # One row an applied page. The arrays stand in record order: ids, a letter per point (i, u, n), value hashes.
@@ -94,6 +97,36 @@ page_receipts = Table(
     Index("page_receipts_number", "task_id", "page_no", unique=True),
 )  # fmt: skip
 
+# One row a page and replay. As page_receipts, which stays as it was counted; `is_applied` false: a preview that is not published.
+replay_receipts = Table(
+    "replay_receipts", metadata,
+    _uuid("run_id", primary_key=True), _uuid("page_id", primary_key=True), _uuid("task_id"), _required("source", Text), _required("stream", Text),
+    _required("records", Integer), *(_required(name, Integer, "0") for name in ("inserted", "updated", "unchanged", "skipped", "rejected")),
+    _required("skip_reasons", JSONB, "'{}'::jsonb"),
+    _required("ids", ARRAY(UUID(as_uuid=False)), "'{}'"), _required("outcomes", Text, "''"), _required("value_hashes", ARRAY(BigInteger), "'{}'"),
+    _required("retired_ids", ARRAY(UUID(as_uuid=False)), "'{}'"), _required("normalizer_version", SmallInteger),
+    _required("raw_partition", Integer), _required("raw_offset", BigInteger), _required("raw_time", BigInteger), Column("symbol", Text),
+    _required("is_applied", Boolean), _time("loaded_at", default_now=True),
+    Index("replay_receipts_task", "task_id"), Index("replay_receipts_page", "page_id"),
+)  # fmt: skip
+
+# What a preview would write, with the values: data points that are new or differ.
+preview_points = Table(
+    "preview_points", metadata,
+    _uuid("run_id", primary_key=True), _uuid("page_id", primary_key=True), _uuid("id", primary_key=True), Column("record_index", Integer, primary_key=True),
+    _required("source", Text), _required("dataset", Text), _required("stream", Text),
+    Column("instrument", Text), Column("symbol", Text), Column("symbols", ARRAY(Text)), _required("kind", Text), Column("interval", Text),
+    _time("timestamp", nullable=False), Column("currency", Text),
+    Column("price", Numeric), Column("open", Numeric), Column("high", Numeric), Column("low", Numeric), Column("close", Numeric),
+    Column("volume", Numeric), Column("market_cap", Numeric),
+    Column("title", Text), Column("url", Text), Column("summary", Text), Column("sentiment", Double), Column("attributes", JSONB),
+    _required("value_hash", BigInteger), _required("raw_time", BigInteger), _required("raw_offset", BigInteger), _required("normalizer_version", SmallInteger),
+    Index("preview_points_id", "run_id", "id"),
+)  # fmt: skip
+
+# What retention has removed: rows older than `before`.
+pruned = Table("pruned", metadata, Column("what", Text, primary_key=True), _time("before", nullable=False))
+
 # queued → running → succeeded | partial | failed | cancelled | incomplete. `totals` is the sum over the receipts, taken anew each time.
 runs = Table(
     "runs", metadata,
@@ -102,6 +135,7 @@ runs = Table(
     _time("requested_at"), _time("started_at"), _time("finished_at"), _time("last_progress_at", default_now=True),
     Column("totals", JSONB), _required("errors", JSONB, "'[]'::jsonb"), _required("notes", JSONB, "'[]'::jsonb"), Column("message", Text),
     _required("repairs", Integer, "0"), _time("repaired_at"), _required("repair_wanted", Boolean, "false"),
+    Column("preview", Text),  # of a replay in preview: open, published, discarded
     Index("runs_requested", text("requested_at DESC"), text("run_id DESC")),
     Index("runs_open", "run_id", postgresql_where=text("finished_at IS NULL")),
 )  # fmt: skip

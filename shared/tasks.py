@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from shared.events import Id, Message
+from shared.commands import MoveCheckpoint, ReplayMode, ReplayOrigin, Selection, StartReplay
+from shared.events import REPLAY, Id, Message
+from shared.identity import task_id
+from shared.topics import PARTITIONS
 
 
 class FetchStream(Message, frozen=True, tag="FetchStream"):
@@ -86,4 +89,50 @@ class ForwardMessages(Message, frozen=True, tag="ForwardMessages"):
     messages: list[MessagePlace]
 
 
-Task = FetchStream | RepairPages | RequeueRecords | ForwardMessages
+class ReplayPages(Message, frozen=True, tag="ReplayPages"):
+    """Publish raw pages of one partition again, on ingest.replay. Its stream is `replay/<partition>`."""
+
+    run_id: Id
+    task_id: Id
+    source: str
+    stream: str
+    partition: int
+    selection: Selection
+    origin: ReplayOrigin
+    mode: ReplayMode
+
+
+class SetCursor(Message, frozen=True, tag="SetCursor"):
+    """Move a stream's checkpoint: `cursor` as JSON, None for the start of the stream."""
+
+    run_id: Id
+    task_id: Id
+    source: str
+    stream: str
+    cursor: str | None = None
+
+
+Task = FetchStream | RepairPages | RequeueRecords | ForwardMessages | ReplayPages | SetCursor
+
+
+def replay_tasks(command: StartReplay) -> list[ReplayPages]:
+    """The tasks of a replay, one for each partition that may hold a page which is meant. The same each time."""
+    meant = command.selection
+    partitions = set(range(PARTITIONS))
+    if meant.offsets is not None:
+        partitions &= {each.partition for each in meant.offsets}
+    streams = {partition: f"{REPLAY}/{partition}" for partition in sorted(partitions)}
+    return [
+        ReplayPages(
+            run_id=command.run_id, task_id=task_id(command.run_id, stream), source=REPLAY, stream=stream, partition=partition,
+            selection=meant, origin=command.origin, mode=command.mode,
+        )
+        for partition, stream in streams.items()
+    ]  # fmt: skip
+
+
+def set_cursor(command: MoveCheckpoint) -> SetCursor:
+    """The one task of a run that moves a checkpoint."""
+    stream = command.stream
+    source = stream.partition("/")[0]
+    return SetCursor(run_id=command.run_id, task_id=task_id(command.run_id, stream), source=source, stream=stream, cursor=command.cursor)

@@ -34,11 +34,13 @@ COMMANDS = Topic("ingest.commands", partitions=1, retention_ms=30 * DAY_MS)
 TASKS = Topic("ingest.tasks")
 RAW = Topic("ingest.raw")
 UNIFIED = Topic("ingest.unified", retention_ms=3 * DAY_MS)
+REPLAY_PAGES = Topic("ingest.replay", retention_ms=3 * DAY_MS)
+UNIFIED_REPLAY = Topic("ingest.unified-replay", retention_ms=3 * DAY_MS)
 RUN_EVENTS = Topic("ingest.run-events", partitions=1, retention_ms=30 * DAY_MS)
 CHECKPOINTS = Topic("ingest.checkpoints", config={"cleanup.policy": "compact", "segment.ms": str(DAY_MS)})
 DEAD_LETTERS = Topic("ingest.dead-letters", partitions=1, retention_ms=30 * DAY_MS)
 
-TOPICS = (COMMANDS, TASKS, RAW, UNIFIED, RUN_EVENTS, CHECKPOINTS, DEAD_LETTERS)
+TOPICS = (COMMANDS, TASKS, RAW, UNIFIED, REPLAY_PAGES, UNIFIED_REPLAY, RUN_EVENTS, CHECKPOINTS, DEAD_LETTERS)
 
 # Consumer groups: their committed offsets are the checkpoints of the pipeline.
 PLANNER_GROUP = "extractor-planner"

@@ -14,9 +14,11 @@ from services.extractor.archive import Archive
 from services.extractor.budget import CallBudget
 from services.extractor.checkpoints import CheckpointStore
 from services.extractor.coin_list import CoinList
+from services.extractor.cursor_mover import CursorMover
 from services.extractor.flow import FlowControl
 from services.extractor.http_client import HttpClient
 from services.extractor.planner import Planner
+from services.extractor.replayer import Replayer
 from services.extractor.republisher import Republisher
 from services.extractor.runner import TaskRunner
 from services.extractor.settings import ExtractorSettings
@@ -36,7 +38,7 @@ from shared.lag import LagReader
 from shared.lifecycle import until_first_ends
 from shared.progress import Monitor
 from shared.settings import reader_dsn
-from shared.tasks import FetchStream, Task
+from shared.tasks import FetchStream, ReplayPages, SetCursor, Task
 from shared.topics import COMMANDS, EXTRACTOR_GROUP, PLANNER_GROUP, TASKS
 
 log = logs.get(__name__)
@@ -106,8 +108,19 @@ async def run(settings: ExtractorSettings, health: Health, stop: asyncio.Event) 
     archive = Archive(reader_dsn(settings.dsn()))
     republisher = Republisher(sources=sources, producer=producer, flow=flow, reader=new_reader, archive=archive)
 
+    replayer = Replayer(producer=producer, flow=flow, reader=new_reader, archive=archive, stops=stops)
+    mover = CursorMover(producer, checkpoints)
+
     async def work(task: Task) -> None:
-        await (runner.run(task) if isinstance(task, FetchStream) else republisher.run(task))
+        match task:
+            case FetchStream():
+                await runner.run(task)
+            case ReplayPages():
+                await replayer.run(task)
+            case SetCursor():
+                await mover.run(task)
+            case _:
+                await republisher.run(task)
 
     worker = TaskWorker(tasks, producer, work, concurrency=settings.task_concurrency)
     planner = Planner(commands, producer, sources, every_s=settings.ingest_every_s)

@@ -4,39 +4,65 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from aiokafka.errors import KafkaError
 
 from shared import logs
 from shared.lag import LagReader
-from shared.topics import LOADER_GROUP, NORMALIZER_GROUP, RAW, UNIFIED
+from shared.topics import LOADER_GROUP, NORMALIZER_GROUP, RAW, REPLAY_PAGES, UNIFIED, UNIFIED_REPLAY
 
+LOOK_EVERY_S, LOOK_EVERY_S_IN_REPLAY = 1.0, 0.15
+MAX_REPLAYED = 40  # pages of replays that wait, over all partitions: what a live page may have to wait for
+MAX_LIVE = 4  # live pages that may wait while a replay goes on
 log = logs.get(__name__)
 
 
 class FlowControl:
-    """Looks at the lag of normalizer and loader once a second."""
+    """Looks at the lag of normalizer and loader once a second, more often while something is replayed. Live pages go first."""
 
     def __init__(self, lag: LagReader, *, max_waiting: int) -> None:
         self._lag, self._max_waiting = lag, max_waiting
         self._waiting: Counter[int] = Counter()
         self._published: dict[int, int] = {}
+        self._replays = self._replayed = self._replay_waiting = 0
         self._looked = asyncio.Condition()
 
     async def run(self) -> None:
         while True:
             try:
-                stands = await self._lag.stands(NORMALIZER_GROUP, RAW) | await self._lag.stands(LOADER_GROUP, UNIFIED)
+                normalizer = await self._lag.stands(NORMALIZER_GROUP, RAW, REPLAY_PAGES)
+                stands = normalizer | await self._lag.stands(LOADER_GROUP, UNIFIED, UNIFIED_REPLAY)
             except (KafkaError, OSError) as error:
                 log.warning("lag_unknown", error=repr(error))
             else:
                 async with self._looked:
-                    self._waiting = Counter()
+                    self._waiting, self._replay_waiting, self._replayed = Counter(), 0, 0
                     for at, stand in stands.items():
-                        self._waiting[at.partition] += stand.lag
+                        if at.topic in (RAW.name, UNIFIED.name):
+                            self._waiting[at.partition] += stand.lag
+                        else:
+                            self._replay_waiting += stand.lag
                     self._published.clear()
                     self._looked.notify_all()
-            await asyncio.sleep(1)
+            await asyncio.sleep(LOOK_EVERY_S_IN_REPLAY if self._replays else LOOK_EVERY_S)
+
+    @asynccontextmanager
+    async def replaying(self) -> AsyncIterator[None]:
+        """While something is replayed."""
+        self._replays += 1
+        try:
+            yield
+        finally:
+            self._replays -= 1
+
+    async def replay_gate(self) -> None:
+        """Return when one more page may be replayed: when few replayed ones wait, and hardly a live one."""
+        async with self._looked:
+            while self._replay_waiting + self._replayed >= MAX_REPLAYED or self._waiting.total() + sum(self._published.values()) > MAX_LIVE:
+                await self._looked.wait()
+            self._replayed += 1
 
     async def gate(self, partition: int) -> None:
         """Return when one more page may be published to the partition."""

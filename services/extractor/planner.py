@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from aiokafka.errors import KafkaError
 
 from services.extractor.sources.base import SourceConnector, StreamInfo
 from shared import kafka, logs
-from shared.commands import CancelRun, StartIngestion
+from shared.commands import CancelRun, MoveCheckpoint, StartIngestion, StartReplay
 from shared.errors import TransientError
 from shared.events import Message, PlannedTask, RunCancelled, RunError, RunPlanned, Source
 from shared.gaps import Reader, publisher
@@ -21,7 +22,7 @@ from shared.identity import scheduled_run_id, task_id
 from shared.kafka import TopicPartition, partition_of
 from shared.lifecycle import sleep_or_stop
 from shared.serialization import UndecodableError, command_decoder, decode
-from shared.tasks import FetchStream
+from shared.tasks import FetchStream, ReplayPages, SetCursor, replay_tasks, set_cursor
 from shared.topics import COMMANDS, PLANNER_GROUP, RAW, RUN_EVENTS, TASKS
 
 TASKS_A_MESSAGE = 2_000
@@ -170,6 +171,10 @@ class Planner:
             await self._publish(RunCancelled(run_id=command.run_id))
         elif isinstance(command, StartIngestion):
             await self._plan(command)
+        elif isinstance(command, StartReplay):
+            await self._hand_out(command.run_id, replay_tasks(command))
+        elif isinstance(command, MoveCheckpoint):
+            await self._hand_out(command.run_id, [set_cursor(command)])
         # The others are the loader's, which knows the ledger and the dead letters.
 
     async def _plan(self, command: StartIngestion) -> None:
@@ -202,6 +207,16 @@ class Planner:
         for part in _parts(planned):
             await self._publish(part)
         log.info("run_planned", run_id=command.run_id, tasks=len(planned.tasks), errors=len(planned.errors))
+
+    async def _hand_out(self, run_id: str, tasks: Sequence[ReplayPages | SetCursor]) -> None:
+        for task in tasks:
+            partition = task.partition if isinstance(task, ReplayPages) else partition_of(task.stream)
+            await kafka.publish(
+                self._producer, TASKS, task, key=task.stream, service="extractor", partition=partition, event_id=task.task_id
+            )
+        planned = [PlannedTask(task_id=task.task_id, source=task.source, stream=task.stream) for task in tasks]
+        await self._publish(RunPlanned(run_id=run_id, tasks=planned))
+        log.info("run_planned", run_id=run_id, tasks=len(tasks))
 
     async def _publish(self, event: RunPlanned | RunCancelled) -> None:
         message: Message = event

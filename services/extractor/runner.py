@@ -230,6 +230,6 @@ def _end_event(task: FetchStream, done: TaskProgress) -> TaskFinished | TaskFail
     )
 
 
-def named(task: Task) -> dict[str, str]:
+def named(task: Task) -> dict[str, Any]:
     """What every event of a task says about it."""
     return {"run_id": task.run_id, "task_id": task.task_id, "source": task.source, "stream": task.stream}

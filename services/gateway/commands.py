@@ -17,7 +17,7 @@ from services.gateway.problems import ProblemError, unavailable
 from services.gateway.settings import GatewaySettings
 from shared import kafka, logs
 from shared.checkpoint_log import CheckpointLog
-from shared.commands import Command, RequeueDeadLetters, StartIngestion
+from shared.commands import Command, Opening
 from shared.errors import TransientError
 from shared.follow import Follower
 from shared.lag import LagReader, total
@@ -28,9 +28,6 @@ from shared.topics import COMMANDS, LOADER_GROUP, NORMALIZER_GROUP, RAW, UNIFIED
 REMEMBERED_RUNS = 50_000
 PUBLISH_TIMEOUT_S = 5.0
 log = logs.get(__name__)
-
-
-Opening = StartIngestion | RequeueDeadLetters  # commands that open a run
 
 
 @dataclass(frozen=True)

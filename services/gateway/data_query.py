@@ -73,7 +73,8 @@ def build(filters: Filters) -> tuple[str, list[Any]]:
         arguments.append(value)
         return f"${len(arguments)}"
 
-    conditions = [
+    conditions = ["retired_at IS NULL"]
+    conditions += [
         f"{column} {operator} {bind(value)}"
         for column, operator, value in (
             ("source", "=", filters.source), ("kind", "=", filters.kind), ("dataset", "=", filters.dataset),

@@ -10,7 +10,8 @@ import msgspec
 from services.gateway.commands import Queued
 from services.gateway.database import Database
 from services.gateway.problems import ProblemError
-from shared.commands import RequeueDeadLetters, StartIngestion
+from shared.commands import MoveCheckpoint, Opening, RequeueDeadLetters, StartIngestion, StartReplay
+from shared.events import REPLAY
 from shared.ranges import ranges
 
 BALANCED = {"succeeded", "partial", "failed", "cancelled"}  # a run gets none of these before its ledger is balanced
@@ -21,23 +22,27 @@ _RUN = """
 SELECT r.run_id::text, r.kind, r.status, r.message, r.request::text AS request, r.requested_at, r.started_at, r.finished_at,
        CASE WHEN r.started_at IS NOT NULL
             THEN extract(epoch FROM greatest(coalesce(r.finished_at, clock_timestamp()) - r.started_at, interval '0'))::float8 END AS duration,
-       coalesce(r.totals, '{}')::text AS totals, r.notes::text AS notes,
+       coalesce(r.totals, '{}')::text AS totals, r.preview, r.notes::text AS notes,
        (r.errors || coalesce((SELECT jsonb_agg(t.error ORDER BY t.stream) FROM run_tasks AS t WHERE t.run_id = r.run_id AND t.error IS NOT NULL
                               AND jsonb_typeof(t.error) = 'object'), '[]'))::text AS errors
 FROM runs AS r
 """
 _TASKS = """
+WITH p AS (
+    SELECT run_id, task_id, page_id, page_no, records, inserted, updated, unchanged, skipped, rejected FROM page_receipts WHERE run_id = $1::uuid
+    UNION ALL SELECT run_id, task_id, page_id, NULL, records, inserted, updated, unchanged, skipped, rejected FROM replay_receipts WHERE run_id = $1::uuid
+)
 SELECT t.task_id::text, t.source, t.stream, t.status, t.pages, t.records AS records_published, t.started_at, t.finished_at, t.notes::text AS notes, coalesce(t.error, 'null')::text AS error, coalesce(t.profile, 'null')::text AS profile,
        coalesce(sum(p.records), 0)::int AS records, coalesce(sum(p.inserted), 0)::int AS inserted, coalesce(sum(p.updated), 0)::int AS updated,
        coalesce(sum(p.unchanged), 0)::int AS unchanged, coalesce(sum(p.skipped), 0)::int AS skipped, coalesce(sum(p.rejected), 0)::int AS rejected,
        count(p.page_id)::int AS pages_loaded
-FROM run_tasks AS t LEFT JOIN page_receipts AS p ON p.run_id = t.run_id AND p.task_id = t.task_id AND (t.finished_at IS NULL OR p.page_no < t.pages)
+FROM run_tasks AS t LEFT JOIN p ON p.task_id = t.task_id AND (t.finished_at IS NULL OR p.page_no IS NULL OR p.page_no < t.pages)
 WHERE t.run_id = $1::uuid GROUP BY t.task_id ORDER BY t.stream
 """
 _MISSING = """
 SELECT t.task_id::text, array_agg(n ORDER BY n) AS numbers FROM run_tasks AS t CROSS JOIN LATERAL (
     SELECT generate_series(0, t.pages - 1) EXCEPT SELECT page_no FROM page_receipts AS p WHERE p.task_id = t.task_id
-) AS missing (n) WHERE t.run_id = $1::uuid AND t.finished_at IS NOT NULL
+) AS missing (n) WHERE t.run_id = $1::uuid AND t.source <> 'replay' AND t.finished_at IS NOT NULL
 AND t.pages > (SELECT count(*) FROM page_receipts AS p WHERE p.task_id = t.task_id) GROUP BY t.task_id
 """
 _REJECTIONS = """
@@ -55,7 +60,7 @@ def _counts(totals: dict[str, Any]) -> dict[str, int]:
 def _view(row: Any) -> dict[str, Any]:
     totals, request = json.loads(row["totals"]), json.loads(row["request"])
     return {
-        "run_id": row["run_id"], "kind": row["kind"], "status": row["status"], "message": row["message"],
+        "run_id": row["run_id"], "kind": row["kind"], "status": row["status"], "message": row["message"], "preview": row["preview"],
         "requested_at": row["requested_at"], "started_at": row["started_at"], "finished_at": row["finished_at"],
         "duration_seconds": None if row["duration"] is None else round(row["duration"], 3),
         **_counts(totals), "errors": json.loads(row["errors"]),
@@ -64,23 +69,28 @@ def _view(row: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _days(command: StartIngestion) -> dict[str, Any]:
-    return {"from": command.start, "to": command.end} if command.start else {}
-
-
 def queued_view(queued: Queued) -> dict[str, Any]:
     """A run that the loader has not stored yet."""
-    command = queued.command
-    is_requeue = isinstance(command, RequeueDeadLetters)
-    request = (
-        {"dead_letters": msgspec.to_builtins(command.letters)} if isinstance(command, RequeueDeadLetters)
-        else {"sources": command.sources, "streams": command.streams, "full_refresh": command.full_refresh, **_days(command)}
-    )  # fmt: skip
+    kind, request = _asked(queued.command)
     return {
-        "run_id": command.run_id, "kind": "requeue" if is_requeue else "ingest", "status": "queued", "message": None,
+        "run_id": queued.command.run_id, "kind": kind, "status": "queued", "message": None, "preview": None,
         "requested_at": queued.requested_at, "started_at": None, "finished_at": None, "duration_seconds": None, **_counts({}),
         "errors": [], "sources": {}, "notes": [], "request": request,
     }  # fmt: skip
+
+
+def _asked(command: Opening) -> tuple[str, dict[str, Any]]:
+    """Kind and request of the run that a command opens, as the loader will keep them."""
+    match command:
+        case StartIngestion():
+            days = {"from": command.start, "to": command.end} if command.start else {}
+            return "ingest", {"sources": command.sources, "streams": command.streams, "full_refresh": command.full_refresh, **days}
+        case RequeueDeadLetters():
+            return "requeue", {"dead_letters": msgspec.to_builtins(command.letters)}
+        case StartReplay():
+            return "replay", {"origin": command.origin, "mode": command.mode, **msgspec.to_builtins(command.selection)}
+        case MoveCheckpoint():
+            return "checkpoint", {"stream": command.stream, "cursor": json.loads(command.cursor or "null")}
 
 
 async def history(database: Database, *, limit: int, skip: int, status: str | None) -> list[dict[str, Any]]:
@@ -113,8 +123,14 @@ def ledger(tasks: list[dict[str, Any]], *, is_balanced: bool) -> dict[str, Any]:
         "balanced": is_balanced,
         "pages_published": sum(task["pages"] or 0 for task in tasks),
         "pages_received": sum(task["pages_loaded"] for task in tasks),
-        "pages_missing": sum(last - first + 1 for task in tasks for first, last in task["missing_pages"]),
+        "pages_missing": sum(_missing(task) for task in tasks),
     }
+
+
+def _missing(task: dict[str, Any]) -> int:
+    if task["source"] == REPLAY:  # whose pages have no numbers
+        return max(0, int(task["pages"] or 0) - int(task["pages_loaded"]))
+    return sum(int(last) - int(first) + 1 for first, last in task["missing_pages"])
 
 
 def _task(row: Any, missing: list[tuple[int, int]]) -> dict[str, Any]:

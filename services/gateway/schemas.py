@@ -170,7 +170,8 @@ class RunFault(BaseModel):
 
 class _RunHead(BaseModel):
     run_id: str
-    kind: str
+    kind: str = Field(description="ingest, requeue, replay, checkpoint")
+    preview: str | None = Field(description="Of a replay in preview: open, published or discarded")
     status: RunStatus
     message: str | None
     requested_at: datetime | None

@@ -12,12 +12,13 @@ from sqlalchemy import Connection, Engine, text
 
 from services.loader import ledger, limits, positions, repairs
 from shared import kafka, logs
-from shared.commands import StartIngestion
+from shared.commands import MoveCheckpoint, StartIngestion, StartReplay
 from shared.errors import TransientError
 from shared.events import Message, TaskStopped
 from shared.kafka import TopicPartition, partition_of
 from shared.lag import LagReader, total
 from shared.lifecycle import sleep_or_stop
+from shared.tasks import ReplayPages
 from shared.topics import (
     COMMANDS,
     EXTRACTOR_GROUP,
@@ -25,17 +26,19 @@ from shared.topics import (
     NORMALIZER_GROUP,
     PLANNER_GROUP,
     RAW,
+    REPLAY_PAGES,
     RUN_EVENTS,
     TASKS,
     UNIFIED,
+    UNIFIED_REPLAY,
 )
 
 EVALUATE_EVERY_S = 0.5
 _QUEUES = (
     (PLANNER_GROUP, COMMANDS),
     (EXTRACTOR_GROUP, TASKS),
-    (NORMALIZER_GROUP, RAW),
-    (LOADER_GROUP, UNIFIED, RUN_EVENTS),
+    (NORMALIZER_GROUP, RAW, REPLAY_PAGES),
+    (LOADER_GROUP, UNIFIED, UNIFIED_REPLAY, RUN_EVENTS),
 )
 # A gap is over when every run that was open then has ended, or has been given up as incomplete and says so itself.
 _CLOSE_GAPS = """
@@ -156,10 +159,11 @@ async def publish_tasks(producer: AIOKafkaProducer, messages: Iterable[Message],
 
 
 async def _publish(producer: AIOKafkaProducer, message: Message) -> None:
-    if isinstance(message, StartIngestion):
+    if isinstance(message, StartIngestion | StartReplay | MoveCheckpoint):
         await kafka.publish(producer, COMMANDS, message, key=message.run_id, service="loader")
     elif isinstance(message, TaskStopped):
         await kafka.publish(producer, RUN_EVENTS, message, key=message.run_id, service="loader")
     else:
         stream: str = message.stream  # type: ignore[attr-defined]  # all others are tasks
-        await kafka.publish(producer, TASKS, message, key=stream, service="loader", partition=partition_of(stream))
+        partition = message.partition if isinstance(message, ReplayPages) else partition_of(stream)
+        await kafka.publish(producer, TASKS, message, key=stream, service="loader", partition=partition)

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from sqlalchemy import Connection, Engine
 
-from services.loader import letters, positions, runs
+from services.loader import letters, positions, replays, runs
 from services.loader.caretaker import Caretaker, publish_tasks
 from services.loader.dead_letters import Undecodable, forwarded
 from services.loader.letter_rows import insert_dead_letters
@@ -30,9 +30,9 @@ from shared.gaps import Reader, publisher
 from shared.kafka import TopicPartition
 from shared.lifecycle import sleep_or_stop
 from shared.serialization import UndecodableError, command_decoder, decode, run_event_decoder
-from shared.topics import COMMANDS, DEAD_LETTERS, LOADER_GROUP, RUN_EVENTS, UNIFIED
+from shared.topics import COMMANDS, DEAD_LETTERS, LOADER_GROUP, RUN_EVENTS, UNIFIED, UNIFIED_REPLAY
 
-SUBSCRIBED = (UNIFIED, RUN_EVENTS, COMMANDS, DEAD_LETTERS)
+SUBSCRIBED = (UNIFIED, UNIFIED_REPLAY, RUN_EVENTS, COMMANDS, DEAD_LETTERS)
 # The database is away, busy or in conflict: the same batch is tried again, as often as it takes.
 # (Deadlocks, serialization failures, a full disk and a shutdown are OperationalErrors too.)
 # So is a session that the server ended because its batch had to wait too long for its turn.
@@ -53,6 +53,7 @@ class Batch:
 
     def __init__(self, records: list[Any]) -> None:
         self.pages: list[StagedPage] = []
+        self.replayed: list[StagedPage] = []
         self.messages: list[Timed] = []
         self.letters: list[Undecodable] = []
         self.outbox: list[Message] = []  # tasks that its commands ask for
@@ -68,6 +69,8 @@ class Batch:
     def _take(self, record: Any) -> None:
         if record.topic == UNIFIED.name:
             self.pages.append(StagedPage.from_message(record.value))
+        elif record.topic == UNIFIED_REPLAY.name:
+            self.replayed.append(StagedPage.from_message(record.value))
         elif record.topic == DEAD_LETTERS.name:
             self.letters.append(forwarded(record))
         else:
@@ -75,7 +78,7 @@ class Batch:
             self.messages.append(Timed(decode(decoder, record.value), record.timestamp, record))
 
     def run_ids(self) -> set[str]:
-        return {page.raw.run_id for page in self.pages} | {timed.run_id for timed in self.messages if timed.run_id}
+        return {page.run_id for page in (*self.pages, *self.replayed)} | {timed.run_id for timed in self.messages if timed.run_id}
 
 
 def _applied(transaction: Connection, timed: Timed) -> Undecodable | None:
@@ -183,6 +186,8 @@ class Loader:
 
         new = write_pages(self._engine, batch.pages, turn=turn)
         turn()
+        if batch.replayed:
+            replays.write(self._engine, batch.replayed)
         if batch.messages or batch.letters:
             with self._engine.begin() as transaction:
                 refused = [letter for timed in batch.messages if (letter := _applied(transaction, timed)) is not None]

@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
-from shared.tables import page_receipts, run_tasks, runs
+from shared.events import REPLAY
+from shared.tables import page_receipts, replay_receipts, run_tasks, runs
 
 COUNTERS = ("records", "inserted", "updated", "unchanged", "skipped", "rejected")
 ENDED = frozenset({"succeeded", "partial", "failed", "cancelled"})  # `incomplete` may still change
@@ -35,6 +36,8 @@ class Ledger:
             return False
         seen = self.by_task.get(task.task_id)
         pages, records = (seen.pages, seen.records) if seen else (0, 0)
+        if task.source == REPLAY:  # one that was interrupted may have found more before than after, when retention had gone on
+            return pages >= (task.pages or 0)
         return pages == (task.pages or 0) and (task.records is None or records == task.records)
 
     def is_short(self, task: Any) -> bool:
@@ -84,6 +87,9 @@ def ledger_of(transaction: Connection, run_id: str) -> Ledger:
         (func.max(page_receipts.c.page_no) + 1).label("next_page"),
         *counts,
     )
+    replayed = [task for task in tasks if task.source == REPLAY]
+    if replayed:
+        return _of_replay(transaction, tasks)
     rows = transaction.execute(
         grouped.outerjoin_from(page_receipts, run_tasks, run_tasks.c.task_id == page_receipts.c.task_id)
         .where(page_receipts.c.run_id == run_id, run_tasks.c.finished_at.is_(None) | (page_receipts.c.page_no < run_tasks.c.pages))
@@ -95,6 +101,17 @@ def ledger_of(transaction: Connection, run_id: str) -> Ledger:
         for counter in COUNTERS:
             into[counter] += int(getattr(row, counter))
     return Ledger(tasks, {row.task_id: row for row in rows}, sources)
+
+
+def _of_replay(transaction: Connection, tasks: list[Any]) -> Ledger:
+    """As `ledger_of`, from the receipts of a replay. One of its tasks may have pages of several sources."""
+    counts = [func.sum(replay_receipts.c[counter]).label(counter) for counter in COUNTERS]
+    pages = func.count(replay_receipts.c.page_id).label("pages")
+    mine = replay_receipts.c.run_id == tasks[0].run_id
+    by_source = transaction.execute(select(replay_receipts.c.source, *counts).where(mine).group_by(replay_receipts.c.source))
+    by_task = transaction.execute(select(replay_receipts.c.task_id, pages, *counts).where(mine).group_by(replay_receipts.c.task_id))
+    sources = {row.source: {counter: int(getattr(row, counter)) for counter in COUNTERS} for row in by_source}
+    return Ledger(tasks, {row.task_id: row for row in by_task}, sources)
 
 
 def _status(run: Any, ledger: Ledger, *, is_stuck: bool) -> str:
@@ -123,11 +140,19 @@ def _message(run: Any, ledger: Ledger, status: str, errors: list[Any]) -> str | 
         return "no streams to ingest: " + (
             "; ".join(run.notes) or "; ".join(error["message"] for error in run.errors) or "none were asked for"
         )
+    if run.kind == "checkpoint" and not errors:
+        return "; ".join(note for task in ledger.tasks for note in task.notes) or None
+    if run.kind == "replay" and ledger.total("records") == 0 and not errors:
+        return "; ".join(["no raw page was meant", *_task_notes(ledger), *run.notes])
     if ledger.total("records") == 0 and not errors:
         return "; ".join([f"nothing new: {len(ledger.tasks)} stream(s) are up to date", *run.notes])
     parts = [f"{len(errors)} error(s)"] if errors else []
     parts += [f"{ledger.total('rejected')} record(s) rejected: GET /api/v1/runs/{run.run_id} says why"] if ledger.total("rejected") else []
     return "; ".join([*parts, *run.notes]) or None
+
+
+def _task_notes(ledger: Ledger) -> list[str]:
+    return list(dict.fromkeys(note for task in ledger.tasks for note in task.notes))
 
 
 def _what_is_missing(run: Any, ledger: Ledger) -> str:

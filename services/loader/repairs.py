@@ -9,11 +9,11 @@ from sqlalchemy import Connection, func, select, text, update
 
 from services.loader import letters
 from services.loader.ledger import ledger_of
-from shared.commands import StartIngestion
+from shared.commands import MoveCheckpoint, ReplayMode, ReplayOrigin, Selection, StartIngestion, StartReplay
 from shared.events import Message
 from shared.ranges import ranges
 from shared.tables import page_receipts, raw_data, runs
-from shared.tasks import FetchStream, PageRange, RepairPages
+from shared.tasks import FetchStream, PageRange, RepairPages, replay_tasks
 
 MAX_RANGES = 20  # of missing pages asked for at a time: each carries a cursor, which may be large
 MAX_DOUBLINGS = 6  # from one attempt to the next the wait doubles, up to 64 times the first
@@ -42,6 +42,15 @@ def repair(transaction: Connection, run_id: str, *, after_s: float, is_quiet: bo
     transaction.execute(update(runs).where(runs.c.run_id == run_id).values(**values))
     if locked.kind == "requeue":
         return list(letters.tasks(transaction, run_id))
+    if locked.kind == "replay":
+        return _replay_again(transaction, locked)
+    if locked.kind == "checkpoint":
+        cursor = locked.request.get("cursor")
+        return [
+            MoveCheckpoint(
+                run_id=run_id, stream=locked.request["stream"], cursor=None if cursor is None else msgspec.json.encode(cursor).decode()
+            )
+        ]
     if not locked.planned:
         if locked.requested_at is None:  # nobody knows what was asked for
             return []
@@ -57,6 +66,18 @@ def repair(transaction: Connection, run_id: str, *, after_s: float, is_quiet: bo
     unfinished = [_again(transaction, locked, task, ledger.by_task.get(task.task_id)) for task in ledger.tasks if task.finished_at is None]
     short = [_missing(transaction, locked, task) for task in ledger.tasks if ledger.is_short(task)]
     return [*unfinished, *short]
+
+
+def _replay_again(transaction: Connection, run: Any) -> list[Message]:
+    """The whole replay where it was not planned, else its tasks that have not ended or miss pages: they publish what is not applied yet."""
+    request = dict(run.request)
+    origin, mode = ReplayOrigin(request.pop("origin")), ReplayMode(request.pop("mode"))
+    command = StartReplay(run_id=run.run_id, selection=msgspec.convert(request, Selection), origin=origin, mode=mode)
+    if not run.planned:
+        return [command]
+    ledger = ledger_of(transaction, run.run_id)
+    missing = {task.task_id for task in ledger.tasks if not ledger.is_whole(task)}
+    return [task for task in replay_tasks(command) if task.task_id in missing]
 
 
 def _again(transaction: Connection, run: Any, task: Any, seen: Any) -> FetchStream:

@@ -11,8 +11,20 @@ import msgspec
 from sqlalchemy import Connection, case, func, null, text, type_coerce, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from services.loader import letters
-from shared.commands import CancelRun, Command, DiscardDeadLetters, RepairRun, RequeueDeadLetters, StartIngestion
+from services.loader import letters, replays
+from shared.commands import (
+    CancelRun,
+    Command,
+    DiscardDeadLetters,
+    DiscardReplay,
+    MoveCheckpoint,
+    PublishReplay,
+    RepairRun,
+    ReplayMode,
+    RequeueDeadLetters,
+    StartIngestion,
+    StartReplay,
+)
 from shared.events import (
     DataGap,
     PagesRepaired,
@@ -65,6 +77,27 @@ def _requested(transaction: Connection, command: StartIngestion, at: datetime) -
         request |= {"from": command.start, "to": command.end}
     first_only = (runs.c.run_id == command.run_id) & runs.c.requested_at.is_(None)
     transaction.execute(update(runs).where(first_only).values(request=request, requested_at=at))
+
+
+def _replay_requested(transaction: Connection, command: StartReplay, at: datetime) -> None:
+    request = {"origin": command.origin, "mode": command.mode, **msgspec.to_builtins(command.selection)}
+    first_only = (runs.c.run_id == command.run_id) & runs.c.requested_at.is_(None)
+    preview = "open" if command.mode == ReplayMode.PREVIEW else None
+    transaction.execute(update(runs).where(first_only).values(kind="replay", request=request, requested_at=at, preview=preview))
+
+
+def _move_requested(transaction: Connection, command: MoveCheckpoint, at: datetime) -> None:
+    request = {"stream": command.stream, "cursor": None if command.cursor is None else msgspec.json.decode(command.cursor)}
+    first_only = (runs.c.run_id == command.run_id) & runs.c.requested_at.is_(None)
+    transaction.execute(update(runs).where(first_only).values(kind="checkpoint", request=request, requested_at=at))
+
+
+def _publish(transaction: Connection, command: PublishReplay, _at: datetime) -> None:
+    replays.publish(transaction, command.run_id)
+
+
+def _discard(transaction: Connection, command: DiscardReplay, _at: datetime) -> None:
+    replays.discard(transaction, command.run_id)
 
 
 def _planned(transaction: Connection, event: RunPlanned, at: datetime) -> None:
@@ -158,6 +191,7 @@ def _answered_elsewhere(_transaction: Connection, _message: CancelRun | TaskStop
 
 
 _APPLY: dict[type, Any] = {
+    StartReplay: _replay_requested, PublishReplay: _publish, DiscardReplay: _discard, MoveCheckpoint: _move_requested,
     StartIngestion: _requested, CancelRun: _answered_elsewhere, RepairRun: _repair_requested, RequeueDeadLetters: letters.requeue,
     DiscardDeadLetters: letters.discard, RunPlanned: _planned, TaskStarted: _started, TaskFinished: _ended, TaskFailed: _ended,
     TaskStopped: _answered_elsewhere, PagesRepaired: _repaired, RunCancelled: _cancelled, DataGap: _missed,

@@ -21,7 +21,7 @@ POINT_COLUMNS = (
 PAGE_COLUMNS = (
     "n", "page_id", "run_id", "task_id", "source", "dataset", "stream", "page_no", "record_count", "fetched_at", "raw_time", "origin", "context", "payload",
     "rejections", "cursor_before", "cursor_after", "topic", "partition", "raw_offset", "skipped", "rejected", "skip_reasons", "normalizer_version",
-    "ids", "value_hashes",
+    "ids", "value_hashes", "of_run", "of_task", "symbol",
 )  # fmt: skip
 INSERTED, UPDATED, UNCHANGED = b"i", b"u", b"n"
 Round = dict[str, tuple[int, int]]  # id → its page's place in the batch, its place in the page
@@ -56,6 +56,15 @@ class StagedPage:
         ids, records, hashes = [e.id for e in events], [e.record_index for e in events], [e.value_hash for e in events]
         rows = [_row(event) for event in events]
         return cls(msgspec.structs.replace(unified, events=[], raw=msgspec.Raw()), raw, ids, records, hashes, rows)
+
+    @property
+    def run_id(self) -> str:
+        """The run that writes it: its own, or a replay."""
+        return self.raw.run_id if self.unified.replay is None else self.unified.replay.run_id
+
+    @property
+    def task_id(self) -> str:
+        return self.raw.task_id if self.unified.replay is None else self.unified.replay.task_id
 
     @property
     def is_refused(self) -> bool:
@@ -162,14 +171,15 @@ def _row(event: UnifiedData) -> str:
 
 
 def page_rows(pages: list[StagedPage], topic: str) -> Iterator[str]:
-    """Rows of the pages themselves: what raw_data and page_receipts need."""
+    """Rows of the pages themselves: what raw_data and the receipts need. `run_id` is the run that writes them, `of_run` that of the page."""
     for number, page in enumerate(pages):
         raw, unified = page.raw, page.unified
         reasons = Counter(skip.reason for skip in unified.skipped)
         yield "\t".join((
-            str(number), raw.page_id, raw.run_id, raw.task_id, text(raw.source), text(raw.dataset), text(raw.stream), str(raw.page_no), str(raw.record_count),
+            str(number), raw.page_id, page.run_id, page.task_id, text(raw.source), text(raw.dataset), text(raw.stream), str(raw.page_no), str(raw.record_count),
             text(raw.fetched_at), str(unified.raw_time), raw_text(raw.origin), raw_text(raw.context), raw_text(raw.records), json_text(raw.rejections or None),
             raw_text(raw.cursor_before), raw_text(raw.cursor_after), topic, str(unified.raw_partition), str(unified.raw_offset),
             str(len(unified.skipped)), str(page.rejected_count()), json_text(reasons), str(unified.normalizer_version),
-            f"{{{','.join(page.ids)}}}", f"{{{','.join(map(str, page.hashes))}}}\n",
+            f"{{{','.join(page.ids)}}}", f"{{{','.join(map(str, page.hashes))}}}", raw.run_id, raw.task_id,
+            text(unified.replay and unified.replay.symbol) + "\n",
         ))  # fmt: skip

@@ -58,7 +58,8 @@ CREATE TEMP TABLE IF NOT EXISTS stage_pages (
     n int, page_id uuid, run_id uuid, task_id uuid, source text, dataset text, stream text, page_no int, record_count int, fetched_at timestamptz,
     origin jsonb, context jsonb, payload jsonb, rejections jsonb, cursor_before jsonb, cursor_after jsonb,
     topic text, "partition" int, raw_offset bigint, skipped int, rejected int, skip_reasons jsonb, normalizer_version smallint, raw_time bigint,
-    ids uuid[], value_hashes bigint[], is_new boolean DEFAULT false, is_again boolean DEFAULT false
+    ids uuid[], value_hashes bigint[], of_run uuid, of_task uuid, symbol text,
+    is_new boolean DEFAULT false, is_again boolean DEFAULT false, old_ids uuid[]  -- of an older mapping
 ) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS stage_points (
     n int, round int, id uuid, instrument text, symbol text, symbols text[], kind text, "interval" text, "timestamp" timestamptz, currency text,
@@ -91,15 +92,31 @@ SELECT s.n, r.normalizer_version AS version FROM stage_pages AS s LEFT JOIN page
 _AGAIN = """
 WITH again AS (
     UPDATE page_receipts AS r SET normalizer_version = s.normalizer_version, ids = s.ids, value_hashes = s.value_hashes
-    FROM stage_pages AS s WHERE s.n = ANY(%(numbers)s) AND r.page_id = s.page_id AND r.normalizer_version < s.normalizer_version RETURNING s.n
+    FROM stage_pages AS s JOIN page_receipts AS old ON old.page_id = s.page_id
+    WHERE s.n = ANY(%(numbers)s) AND r.page_id = s.page_id AND r.normalizer_version < s.normalizer_version RETURNING s.n, old.ids AS old_ids
 )
-UPDATE stage_pages AS s SET is_again = true FROM again WHERE again.n = s.n RETURNING s.page_id::text
+UPDATE stage_pages AS s SET is_again = true, old_ids = again.old_ids FROM again WHERE again.n = s.n RETURNING s.page_id::text
 """
 
-_RAW = """
+# What a page yielded by an older mapping, and by this one no more, where that page wrote it last. The row stays, out of sight:
+# its values go to the revisions, and nothing older can bring it back.
+GONE = """
+SELECT s.page_id, u.id, s.normalizer_version, s.run_id
+FROM stage_pages AS s CROSS JOIN LATERAL unnest(s.old_ids) AS gone (id) JOIN unified_data AS u ON u.id = gone.id AND u.page_id = s.page_id
+WHERE (s.is_new OR s.is_again) AND NOT gone.id = ANY(s.ids) AND u.retired_at IS NULL AND u.normalizer_version < s.normalizer_version
+AND (s.symbol IS NULL OR u.symbol = s.symbol OR s.symbol = ANY(u.symbols))
+"""
+_RETIRE = f"""
+WITH gone AS ({GONE})
+UPDATE unified_data AS u SET retired_at = %(now)s, updated_at = %(now)s, revision = u.revision + 1,
+                             normalizer_version = gone.normalizer_version, run_id = gone.run_id
+FROM gone WHERE u.id = gone.id RETURNING u.page_id::text, u.id::text
+"""
+
+INSERT_RAW = """
 INSERT INTO raw_data (page_id, run_id, task_id, source, dataset, stream, page_no, record_count, fetched_at, broker_time, origin, context, payload,
                       rejections, cursor_before, cursor_after, topic, "partition", "offset")
-SELECT page_id, run_id, task_id, source, dataset, stream, page_no, record_count, fetched_at, to_timestamp(raw_time / 1000.0), origin, context, payload,
+SELECT page_id, of_run, of_task, source, dataset, stream, page_no, record_count, fetched_at, to_timestamp(raw_time / 1000.0), origin, context, payload,
        rejections, cursor_before, cursor_after, topic, "partition", raw_offset
 FROM stage_pages WHERE is_new ORDER BY page_id ON CONFLICT (page_id) DO NOTHING
 """
@@ -117,8 +134,8 @@ WITH written AS (
     WHERE s.round = %(round)s ORDER BY s.id
     ON CONFLICT (id) DO UPDATE SET
         {", ".join(f'"{column}" = excluded."{column}"' for column in _VALUES)},
-        revision = u.revision + (u.value_hash <> excluded.value_hash)::int,
-        updated_at = CASE WHEN u.value_hash <> excluded.value_hash THEN excluded.updated_at ELSE u.updated_at END
+        revision = u.revision + (u.value_hash <> excluded.value_hash OR u.retired_at IS NOT NULL)::int, retired_at = NULL,
+        updated_at = CASE WHEN u.value_hash <> excluded.value_hash OR u.retired_at IS NOT NULL THEN excluded.updated_at ELSE u.updated_at END
     WHERE (u.raw_time, u.raw_offset, u.record_index, u.normalizer_version)
         < (excluded.raw_time, excluded.raw_offset, excluded.record_index, excluded.normalizer_version)
     RETURNING id, xmax = 0 AS is_new, updated_at = %(now)s AS is_changed
@@ -171,26 +188,29 @@ def _at_once() -> None:
     """Nobody to wait for."""
 
 
-def write_pages(engine: Engine, pages: Sequence[StagedPage], *, turn: Callable[[], None] = _at_once) -> int:
-    """Write a batch in one transaction; returns how many pages were new.
+Write = Callable[[Cursor, list[StagedPage], Callable[[], None]], int]
+
+
+def write_pages(engine: Engine, pages: Sequence[StagedPage], *, turn: Callable[[], None] = _at_once, write: Write | None = None) -> int:
+    """Write a batch in one transaction; returns how many pages were new. `write` instead of `_write`: another way of writing them.
 
     `turn` is called after the COPY into temporary tables and before the first lock is taken: it returns when the batch
     before this one is stored, so that the one is copied while the other is written. A batch that holds a row which
     PostgreSQL refuses is cut in half until that row alone is left and becomes a dead letter. Raises psycopg2.OperationalError and the like when the database is away; then nothing was written.
     """
-    pages = once_each(pages)
+    pages, write = once_each(pages), write or _write
     if not pages:
         return 0
     try:
         with engine.begin() as transaction:
-            return _write(cursor_of(transaction), pages, turn)
+            return write(cursor_of(transaction), pages, turn)
     except DATA_ERRORS as error:
         if len(pages) > 1:
             middle = len(pages) // 2
-            return write_pages(engine, pages[:middle]) + write_pages(engine, pages[middle:])
+            return write_pages(engine, pages[:middle], write=write) + write_pages(engine, pages[middle:], write=write)
         if pages[0].is_refused:
             return _give_up(engine, pages[0], error)
-        return write_pages(engine, [_without_bad_points(engine, pages[0], error)])
+        return write_pages(engine, [_without_bad_points(engine, pages[0], error)], write=write)
 
 
 def once_each(pages: Sequence[StagedPage]) -> list[StagedPage]:
@@ -259,11 +279,13 @@ def _write(cursor: Cursor, pages: list[StagedPage], turn: Callable[[], None] = _
     again = _not_new(cursor, pages) if len(new) < len(pages) else set()
     if not new and not again:
         return 0
-    cursor.execute(_RAW)
-    outcomes = _upsert(cursor, pages, rounds, new | again)
+    cursor.execute(INSERT_RAW)
+    outcomes = upsert(cursor, pages, rounds, new | again)
     for statement, written in ((_OUTCOMES, new), (_OUTCOMES_AGAIN, again)):
         if rows := [row for row in outcomes if row[0] in written]:
             psycopg2.extras.execute_values(cursor, statement, rows)
+    if again:
+        retire(cursor)
     cursor.execute(_STREAM_STATE)
     letters = [letter for page in pages if page.raw.page_id in new for letter in letter_rows(page, page.rejections())]
     insert_dead_letters(cursor, letters)
@@ -294,7 +316,7 @@ def _superseded(page: StagedPage) -> Rejection:
     )  # fmt: skip
 
 
-def _upsert(cursor: Cursor, pages: list[StagedPage], rounds: list[Round], applied: set[str]) -> list[tuple[Any, ...]]:
+def upsert(cursor: Cursor, pages: list[StagedPage], rounds: list[Round], applied: set[str]) -> list[tuple[Any, ...]]:
     """Write the data points of the applied pages, round by round; returns the outcomes for their receipts."""
     outcomes = {
         number: bytearray(UNCHANGED * len(page.ids)) for number, page in enumerate(pages) if page.raw.page_id in applied and page.ids
@@ -309,6 +331,22 @@ def _upsert(cursor: Cursor, pages: list[StagedPage], rounds: list[Round], applie
             for page, position in map(written.__getitem__, ids):
                 outcomes[page][position] = ord(outcome)
     return [(pages[number].raw.page_id, *tally(pages[number].records, bytes(each))) for number, each in outcomes.items()]
+
+
+def retire(cursor: Cursor) -> dict[str, list[str]]:
+    """Retire what the pages that are written again yield no more; returns the ids by page."""
+    cursor.execute("SELECT clock_timestamp()")
+    (now,) = cursor.fetchone() or (None,)
+    cursor.execute(_RETIRE, {"now": now})
+    return by_page(cursor)
+
+
+def by_page(cursor: Cursor) -> dict[str, list[str]]:
+    """(page id, id of a data point) rows, grouped."""
+    found: dict[str, list[str]] = {}
+    for page_id, id_ in cursor.fetchall():
+        found.setdefault(page_id, []).append(id_)
+    return found
 
 
 def _copy(cursor: Cursor, table: str, columns: Sequence[str], rows: Iterable[str]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from services.normalizer.mapping import NORMALIZER_VERSION, map_page
-from shared.events import RawPage, UnifiedPage
-from shared.serialization import decode, raw_page_decoder
+from shared.events import RawPage, Skip, UnifiedPage
+from shared.serialization import decode, raw_page_decoder, replay_page_decoder
 
 
 def unify(value: bytes | None, *, partition: int, offset: int, broker_ms: int) -> tuple[RawPage, UnifiedPage]:
@@ -19,3 +19,17 @@ def unify(value: bytes | None, *, partition: int, offset: int, broker_ms: int) -
         skipped=mapped.skipped, rejected=mapped.rejected,
     )  # fmt: skip
     return page, unified
+
+
+def unify_again(value: bytes | None) -> tuple[RawPage, UnifiedPage]:
+    """As `unify`, for a page of a replay. Where the replay is about one symbol, the other data points are left out and their records skipped."""
+    message = decode(replay_page_decoder, value)
+    page, unified = unify(bytes(message.raw), partition=message.raw_partition, offset=message.raw_offset, broker_ms=message.raw_time)
+    unified = msgspec.structs.replace(unified, replay=message.replay)
+    symbol = message.replay.symbol
+    if symbol is None:
+        return page, unified
+    kept = [event for event in unified.events if symbol == event.symbol or symbol in (event.symbols or ())]
+    left = {event.record_index for event in unified.events} - {event.record_index for event in kept}
+    skipped = [*unified.skipped, *(Skip(index=index, reason="another_symbol") for index in sorted(left))]
+    return page, msgspec.structs.replace(unified, events=kept, skipped=skipped)

@@ -15,13 +15,13 @@ from typing import Any
 import faust
 from aiokafka import AIOKafkaProducer
 
-from services.normalizer.page_handler import unify
+from services.normalizer.page_handler import unify, unify_again
 from services.normalizer.settings import NormalizerSettings
 from services.normalizer.transport import App
 from shared import kafka, logs
 from shared.dead_letter import origin_headers
 from shared.errors import POISON_EXIT_CODE, StuckError
-from shared.events import RawPage, Stage
+from shared.events import RawPage, Stage, UnifiedPage
 from shared.health import Health
 from shared.kafka import TopicPartition
 from shared.lag import LagReader
@@ -29,8 +29,9 @@ from shared.lifecycle import keep_beating
 from shared.progress import Monitor
 from shared.republished import Place, place_of
 from shared.serialization import UndecodableError, encode, headers_for
-from shared.topics import DEAD_LETTERS, NORMALIZER_GROUP, RAW, UNIFIED
+from shared.topics import DEAD_LETTERS, NORMALIZER_GROUP, RAW, REPLAY_PAGES, UNIFIED, UNIFIED_REPLAY
 
+READ = (RAW, REPLAY_PAGES)
 log = logs.get(__name__)
 
 
@@ -70,12 +71,18 @@ class Deliveries:
         event.ack()
 
 
+def _unified(message: Any) -> tuple[RawPage, UnifiedPage]:
+    if message.topic == REPLAY_PAGES.name:
+        return unify_again(message.value)
+    place = place_of(message.headers, Place(message.offset, round(message.timestamp * 1000)))
+    return unify(message.value, partition=message.partition, offset=place.offset, broker_ms=place.time_ms)
+
+
 async def handle(event: Any, deliveries: Deliveries) -> None:
-    """One raw message, whatever it is, becomes a unified page or a dead letter."""
+    """One raw or replayed message, whatever it is, becomes a unified page or a dead letter."""
     message = event.message
     try:
-        place = place_of(message.headers, Place(message.offset, round(message.timestamp * 1000)))
-        page, unified = unify(message.value, partition=message.partition, offset=place.offset, broker_ms=place.time_ms)
+        page, unified = _unified(message)
     except UndecodableError as error:
         log.error("raw_page_undecodable", partition=message.partition, offset=message.offset, error=str(error))
         # Acknowledged in order: Faust's committed offset may pass one page that is still on its way.
@@ -101,18 +108,20 @@ async def handle(event: Any, deliveries: Deliveries) -> None:
             rejected=sum(r.count for r in unified.rejected),
             first=unified.rejected[0].message,
         )
+    topic = UNIFIED if unified.replay is None else UNIFIED_REPLAY
     await deliveries.send(
-        UNIFIED.name, encode(unified), event, key=page.stream.encode(), partition=message.partition, headers=_unified_headers(page, unified)
+        topic.name, encode(unified), event, key=page.stream.encode(), partition=message.partition, headers=_unified_headers(page, unified)
     )
 
 
-def _unified_headers(page: RawPage, unified: Any) -> list[tuple[str, bytes]]:
-    return headers_for(unified, "normalizer", event_id=page.page_id, run_id=page.run_id)
+def _unified_headers(page: RawPage, unified: UnifiedPage) -> list[tuple[str, bytes]]:
+    run_id = page.run_id if unified.replay is None else unified.replay.run_id
+    return headers_for(unified, "normalizer", event_id=page.page_id, run_id=run_id)
 
 
 def held_by(app: faust.App) -> set[TopicPartition]:
     """The partitions that this instance has to see to. In a rebalance all of them: one that does not end is a standstill too."""
-    everything = {TopicPartition(RAW.name, number) for number in range(RAW.partitions)}
+    everything = {TopicPartition(topic.name, number) for topic in READ for number in range(topic.partitions)}
     return everything if app.rebalancing else {TopicPartition(at.topic, at.partition) for at in app.consumer.assignment()}
 
 
@@ -126,7 +135,6 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
         consumer_auto_offset_reset="earliest", consumer_max_fetch_size=kafka.FETCH_BYTES, stream_processing_timeout=24 * 3600.0,
         worker_redirect_stdouts=False, processing_guarantee="at_least_once",
     )  # fmt: skip
-    topic = app.topic(RAW.name, key_serializer="raw", value_serializer="raw", internal=False)
 
     async def normalize(stream: Any) -> None:
         producer = kafka.producer(settings.kafka_bootstrap_servers, f"normalizer-{os.getpid()}")
@@ -140,13 +148,15 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
                     "a page was left", error=repr(error), partition=event.message.partition, offset=event.message.offset
                 )
 
-    app.agent(topic, name="normalizer.normalize")(normalize)
+    for topic in READ:
+        channel = app.topic(topic.name, key_serializer="raw", value_serializer="raw", internal=False)
+        app.agent(channel, name=f"normalizer.{topic.name}")(normalize)
 
     @app.task  # type: ignore[untyped-decorator]
     async def _report_health() -> None:
         lag = LagReader(settings.kafka_bootstrap_servers, f"normalizer-{os.getpid()}")
         await lag.start(asyncio.Event())
-        monitor = Monitor(lag, NORMALIZER_GROUP, [RAW], health, stuck_after_s=settings.stuck_after_s)
+        monitor = Monitor(lag, NORMALIZER_GROUP, READ, health, stuck_after_s=settings.stuck_after_s)
         beating = asyncio.create_task(keep_beating(health))
         try:
             await monitor.run(held=lambda: held_by(app), trouble=lambda: "rebalancing" if app.rebalancing else "")

@@ -164,7 +164,7 @@ def _loader() -> None:
             return super().read(4096)
 
     store.io = types.SimpleNamespace(BytesIO=Interrupted)  # type: ignore[assignment]
-    _wrap(store, "_upsert", after="loader.in_transaction")
+    _wrap(store, "upsert", after="loader.in_transaction")
     _break_receipts(store)
 
     def has_pages(_self: Any, offsets: Any) -> bool:

@@ -24,6 +24,7 @@ _NAME: dict[str, Any] = {
     "json_schema_extra": {"pattern": "^(latest|previous|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$"},
 }
 RunName = Annotated[str, Query(**_NAME)]
+RunPath = Annotated[str, Path(**_NAME)]
 
 
 @router.get("/runs", response_model=list[Run], responses=documented(401, 403, 422, 503), include_in_schema=False)
@@ -41,9 +42,9 @@ async def stats(
 @router.get(
     "/runs/{run_id}", response_model=RunDetail, responses=documented(401, 403, 404, 422, 503), summary="One run with its tasks and errors"
 )
-async def read_run(_key: ApiKey, database: Db, broker: Kafka, run_id: Annotated[str, Path(**_NAME)]) -> dict[str, Any]:
+async def read_run(_key: ApiKey, database: Db, broker: Kafka, run_id: RunPath) -> dict[str, Any]:
     """A run that was accepted a moment ago is known at once, also while the database is away."""
-    name = _checked(run_id, "path.run_id")
+    name = checked(run_id, "path.run_id")
     found, resolved = None, name
     try:
         resolved = await run_query.resolve(database, name)
@@ -66,12 +67,12 @@ async def read_run(_key: ApiKey, database: Db, broker: Kafka, run_id: Annotated[
     responses=documented(401, 403, 404, 409, 422, 503),
     summary="Have what a run misses done again",
 )
-async def repair_run(response: Response, _key: ApiKey, database: Db, broker: Kafka, run_id: Annotated[str, Path(**_NAME)]) -> RunAccepted:
+async def repair_run(response: Response, _key: ApiKey, database: Db, broker: Kafka, run_id: RunPath) -> RunAccepted:
     """Publishes the missing pages again, from the topic or else from the source, and takes up tasks that nobody works on.
 
     The loader does so by itself for a run in which nothing has moved for a minute. 409 when the run misses nothing.
     """
-    resolved = await run_query.resolve(database, _checked(run_id, "path.run_id"))
+    resolved = await run_query.resolve(database, checked(run_id, "path.run_id"))
     run = await run_query.one(database, resolved)
     if run is None and await broker.commands.find(resolved) is None:
         raise ProblemError(404, f"there is no run {run_id}")
@@ -93,7 +94,7 @@ def accepted(response: Response, run_id: str, status: RunStatus) -> RunAccepted:
 )
 async def compare_runs(_key: ApiKey, database: Db, broker: Kafka, run_id_1: RunName, run_id_2: RunName) -> dict[str, Any]:
     """Items processed and what became of them, duration and throughput, per source too, and which errors are in which run."""
-    names = (_checked(run_id_1, "query.run_id_1"), _checked(run_id_2, "query.run_id_2"))
+    names = (checked(run_id_1, "query.run_id_1"), checked(run_id_2, "query.run_id_2"))
     first, second = await asyncio.gather(*(_find(database, broker, name) for name in names))
     missing = [name for name, run in zip(names, (first, second), strict=True) if run is None]
     if first is None or second is None:
@@ -109,7 +110,7 @@ async def _find(database: Database, broker: Broker, name: str) -> dict[str, Any]
     return found
 
 
-def _checked(name: str, where: str) -> str:
+def checked(name: str, where: str) -> str:
     """An id in its usual form, or the name as it is. Raises ProblemError 422 for anything else."""
     if name in ("latest", "previous"):
         return name
