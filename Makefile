@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo down status logs clean test test-unit test-contract test-integration test-e2e test-compose chaos soak bench bench-memory eval lint format lock
+.PHONY: help setup up demo down status logs stop start kafka-groups clean test test-unit test-contract test-integration test-e2e test-compose chaos soak bench bench-memory eval lint format lock
 
 ##@ Use
 help: ## this list
@@ -20,6 +20,12 @@ status: setup ## what runs, and whether it is ready
 	@$(PY) -m embedded status
 logs: setup ## the last lines of all logs, followed; S=loader for one service, F=0 to not follow
 	@$(PY) -m embedded logs $(S)
+stop: setup ## stop one service, the others go on: S=normalizer
+	@$(PY) -m embedded stop $(S)
+start: setup ## start it again
+	@$(PY) -m embedded start $(S)
+kafka-groups: setup ## Kafka's own kafka-consumer-groups; ARGS="--describe --all-groups"
+	@$(PY) -m embedded kafka-groups $(ARGS)
 clean: setup ## stop, and remove what was built: data, logs, caches (asks first, or YES=1)
 	@$(PY) -m embedded clean $(if $(YES),--yes)
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* $(VENV)

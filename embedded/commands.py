@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable
 
-from embedded import stack, supervision
+from embedded import kafka, stack, supervision
 from embedded.console import Console
 from embedded.errors import StackError
 from embedded.settings import StackSettings
@@ -91,6 +91,45 @@ def logs(console: Console, arguments: list[str]) -> int:
     return subprocess.run(["tail", "-n", "50", *follow, *map(str, files)], check=False).returncode
 
 
+def stop(console: Console, arguments: list[str]) -> int:
+    """One service, all instances of it; the others go on."""
+    return _one_service(console, "stop", arguments)
+
+
+def start(console: Console, arguments: list[str]) -> int:
+    return _one_service(console, "start", arguments)
+
+
+def _one_service(console: Console, verb: str, arguments: list[str]) -> int:
+    settings = load(StackSettings)
+    name = arguments[0] if arguments else ""
+    if name not in settings.counts():
+        raise StackError(f"say which service to {verb}: make {verb} S={'|'.join(settings.counts())}")
+    if settings.mode == "docker":
+        return _compose(verb, name)
+    _must_run(settings)
+    supervisor = supervision.rpc(settings)
+    change = supervisor.stopProcessGroup if verb == "stop" else supervisor.startProcessGroup
+    change(name)
+    console.say(f"{name}: {'stopped' if verb == 'stop' else 'started'}")
+    return 0
+
+
+def kafka_groups(_console: Console, arguments: list[str]) -> int:
+    """Kafka's own tool for consumer groups, pointed at the broker that runs."""
+    settings = load(StackSettings)
+    if settings.mode == "docker":
+        tool = ["/opt/kafka/bin/kafka-consumer-groups.sh", "--bootstrap-server", "localhost:9092"]
+        return _compose("exec", "-T", "kafka", *tool, *arguments)
+    _must_run(settings)
+    return subprocess.run(kafka.groups_command(settings, arguments), check=False).returncode
+
+
+def _must_run(settings: StackSettings) -> None:
+    if not supervision.is_running(settings):
+        raise StackError("nothing is running: start it with `make up`")
+
+
 def clean(console: Console, arguments: list[str]) -> int:
     settings = load(StackSettings)
     if settings.mode == "docker":
@@ -128,6 +167,9 @@ COMMANDS: dict[str, Callable[[Console, list[str]], int]] = {
     "down": down,
     "status": status,
     "logs": logs,
+    "stop": stop,
+    "start": start,
+    "kafka-groups": kafka_groups,
     "clean": clean,
     "demo": _demo,
 }

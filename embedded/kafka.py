@@ -145,6 +145,12 @@ def _java_command(settings: StackSettings) -> list[str]:
     ]  # fmt: skip
 
 
+def groups_command(settings: StackSettings, arguments: list[str]) -> list[str]:
+    """Kafka's own kafka-consumer-groups with its arguments."""
+    tool = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
+    return [*_java_command(settings), tool, "--bootstrap-server", settings.kafka_bootstrap_servers, *arguments]
+
+
 def command(settings: StackSettings) -> list[str]:
     return [*_java_command(settings), "kafka.Kafka", str(settings.state / "kafka" / "server.properties")]
 

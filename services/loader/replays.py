@@ -13,7 +13,7 @@ import psycopg2.extras
 from sqlalchemy import Connection, Engine, func, select, type_coerce, update
 from sqlalchemy.dialects.postgresql import JSONB
 
-from services.loader import store
+from services.loader import statements, store
 from services.loader.letter_rows import insert_dead_letters, letter_rows
 from services.loader.staging import (
     INSERTED,
@@ -138,7 +138,7 @@ def _write(cursor: Cursor, pages: list[StagedPage], _turn: Callable[[], None] | 
         return 0
     cursor.execute(_OLD)
     if is_applied:
-        cursor.execute(store.INSERT_RAW)
+        cursor.execute(statements.INSERT_RAW)
         outcomes, retired = store.upsert(cursor, pages, rounds, new), store.retire(cursor)
     else:
         outcomes, retired = _previewed(cursor, pages, new), _would_retire(cursor)
@@ -175,7 +175,7 @@ def _previewed(cursor: Cursor, pages: list[StagedPage], new: set[str]) -> list[t
 
 
 def _would_retire(cursor: Cursor) -> dict[str, list[str]]:
-    cursor.execute(f"SELECT page_id::text, id::text FROM ({store.GONE}) AS gone")
+    cursor.execute(f"SELECT page_id::text, id::text FROM ({statements.GONE}) AS gone")
     return by_page(cursor)
 
 

@@ -17,6 +17,7 @@ import psycopg2.extensions
 import psycopg2.extras
 from sqlalchemy import Connection, Engine, create_engine, event
 
+from services.loader import statements as sql
 from services.loader.dead_letters import Undecodable
 from services.loader.letter_rows import insert_dead_letters, letter_rows
 from services.loader.staging import (
@@ -43,127 +44,6 @@ log = logs.get(__name__)
 # A row that PostgreSQL refuses for its content; the batch is then cut in half until the row is found.
 DATA_ERRORS = (psycopg2.DataError, psycopg2.errors.IntegrityError, psycopg2.errors.ProgramLimitExceeded)
 
-# What a data point's row takes from its page, and what is its own.
-_OF_PAGE = ("source", "dataset", "stream", "raw_time", "raw_offset", "normalizer_version", "page_id", "run_id")
-_OWN = tuple(column for column in POINT_COLUMNS if column not in ("n", "round", "id"))
-_VALUES = (*_OF_PAGE, *_OWN)
-
-
-def _quoted(columns: Iterable[str]) -> str:
-    return ", ".join(f'"{column}"' for column in columns)
-
-
-_PREPARE = """
-CREATE TEMP TABLE IF NOT EXISTS stage_pages (
-    n int, page_id uuid, run_id uuid, task_id uuid, source text, dataset text, stream text, page_no int, record_count int, fetched_at timestamptz,
-    origin jsonb, context jsonb, payload jsonb, rejections jsonb, cursor_before jsonb, cursor_after jsonb,
-    topic text, "partition" int, raw_offset bigint, skipped int, rejected int, skip_reasons jsonb, normalizer_version smallint, raw_time bigint,
-    ids uuid[], value_hashes bigint[], of_run uuid, of_task uuid, symbol text,
-    is_new boolean DEFAULT false, is_again boolean DEFAULT false, old_ids uuid[]  -- of an older mapping
-) ON COMMIT DELETE ROWS;
-CREATE TEMP TABLE IF NOT EXISTS stage_points (
-    n int, round int, id uuid, instrument text, symbol text, symbols text[], kind text, "interval" text, "timestamp" timestamptz, currency text,
-    price numeric, open numeric, high numeric, low numeric, close numeric, volume numeric, market_cap numeric, title text, url text, summary text,
-    sentiment double precision, attributes jsonb, value_hash bigint, record_index int
-) ON COMMIT DELETE ROWS;
-"""
-
-_RECEIPTS = """
-WITH taken AS (
-    INSERT INTO page_receipts (page_id, run_id, task_id, source, stream, page_no, records, skipped, rejected, skip_reasons,
-                               normalizer_version, raw_partition, raw_offset, ids, value_hashes)
-    SELECT page_id, run_id, task_id, source, stream, page_no, record_count, skipped, rejected, coalesce(skip_reasons, '{}'),
-           normalizer_version, "partition", raw_offset, ids, value_hashes
-    FROM stage_pages AS s
-    -- What comes after the end of its task is of a process that was frozen and had a successor.
-    WHERE NOT EXISTS (SELECT 1 FROM run_tasks AS t WHERE t.task_id = s.task_id AND t.finished_at IS NOT NULL AND s.page_no >= t.pages)
-    ORDER BY n  -- of two pages with one number the older
-    ON CONFLICT DO NOTHING RETURNING page_id
-)
-UPDATE stage_pages AS s SET is_new = true FROM taken WHERE s.page_id = taken.page_id RETURNING s.page_id::text
-"""
-
-# Pages that were not new: `version` is that of the mapping that made what is stored, NULL when another page has taken the number.
-_KNOWN = """
-SELECT s.n, r.normalizer_version AS version FROM stage_pages AS s LEFT JOIN page_receipts AS r ON r.page_id = s.page_id WHERE NOT s.is_new
-"""
-
-# A better mapping's outcome replaces what the page yielded; the ledger of the page's run stays as it was counted.
-_AGAIN = """
-WITH again AS (
-    UPDATE page_receipts AS r SET normalizer_version = s.normalizer_version, ids = s.ids, value_hashes = s.value_hashes
-    FROM stage_pages AS s JOIN page_receipts AS old ON old.page_id = s.page_id
-    WHERE s.n = ANY(%(numbers)s) AND r.page_id = s.page_id AND r.normalizer_version < s.normalizer_version RETURNING s.n, old.ids AS old_ids
-)
-UPDATE stage_pages AS s SET is_again = true, old_ids = again.old_ids FROM again WHERE again.n = s.n RETURNING s.page_id::text
-"""
-
-# What a page yielded by an older mapping, and by this one no more, where that page wrote it last. The row stays, out of sight:
-# its values go to the revisions, and nothing older can bring it back.
-GONE = """
-SELECT s.page_id, u.id, s.normalizer_version, s.run_id
-FROM stage_pages AS s CROSS JOIN LATERAL unnest(s.old_ids) AS gone (id) JOIN unified_data AS u ON u.id = gone.id AND u.page_id = s.page_id
-WHERE (s.is_new OR s.is_again) AND NOT gone.id = ANY(s.ids) AND u.retired_at IS NULL AND u.normalizer_version < s.normalizer_version
-AND (s.symbol IS NULL OR u.symbol = s.symbol OR s.symbol = ANY(u.symbols))
-"""
-_RETIRE = f"""
-WITH gone AS ({GONE})
-UPDATE unified_data AS u SET retired_at = %(now)s, updated_at = %(now)s, revision = u.revision + 1,
-                             normalizer_version = gone.normalizer_version, run_id = gone.run_id
-FROM gone WHERE u.id = gone.id RETURNING u.page_id::text, u.id::text
-"""
-
-INSERT_RAW = """
-INSERT INTO raw_data (page_id, run_id, task_id, source, dataset, stream, page_no, record_count, fetched_at, broker_time, origin, context, payload,
-                      rejections, cursor_before, cursor_after, topic, "partition", "offset")
-SELECT page_id, of_run, of_task, source, dataset, stream, page_no, record_count, fetched_at, to_timestamp(raw_time / 1000.0), origin, context, payload,
-       rejections, cursor_before, cursor_after, topic, "partition", raw_offset
-FROM stage_pages WHERE is_new ORDER BY page_id ON CONFLICT (page_id) DO NOTHING
-"""
-
-# A newer version always takes the row, so that an older one which comes later is known to be older; `revision` and
-# `updated_at` move only when the values differ, and then the trigger has kept the old ones.
-#
-# The answer lists the ids that were inserted and those that were updated; the others left the values as they were. Nearly
-# always all are inserted: then the list of them is left out (NULL).
-_UPSERT = f"""
-WITH written AS (
-    INSERT INTO unified_data AS u ({_quoted(_VALUES)}, id, created_at, updated_at)
-    SELECT {", ".join(f'p."{column}"' for column in _OF_PAGE)}, {", ".join(f's."{column}"' for column in _OWN)}, s.id, %(now)s, %(now)s
-    FROM stage_points AS s JOIN stage_pages AS p ON p.n = s.n AND (p.is_new OR p.is_again)
-    WHERE s.round = %(round)s ORDER BY s.id
-    ON CONFLICT (id) DO UPDATE SET
-        {", ".join(f'"{column}" = excluded."{column}"' for column in _VALUES)},
-        revision = u.revision + (u.value_hash <> excluded.value_hash OR u.retired_at IS NOT NULL)::int, retired_at = NULL,
-        updated_at = CASE WHEN u.value_hash <> excluded.value_hash OR u.retired_at IS NOT NULL THEN excluded.updated_at ELSE u.updated_at END
-    WHERE (u.raw_time, u.raw_offset, u.record_index, u.normalizer_version)
-        < (excluded.raw_time, excluded.raw_offset, excluded.record_index, excluded.normalizer_version)
-    RETURNING id, xmax = 0 AS is_new, updated_at = %(now)s AS is_changed
-)
-SELECT CASE WHEN count(*) FILTER (WHERE is_new) < %(points)s
-            THEN coalesce(array_agg(replace(id::text, '-', '')) FILTER (WHERE is_new), '{{}}') END,
-       coalesce(array_agg(replace(id::text, '-', '')) FILTER (WHERE NOT is_new AND is_changed), '{{}}')
-FROM written
-"""
-
-_OUTCOMES = """
-UPDATE page_receipts AS r SET outcomes = o.outcomes, inserted = o.inserted, updated = o.updated, unchanged = o.unchanged
-FROM (VALUES %s) AS o (page_id, outcomes, inserted, updated, unchanged) WHERE r.page_id = o.page_id::uuid
-"""
-
-_OUTCOMES_AGAIN = """
-UPDATE page_receipts AS r SET outcomes = o.outcomes FROM (VALUES %s) AS o (page_id, outcomes, inserted, updated, unchanged) WHERE r.page_id = o.page_id::uuid
-"""
-
-_STREAM_STATE = """
-INSERT INTO stream_state AS t (stream, source, dataset, run_id, page_no, cursor, raw_partition, raw_offset, raw_time, loaded_at)
-SELECT DISTINCT ON (stream) stream, source, dataset, run_id, page_no, cursor_after, "partition", raw_offset, raw_time, clock_timestamp()
-FROM stage_pages WHERE is_new ORDER BY stream, raw_time DESC, raw_offset DESC
-ON CONFLICT (stream) DO UPDATE SET run_id = excluded.run_id, page_no = excluded.page_no, cursor = excluded.cursor, raw_partition = excluded.raw_partition,
-    raw_offset = excluded.raw_offset, raw_time = excluded.raw_time, loaded_at = excluded.loaded_at
-WHERE (t.raw_time, t.raw_offset) < (excluded.raw_time, excluded.raw_offset)
-"""
-
 
 def build_engine(url: str, *, stuck_after_s: float = 60) -> Engine:
     """An engine whose sessions cannot hold locks for ever should this process freeze.
@@ -178,7 +58,7 @@ def build_engine(url: str, *, stuck_after_s: float = 60) -> Engine:
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
         with connection.cursor() as cursor:
-            cursor.execute(_PREPARE)
+            cursor.execute(sql.PREPARE)
         connection.commit()
 
     return engine
@@ -274,19 +154,19 @@ def _write(cursor: Cursor, pages: list[StagedPage], turn: Callable[[], None] = _
     _copy(cursor, "stage_pages", PAGE_COLUMNS, page_rows(pages, RAW.name))
     _copy(cursor, "stage_points", POINT_COLUMNS, point_rows(pages, rounds))
     turn()
-    cursor.execute(_RECEIPTS)
+    cursor.execute(sql.RECEIPTS)
     new = {page_id for (page_id,) in cursor.fetchall()}
     again = _not_new(cursor, pages) if len(new) < len(pages) else set()
     if not new and not again:
         return 0
-    cursor.execute(INSERT_RAW)
+    cursor.execute(sql.INSERT_RAW)
     outcomes = upsert(cursor, pages, rounds, new | again)
-    for statement, written in ((_OUTCOMES, new), (_OUTCOMES_AGAIN, again)):
+    for statement, written in ((sql.OUTCOMES, new), (sql.OUTCOMES_AGAIN, again)):
         if rows := [row for row in outcomes if row[0] in written]:
             psycopg2.extras.execute_values(cursor, statement, rows)
     if again:
         retire(cursor)
-    cursor.execute(_STREAM_STATE)
+    cursor.execute(sql.STREAM_STATE)
     letters = [letter for page in pages if page.raw.page_id in new for letter in letter_rows(page, page.rejections())]
     insert_dead_letters(cursor, letters)
     return len(new)
@@ -294,7 +174,7 @@ def _write(cursor: Cursor, pages: list[StagedPage], turn: Callable[[], None] = _
 
 def _not_new(cursor: Cursor, pages: list[StagedPage]) -> set[str]:
     """See to pages that left no receipt; returns those that a better mapping made and that are written again, outside the ledger."""
-    cursor.execute(_KNOWN)
+    cursor.execute(sql.KNOWN)
     known = cursor.fetchall()
     better = [number for number, version in known if version is not None and version < pages[number].unified.normalizer_version]
     late = [pages[number] for number, version in known if version is None]
@@ -303,7 +183,7 @@ def _not_new(cursor: Cursor, pages: list[StagedPage]) -> set[str]:
     insert_dead_letters(cursor, [letter for page in late for letter in letter_rows(page, [_superseded(page)])])
     if not better:
         return set()
-    cursor.execute(_AGAIN, {"numbers": better})
+    cursor.execute(sql.AGAIN, {"numbers": better})
     again = {page_id for (page_id,) in cursor.fetchall()}
     log.info("pages_reprocessed", pages=len(again), normalizer_version=pages[better[0]].unified.normalizer_version)
     return again
@@ -325,7 +205,7 @@ def upsert(cursor: Cursor, pages: list[StagedPage], rounds: list[Round], applied
         written = places if len(applied) == len(pages) else {id_: place for id_, place in places.items() if place[0] in outcomes}
         cursor.execute("SELECT clock_timestamp()")
         (now,) = cursor.fetchone() or (None,)
-        cursor.execute(_UPSERT, {"round": number, "now": now, "points": len(written)})
+        cursor.execute(sql.UPSERT, {"round": number, "now": now, "points": len(written)})
         inserted, updated = cursor.fetchone() or ([], [])
         for outcome, ids in ((INSERTED, written if inserted is None else inserted), (UPDATED, updated)):
             for page, position in map(written.__getitem__, ids):
@@ -337,7 +217,7 @@ def retire(cursor: Cursor) -> dict[str, list[str]]:
     """Retire what the pages that are written again yield no more; returns the ids by page."""
     cursor.execute("SELECT clock_timestamp()")
     (now,) = cursor.fetchone() or (None,)
-    cursor.execute(_RETIRE, {"now": now})
+    cursor.execute(sql.RETIRE, {"now": now})
     return by_page(cursor)
 
 
@@ -350,4 +230,4 @@ def by_page(cursor: Cursor) -> dict[str, list[str]]:
 
 
 def _copy(cursor: Cursor, table: str, columns: Sequence[str], rows: Iterable[str]) -> None:
-    cursor.copy_expert(f"COPY {table} ({_quoted(columns)}) FROM STDIN", io.BytesIO("".join(rows).encode()), size=1 << 20)
+    cursor.copy_expert(f"COPY {table} ({sql.quoted(columns)}) FROM STDIN", io.BytesIO("".join(rows).encode()), size=1 << 20)

@@ -18,9 +18,11 @@ import sys
 import time
 import types
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 FOLDER = Path(os.environ.get("FAULT_DIR", "/nonexistent"))
 
@@ -47,6 +49,7 @@ BREAKS = (
     "normalizer_acknowledges_early",
     "automatic_repair",
     "mapping",
+    "newer_mapping",  # no guarantee: the mapping of a later release
     "loader_hangs",
 )
 
@@ -132,6 +135,7 @@ def _normalizer() -> None:
         return check(prices)
 
     csv.check_candle = broken_check
+    _newer_mapping()
     send = Deliveries.send
 
     async def broken_send(self: Any, topic: str, value: bytes, event: Any, **more: Any) -> None:
@@ -143,6 +147,32 @@ def _normalizer() -> None:
 
     Deliveries.send = broken_send  # type: ignore[method-assign]
     _wrap(Deliveries, "_delivered", before="normalizer.after_delivery")
+
+
+def _newer_mapping() -> None:
+    """A later version of all mappings: of ten records the first gets another price, the second another identity."""
+    from services.normalizer import page_handler
+    from shared.identity import text_id
+
+    version, map_page = page_handler.NORMALIZER_VERSION, page_handler.map_page
+
+    def corrected(event: Any) -> Any:
+        if event.record_index % 10 == 0:
+            field = "close" if event.kind == "candle" else "price" if event.kind == "price" else "summary"
+            return msgspec.structs.replace(event, **{field: "77"}, value_hash=event.value_hash ^ 1)
+        if event.record_index % 10 == 1:
+            moved = datetime.fromisoformat(event.timestamp) - timedelta(days=36_500)
+            return msgspec.structs.replace(event, id=text_id(event.id), timestamp=moved.isoformat(), value_hash=event.value_hash ^ 1)
+        return event
+
+    def newer(page: Any) -> Any:
+        page_handler.NORMALIZER_VERSION = version + is_broken("newer_mapping")
+        mapped = map_page(page)
+        if is_broken("newer_mapping"):
+            mapped.events[:] = [corrected(event) for event in mapped.events]
+        return mapped
+
+    page_handler.map_page = newer
 
 
 def _loader() -> None:

@@ -38,7 +38,8 @@ def empty(stack: ChaosStack) -> None:
     stack.wait_quiet()
     with psycopg2.connect(stack.dsn) as connection, connection.cursor() as cursor:
         cursor.execute(
-            "TRUNCATE raw_data, unified_data, unified_revisions, page_receipts, runs, run_tasks, dead_letters, stream_state, data_gaps"
+            "TRUNCATE raw_data, unified_data, unified_revisions, page_receipts, runs, run_tasks, dead_letters, stream_state, data_gaps, "
+            "replay_receipts, preview_points, pruned"
         )
 
 

@@ -91,6 +91,7 @@ class ChaosStack(Stack):
         self.environment = {name: value for name, value in self.environment.items() if not name.startswith("COVERAGE_")}
         self.broker_address = f"127.0.0.1:{kafka_port}"
         self.kafka_link, self.postgres_link = Proxy(kafka_proxy, kafka_port), Proxy(postgres_proxy, postgres_port)
+        kafka.fetch_jars(lambda _name: None)  # what is missing
         kafka.prepare(own)
         postgres.prepare(own)
         properties = own.state / "kafka" / "server.properties"

@@ -29,27 +29,12 @@ from shared.topics import DEAD_LETTERS, NORMALIZER_GROUP, RAW, RUN_EVENTS, TASKS
 from tests.chaos.feed import CsvFile, Input
 from tests.chaos.oracle import Oracle
 from tests.chaos.round import empty
-from tests.chaos.stack import ChaosStack, chaos_stack
+from tests.chaos.stack import ChaosStack
 from tests.simulator import Simulator
 from tests.support.product import ENDED, until
 
 ROWS = 6_000
 WAITING_PAGES = 20
-
-
-@pytest.fixture(scope="module")
-def broken(upstream: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosStack]:
-    root = tmp_path_factory.mktemp("guarantees")
-    for each in (root, *root.parents[:2]):
-        each.chmod(0o755)  # PostgreSQL runs as another user
-    (root / "csv").mkdir()
-    (root / "state").mkdir()
-    settings = {
-        **upstream.settings("news"), "REPAIR_AFTER_S": "4", "SWEEP_INTERVAL_S": "1", "STUCK_AFTER_S": "5", "REJECT_LIMIT_PAGES": "8", "MAX_WAITING_PAGES": str(WAITING_PAGES),
-        "CLOCK_OFFSETS_S": json.dumps({"extractor": 3600, "normalizer": -3600, "loader": 3600, "gateway": -3600}),
-    }  # fmt: skip
-    with chaos_stack(root / "state", root / "csv", **settings) as stack:
-        yield stack
 
 
 @dataclass

@@ -71,7 +71,9 @@ def test_a_symbol_a_stream_or_offsets_select(stack: Stack, ingested: dict[str, A
     about = replay(stack, symbol="ETH", source="rss", stream="rss/late")
     assert (about["status"], about["unchanged"], about["skipped"]) == ("succeeded", 1, about["records"] - 1)
     ((partition, first, last),) = stack.query(
-        'SELECT "partition", min("offset"), max("offset") FROM raw_data WHERE run_id = %s AND stream = %s GROUP BY 1', ingested["run_id"], STREAM
+        'SELECT "partition", min("offset"), max("offset") FROM raw_data WHERE run_id = %s AND stream = %s GROUP BY 1',
+        ingested["run_id"],
+        STREAM,
     )
     some = replay(stack, stream=STREAM, offsets=[{"partition": partition, "from": first + 1, "to": last}])
     assert (some["status"], some["records"], len(some["tasks"])) == ("succeeded", 1_500, 1)

@@ -33,8 +33,11 @@ def test_the_api_keeps_its_contract(address: str, engine: Engine, tmp_path: Path
     ]
     # No schema can say that `from` lies before `to`.
     (tmp_path / "schemathesis.toml").write_text(
-        "[[operations]]\ninclude-name = 'POST /api/v1/ingest'\n"
-        "checks.positive_data_acceptance.expected-statuses = ['2xx', '401', '403', '409', '422', '429', '5xx']\n"
+        "".join(
+            f"[[operations]]\ninclude-name = '{name}'\n"
+            "checks.positive_data_acceptance.expected-statuses = ['2xx', '401', '403', '404', '409', '422', '429', '5xx']\n"
+            for name in ("POST /api/v1/ingest", "POST /api/v1/replay")
+        )
     )
     done = subprocess.run([program, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]

@@ -33,7 +33,7 @@ class Format(StrEnum):
 @router.get(
     "/runs/{run_a}/diff/{run_b}",
     response_model=RunDiff,
-    responses=documented(401, 403, 404, 422, 503),
+    responses={200: {"content": {"text/csv": {}, "application/x-ndjson": {}}}, **documented(401, 403, 404, 422, 503)},
     summary="Two runs, data point by data point",
 )
 async def diff(
