@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from shared import logs
@@ -25,10 +26,15 @@ class CheckpointLog:
 
     def __init__(self, bootstrap: str, client_id: str) -> None:
         self._latest: dict[str, Checkpoint] = {}
+        self._moved_at: dict[str, datetime] = {}
         self.follower = Follower(bootstrap, CHECKPOINTS, client_id, self._on_record)
 
     def get(self, stream: str) -> Checkpoint | None:
         return self._latest.get(stream)
+
+    def moved_at(self, stream: str) -> datetime | None:
+        """When the stream's checkpoint was written, by the broker's clock."""
+        return self._moved_at.get(stream)
 
     def all(self) -> list[Checkpoint]:
         return [self._latest[stream] for stream in sorted(self._latest)]
@@ -50,3 +56,4 @@ class CheckpointLog:
             log.warning("checkpoint_superseded", stream=stream, partition=record.partition, offset=record.offset)
             return
         self._latest[checkpoint.stream] = checkpoint
+        self._moved_at[checkpoint.stream] = datetime.fromtimestamp(record.timestamp / 1000, UTC)

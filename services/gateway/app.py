@@ -16,7 +16,7 @@ from services.gateway.body_limit import BodyLimit
 from services.gateway.commands import Broker
 from services.gateway.database import Database
 from services.gateway.dependencies import WrongKeys
-from services.gateway.routes import data, dead_letters, health, ingest, replay, run_diff, runs, sources
+from services.gateway.routes import checkpoints, data, dead_letters, health, ingest, lineage, replay, run_diff, runs, sources
 from services.gateway.settings import GatewaySettings
 from services.gateway.slow_clients import SlowClients
 from shared import logs
@@ -56,7 +56,7 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(SlowClients, timeout_s=settings.client_timeout_s)
     problems.install(app)
-    for routes in (ingest, data, replay, runs, run_diff, dead_letters, sources, health):
+    for routes in (ingest, data, lineage, replay, runs, run_diff, dead_letters, checkpoints, sources, health):
         app.include_router(routes.router, prefix="/api/v1")
     _document_problems(app)
     return app

@@ -6,6 +6,7 @@ import base64
 import binascii
 import struct
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -63,6 +64,32 @@ class Filters:
     position: Position | None = None
     limit: int = 100
     skip: int = 0
+    as_of: datetime | None = None
+    run_id: str | None = None
+
+
+# What a run inserted or updated, each data point with the values that the run gave it, wherever they are kept now.
+_CONTRIBUTED = """(
+    WITH yielded AS (
+        SELECT y.id, y.hash, p.raw_offset FROM page_receipts AS p
+        CROSS JOIN LATERAL unnest(p.ids, p.value_hashes, string_to_array(p.outcomes, NULL)) AS y (id, hash, outcome)
+        WHERE p.run_id = {run}::uuid AND y.outcome <> 'n'
+        UNION ALL
+        SELECT y.id, y.hash, p.raw_offset FROM replay_receipts AS p
+        CROSS JOIN LATERAL unnest(p.ids, p.value_hashes, string_to_array(p.outcomes, NULL)) AS y (id, hash, outcome)
+        WHERE p.run_id = {run}::uuid AND p.is_applied AND y.outcome <> 'n'
+    ), contributed AS (SELECT DISTINCT ON (id) id, hash FROM yielded ORDER BY id, raw_offset DESC)
+    SELECT u.* FROM contributed AS c JOIN unified_data AS u ON u.id = c.id AND u.value_hash = c.hash
+    UNION ALL
+    (SELECT DISTINCT ON (r.id) (jsonb_populate_record(NULL::unified_data, r.data)).* FROM contributed AS c
+     JOIN unified_revisions AS r ON r.id = c.id AND (r.data->>'value_hash')::bigint = c.hash
+     WHERE NOT EXISTS (SELECT FROM unified_data AS u WHERE u.id = c.id AND u.value_hash = c.hash) ORDER BY r.id, r.revision)
+) AS contributed"""
+# The values that a data point had at a time and has no more.
+_REPLACED = """(
+    SELECT (jsonb_populate_record(NULL::unified_data, data)).* FROM unified_revisions
+    WHERE replaced_at > {as_of} AND (data->>'updated_at')::timestamptz <= {as_of} AND data->>'retired_at' IS NULL
+) AS replaced"""
 
 
 def build(filters: Filters) -> tuple[str, list[Any]]:
@@ -73,8 +100,7 @@ def build(filters: Filters) -> tuple[str, list[Any]]:
         arguments.append(value)
         return f"${len(arguments)}"
 
-    conditions = ["retired_at IS NULL"]
-    conditions += [
+    conditions = [
         f"{column} {operator} {bind(value)}"
         for column, operator, value in (
             ("source", "=", filters.source), ("kind", "=", filters.kind), ("dataset", "=", filters.dataset),
@@ -86,14 +112,19 @@ def build(filters: Filters) -> tuple[str, list[Any]]:
         conditions.append(f"(timestamp, id) < ({bind(filters.position.timestamp)}, {bind(filters.position.id)})")
     order = "ORDER BY timestamp DESC, id DESC"
     window = f"LIMIT {bind(filters.limit)} OFFSET {bind(filters.skip)}"
-    if filters.symbol is None:
-        rows = f"SELECT * FROM unified_data{_where(conditions)} {order} {window}"
+    tables = _tables(filters, bind)
+    # The symbol of prices and of news' first coin, and the other coins of news: two indexes, each in order.
+    symbols = [[]] if filters.symbol is None else _about(bind(filters.symbol.lower()))
+    if len(tables) * len(symbols) == 1:
+        rows = f"SELECT * FROM {tables[0][0]}{_where([*tables[0][1], *conditions])} {order} {window}"
     else:
-        # Two indexes, each in order: the symbol of prices and of news' first coin, and the other coins of news.
-        symbol, most = bind(filters.symbol.lower()), bind(filters.limit + filters.skip)
-        own = f"SELECT * FROM unified_data{_where([*conditions, f'symbol = {symbol}'])} {order} LIMIT {most}"
-        about = f"SELECT * FROM unified_data{_where([*conditions, f'symbols @> ARRAY[{symbol}::text]', f'symbol IS DISTINCT FROM {symbol}'])} {order} LIMIT {most}"
-        rows = f"SELECT * FROM (({own}) UNION ALL ({about})) AS either {order} {window}"
+        most = bind(filters.limit + filters.skip)
+        each = [
+            f"(SELECT * FROM {table}{_where([*own, *conditions, *about])} {order} LIMIT {most})"
+            for table, own in tables
+            for about in symbols
+        ]
+        rows = f"SELECT * FROM ({' UNION ALL '.join(each)}) AS either {order} {window}"
     query = f"""
         WITH rows AS ({rows}), shown AS (SELECT {_COLUMNS} FROM rows)
         SELECT coalesce(json_agg(shown {order})::text, '[]') AS body, count(*) AS count, min(timestamp) AS last_timestamp,
@@ -101,6 +132,21 @@ def build(filters: Filters) -> tuple[str, list[Any]]:
         FROM shown
     """
     return query, arguments
+
+
+def _tables(filters: Filters, bind: Callable[[Any], str]) -> list[tuple[str, list[str]]]:
+    """Where the rows are, and what must be true of them there."""
+    if filters.run_id is not None:
+        return [(_CONTRIBUTED.format(run=bind(filters.run_id)), [])]
+    if filters.as_of is not None:
+        as_of = bind(filters.as_of)
+        then = [f"updated_at <= {as_of}", f"(retired_at IS NULL OR retired_at > {as_of})"]
+        return [("unified_data", then), (_REPLACED.format(as_of=as_of), [])]
+    return [("unified_data", ["retired_at IS NULL"])]
+
+
+def _about(symbol: str) -> list[list[str]]:
+    return [[f"symbol = {symbol}"], [f"symbols @> ARRAY[{symbol}::text]", f"symbol IS DISTINCT FROM {symbol}"]]
 
 
 def _where(conditions: list[str]) -> str:

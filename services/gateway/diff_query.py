@@ -114,8 +114,9 @@ WITH newest AS (
     WHERE r.run_id = $1::uuid AND NOT r.is_applied AND u.retired_at IS NULL AND u.normalizer_version < r.normalizer_version
 )
 """
+_DIFFERENT = ", ".join(f"count(*) FILTER (WHERE old->'{name}' IS DISTINCT FROM new->'{name}') AS differs_{name}" for name in VALUES)
 _PREVIEW_COUNTS = f"""
-{_COMPARED} SELECT source, kind, count(*) AS count, {", ".join(f"count(*) FILTER (WHERE old->'{name}' IS DISTINCT FROM new->'{name}') AS {name}" for name in VALUES).replace(" AS timestamp", ' AS "timestamp"').replace(" AS interval", ' AS "interval"')}
+{_COMPARED} SELECT source, kind, count(*) AS count, {_DIFFERENT}
 FROM compared WHERE kind <> 'same' GROUP BY source, kind
 """
 _PREVIEW_CHANGES = f"""
@@ -131,7 +132,7 @@ async def preview_counts(database: Database, run_id: str) -> dict[str, Any]:
     for row in await database.rows(_PREVIEW_COUNTS, run_id):
         by_source.setdefault(row["source"], dict.fromkeys(PreviewKind, 0))[row["kind"]] = row["count"]
         if row["kind"] == PreviewKind.CHANGED:
-            by_field = {name: by_field.get(name, 0) + row[name] for name in VALUES}
+            by_field = {name: by_field.get(name, 0) + row[f"differs_{name}"] for name in VALUES}
     counts = {kind: sum(each[kind] for each in by_source.values()) for kind in PreviewKind}
     return {"counts": counts, "by_source": by_source, "by_field": {name: count for name, count in by_field.items() if count}}
 

@@ -34,6 +34,14 @@ from shared.topics import RAW
 
 _OWN = tuple(column for column in POINT_COLUMNS if column not in ("n", "round", "id", "record_index", "value_hash"))
 
+# Pages that lie in the raw topic and were refused there: they came from a process that was frozen and had a successor.
+_SUPERSEDED = """
+SELECT s.n - 1 FROM unnest(%(pages)s::uuid[], %(tasks)s::uuid[], %(numbers)s::int[]) WITH ORDINALITY AS s (page_id, task_id, page_no, n)
+WHERE NOT EXISTS (SELECT FROM page_receipts AS p WHERE p.page_id = s.page_id) AND (
+    EXISTS (SELECT FROM page_receipts AS p WHERE p.task_id = s.task_id AND p.page_no = s.page_no)
+    OR EXISTS (SELECT FROM run_tasks AS t WHERE t.task_id = s.task_id AND t.finished_at IS NOT NULL AND s.page_no >= t.pages))
+"""
+
 _RECEIPTS = """
 WITH taken AS (
     INSERT INTO replay_receipts (run_id, page_id, task_id, source, stream, records, skipped, rejected, skip_reasons, normalizer_version,
@@ -45,20 +53,17 @@ WITH taken AS (
 UPDATE stage_pages AS s SET is_new = true FROM taken WHERE s.page_id = taken.page_id RETURNING s.page_id::text
 """
 
-# What an older mapping made of the pages: by their receipt, which a replay of all their points brings up to date, else by earlier replays.
+# All that older mappings made of the pages.
 _OLD = """
-UPDATE stage_pages AS s SET old_ids = r.ids FROM page_receipts AS r
-WHERE s.is_new AND r.page_id = s.page_id AND r.normalizer_version < s.normalizer_version;
-UPDATE stage_pages AS s SET old_ids = (
-    SELECT r.ids FROM replay_receipts AS r WHERE r.page_id = s.page_id AND r.is_applied AND r.run_id <> s.run_id
-    AND r.normalizer_version < s.normalizer_version ORDER BY r.normalizer_version DESC LIMIT 1
-) WHERE s.is_new AND NOT EXISTS (SELECT FROM page_receipts AS p WHERE p.page_id = s.page_id);
-"""
-_UP_TO_DATE = """
-UPDATE page_receipts AS r SET normalizer_version = f.normalizer_version, ids = f.ids, value_hashes = f.value_hashes, outcomes = f.outcomes
-FROM replay_receipts AS f
-WHERE f.run_id = %(run)s AND f.page_id = ANY(%(pages)s::uuid[]) AND f.symbol IS NULL AND r.page_id = f.page_id
-AND r.normalizer_version < f.normalizer_version
+UPDATE stage_pages AS s SET old_ids = old.ids FROM (
+    SELECT n, array_agg(DISTINCT id) AS ids FROM (
+        SELECT p.n, unnest(r.ids) AS id FROM stage_pages AS p JOIN page_receipts AS r ON r.page_id = p.page_id
+        WHERE p.is_new AND r.normalizer_version < p.normalizer_version
+        UNION ALL
+        SELECT p.n, unnest(r.ids) FROM stage_pages AS p JOIN replay_receipts AS r ON r.page_id = p.page_id
+        WHERE p.is_new AND r.is_applied AND r.normalizer_version < p.normalizer_version
+    ) AS yielded GROUP BY n
+) AS old WHERE old.n = s.n
 """
 _OUTCOMES = """
 UPDATE replay_receipts AS r SET outcomes = o.outcomes, inserted = o.inserted, updated = o.updated, unchanged = o.unchanged
@@ -127,6 +132,8 @@ def write(engine: Engine, pages: Sequence[StagedPage]) -> None:
 
 
 def _write(cursor: Cursor, pages: list[StagedPage], _turn: Callable[[], None] | None = None) -> int:
+    superseded = _superseded(cursor, pages)
+    pages = [page.superseded() if number in superseded else page for number, page in enumerate(pages)]
     rounds = in_rounds(pages)
     replay = pages[0].unified.replay
     is_applied = replay is not None and replay.mode == ReplayMode.APPLY
@@ -136,6 +143,8 @@ def _write(cursor: Cursor, pages: list[StagedPage], _turn: Callable[[], None] | 
     new = {page_id for (page_id,) in cursor.fetchall()}
     if not new:
         return 0
+    if superseded:
+        cursor.execute("DELETE FROM stage_pages WHERE n = ANY(%s)", (sorted(superseded),))
     cursor.execute(_OLD)
     if is_applied:
         cursor.execute(statements.INSERT_RAW)
@@ -148,9 +157,15 @@ def _write(cursor: Cursor, pages: list[StagedPage], _turn: Callable[[], None] | 
     if retired:
         psycopg2.extras.execute_values(cursor, _RETIRED, [(run_id, page_id, ids) for page_id, ids in retired.items()])
     if is_applied:
-        cursor.execute(_UP_TO_DATE, {"run": run_id, "pages": sorted(new)})
         insert_dead_letters(cursor, [letter for page in pages if page.raw.page_id in new for letter in _letters(page)])
     return len(new)
+
+
+def _superseded(cursor: Cursor, pages: list[StagedPage]) -> set[int]:
+    raws = [page.raw for page in pages]
+    named = {"pages": [raw.page_id for raw in raws], "tasks": [raw.task_id for raw in raws], "numbers": [raw.page_no for raw in raws]}
+    cursor.execute(_SUPERSEDED, named)
+    return {number for (number,) in cursor.fetchall()}
 
 
 def _letters(page: StagedPage) -> list[tuple[Any, ...]]:
@@ -192,7 +207,6 @@ def publish(transaction: Connection, run_id: str) -> None:
     added, changed, stayed = cursor.fetchone() or (0, 0, 0)
     cursor.execute(_PUBLISH_RETIRED, {"run": run_id, "now": now})
     retired = cursor.rowcount
-    cursor.execute(_UP_TO_DATE, {"run": run_id, "pages": _pages_of(transaction, run_id)})
     transaction.execute(update(replay_receipts).where(replay_receipts.c.run_id == run_id).values(is_applied=True))
     _note(transaction, run_id, f"published: {added} added, {changed} changed, {retired} retired; {stayed} newer values stayed")
 
@@ -212,7 +226,3 @@ def _close(transaction: Connection, run_id: str, how: str) -> bool:
 
 def _note(transaction: Connection, run_id: str, note: str) -> None:
     transaction.execute(update(runs).where(runs.c.run_id == run_id).values(notes=runs.c.notes + type_coerce([note], JSONB)))
-
-
-def _pages_of(transaction: Connection, run_id: str) -> list[str]:
-    return list(transaction.execute(select(replay_receipts.c.page_id).where(replay_receipts.c.run_id == run_id)).scalars())

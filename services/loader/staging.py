@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from shared.events import RawPage, Rejection, Stage, UnifiedData, UnifiedPage
+from shared.events import RawPage, Rejection, Skip, Stage, UnifiedData, UnifiedPage
 from shared.serialization import decode, raw_page_decoder, unified_page_decoder
 
 POINT_COLUMNS = (
@@ -84,6 +84,12 @@ class StagedPage:
         ids, records, hashes, rows = ([column[n] for n in kept] for column in (self.ids, self.records, self.hashes, self.rows))
         lost = [Rejection(reason=reason, message=message, index=index, stage=Stage.LOAD) for index in sorted(gone)]
         return StagedPage(self.unified, self.raw, ids, records, hashes, rows, [*self.lost, *lost])  # type: ignore[arg-type]
+
+    def superseded(self) -> StagedPage:
+        """The page with all its records skipped: when it came, another had taken its place."""
+        left = range(self.raw.record_count - self.rejected_count())
+        skipped = [Skip(index=index, reason="superseded_page") for index in left]
+        return StagedPage(msgspec.structs.replace(self.unified, skipped=skipped), self.raw, [], [], [], [], self.lost)
 
     def refused(self, reason: str, message: str) -> StagedPage:
         """The page with everything rejected and its records kept as a text: they cannot be stored as JSON."""

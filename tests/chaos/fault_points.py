@@ -34,6 +34,7 @@ POINTS = {
     "extractor.before_checkpoint": "extractor",
     "extractor.after_checkpoint": "extractor",  # the checkpoint says finished, TaskFinished is not published
     "extractor.before_offset": "extractor",  # TaskFinished is published, the task's offset is not committed
+    "replayer.after_publish": "extractor",  # a page of a replay is in the topic, the replay goes on
     "normalizer.before_delivery": "normalizer",
     "normalizer.after_delivery": "normalizer",  # delivered, not acknowledged
     "loader.in_copy": "loader",
@@ -113,12 +114,14 @@ def _wrap(
 def _extractor() -> None:
     from services.extractor.checkpoints import CheckpointStore
     from services.extractor.planner import Planner
+    from services.extractor.replayer import Replayer
     from services.extractor.worker import TaskWorker
     from shared import kafka
     from shared.events import RunPlanned
 
     _wrap(kafka, "publish_batch", before="extractor.before_publish", after="extractor.after_publish")
     _wrap(CheckpointStore, "publish", before="extractor.before_checkpoint", after="extractor.after_checkpoint")
+    _wrap(Replayer, "_publish", after="replayer.after_publish")
     _wrap(TaskWorker, "_finish", before="extractor.before_offset")
     _wrap(Planner, "_publish", before="planner.before_planned", when=lambda _self, event: isinstance(event, RunPlanned))
 
@@ -198,7 +201,7 @@ def _loader() -> None:
     _break_receipts(store)
 
     def has_pages(_self: Any, offsets: Any) -> bool:
-        return any(partition.topic == "ingest.unified" for partition in offsets)
+        return any(partition.topic in ("ingest.unified", "ingest.unified-replay") for partition in offsets)
 
     _wrap(Loader, "_commit", before="loader.after_commit", after="loader.after_offsets", when=has_pages)
     load = Loader._load

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
 from embedded.settings import ROOT
 from shared import kafka
@@ -26,6 +26,7 @@ from shared.events import PlannedTask, RunPlanned
 from shared.identity import task_id
 from shared.kafka import partition_of
 from shared.topics import DEAD_LETTERS, NORMALIZER_GROUP, RAW, RUN_EVENTS, TASKS, UNIFIED, Topic
+from tests.chaos.broker import on_kafka, remove_messages
 from tests.chaos.feed import CsvFile, Input
 from tests.chaos.oracle import Oracle
 from tests.chaos.round import empty
@@ -84,29 +85,6 @@ def case(broken: ChaosStack, upstream: Simulator, request: pytest.FixtureRequest
     yield Case(broken, CsvFile(broken.csv_dir, name, int(name, 16), odd=False), given)
     broken.disarm()
     broken.heal()
-
-
-def on_kafka(stack: ChaosStack, work: Callable[[AIOKafkaProducer, AIOKafkaAdminClient], Awaitable[Any]]) -> Any:
-    async def run() -> Any:
-        producer, admin = kafka.producer(stack.broker_address, "test"), AIOKafkaAdminClient(bootstrap_servers=stack.broker_address)
-        await producer.start()
-        await admin.start()
-        try:
-            return await work(producer, admin)
-        finally:
-            await producer.stop()
-            await admin.close()
-
-    return asyncio.run(run())
-
-
-def remove_messages(stack: ChaosStack, topic: Topic) -> None:
-    """As retention does: everything up to the end goes."""
-
-    async def work(_producer: AIOKafkaProducer, admin: AIOKafkaAdminClient) -> None:
-        await admin.delete_records({TopicPartition(topic.name, n): RecordsToDelete(before_offset=-1) for n in range(topic.partitions)})
-
-    on_kafka(stack, work)
 
 
 def create_again(stack: ChaosStack, topic: Topic) -> None:

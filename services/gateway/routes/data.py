@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, Field
 
 from services.gateway import data_query
 from services.gateway.data_query import Filters, Position
+from services.gateway.database import Database
 from services.gateway.dependencies import ApiKey, Db
+from services.gateway.lineage_query import pruned_before
 from services.gateway.problems import ProblemError, documented
 from services.gateway.schemas import DataPoint, Kind
+from services.gateway.times import Time, utc
 from shared.events import Source
 
 router = APIRouter(tags=["data"])
 
 
-def _no_number(value: object) -> object:
-    if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?", value.strip()):
-        raise ValueError("write a time such as 2024-01-31T12:00:00Z")
-    return value
-
-
-Time = Annotated[datetime | None, BeforeValidator(_no_number)]
 _DOCUMENTED: dict[int | str, dict[str, Any]] = {
     200: {"headers": {"Link": {"description": '`rel="next"`: the next page, where there is one', "schema": {"type": "string"}}}}
 }
@@ -54,25 +50,38 @@ class DataQuery(BaseModel):
     )
     start: Time = Field(None, alias="from", description="Only points at or after this time (no zone means UTC)")
     end: Time = Field(None, alias="to", description="Only points before this time")
+    as_of: Time = Field(None, description="The data as they were at this time (no zone means UTC)")
+    run_id: UUID | None = Field(None, description="What this run inserted or updated, with the values that it gave them")
     cursor: str | None = Field(
         None, description="Where a `Link` header said to go on", json_schema_extra={"pattern": "^[A-Za-z0-9_-]{32}$"}
     )
 
     def filters(self) -> Filters:
         position = Position.decode(self.cursor) if self.cursor is not None else None
-        start, end = _utc("from", self.start), _utc("to", self.end)
-        return Filters(self.symbol, self.source, self.kind, self.dataset, start, end, position, self.limit, self.skip)
+        start, end = utc("from", self.start), utc("to", self.end)
+        if self.as_of is not None and self.run_id is not None:
+            raise ProblemError(422, "query: give either `as_of` or `run_id`")
+        return Filters(
+            self.symbol, self.source, self.kind, self.dataset, start, end, position, self.limit, self.skip, utc("as_of", self.as_of),
+            str(self.run_id) if self.run_id else None,
+        )  # fmt: skip
 
 
 @router.get(
     "/data",
     response_model=list[DataPoint],
-    responses={**_DOCUMENTED, **documented(401, 403, 422, 503)},
+    responses={**_DOCUMENTED, **documented(401, 403, 410, 422, 503)},
     summary="Unified data points, newest first",
 )
 async def read_data(request: Request, _key: ApiKey, database: Db, asked: Annotated[DataQuery, Query()]) -> Response:
-    """A JSON list in a stable order: by time, newest first, then by id. `Link: rel="next"` leads to the next page."""
-    query, arguments = data_query.build(asked.filters())
+    """A JSON list in a stable order: by time, newest first, then by id. `Link: rel="next"` leads to the next page.
+
+    410 when `as_of` lies before what REVISIONS_RETENTION has kept.
+    """
+    filters = asked.filters()
+    if filters.as_of is not None:
+        await _is_kept(database, filters.as_of)
+    query, arguments = data_query.build(filters)
     (row,) = await database.rows(query, *arguments)
     headers = {}
     if row["count"] == asked.limit:
@@ -82,8 +91,9 @@ async def read_data(request: Request, _key: ApiKey, database: Db, asked: Annotat
     return Response(row["body"], media_type="application/json", headers=headers)
 
 
-def _utc(name: str, moment: datetime | None) -> datetime | None:
-    try:
-        return moment if moment is None else moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
-    except OverflowError:
-        raise ProblemError(422, f"query.{name}: out of range", errors=[{"field": f"query.{name}", "message": "out of range"}]) from None
+async def _is_kept(database: Database, as_of: datetime) -> None:
+    before = await pruned_before(database, "unified_revisions")
+    if before is not None and as_of < before:
+        raise ProblemError(
+            410, f"revisions before {before:%Y-%m-%dT%H:%M:%SZ} were pruned (REVISIONS_RETENTION): `as_of` can be that or later"
+        )
