@@ -7,6 +7,7 @@ from typing import Any
 
 from services.gateway.database import Database
 from services.gateway.diff_query import VALUES
+from shared.origins import place
 from shared.serialization import exact_decoder
 
 MAX_VERSIONS = 100
@@ -65,20 +66,19 @@ async def lineage(database: Database, data_id: str) -> dict[str, Any] | None:
 def _version(
     row: Any, data: dict[str, Any], *, page: dict[str, Any] | None, record: Any, runs: dict[str, dict[str, Any]]
 ) -> dict[str, Any]:
-    origin = dict(page["origin"] or {}) if page else {}
-    index = int(data["record_index"])
-    place = {name: origin.pop(name)[index] for name in ("lines", "rows") if index < len(origin.get(name) or ())}
+    origin, index = (page["origin"] or {}) if page else {}, int(data["record_index"])
+    at, fetch = place(origin, index), {name: value for name, value in origin.items() if name not in ("lines", "rows")}
     return {
         "revision": row["revision"],
-        "since": data["updated_at"],
+        "since": datetime.fromisoformat(data["updated_at"]),
         "until": row["replaced_at"],
         "replaced_by": str(row["replaced_by"]) if row["replaced_by"] else None,
         "values": {name: data.get(name) for name in VALUES},
         "sentiment": (data.get("attributes") or {}).get("sentiment"),
         "normalizer_version": data["normalizer_version"],
         "run": runs.get(str(row["run_id"]), {"run_id": str(row["run_id"])}),
-        "record": {"index": index, "line": place.get("lines"), "row": place.get("rows"), "raw": record},
-        "page": None if page is None else {**page, "origin": origin, "run": runs.get(page["run_id"], {"run_id": page["run_id"]})},
+        "record": {"index": index, "line": at.get("line"), "row": at.get("row"), "raw": record},
+        "page": None if page is None else {**page, "origin": fetch, "run": runs.get(page["run_id"], {"run_id": page["run_id"]})},
         "page_id": str(row["page_id"]),
     }
 

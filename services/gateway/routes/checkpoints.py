@@ -128,7 +128,8 @@ def _check(cursor: dict[str, Any], now: Any) -> None:
 
 
 def _kind(value: Any) -> str:
-    return next((name for types, name in ((bool, "a boolean"), (str, "a text"), (dict, "an object"), (list, "a list")) if isinstance(value, types)), "a number")  # type: ignore[arg-type]  # fmt: skip
+    names = {bool: "a boolean", str: "a text", dict: "an object", list: "a list"}
+    return names.get(type(value), "a number")
 
 
 async def _states(database: Database, broker: Broker, found: list[Checkpoint]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from services.normalizer.mapping import coingecko, coinpaprika, csv, rss
 from services.normalizer.mapping.base import Compile, MappedPage, PageInfo
 from shared.errors import UnmappableError
 from shared.events import RawPage, Rejection, Skip, Stage
+from shared.origins import place
 from shared.serialization import exact_decoder, plain
 
 NORMALIZER_VERSION = 2
@@ -55,18 +56,7 @@ def map_page(page: RawPage) -> MappedPage:
 
 
 def _located(rejection: Rejection, page: RawPage, index: int, record: object) -> Rejection:
-    return msgspec.structs.replace(rejection, index=index, origin=_place(page, index), payload=_text(record), stage=Stage.MAP)
-
-
-def _place(page: RawPage, index: int) -> dict[str, object]:
-    """Line and row of a file, or nothing but the index."""
-    origin = plain(page.origin)
-    if "first_row" not in origin:
-        return {"index": index}
-    lines = origin.get("lines")
-    line = lines[index] if lines and index < len(lines) else origin.get("first_line", 0) + index
-    row = origin["rows"][index] if "rows" in origin else origin["first_row"] + index  # records of a requeued page do not follow each other
-    return {"path": origin.get("path"), "row": row, "line": line}
+    return msgspec.structs.replace(rejection, index=index, origin=place(plain(page.origin), index), payload=_text(record), stage=Stage.MAP)
 
 
 def _text(record: object) -> str:
@@ -81,7 +71,7 @@ def _all_rejected(page: RawPage, reason: str, message: str, field: str | None) -
         message=message,
         field=field,
         count=count,
-        origin=_place(page, 0),
+        origin=place(plain(page.origin), 0),
         payload=bytes(page.records)[:4096].decode("utf-8", "replace"),
     )
     return MappedPage([], [], [*page.rejections, *([whole] if count else [])])
