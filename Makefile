@@ -35,7 +35,7 @@ setup: $(VENV)/.installed ## the virtual environment with locked dependencies
 $(VENV)/.installed: requirements.lock pyproject.toml embedded/bootstrap.py
 	@$(PYTHON) embedded/bootstrap.py
 test: setup ## every test: unit, contract, integration, end to end
-	@$(PY) -m pytest tests/unit tests/contract tests/integration tests/e2e --cov --cov-report=term
+	@$(PY) -m pytest -n 2 --dist loadgroup tests/unit tests/contract tests/integration tests/e2e --cov --cov-report=term
 test-unit: setup ## pure functions, no sockets
 	@$(PY) -m pytest tests/unit
 test-contract: setup ## messages, fakes against real parts, architecture

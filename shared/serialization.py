@@ -33,10 +33,17 @@ checkpoint_decoder = msgspec.json.Decoder(Checkpoint)
 MAX_EXPONENT = 1_000
 
 
-def exact_number(text: str) -> Decimal | str:
-    """A fraction as Decimal. One beyond all sense (`1e200000`, which JSONB refuses) stays a text, for a mapping to reject."""
+def exact_number(text: str) -> Decimal | int | str:
+    """A fraction as Decimal, in the one spelling that JSONB would give back (`1e5` is 100000, `-0.0` is 0.0).
+
+    One beyond all sense (`1e200000`, which JSONB refuses) stays a text, for a mapping to reject.
+    """
     number = Decimal(text)
-    return number if abs(number.adjusted()) < MAX_EXPONENT else text
+    if abs(number.adjusted()) >= MAX_EXPONENT:
+        return text
+    if int(number.as_tuple().exponent) > 0:
+        return int(number)
+    return number or abs(number)
 
 
 # Numbers of money stay exact: a float never stands between a source and NUMERIC.

@@ -9,6 +9,7 @@ from typing import Any
 from services.loader.caretaker import Caretaker
 from services.loader.consumer import AWAY, SUBSCRIBED, Loader
 from services.loader.migrate import migrate
+from services.loader.retention import Retention
 from services.loader.settings import LoaderSettings
 from services.loader.store import build_engine
 from shared import kafka, logs
@@ -44,7 +45,8 @@ async def run(settings: LoaderSettings, health: Health, stop: asyncio.Event) -> 
     consumer.subscribe([topic.name for topic in SUBSCRIBED])
     engine = build_engine(settings.sqlalchemy_url(), stuck_after_s=settings.stuck_after_s)
     limits = ("sweep_interval_s", "incomplete_after_s", "repair_after_s", "reject_limit_pages", "reject_limit_share")
-    caretaker = Caretaker(engine, producer, lag, **settings.model_dump(include=set(limits)))
+    retention = Retention(engine, raw=settings.raw_retention, revisions=settings.revisions_retention)
+    caretaker = Caretaker(engine, producer, lag, **settings.model_dump(include=set(limits)), retention=retention)
     loader = Loader(consumer, producer, engine, batch_pages=settings.batch_pages, caretaker=caretaker)
     started: list[Any] = []
     try:

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from sqlalchemy import Connection, Engine, text
 
 from services.loader import ledger, limits, positions, repairs
+from services.loader.retention import Retention
 from shared import kafka, logs
 from shared.commands import MoveCheckpoint, StartIngestion, StartReplay
 from shared.errors import TransientError
@@ -53,11 +54,11 @@ class Caretaker:
 
     def __init__(
         self, engine: Engine, producer: AIOKafkaProducer, lag: LagReader, *,
-        sweep_interval_s: float, incomplete_after_s: float, repair_after_s: float, reject_limit_pages: int, reject_limit_share: float,
+        sweep_interval_s: float, incomplete_after_s: float, repair_after_s: float, reject_limit_pages: int, reject_limit_share: float, retention: Retention,
     ) -> None:  # fmt: skip
         self._engine, self._producer, self._lag = engine, producer, lag
         self._sweep_interval_s, self._incomplete_after_s, self._repair_after_s = sweep_interval_s, incomplete_after_s, repair_after_s
-        self._limit_pages, self._limit_share = reject_limit_pages, reject_limit_share
+        self._limit_pages, self._limit_share, self._retention = reject_limit_pages, reject_limit_share, retention
         self._touched: set[str] = set()
         self._offsets: dict[TopicPartition, int] = {}
         self._stopped: set[str] = set()  # tasks that were told to stop
@@ -99,6 +100,7 @@ class Caretaker:
             await asyncio.sleep(self._sweep_interval_s)
             try:
                 await publish_tasks(self._producer, await self._due(), never)
+                await asyncio.to_thread(self._retention.prune)
             except away:
                 continue  # the loading says so
 

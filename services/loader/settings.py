@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from services.loader.retention import Span
 from shared.settings import CommonSettings
 
 
@@ -18,3 +19,5 @@ class LoaderSettings(CommonSettings):
         default=20, ge=1
     )  # so many pages rejected whole in a row stop a task; no task is stopped before it has as many
     reject_limit_share: float = Field(default=0.9, gt=0, le=1)  # so large a part of its records rejected stops a task
+    raw_retention: Span = None  # raw pages older than this are removed; None: never
+    revisions_retention: Span = None  # as are replaced values

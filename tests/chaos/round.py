@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import httpx
 import psycopg2
 
+from shared.tables import metadata
 from tests.chaos.faults import FROZEN_IN_WINDOWS, IN_WINDOWS, NOBODY, RANDOM, Fault
 from tests.chaos.feed import Input
 from tests.chaos.oracle import Oracle
@@ -37,10 +38,8 @@ def empty(stack: ChaosStack) -> None:
     """Tables as at the start, so that a round is compared for itself. The topics keep what they hold."""
     stack.wait_quiet()
     with psycopg2.connect(stack.dsn) as connection, connection.cursor() as cursor:
-        cursor.execute(
-            "TRUNCATE raw_data, unified_data, unified_revisions, page_receipts, runs, run_tasks, dead_letters, stream_state, data_gaps, "
-            "replay_receipts, preview_points, pruned"
-        )
+        # The loader's positions belong to the topics.
+        cursor.execute(f"TRUNCATE {', '.join(name for name in metadata.tables if name != 'loader_positions')}")
 
 
 def plan(rng: random.Random, waves: int, *, a_wave: int, long: Sequence[Fault] = ()) -> list[list[Fault]]:

@@ -11,15 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.normalizer.mapping import NORMALIZER_VERSION
 from services.normalizer.page_handler import unify
 from shared import serialization
 from shared.serialization import UndecodableError, decode, encode
 from shared.topics import TOPICS
+from tests.contract import mapping_golden
 
 GOLDEN = Path(__file__).parent / "golden"
 DECODERS: dict[str, Any] = {
-    **dict.fromkeys(("StartIngestion", "CancelRun", "RepairRun", "RequeueDeadLetters", "DiscardDeadLetters"), serialization.command_decoder),
-    **dict.fromkeys(("FetchStream", "RepairPages", "RequeueRecords", "ForwardMessages"), serialization.task_decoder), "RawPage": serialization.raw_page_decoder,
+    **dict.fromkeys(("StartIngestion", "CancelRun", "RepairRun", "RequeueDeadLetters", "DiscardDeadLetters", "StartReplay", "PublishReplay", "DiscardReplay", "MoveCheckpoint"), serialization.command_decoder),
+    **dict.fromkeys(("FetchStream", "RepairPages", "RequeueRecords", "ForwardMessages", "ReplayPages", "SetCursor"), serialization.task_decoder), "RawPage": serialization.raw_page_decoder, "ReplayPage": serialization.replay_page_decoder,
     "UnifiedPage": serialization.unified_page_decoder, "Checkpoint": serialization.checkpoint_decoder,
     **dict.fromkeys(("RunPlanned", "TaskStarted", "TaskFinished", "TaskFailed", "TaskStopped", "PagesRepaired", "RunCancelled", "DataGap"), serialization.run_event_decoder),
 }  # fmt: skip
@@ -73,3 +75,16 @@ def test_topics_along_the_path_have_the_same_partitions() -> None:
     assert {
         topic.partitions for topic in TOPICS if topic.name in ("ingest.tasks", "ingest.raw", "ingest.unified", "ingest.checkpoints")
     } == {6}
+
+
+@pytest.mark.parametrize("name", mapping_golden.pages())
+def test_a_mapping_changes_only_with_its_version(name: str) -> None:
+    """When this fails: raise NORMALIZER_VERSION, say in the changelog what changed, and run `python -m tests.contract.mapping_golden`."""
+    assert (int(mapping_golden.VERSION.read_text()), mapping_golden.yields_file(name).read_text()) == (
+        NORMALIZER_VERSION,
+        mapping_golden.yields(mapping_golden.pages()[name]).decode(),
+    )
+
+
+def test_the_changelog_says_what_a_mapping_version_changed() -> None:
+    assert f"Mapping version {NORMALIZER_VERSION}" in (GOLDEN.parents[2] / "CHANGELOG.md").read_text()

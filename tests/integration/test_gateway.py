@@ -53,8 +53,8 @@ def api(address: str) -> Iterator[httpx.Client]:
         yield client
 
 
-def load(engine: Engine, records: list[Any], **page: Any) -> None:
-    write_pages(engine, [StagedPage.from_message(encode(unified_page(raw_page(records, **page))))])
+def load(engine: Engine, records: list[Any], *, offset: int = 0, broker_ms: int = 1_700_000_000_000, **page: Any) -> None:
+    write_pages(engine, [StagedPage.from_message(encode(unified_page(raw_page(records, **page), offset=offset, broker_ms=broker_ms)))])
 
 
 def finished_run(engine: Engine, rows: int = 1, *, at_ms: int = 1_700_000_000_000, error: RunError | None = None) -> str:

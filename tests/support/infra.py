@@ -17,6 +17,7 @@ import psycopg2
 
 from embedded import kafka, postgres
 from embedded.settings import StackSettings
+from shared.tables import metadata
 from tests.support.ports import free_ports
 
 
@@ -116,7 +117,5 @@ def _embedded(folder: Path) -> Iterator[Infrastructure]:
 def empty_tables(dsn: str) -> None:
     connection = psycopg2.connect(_checked(dsn))
     with connection, connection.cursor() as cursor:
-        cursor.execute(
-            "TRUNCATE raw_data, unified_data, unified_revisions, page_receipts, runs, run_tasks, dead_letters, stream_state, data_gaps, loader_positions"
-        )
+        cursor.execute(f"TRUNCATE {', '.join(metadata.tables)}")
     connection.close()

@@ -99,7 +99,8 @@ async def compare_runs(_key: ApiKey, database: Db, broker: Kafka, run_id_1: RunN
     missing = [name for name, run in zip(names, (first, second), strict=True) if run is None]
     if first is None or second is None:
         raise ProblemError(404, f"there is no run {' and no run '.join(missing)}")
-    return {"run_1": first, "run_2": second, "diff": compare(first, second)}
+    links = {"diff": f"/api/v1/runs/{first['run_id']}/diff/{second['run_id']}"}
+    return {"run_1": first, "run_2": second, "diff": compare(first, second), "links": links}
 
 
 async def _find(database: Database, broker: Broker, name: str) -> dict[str, Any] | None:

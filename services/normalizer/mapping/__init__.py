@@ -6,6 +6,8 @@ output of a mapping changes.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from services.normalizer.mapping import coingecko, coinpaprika, csv, rss
@@ -15,7 +17,7 @@ from shared.events import RawPage, Rejection, Skip, Stage
 from shared.origins import place
 from shared.serialization import exact_decoder, plain
 
-NORMALIZER_VERSION = 2
+NORMALIZER_VERSION = 3
 MAX_SAMPLES = 3
 
 MAPPINGS: dict[str, Compile] = {
@@ -33,7 +35,9 @@ def map_page(page: RawPage) -> MappedPage:
         return _all_rejected(page, "unknown_source", f"there is no mapping for the source {page.source!r}", None)
     try:
         records = exact_decoder.decode(page.records)
-        map_record = compile_mapping(PageInfo(page.source, page.dataset, page.stream, plain(page.context), page.fetched_at))
+        if page.source != "csv":  # whose records are lists of texts
+            records = _ordered(records)
+        map_record = compile_mapping(PageInfo(page.source, page.dataset, page.stream, _ordered(plain(page.context)), page.fetched_at))
     except UnmappableError as error:
         return _all_rejected(page, error.reason, error.message, error.field)
     except (msgspec.DecodeError, ValueError) as error:
@@ -55,12 +59,26 @@ def map_page(page: RawPage) -> MappedPage:
     return _collapsed(mapped, page)
 
 
+def _ordered(value: Any) -> Any:
+    """The value with the fields of its objects in one order: the archive (JSONB) keeps another than the source sent."""
+    if isinstance(value, dict):
+        return {name: _ordered(value[name]) for name in sorted(value)}
+    return [_ordered(each) for each in value] if isinstance(value, list) else value
+
+
 def _located(rejection: Rejection, page: RawPage, index: int, record: object) -> Rejection:
     return msgspec.structs.replace(rejection, index=index, origin=place(plain(page.origin), index), payload=_text(record), stage=Stage.MAP)
 
 
 def _text(record: object) -> str:
     return msgspec.json.Encoder(decimal_format="number").encode(record).decode()[:4096]
+
+
+def _beginning(page: RawPage) -> str:
+    try:
+        return _text(_ordered(exact_decoder.decode(page.records)))
+    except (msgspec.DecodeError, RecursionError):
+        return bytes(page.records)[:4096].decode("utf-8", "replace")
 
 
 def _all_rejected(page: RawPage, reason: str, message: str, field: str | None) -> MappedPage:
@@ -72,7 +90,7 @@ def _all_rejected(page: RawPage, reason: str, message: str, field: str | None) -
         field=field,
         count=count,
         origin=place(plain(page.origin), 0),
-        payload=bytes(page.records)[:4096].decode("utf-8", "replace"),
+        payload=_beginning(page),
     )
     return MappedPage([], [], [*page.rejections, *([whole] if count else [])])
 
