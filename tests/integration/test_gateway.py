@@ -35,6 +35,7 @@ from tests.support.pages import candle, raw_page, unified_page
 from tests.support.product import until
 
 KEY = "test-api-key"
+NOWHERE = "3b241101-e2bb-4255-8caf-4136c566a962"  # no run has this id
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +78,7 @@ def is_problem(answer: httpx.Response, status: int) -> bool:
     return answer.status_code == status == answer.json()["status"] and answer.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("path", ["/data", "/stats", "/compare-runs?run_id_1=latest&run_id_2=previous", f"/runs/{uuid.uuid4()}"])
+@pytest.mark.parametrize("path", ["/data", "/stats", "/compare-runs?run_id_1=latest&run_id_2=previous", f"/runs/{NOWHERE}"])
 def test_the_key_is_required_and_checked(api: httpx.Client, path: str) -> None:
     assert is_problem(httpx.get(f"{str(api.base_url).rstrip('/')}{path}", trust_env=False), 401)
     assert is_problem(api.get(path, headers={"x-api-key": ""}), 401)
@@ -236,7 +237,7 @@ def test_a_body_that_is_too_large_is_413(api: httpx.Client) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/nothing", 404), ("DELETE", "/data", 405), ("GET", "/runs/not-an-id", 422), ("GET", f"/runs/{uuid.uuid4()}", 404)],
+    [("GET", "/nothing", 404), ("DELETE", "/data", 405), ("GET", "/runs/not-an-id", 422), ("GET", f"/runs/{NOWHERE}", 404)],
 )
 def test_other_errors_are_problems_too(api: httpx.Client, method: str, path: str, status: int) -> None:
     assert is_problem(api.request(method, path), status)

@@ -14,10 +14,28 @@ from typing import Any
 
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
-LEXICON_VERSION = 2
+from services.normalizer.sentiment.frames import PLAIN, STRONG, frames, words
+
+LEXICON_VERSION = 3
+GENERAL, GENERAL_FROM = 1.0, 0.0
 _TITLE_WEIGHT = 0.7
-_QUESTION = re.compile(r"^(?:what|why|how|is|are|can|could|will|would|should|does|do|did|has|have|who|when|where|which)\b.*\?|^(?:how to|what is|what are|explained|explainer|guide|here'?s (?:how|what|why)|everything)\b|\b(?:explained|explainer|101|a guide|beginner'?s guide|primer|interview|q&a|podcast|letter from|little changed|unchanged|is expected (?:in|on|by|around)|scheduled (?:for|to)|slated (?:for|to)|calendar|recap|timeline|by the numbers|co-founder on|ceo on)\b", re.IGNORECASE)  # fmt: skip
-_OF_A_QUESTION = 0.0
+_MONTH = r"(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)\w*\.?"
+_DAY = rf"(?:{_MONTH} \d{{1,2}}|\d{{1,2}} {_MONTH}|(?:mon|tues|wednes|thurs|fri|satur|sun)day|this week|next (?:week|month|year)|tomorrow|q[1-4])"
+# Headlines that state nothing good or bad, whatever their words: questions, explainers, lists, schedules, appointments, readings.
+_STATES_NOTHING = [re.compile(pattern, re.IGNORECASE) for pattern in (
+    r"^(?:what|why|how|is|are|can|could|will|would|should|does|do|did|has|have|who|when|where|which)\b.*\?",
+    r"^(?:how (?:to|does|do|the|a|an|\w+ (?:work|count|draw)s?)|what (?:is|are|the|a|to|does|we)|who (?:is|are)|where|when|which|inside|meet|explained|explainer|guide|everything|understanding|anatomy|setting up|a (?:short|brief|field) |quiz|poll|crash course|opinion: we|here'?s (?:how|what|why))\b",
+    r"^(?:the )?(?:top |best )?(?:\d+|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|a dozen) (?:\w+ ){0,3}(?:ways|things|questions|terms|habits|lessons|facts|charts|reasons|coins|tokens|books|podcasts|myths|mistakes|steps|tips|stocks|exchanges|blockchains|wallets|projects)\b(?!.*\b(?:hit|lost|hacked|delist\w*|removed)\b)",
+    r"[:,–—-] (?:an? |the |your )?(?:\w+ )?(?:look|walkthrough|guide|primer|basics|explainer|explanation|overview|introduction|intro|glossary|history|timeline|recap|snapshot|comparison|checklist|tutorial|interview|q&a|podcast|summary|roundup|calendar|preview|faq|numbers behind|story so far|difference|latest table|questions)\b",
+    r"[:–—] (?:what|how|why|who|which|where|when)\b",
+    r"\b(?:ranked|compared|explained|decoded|defined|demystified|illustrated|in numbers|by the numbers|in charts|in pictures|in one chart|at a glance|side by side|step by step|for beginners|(?:a )?beginner'?s|primer|101|look back|in history|how (?:it|they|these|this) works?|how they differ|letter from|little changed|unchanged|the basics|meeting notes|co-founder on|ceo on|what's new)\b",
+    rf"\b(?:set|sets|scheduled|slated|expected|due|moved|planned|begins?|starts?|ends?|closes?|opens?|votes?|vote|referendum|hearing|meeting|event|deadline|conference|call|comments?|summit|trial|sentencing|talk|keynote|earnings|expiry|halving|upgrade|fork)\b(?: \S+){{0,6}} (?:on|for|in|by|until|to|around|from|at|till|of|ahead of|before)? ?(?:early |late |mid-)?{_DAY}",
+    r"\b(?:appoints?|names?|names? new|hires? (?!\d)|promotes?|elects?|taps|picks|joins?|gets? new)\b.{0,60}\b(?:chief|head|ceo|cfo|coo|cto|chair\w*|president|director|lead|officer|counsel|partner|manager|adviser|advisor|board|practice|firm|name|ticker|logo|mascot)\b",
+    r"\b(?:renames? itself|rebrands?|holds? steady|stands? at|sits? at|is at|hovers?|holds? (?:near|at|around)|steady (?:at|near|around)|flat (?:at|on)|same as|in line with|as (?:it|they) did|unchanged|trades? (?:flat|sideways|near|around)|little changed|average[sd]?)\b",
+)]  # fmt: skip
+# What led to the news, or was no hindrance to it, does not say what it is: `coin rallies after hack`.
+_BACKGROUND = re.compile(r",? (?:after|despite|amid|following|since|in the wake of|in spite of|even as|as fears of)\b.*", re.IGNORECASE)
+_DESPITE = re.compile(r"^(?:despite|even after|in spite of|after|following|amid)\b[^,]*, ", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -34,30 +52,26 @@ class Sentiment:
 @cache
 def _analyzer() -> SentimentIntensityAnalyzer:
     analyzer = SentimentIntensityAnalyzer()
-    for weight, word in _lines("lexicon.tsv", weight_first=False):
-        analyzer.lexicon[word] = weight
-    for number, (weight, _) in enumerate(_phrases()):
-        analyzer.lexicon[_token(number)] = weight
+    for word, weight in analyzer.lexicon.items():
+        analyzer.lexicon[word] = weight * GENERAL if abs(weight) >= GENERAL_FROM else 0.0
+    for form, word in words().items():
+        analyzer.lexicon[form] = word.weight
+    for weight in {*(weight for weight, _ in _phrases()), STRONG, -STRONG, PLAIN, -PLAIN}:
+        analyzer.lexicon[_token(weight)] = weight
     return analyzer
 
 
 @cache
 def _phrases() -> list[tuple[float, re.Pattern[str]]]:
-    return [(weight, re.compile(pattern, re.IGNORECASE)) for weight, pattern in _lines("phrases.tsv", weight_first=True)]
+    lines = [
+        line.split("\t") for line in Path(__file__).with_name("phrases.tsv").read_text("utf-8").splitlines() if line and line[0] != "#"
+    ]
+    return [(float(weight), re.compile(pattern, re.IGNORECASE)) for weight, pattern in lines]
 
 
-def _lines(name: str, *, weight_first: bool) -> list[tuple[float, str]]:
-    found = []
-    for line in Path(__file__).with_name(name).read_text("utf-8").splitlines():
-        if line and not line.startswith("#"):
-            first, second = line.split("\t")
-            found.append((float(first), second) if weight_first else (float(second), first))
-    return found
-
-
-def _token(number: int) -> str:
-    """A word that stands for a phrase, and for nothing else."""
-    return f"zzphrase{number}zz"
+def _token(weight: float) -> str:
+    """A word that stands for a phrase of this weight, and for nothing else."""
+    return f"zz{'minus' if weight < 0 else 'plus'}{abs(weight) * 10:.0f}zz"
 
 
 def score(title: str, summary: str) -> Sentiment:
@@ -72,15 +86,24 @@ def _scored(text: str) -> tuple[float, dict[str, float]]:
     """(compound, what counts in it)."""
     if not text:
         return 0.0, {}
-    words: dict[str, float] = {}
-    for number, (weight, pattern) in enumerate(_phrases()):
+    title, counted = text, dict[str, float]()
+    for weight, pattern in _phrases():
         if found := pattern.search(text):
-            words[found[0].lower()[:80]] = weight
-            text = f"{text[: found.start()]} {_token(number)} {text[found.end() :]}"
-    analyzer = _analyzer()
-    words |= {word: analyzer.lexicon[word] for word in _words(text) if word in analyzer.lexicon and not word.startswith("zzphrase")}
-    compound = float(analyzer.polarity_scores(text)["compound"])
-    return (compound * _OF_A_QUESTION if _QUESTION.search(text) else compound), words
+            counted[found[0].lower()[:80]] = weight
+            text = f"{text[: found.start()]}\n{_token(weight)}\n{text[found.end() :]}"  # no other phrase reaches over a line
+    for frame in reversed(frames(text)):
+        counted[text[frame.start : frame.end].lower()[:80]] = frame.weight
+        text = f"{text[: frame.start]} {_token(frame.weight)} {text[frame.end :]}"
+    if any(pattern.search(title) for pattern in _STATES_NOTHING):
+        return 0.0, counted
+    compound = _compound(_BACKGROUND.sub("", _DESPITE.sub("", text))) or _compound(text)
+    lexicon = _analyzer().lexicon
+    counted |= {word: lexicon[word] for word in _words(text) if lexicon.get(word) and not word.startswith("zz")}
+    return compound, counted
+
+
+def _compound(text: str) -> float:
+    return float(_analyzer().polarity_scores(text)["compound"])
 
 
 def _words(text: str) -> list[str]:
