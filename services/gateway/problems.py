@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from services.gateway.database import AWAY, BusyError
 from shared import logs
@@ -76,7 +77,10 @@ def install(app: FastAPI) -> None:
         if error.status_code == 400:  # starlette's word for a body that is not UTF-8
             return respond(request, 422, "body: it is not JSON in UTF-8", errors=[{"field": "body", "message": "it is not JSON in UTF-8"}])
         details = {404: f"there is nothing at {request.url.path}: see /docs", 405: f"{request.method} is not allowed here"}
-        return respond(request, error.status_code, details.get(error.status_code, str(error.detail)), headers=dict(error.headers or {}))
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(_allowed(request))
+        return respond(request, error.status_code, details.get(error.status_code, str(error.detail)), headers=headers)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
@@ -92,6 +96,12 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(asyncpg.QueryCanceledError, _too_slow)
     app.add_exception_handler(asyncpg.DataError, _bad_value)
     app.add_exception_handler(Exception, _unexpected)
+
+
+def _allowed(request: Request) -> list[str]:
+    """Every method of the path; the framework names those of the first route alone."""
+    routes = [route for route in request.app.routes if route.matches(request.scope)[0] != Match.NONE]
+    return sorted({method for route in routes for method in getattr(route, "methods", None) or ()})
 
 
 async def _database_away(request: Request, error: Exception) -> Response:

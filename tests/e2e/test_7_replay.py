@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -59,8 +60,8 @@ def test_newer_facts_stay(stack: Stack, upstream: Simulator, ingested: dict[str,
     assert newer["updated"] == 1
     run = replay(stack, run_id=ingested["run_id"], source="coinpaprika")
     assert (run["records"], run["unchanged"]) == (1, 1)
-    (point,) = stack.api.get("/data", params={"symbol": "btc", "source": "coinpaprika", "limit": 1}).json()
-    assert point["price"] == 50_000.5
+    (point,) = stack.api.get("/data", params={"run_id": newer["run_id"]}).json()
+    assert (point["price"], stack.query("SELECT price FROM unified_data WHERE id = %s", point["id"])) == (50_000.5, [(Decimal("50000.5"),)])
     found = stack.api.get(f"/runs/{ingested['run_id']}/diff/{newer['run_id']}", params={"kind": "changed"}).json()
     assert [change for change in found["differences"][0]["fields"] if change["field"] == "price"] == [
         {"field": "price", "old": 42000.5, "new": 50_000.5}
@@ -68,14 +69,14 @@ def test_newer_facts_stay(stack: Stack, upstream: Simulator, ingested: dict[str,
 
 
 def test_a_symbol_a_stream_or_offsets_select(stack: Stack, ingested: dict[str, Any]) -> None:
-    about = replay(stack, symbol="ETH", source="rss", stream="rss/late")
+    about = replay(stack, symbol="ETH", source="rss", stream="rss/late", run_id=ingested["run_id"])
     assert (about["status"], about["unchanged"], about["skipped"]) == ("succeeded", 1, about["records"] - 1)
     ((partition, first, last),) = stack.query(
         'SELECT "partition", min("offset"), max("offset") FROM raw_data WHERE run_id = %s AND stream = %s GROUP BY 1',
         ingested["run_id"],
         STREAM,
     )
-    some = replay(stack, stream=STREAM, offsets=[{"partition": partition, "from": first + 1, "to": last}])
+    some = replay(stack, stream=STREAM, run_id=ingested["run_id"], offsets=[{"partition": partition, "from": first + 1, "to": last}])
     assert (some["status"], some["records"], len(some["tasks"])) == ("succeeded", 1_500, 1)
     nothing = replay(stack, **{"from": "2020-01-01T00:00:00Z", "to": "2020-01-02T00:00:00Z"})
     assert (nothing["status"], nothing["records"], "no raw page was meant" in nothing["message"]) == ("succeeded", 0, True)
