@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import api, data, latency, pipeline, plot
+from bench import api, data, latency, pipeline, plot, replay
 from bench.usage import MEMORY_LIMIT_MB, SERVICES, Usage
 from tests.support.stack import Stack, running
 
@@ -51,6 +51,11 @@ def _measure(stack: Stack, path: Path, rows: int, symbol: str) -> dict[str, Any]
     _say(
         f"  {first_row['first_row_ms']:>8} ms   a round trip through Kafka {first_row['kafka_round_trip_ms']} ms   ratio {first_row['round_trips']}"
     )
+    _say("replay of those rows:")
+    again = replay.measure(stack, whole["run_id"], rows, whole["records_per_s"])
+    for name in ("topic", "archive", "preview"):
+        _say(f"  {again[name]['records_per_s']:>8} records/s from {'the topic' if name == 'preview' else f'the {name}'}{', as a preview' if name == 'preview' else ''}   ratio to ingesting {again[name]['ratio']}")  # fmt: skip
+    _say(f"  {again['live_during_s']:>8} s for a small run meanwhile, {again['live_alone_s']} s alone   ratio {again['live_ratio']}")
     _say(f"pipeline: {TIMES} times the rows …")
     data.copies(path, TIMES)
     more, more_usage = pipeline.measure_pipeline(stack, rows * TIMES, [f"csv/copy{n}/{path.name}" for n in range(TIMES)])
@@ -60,7 +65,7 @@ def _measure(stack: Stack, path: Path, rows: int, symbol: str) -> dict[str, Any]
         _say(f"  {name:<11} {_memory(name, more_usage)}   {more_usage.peak_mb[name] - usage.peak_mb[name]:+.0f} MB")
     return {
         "pipeline": {"records_per_s": whole["records_per_s"], "limit_records_per_s": limit["records_per_s"], "ratio": ratio},
-        "whole": whole, "cpu_s": usage.cpu_s, "peak_mb": usage.peak_mb, "reads": reads, "first_row": first_row,
+        "whole": whole, "cpu_s": usage.cpu_s, "peak_mb": usage.peak_mb, "reads": reads, "first_row": first_row, "replay": again,
         "whole_10x": {**more, "time_growth": growth}, "cpu_s_10x": more_usage.cpu_s, "peak_mb_10x": more_usage.peak_mb,
     }  # fmt: skip
 

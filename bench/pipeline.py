@@ -31,7 +31,7 @@ def measure_pipeline(stack: Stack, rows: int, streams: list[str] | None = None) 
         seconds = time.monotonic() - started
     if run["status"] != "succeeded" or run["inserted"] != rows:
         raise SystemExit(f"the run did not end as it must: {run['status']}, {run['inserted']} of {rows} inserted")
-    return {"records": rows, "seconds": round(seconds, 2), "records_per_s": round(rows / seconds)}, usage
+    return {"run_id": run_id, "records": rows, "seconds": round(seconds, 2), "records_per_s": round(rows / seconds)}, usage
 
 
 def measure_limit(stack: Stack, rows: int) -> dict[str, Any]:

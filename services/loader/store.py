@@ -181,6 +181,8 @@ def _not_new(cursor: Cursor, pages: list[StagedPage]) -> set[str]:
     for page in late:
         log.warning("page_superseded", run_id=page.raw.run_id, stream=page.raw.stream, page_no=page.raw.page_no, page_id=page.raw.page_id)
     insert_dead_letters(cursor, [letter for page in late for letter in letter_rows(page, [_superseded(page)])])
+    if as_good := len(known) - len(better) - len(late):
+        log.info("pages_known", pages=as_good)
     if not better:
         return set()
     cursor.execute(sql.AGAIN, {"numbers": better})

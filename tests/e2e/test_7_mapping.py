@@ -178,6 +178,7 @@ def test_resetting_the_group_of_the_normalizer_is_a_replay_too(broken: ChaosStac
     before = shown(broken)
     read_again(broken)
     assert shown(broken) == before, "pages that are known with the same mapping version are skipped"
+    assert any('"pages_known"' in log.read_text() for log in broken.settings.logs.glob("loader*.log")), "and said"
     broken.break_guarantee("newer_mapping")
     read_again(broken)
     assert shown(broken) == AFTERWARDS

@@ -222,7 +222,9 @@ async def test_a_checkpoint_that_does_not_count_further_is_ignored() -> None:
 
     def follow(sequence: int, offset: int) -> int:
         value = encode(msgspec.structs.replace(START, sequence=sequence, raw_offset=offset))
-        store._on_record(type("Record", (), {"key": STREAM.encode(), "value": value, "partition": 0, "offset": 0, "timestamp": 1_700_000_000_000}))
+        store._on_record(
+            type("Record", (), {"key": STREAM.encode(), "value": value, "partition": 0, "offset": 0, "timestamp": 1_700_000_000_000})
+        )
         return store._latest[STREAM].raw_offset
 
     assert [follow(1, 10), follow(2, 20), follow(2, 15), follow(3, 30), follow(0, 40)] == [10, 20, 20, 30, 40]
