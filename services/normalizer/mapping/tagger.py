@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 
+from services.normalizer.mapping.senses import without_other_senses
 from shared.values.symbols import coins
 
 # Symbols that are words or common abbreviations: bare and in capitals they are no evidence.
@@ -164,7 +165,7 @@ _AMBIGUOUS_NAMES = frozenset(
     ]
 )
 _ALIASES = {  # what coins are called besides their names; those in italics of the trade are words of their own
-    "btc": (r"(?<![Ww]rapped )\b(?:[Bb]itcoins?|BITCOIN)\b(?!\s+(?:Cash|Gold|SV|Magazine|Diamond)\b)", "比特币", "比特幣"), "eth": (r"(?<![Ww]rapped )\b(?:[Ee]ther(?:eum)?|ETHEREUM|ETHER)\b(?!\s+Classic\b|\.fi)", "以太坊", "以太币", "以太幣"),
+    "btc": (r"(?<![Ww]rapped )\b(?:[Bb]itcoins?|BITCOIN)\b(?!\s+(?:Cash|Gold|SV|Magazine|Diamond|Depot|Suisse)\b|\.com)", "比特币", "比特幣"), "eth": (r"(?<![Ww]rapped )\b(?:[Ee]ther(?:eum)?|ETHEREUM|ETHER)\b(?!\s+(?:Classic|Name Service)\b|\.fi)", "以太坊", "以太币", "以太幣"),
     "xrp": (r"\bRipple\b(?!\s+(?:USD|[Ee]ffects?)\b)", "瑞波"), "usdt": (r"\bTether\b(?!\s+Gold)", "泰达"), "bnb": (r"\bBNB Chain\b", r"\bBinance Coin\b", "币安币"), "sol": (r"\bSolana\b", "索拉纳"),
     "doge": (r"\bDogecoin\b", "狗狗币"), "ltc": (r"\bLitecoin\b", "莱特币"), "ada": (r"\bCardano\b", "卡尔达诺"), "pol": (r"\bPolygon\b", "多边形"), "mkr": (r"\bMakerDAO\b", r"\bMaker Protocol\b"),
     "imx": (r"\bImmutable\s?X\b",), "shib": (r"\bShiba\b",), "dot": (r"\bPolkadot\b", "波卡"), "avax": ("雪崩协议",), "op": ("乐观主义",), "link": (r"\bChainlink\b",), "near": (r"\bNEAR Protocol\b",),
@@ -209,6 +210,7 @@ _ALSO_CAPITALS = frozenset(
         "BIT",
         "STX",
         "LEND",
+        "ZK",
     ]
 )
 _SHOUTED = 0.6  # the share of capitals from which on a title says nothing by them
@@ -268,6 +270,7 @@ def _rarer(symbol: str, name: str) -> re.Pattern[str]:
 
 def coins_named(text: str, rarer: Iterable[Sequence[str]] = ()) -> list[str]:
     """Symbols (lower case) of the coins that a text names, in order of first mention. `rarer`: (symbol, name) of coins to look for, too."""
+    text = without_other_senses(text)
     found = [(match.start(), symbol) for symbol, pattern in _patterns() if (match := pattern.search(text))]
     found += [(match.start(), symbol.lower()) for symbol, name in rarer if (match := _rarer(symbol, name).search(text))]
     letters = [letter for letter in text if letter.isalpha()]
