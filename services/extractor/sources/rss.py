@@ -21,11 +21,11 @@ from services.extractor.coin_list import CoinList
 from services.extractor.http_client import Answer, HttpClient, RetryableError
 from services.extractor.settings import Feed
 from services.extractor.sources.base import Slice, StreamInfo, canonical, paginate
+from services.extractor.sources.feed_limits import MAX_ENTRIES, bounded, refuse_entries
 from services.extractor.sources.json_feed import parse as parse_json_feed
 from shared.errors import TaskError
 from shared.events import Json, Source
 
-MAX_ENTRIES = 5_000
 MAX_FRESH_S = 3600
 FIRST_WAIT_S, MAX_WAIT_S = 60, 3600  # of a feed that fails again
 _ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, application/xml, text/xml, */*;q=0.5"
@@ -151,28 +151,22 @@ def parse_feed(answer: Answer) -> Json:
     A feed that is not well-formed keeps the entries that could be read (feedparser's `bozo`).
     """
     if (json_feed := parse_json_feed(answer.body)) is not None:
-        return _limited(json_feed, answer.url)
+        refuse_entries(answer.url, len(json_feed["entries"]))
+        return json_feed
+    body = bounded(answer)
     headers = {"content-type": answer.headers.get("content-type", ""), "content-location": answer.url}
-    parsed: Any = feedparser.parse(answer.body, response_headers=headers) if answer.body.strip() else {}
+    parsed: Any = feedparser.parse(body, response_headers=headers) if body.strip() else {}
     if not parsed.get("version"):
         start = answer.body[:80].decode("utf-8", "replace").strip()
         kind = answer.headers.get("content-type", "no content type")
         raise TaskError("not_a_feed", f"{answer.url} is no feed: it is {len(answer.body)} bytes of {kind} beginning {start!r}")
-    found = {
+    return {
         "format": parsed.version,
         "title": parsed.feed.get("title"),
         "language": parsed.feed.get("language"),
         "ttl": parsed.feed.get("ttl"),
-        "entries": parsed.entries,
+        "entries": [plain(entry) for entry in parsed.entries],
     }
-    _limited(found, answer.url)
-    return {**found, "entries": [plain(entry) for entry in parsed.entries]}
-
-
-def _limited(feed: Json, url: str) -> Json:
-    if len(feed["entries"]) > MAX_ENTRIES:
-        raise TaskError("limit_exceeded", f"{url} has {len(feed['entries'])} entries, at most {MAX_ENTRIES} are read")
-    return feed
 
 
 def plain(value: Any) -> Any:
