@@ -11,6 +11,7 @@ settings.load_profile("steady")
 BREAKING = ("test_2_faults", "test_5_guarantees", "test_6_chaos", "test_7_mapping")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker(pytest.mark.xdist_group("breaking" if item.path.stem in BREAKING else "other"))

@@ -468,7 +468,6 @@ def test_one_key_fifty_times_at_two_gateways_is_one_run_that_both_know(case: Cas
 
 
 def test_a_topic_with_more_partitions_is_refused_by_every_service_at_its_start(case: Case) -> None:
-    """The last test of this stack: it is of no use afterwards."""
     stack = case.stack
 
     async def work(_producer: AIOKafkaProducer, admin: AIOKafkaAdminClient) -> None:
@@ -482,3 +481,8 @@ def test_a_topic_with_more_partitions_is_refused_by_every_service_at_its_start(c
         until(f"{service} to refuse", lambda: said in (stack.settings.logs / f"{service}-0.log").read_text(), 30)  # noqa: B023
         until(f"{service} to stay down", lambda: not stack.pids(service), 15)  # noqa: B023
     assert case.stack.api.get("/health/live").status_code == 200
+    create_again(stack, TASKS)  # as the message advises
+    for service in ("extractor", "normalizer", "loader"):
+        stack.start_part(service)
+    stack.wait_whole()
+    case.assert_whole(case.start(1_000))

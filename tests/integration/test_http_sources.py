@@ -7,6 +7,7 @@ import gzip
 import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -266,9 +267,11 @@ def test_a_feed_that_is_fresh_is_not_asked_again(upstream: Simulator, headers: d
     assert "no new" in (fetch(upstream, "rss", cursor=late)[0].note or "")
 
 
-def test_a_passing_failure_is_overcome(upstream: Simulator) -> None:
+@pytest.mark.parametrize("is_date", [False, True])
+def test_a_passing_failure_is_overcome(upstream: Simulator, is_date: bool) -> None:
+    after = format_datetime(datetime.now(UTC) + timedelta(seconds=3), usegmt=True) if is_date else "1"
     upstream.fail(TICKER, Fault(500))
-    upstream.fail(TICKER, Fault(429, headers={"retry-after": "1"}))
+    upstream.fail(TICKER, Fault(429, headers={"retry-after": after}))
     started = time.monotonic()
     assert fetch(upstream)[0].records
     assert time.monotonic() - started >= 1
@@ -306,7 +309,8 @@ def test_a_name_that_does_not_resolve_and_a_port_that_is_closed_are_said(upstrea
         finally:
             await http.close()
 
-    for url, code in (("http://nowhere.invalid/", "dns_failure"), ("http://127.0.0.1:1/", "connection_failed")):
+    plain = upstream.url.replace("http:", "https:")
+    for url, code in (("http://nowhere.invalid/", "dns_failure"), ("http://127.0.0.1:1/", "connection_failed"), (plain, "tls_error")):
         with pytest.raises(TaskError) as caught:
             asyncio.run(get(url))
         assert caught.value.code == code
