@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from services.gateway.database import Database
@@ -89,10 +88,12 @@ def _changes(old: str | None, new: str | None, kind: str) -> list[dict[str, Any]
 
 async def digest(database: Database, run_id: str) -> dict[str, Any]:
     """See `Digest`."""
-    query = f"SELECT count(*) AS records, coalesce(string_agg(id || ':' || hash, ',' ORDER BY id), '') AS text FROM ({_YIELDED.format(run='$1')}) AS y"
-    row = await database.row(query, run_id)
-    found = row or {"records": 0, "text": ""}
-    return {"run_id": run_id, "records": found["records"], "sha256": hashlib.sha256(found["text"].encode()).hexdigest()}
+    text = "coalesce(string_agg(id || ':' || hash, ',' ORDER BY id), '')"
+    query = (
+        f"SELECT count(*) AS records, encode(sha256(convert_to({text}, 'UTF8')), 'hex') AS sha256 FROM ({_YIELDED.format(run='$1')}) AS y"
+    )
+    (row,) = await database.rows(query, run_id)
+    return {"run_id": run_id, **row}
 
 
 # -- a preview against the data ----------------------------------------------------------------------------------------

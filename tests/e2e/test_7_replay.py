@@ -33,6 +33,7 @@ def digest(stack: Stack, run_id: str) -> tuple[int, str]:
 @pytest.fixture(scope="module")
 def ingested(stack: Stack, upstream: Simulator) -> dict[str, Any]:
     write_candles(stack.csv_dir / "again" / "btc-usd.csv", ROWS)
+    upstream.tickers["btc-bitcoin"] = ticker("btc-bitcoin")
     upstream.feeds["late"] = rss([entry(1, "Ethereum plunges as exchange hack drains $300M")])
     run = stack.ingest(streams=[STREAM, "rss/late", "coinpaprika/btc-bitcoin"])
     assert run["status"] == "succeeded", run

@@ -22,7 +22,7 @@ def test_the_api_keeps_its_contract(address: str, engine: Engine, tmp_path: Path
         "--header",
         f"x-api-key: {KEY}",
         "--max-examples",
-        "30",
+        "15",
         "--seed",
         "1",
         "--workers",
