@@ -18,7 +18,7 @@ from shared.events import RawPage, Rejection
 from shared.republished import Place
 from shared.serialization import encode
 
-PAGES_AT_A_TIME = 50
+PAGES_AT_A_TIME = 8
 _COLUMNS = """page_id::text, run_id::text, task_id::text, source, dataset, stream, page_no, payload::text AS records, record_count,
        context::text AS context, origin::text AS origin, fetched_at, cursor_before::text AS cursor_before, cursor_after::text AS cursor_after,
        rejections::text AS rejections, "offset", broker_time"""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from shared.csvfile.content import Content
     from shared.csvfile.head import Head
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 18
 MAX_SHAPES = 64  # of a column, before rarer ones are only counted
 SHOWN_SHAPES = 6
 MAX_DISTINCT = 40
@@ -181,7 +181,7 @@ def _shape(text: str) -> str:
 
 
 def _blocks(content: Content, end: int | None) -> Iterator[bytes]:
-    """Whole lines, about a megabyte at a time."""
+    """Whole lines, about BLOCK_BYTES at a time."""
     while end is None or content.offset < end:
         block = content.peek(BLOCK_BYTES)
         if not block:
