@@ -90,7 +90,7 @@ page_receipts = Table(
     *(_required(name, Integer, "0") for name in ("inserted", "updated", "unchanged", "skipped", "rejected")),
     _required("skip_reasons", JSONB, "'{}'::jsonb"),
     _required("ids", ARRAY(UUID(as_uuid=False)), "'{}'"), _required("outcomes", Text, "''"), _required("value_hashes", ARRAY(BigInteger), "'{}'"),
-    _required("normalizer_version", SmallInteger), _required("raw_partition", Integer), _required("raw_offset", BigInteger),
+    _required("normalizer_version", SmallInteger), _required("raw_partition", Integer), _required("raw_offset", BigInteger), _required("raw_time", BigInteger, "0"),
     _time("loaded_at", default_now=True),
     Index("page_receipts_run", "run_id", "source", "stream"),
     # Of two pages with one number in a task, the first stands: the other is of a process that was frozen and had a successor.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiokafka.errors import KafkaError
@@ -57,10 +57,12 @@ class FlowControl:
         finally:
             self._replays -= 1
 
-    async def replay_gate(self) -> None:
-        """Return when one more page may be replayed: when few replayed ones wait, and hardly a live one."""
+    async def replay_gate(self, is_cancelled: Callable[[], bool]) -> None:
+        """Return when one more page may be replayed: when few replayed ones wait, and hardly a live one. Or when the replay is cancelled."""
         async with self._looked:
-            while self._replay_waiting + self._replayed >= MAX_REPLAYED or self._waiting.total() + sum(self._published.values()) > MAX_LIVE:
+            while not is_cancelled() and (
+                self._replay_waiting + self._replayed >= MAX_REPLAYED or self._waiting.total() + sum(self._published.values()) > MAX_LIVE
+            ):
                 await self._looked.wait()
             self._replayed += 1
 

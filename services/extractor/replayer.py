@@ -96,7 +96,7 @@ class Replayer:
                 progress.records[page.page_id] = page.record_count
                 if page.page_id in applied:
                     continue
-                await self._flow.replay_gate()
+                await self._flow.replay_gate(lambda: self._stops.is_cancelled(task.run_id))
                 if len(sending) >= AT_ONCE:
                     done, sending = await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
                     await _all(done)

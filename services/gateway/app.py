@@ -87,6 +87,11 @@ def _document_problems(app: FastAPI) -> None:
 
 async def _report(health_file: Health, database: Database, broker: Broker) -> None:
     while True:
-        missing = [name for name, up in (("PostgreSQL", await database.latency_ms() is not None), ("Kafka", broker.connected)) if not up]
+        try:
+            is_up = await database.latency_ms() is not None
+        except Exception as error:  # noqa: BLE001  whatever a server that is going down says, the report goes on
+            log.warning("database_check_failed", error=repr(error))
+            is_up = False
+        missing = [name for name, up in (("PostgreSQL", is_up), ("Kafka", broker.connected)) if not up]
         health_file.set(ready=not missing, reason=f"{' and '.join(missing)} cannot be reached" if missing else "")
         await asyncio.sleep(1)

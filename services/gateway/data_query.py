@@ -71,14 +71,14 @@ class Filters:
 # What a run inserted or updated, each data point with the values that the run gave it, wherever they are kept now.
 _CONTRIBUTED = """(
     WITH yielded AS (
-        SELECT y.id, y.hash, p.raw_offset FROM page_receipts AS p
-        CROSS JOIN LATERAL unnest(p.ids, p.value_hashes, string_to_array(p.outcomes, NULL)) AS y (id, hash, outcome)
+        SELECT y.id, y.hash, p.raw_time, p.raw_offset, y.n FROM page_receipts AS p
+        CROSS JOIN LATERAL unnest(p.ids, p.value_hashes, string_to_array(p.outcomes, NULL)) WITH ORDINALITY AS y (id, hash, outcome, n)
         WHERE p.run_id = {run}::uuid AND y.outcome <> 'n'
         UNION ALL
-        SELECT y.id, y.hash, p.raw_offset FROM replay_receipts AS p
-        CROSS JOIN LATERAL unnest(p.ids, p.value_hashes, string_to_array(p.outcomes, NULL)) AS y (id, hash, outcome)
+        SELECT y.id, y.hash, p.raw_time, p.raw_offset, y.n FROM replay_receipts AS p
+        CROSS JOIN LATERAL unnest(p.ids, p.value_hashes, string_to_array(p.outcomes, NULL)) WITH ORDINALITY AS y (id, hash, outcome, n)
         WHERE p.run_id = {run}::uuid AND p.is_applied AND y.outcome <> 'n'
-    ), contributed AS (SELECT DISTINCT ON (id) id, hash FROM yielded ORDER BY id, raw_offset DESC)
+    ), contributed AS (SELECT DISTINCT ON (id) id, hash FROM yielded ORDER BY id, raw_time DESC, raw_offset DESC, n DESC)
     SELECT u.* FROM contributed AS c JOIN unified_data AS u ON u.id = c.id AND u.value_hash = c.hash
     UNION ALL
     (SELECT DISTINCT ON (r.id) (jsonb_populate_record(NULL::unified_data, r.data)).* FROM contributed AS c

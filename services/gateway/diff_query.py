@@ -16,12 +16,12 @@ VALUES = (
 # What a run yielded: of each data point the last that the run made of it.
 _YIELDED = """
 SELECT DISTINCT ON (id) id, hash, source, stream FROM (
-    SELECT y.id, y.hash, p.source, p.stream, p.raw_partition, p.raw_offset FROM page_receipts AS p
-    CROSS JOIN LATERAL unnest(p.ids, p.value_hashes) AS y (id, hash) WHERE p.run_id = {run}::uuid
+    SELECT y.id, y.hash, p.source, p.stream, p.raw_time, p.raw_offset, y.n FROM page_receipts AS p
+    CROSS JOIN LATERAL unnest(p.ids, p.value_hashes) WITH ORDINALITY AS y (id, hash, n) WHERE p.run_id = {run}::uuid
     UNION ALL
-    SELECT y.id, y.hash, p.source, p.stream, p.raw_partition, p.raw_offset FROM replay_receipts AS p
-    CROSS JOIN LATERAL unnest(p.ids, p.value_hashes) AS y (id, hash) WHERE p.run_id = {run}::uuid
-) AS yielded ORDER BY id, raw_offset DESC
+    SELECT y.id, y.hash, p.source, p.stream, p.raw_time, p.raw_offset, y.n FROM replay_receipts AS p
+    CROSS JOIN LATERAL unnest(p.ids, p.value_hashes) WITH ORDINALITY AS y (id, hash, n) WHERE p.run_id = {run}::uuid
+) AS yielded ORDER BY id, raw_time DESC, raw_offset DESC, n DESC
 """
 _JOINED = f"""
 WITH a AS ({_YIELDED.format(run="$1")}), b AS ({_YIELDED.format(run="$2")}), joined AS (
@@ -101,14 +101,14 @@ async def digest(database: Database, run_id: str) -> dict[str, Any]:
 _COMPARED = """
 WITH newest AS (
     SELECT DISTINCT ON (id) * FROM preview_points WHERE run_id = $1::uuid
-    ORDER BY id, raw_time DESC, raw_offset DESC, record_index DESC, normalizer_version DESC
+    ORDER BY id, raw_time DESC, raw_offset DESC, normalizer_version DESC, record_index DESC
 ), compared AS (
     SELECT p.id, p.source, p.stream, to_jsonb(u) AS old, to_jsonb(p) AS new,
            CASE WHEN u.id IS NULL OR (u.retired_at IS NOT NULL AND is_older) THEN 'added' WHEN u.value_hash = p.value_hash THEN 'same'
                 WHEN is_older THEN 'changed' ELSE 'newer_stays' END AS kind
     FROM newest AS p LEFT JOIN unified_data AS u ON u.id = p.id
-    CROSS JOIN LATERAL (SELECT (u.raw_time, u.raw_offset, u.record_index, u.normalizer_version)
-                             < (p.raw_time, p.raw_offset, p.record_index, p.normalizer_version) AS is_older) AS version
+    CROSS JOIN LATERAL (SELECT (u.raw_time, u.raw_offset, u.normalizer_version, u.record_index)
+                             < (p.raw_time, p.raw_offset, p.normalizer_version, p.record_index) AS is_older) AS version
     UNION ALL
     SELECT u.id, r.source, r.stream, to_jsonb(u), NULL, 'retired'
     FROM replay_receipts AS r CROSS JOIN LATERAL unnest(r.retired_ids) AS gone (id) JOIN unified_data AS u ON u.id = gone.id AND u.page_id = r.page_id

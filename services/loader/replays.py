@@ -79,8 +79,8 @@ _PREVIEW = f"""
 WITH compared AS (
     SELECT s.*, p.run_id, p.page_id, p.source, p.dataset, p.stream, p.raw_time, p.raw_offset, p.normalizer_version,
            CASE WHEN u.id IS NULL THEN 'i'
-                WHEN (u.raw_time, u.raw_offset, u.record_index, u.normalizer_version)
-                     < (p.raw_time, p.raw_offset, s.record_index, p.normalizer_version)
+                WHEN (u.raw_time, u.raw_offset, u.normalizer_version, u.record_index)
+                     < (p.raw_time, p.raw_offset, p.normalizer_version, s.record_index)
                 THEN CASE WHEN u.retired_at IS NOT NULL THEN 'i' WHEN u.value_hash <> s.value_hash THEN 'u' ELSE 'n' END
                 ELSE 'n' END AS outcome
     FROM stage_points AS s JOIN stage_pages AS p ON p.n = s.n AND p.is_new LEFT JOIN unified_data AS u ON u.id = s.id
@@ -98,7 +98,7 @@ SELECT n, outcome, array_agg(replace(id::text, '-', '')) FROM compared WHERE out
 _PUBLISH = f"""
 WITH newest AS (
     SELECT DISTINCT ON (id) * FROM preview_points WHERE run_id = %(run)s
-    ORDER BY id, raw_time DESC, raw_offset DESC, record_index DESC, normalizer_version DESC
+    ORDER BY id, raw_time DESC, raw_offset DESC, normalizer_version DESC, record_index DESC
 ), written AS (
     INSERT INTO unified_data AS u (id, page_id, record_index, run_id, source, dataset, stream, value_hash, raw_time, raw_offset, normalizer_version,
                                    created_at, updated_at, {", ".join(f'"{column}"' for column in _OWN)})
@@ -111,8 +111,8 @@ WITH newest AS (
         {", ".join(f'"{column}" = excluded."{column}"' for column in _OWN)},
         revision = u.revision + (u.value_hash <> excluded.value_hash OR u.retired_at IS NOT NULL)::int, retired_at = NULL,
         updated_at = CASE WHEN u.value_hash <> excluded.value_hash OR u.retired_at IS NOT NULL THEN excluded.updated_at ELSE u.updated_at END
-    WHERE (u.raw_time, u.raw_offset, u.record_index, u.normalizer_version)
-        < (excluded.raw_time, excluded.raw_offset, excluded.record_index, excluded.normalizer_version)
+    WHERE (u.raw_time, u.raw_offset, u.normalizer_version, u.record_index)
+        < (excluded.raw_time, excluded.raw_offset, excluded.normalizer_version, excluded.record_index)
     RETURNING xmax = 0 AS is_new
 )
 SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new), (SELECT count(*) FROM newest) - count(*) FROM written

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, case, func, null, text, type_coerce, update
+from sqlalchemy import ColumnElement, Connection, case, func, null, text, type_coerce, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from services.loader import letters, replays
@@ -71,24 +71,29 @@ def apply(transaction: Connection, messages: Iterable[Timed]) -> None:
             transaction.execute(update(runs).where(runs.c.run_id == timed.run_id).values(last_progress_at=_NOW))
 
 
+def _is_unopened(run_id: str) -> ColumnElement[bool]:
+    """Whether no opening command of the run was stored yet. Its plan may come first: it lies on another topic."""
+    return (runs.c.run_id == run_id) & (runs.c.request == type_coerce({}, JSONB))
+
+
 def _requested(transaction: Connection, command: StartIngestion, at: datetime) -> None:
     request: dict[str, Any] = {"sources": command.sources, "streams": command.streams, "full_refresh": command.full_refresh}
     if command.start is not None:
         request |= {"from": command.start, "to": command.end}
-    first_only = (runs.c.run_id == command.run_id) & runs.c.requested_at.is_(None)
+    first_only = _is_unopened(command.run_id)
     transaction.execute(update(runs).where(first_only).values(request=request, requested_at=at))
 
 
 def _replay_requested(transaction: Connection, command: StartReplay, at: datetime) -> None:
     request = {"origin": command.origin, "mode": command.mode, **msgspec.to_builtins(command.selection)}
-    first_only = (runs.c.run_id == command.run_id) & runs.c.requested_at.is_(None)
+    first_only = _is_unopened(command.run_id)
     preview = "open" if command.mode == ReplayMode.PREVIEW else None
     transaction.execute(update(runs).where(first_only).values(kind="replay", request=request, requested_at=at, preview=preview))
 
 
 def _move_requested(transaction: Connection, command: MoveCheckpoint, at: datetime) -> None:
     request = {"stream": command.stream, "cursor": None if command.cursor is None else msgspec.json.decode(command.cursor)}
-    first_only = (runs.c.run_id == command.run_id) & runs.c.requested_at.is_(None)
+    first_only = _is_unopened(command.run_id)
     transaction.execute(update(runs).where(first_only).values(kind="checkpoint", request=request, requested_at=at))
 
 

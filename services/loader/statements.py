@@ -34,9 +34,9 @@ CREATE TEMP TABLE IF NOT EXISTS stage_points (
 RECEIPTS = """
 WITH taken AS (
     INSERT INTO page_receipts (page_id, run_id, task_id, source, stream, page_no, records, skipped, rejected, skip_reasons,
-                               normalizer_version, raw_partition, raw_offset, ids, value_hashes)
+                               normalizer_version, raw_partition, raw_offset, raw_time, ids, value_hashes)
     SELECT page_id, run_id, task_id, source, stream, page_no, record_count, skipped, rejected, coalesce(skip_reasons, '{}'),
-           normalizer_version, "partition", raw_offset, ids, value_hashes
+           normalizer_version, "partition", raw_offset, raw_time, ids, value_hashes
     FROM stage_pages AS s
     -- What comes after the end of its task is of a process that was frozen and had a successor.
     WHERE NOT EXISTS (SELECT 1 FROM run_tasks AS t WHERE t.task_id = s.task_id AND t.finished_at IS NOT NULL AND s.page_no >= t.pages)
@@ -99,8 +99,8 @@ WITH written AS (
         {", ".join(f'"{column}" = excluded."{column}"' for column in _VALUES)},
         revision = u.revision + (u.value_hash <> excluded.value_hash OR u.retired_at IS NOT NULL)::int, retired_at = NULL,
         updated_at = CASE WHEN u.value_hash <> excluded.value_hash OR u.retired_at IS NOT NULL THEN excluded.updated_at ELSE u.updated_at END
-    WHERE (u.raw_time, u.raw_offset, u.record_index, u.normalizer_version)
-        < (excluded.raw_time, excluded.raw_offset, excluded.record_index, excluded.normalizer_version)
+    WHERE (u.raw_time, u.raw_offset, u.normalizer_version, u.record_index)
+        < (excluded.raw_time, excluded.raw_offset, excluded.normalizer_version, excluded.record_index)
     RETURNING id, xmax = 0 AS is_new, updated_at = %(now)s AS is_changed
 )
 SELECT CASE WHEN count(*) FILTER (WHERE is_new) < %(points)s

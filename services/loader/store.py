@@ -90,7 +90,7 @@ def write_pages(engine: Engine, pages: Sequence[StagedPage], *, turn: Callable[[
             return write_pages(engine, pages[:middle], write=write) + write_pages(engine, pages[middle:], write=write)
         if pages[0].is_refused:
             return _give_up(engine, pages[0], error)
-        return write_pages(engine, [_without_bad_points(engine, pages[0], error)], write=write)
+        return write_pages(engine, [_without_bad_points(engine, pages[0], error, write)], write=write)
 
 
 def once_each(pages: Sequence[StagedPage]) -> list[StagedPage]:
@@ -116,32 +116,35 @@ def _give_up(engine: Engine, page: StagedPage, error: psycopg2.Error) -> int:
     return 0
 
 
-def _without_bad_points(engine: Engine, page: StagedPage, error: psycopg2.Error) -> StagedPage:
+def _without_bad_points(engine: Engine, page: StagedPage, error: psycopg2.Error, write: Write) -> StagedPage:
     message = str(error).strip().splitlines()[0]
-    if not _is_accepted(engine, page, ()):
+    if not _is_accepted(engine, page, (), write):
         log.error("page_refused", stream=page.raw.stream, page_id=page.raw.page_id, error=message)
         return page.refused("refused_by_database", message)
-    bad = _bad_points(engine, page, range(len(page.ids)))
+    bad = _bad_points(engine, page, range(len(page.ids)), write)
+    if not bad:  # what it refused lies in none of them alone
+        log.error("page_refused", stream=page.raw.stream, page_id=page.raw.page_id, error=message)
+        return page.refused("refused_by_database", message)
     log.warning("records_refused", stream=page.raw.stream, page_id=page.raw.page_id, records=len(bad), error=message)
     return page.without(bad, "refused_by_database", message)
 
 
-def _bad_points(engine: Engine, page: StagedPage, positions: Sequence[int]) -> set[int]:
+def _bad_points(engine: Engine, page: StagedPage, positions: Sequence[int], write: Write) -> set[int]:
     """Positions of the data points that PostgreSQL refuses, by bisection; writes nothing."""
-    if not positions or _is_accepted(engine, page, positions):
+    if not positions or _is_accepted(engine, page, positions, write):
         return set()
     if len(positions) == 1:
         return set(positions)
     middle = len(positions) // 2
-    return _bad_points(engine, page, positions[:middle]) | _bad_points(engine, page, positions[middle:])
+    return _bad_points(engine, page, positions[:middle], write) | _bad_points(engine, page, positions[middle:], write)
 
 
-def _is_accepted(engine: Engine, page: StagedPage, positions: Sequence[int]) -> bool:
+def _is_accepted(engine: Engine, page: StagedPage, positions: Sequence[int], write: Write) -> bool:
     keep = set(positions)
     trial = page.without({n for n in range(len(page.ids)) if n not in keep}, "trial", "")
     with engine.connect() as connection:
         try:
-            _write(cursor_of(connection), [trial])
+            write(cursor_of(connection), [trial], _at_once)
         except DATA_ERRORS:
             return False
         finally:

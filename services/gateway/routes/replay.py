@@ -61,6 +61,8 @@ async def cancel_run(response: Response, _key: ApiKey, database: Db, broker: Kaf
         raise ProblemError(404, f"there is no run {run_id}")
     if run is not None and run["status"] in run_query.BALANCED:
         raise ProblemError(409, f"the run has ended: it is {run['status']}")
+    if run is not None and run["kind"] not in ("ingest", "replay"):
+        raise ProblemError(409, f"a run of kind {run['kind']} is short and cannot be cancelled")
     await broker.tell(CancelRun(run_id=resolved, requested_at=_now()))
     return accepted(response, resolved, RunStatus(run["status"]) if run else RunStatus.QUEUED)
 

@@ -96,6 +96,7 @@ def upgrade() -> None:
     op.execute(_TABLES)
     op.add_column("unified_data", sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("runs", sa.Column("preview", sa.Text(), nullable=True))
+    op.add_column("page_receipts", sa.Column("raw_time", sa.BigInteger(), server_default="0", nullable=False))
     op.create_index("raw_data_place", "raw_data", ["partition", "broker_time", "offset", "page_id"])
     op.create_index("raw_data_time", "raw_data", ["broker_time"])
     op.create_index("unified_revisions_time", "unified_revisions", ["replaced_at"])
@@ -110,6 +111,7 @@ def downgrade() -> None:
     op.execute(_FUNCTION.format(column="", value=""))
     for index, table in (("raw_data_place", "raw_data"), ("raw_data_time", "raw_data"), ("unified_revisions_time", "unified_revisions")):
         op.drop_index(index, table)
+    op.drop_column("page_receipts", "raw_time")
     op.drop_column("runs", "preview")
     op.drop_column("unified_data", "retired_at")
     op.execute("DROP TABLE replay_receipts, preview_points, pruned")
