@@ -121,6 +121,7 @@ preview_points = Table(
     Column("volume", Numeric), Column("market_cap", Numeric),
     Column("title", Text), Column("url", Text), Column("summary", Text), Column("sentiment", Double), Column("attributes", JSONB),
     _required("value_hash", BigInteger), _required("raw_time", BigInteger), _required("raw_offset", BigInteger), _required("normalizer_version", SmallInteger),
+    _required("is_contended", Boolean, "false"),  # it is what stands only if the newer page that wrote the data point yields it no more
     Index("preview_points_id", "run_id", "id"),
 )  # fmt: skip
 

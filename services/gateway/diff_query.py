@@ -102,17 +102,21 @@ _COMPARED = """
 WITH newest AS (
     SELECT DISTINCT ON (id) * FROM preview_points WHERE run_id = $1::uuid
     ORDER BY id, raw_time DESC, raw_offset DESC, normalizer_version DESC, record_index DESC
+), retired AS (
+    SELECT u.id, r.source, r.stream, to_jsonb(u) AS old
+    FROM replay_receipts AS r CROSS JOIN LATERAL unnest(r.retired_ids) AS gone (id) JOIN unified_data AS u ON u.id = gone.id AND u.page_id = r.page_id
+    WHERE r.run_id = $1::uuid AND u.retired_at IS NULL AND u.normalizer_version < r.normalizer_version
 ), compared AS (
     SELECT p.id, p.source, p.stream, to_jsonb(u) AS old, to_jsonb(p) AS new,
-           CASE WHEN u.id IS NULL OR (u.retired_at IS NOT NULL AND is_older) THEN 'added' WHEN u.value_hash = p.value_hash THEN 'same'
-                WHEN is_older THEN 'changed' ELSE 'newer_stays' END AS kind
+           CASE WHEN u.id IS NULL OR (u.retired_at IS NOT NULL AND u.normalizer_version <= p.normalizer_version) THEN 'added'
+                WHEN u.value_hash = p.value_hash THEN 'same'
+                WHEN is_older OR EXISTS (SELECT FROM retired AS r WHERE r.id = p.id) THEN 'changed'
+                WHEN p.is_contended THEN 'same' ELSE 'newer_stays' END AS kind
     FROM newest AS p LEFT JOIN unified_data AS u ON u.id = p.id
     CROSS JOIN LATERAL (SELECT (u.raw_time, u.raw_offset, u.normalizer_version, u.record_index)
                              < (p.raw_time, p.raw_offset, p.normalizer_version, p.record_index) AS is_older) AS version
     UNION ALL
-    SELECT u.id, r.source, r.stream, to_jsonb(u), NULL, 'retired'
-    FROM replay_receipts AS r CROSS JOIN LATERAL unnest(r.retired_ids) AS gone (id) JOIN unified_data AS u ON u.id = gone.id AND u.page_id = r.page_id
-    WHERE r.run_id = $1::uuid AND NOT r.is_applied AND u.retired_at IS NULL AND u.normalizer_version < r.normalizer_version
+    SELECT id, source, stream, old, NULL, 'retired' FROM retired AS r WHERE NOT EXISTS (SELECT FROM newest AS n WHERE n.id = r.id)
 )
 """
 _DIFFERENT = ", ".join(f"count(*) FILTER (WHERE old->'{name}' IS DISTINCT FROM new->'{name}') AS differs_{name}" for name in VALUES)

@@ -18,11 +18,12 @@ Note = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]+$"
 
 
 class LetterStatus(StrEnum):
-    """open: nobody has looked at it. requeued: processed again, in `requeued_run_id`. discarded: closed with a note."""
+    """open: nobody has looked at it. requeued: processed again, in `requeued_run_id`. discarded: closed with a note. preview: of a replay that is not published."""
 
     OPEN = "open"
     REQUEUED = "requeued"
     DISCARDED = "discarded"
+    PREVIEW = "preview"
 
 
 class LetterQuery(BaseModel):

@@ -48,7 +48,9 @@ AND t.pages > (SELECT count(*) FROM page_receipts AS p WHERE p.task_id = t.task_
 _REJECTIONS = """
 SELECT reason, stage, field, source, stream, sum(count)::int AS count, (array_agg(message ORDER BY created_at, id))[1] AS example,
        (array_agg((origin->>'line')::bigint ORDER BY created_at, id))[1] AS example_line
-FROM dead_letters WHERE run_id = $1::uuid GROUP BY reason, stage, field, source, stream ORDER BY sum(count) DESC, stream LIMIT 200
+FROM dead_letters WHERE run_id = $1::uuid
+OR page_id IN (SELECT page_id FROM replay_receipts WHERE run_id = $1::uuid AND rejected > 0)  -- of which the first run's letters may tell already
+GROUP BY reason, stage, field, source, stream ORDER BY sum(count) DESC, stream LIMIT 200
 """
 
 

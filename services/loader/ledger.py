@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select, update
 
 from shared.events import REPLAY
-from shared.tables import page_receipts, replay_receipts, run_tasks, runs
+from shared.tables import page_receipts, preview_points, replay_receipts, run_tasks, runs
 
 COUNTERS = ("records", "inserted", "updated", "unchanged", "skipped", "rejected")
 ENDED = frozenset({"succeeded", "partial", "failed", "cancelled"})  # `incomplete` may still change
@@ -72,6 +72,8 @@ def evaluate(transaction: Connection, run_id: str, incomplete_after_s: float) ->
     elif run.finished_at is None:
         values["finished_at"] = _NOW
         values["started_at"] = func.coalesce(runs.c.started_at, runs.c.requested_at, _NOW)
+        if run.kind == "replay" and run.preview is None:  # what was kept in case that a newer page yields it no more
+            transaction.execute(preview_points.delete().where(preview_points.c.run_id == run_id))
     if status != run.status or totals != run.totals:
         transaction.execute(update(runs).where(runs.c.run_id == run_id).values(**values))
     return status

@@ -18,13 +18,22 @@ from shared.topics import RAW
 _DEAD_LETTER = """
 INSERT INTO dead_letters (id, page_id, run_id, source, stream, stage, reason, message, field, record_index, origin, payload, payload_sha256, count,
                           topic, "partition", "offset")
-VALUES %s ON CONFLICT (id) DO NOTHING
+VALUES %s ON CONFLICT (id) DO UPDATE SET status = 'open', run_id = excluded.run_id WHERE dead_letters.status = 'preview'
+"""
+_OF_A_PREVIEW = """
+WITH letters (id, page_id, run_id, source, stream, stage, reason, message, field, record_index, origin, payload, payload_sha256, count, topic, "partition", "offset")
+AS (VALUES %s)
+INSERT INTO dead_letters (id, page_id, run_id, source, stream, stage, reason, message, field, record_index, origin, payload, payload_sha256, count,
+                          topic, "partition", "offset", status)
+SELECT id::uuid, page_id::uuid, run_id::uuid, source, stream, stage, reason, message, field, record_index::int, origin::jsonb, payload, payload_sha256, count,
+       topic, "partition", "offset", 'preview' FROM letters ON CONFLICT (id) DO NOTHING
 """
 
 
-def insert_dead_letters(cursor: psycopg2.extensions.cursor, letters: Sequence[tuple[Any, ...]]) -> None:
+def insert_dead_letters(cursor: psycopg2.extensions.cursor, letters: Sequence[tuple[Any, ...]], *, is_preview: bool = False) -> None:
+    """`is_preview`: nobody may requeue them until the preview is published."""
     if letters:
-        psycopg2.extras.execute_values(cursor, _DEAD_LETTER, letters)
+        psycopg2.extras.execute_values(cursor, _OF_A_PREVIEW if is_preview else _DEAD_LETTER, letters)
 
 
 def letter_rows(page: StagedPage, rejections: Sequence[Rejection]) -> list[tuple[Any, ...]]:

@@ -29,7 +29,7 @@ from services.loader.staging import (
 )
 from services.loader.store import Cursor, by_page, cursor_of
 from shared.commands import ReplayMode
-from shared.tables import preview_points, replay_receipts, runs
+from shared.tables import dead_letters, preview_points, replay_receipts, runs
 from shared.topics import RAW
 
 _OWN = tuple(column for column in POINT_COLUMNS if column not in ("n", "round", "id", "record_index", "value_hash"))
@@ -53,75 +53,41 @@ WITH taken AS (
 UPDATE stage_pages AS s SET is_new = true FROM taken WHERE s.page_id = taken.page_id RETURNING s.page_id::text
 """
 
-# All that older mappings made of the pages.
-_OLD = """
-UPDATE stage_pages AS s SET old_ids = old.ids FROM (
-    SELECT n, array_agg(DISTINCT id) AS ids FROM (
-        SELECT p.n, unnest(r.ids) AS id FROM stage_pages AS p JOIN page_receipts AS r ON r.page_id = p.page_id
-        WHERE p.is_new AND r.normalizer_version < p.normalizer_version
-        UNION ALL
-        SELECT p.n, unnest(r.ids) FROM stage_pages AS p JOIN replay_receipts AS r ON r.page_id = p.page_id
-        WHERE p.is_new AND r.is_applied AND r.normalizer_version < p.normalizer_version
-    ) AS yielded GROUP BY n
-) AS old WHERE old.n = s.n
-"""
-_OUTCOMES = """
-UPDATE replay_receipts AS r SET outcomes = o.outcomes, inserted = o.inserted, updated = o.updated, unchanged = o.unchanged
-FROM (VALUES %s) AS o (run_id, page_id, outcomes, inserted, updated, unchanged) WHERE r.run_id = o.run_id::uuid AND r.page_id = o.page_id::uuid
-"""
 _RETIRED = """
 UPDATE replay_receipts AS r SET retired_ids = o.ids::uuid[] FROM (VALUES %s) AS o (run_id, page_id, ids)
 WHERE r.run_id = o.run_id::uuid AND r.page_id = o.page_id::uuid
 """
 
-# How each point of a preview compares with what is stored: i(nserted), u(pdated), else n.
+# How each point of a preview compares with what is stored: i(nserted), u(pdated), c(ontended, see `statements.CONTEND`), else n.
 _PREVIEW = f"""
 WITH compared AS (
     SELECT s.*, p.run_id, p.page_id, p.source, p.dataset, p.stream, p.raw_time, p.raw_offset, p.normalizer_version,
            CASE WHEN u.id IS NULL THEN 'i'
+                WHEN u.retired_at IS NOT NULL AND u.normalizer_version <= p.normalizer_version THEN 'i'
                 WHEN (u.raw_time, u.raw_offset, u.normalizer_version, u.record_index)
                      < (p.raw_time, p.raw_offset, p.normalizer_version, s.record_index)
-                THEN CASE WHEN u.retired_at IS NOT NULL THEN 'i' WHEN u.value_hash <> s.value_hash THEN 'u' ELSE 'n' END
-                ELSE 'n' END AS outcome
+                THEN CASE WHEN u.value_hash <> s.value_hash THEN 'u' ELSE 'n' END
+                WHEN u.normalizer_version < p.normalizer_version THEN 'c' ELSE 'n' END AS outcome
     FROM stage_points AS s JOIN stage_pages AS p ON p.n = s.n AND p.is_new LEFT JOIN unified_data AS u ON u.id = s.id
 ), kept AS (
     INSERT INTO preview_points (run_id, page_id, id, record_index, source, dataset, stream, value_hash, raw_time, raw_offset, normalizer_version,
-                                {", ".join(f'"{column}"' for column in _OWN)})
+                                is_contended, {", ".join(f'"{column}"' for column in _OWN)})
     SELECT run_id, page_id, id, record_index, source, dataset, stream, value_hash, raw_time, raw_offset, normalizer_version,
-           {", ".join(f'"{column}"' for column in _OWN)}
+           outcome = 'c', {", ".join(f'"{column}"' for column in _OWN)}
     FROM compared WHERE outcome <> 'n' ORDER BY id ON CONFLICT DO NOTHING
 )
-SELECT n, outcome, array_agg(replace(id::text, '-', '')) FROM compared WHERE outcome <> 'n' GROUP BY n, outcome
+SELECT n, outcome, array_agg(replace(id::text, '-', '')) FROM compared WHERE outcome IN ('i', 'u') GROUP BY n, outcome
 """
 
-# The newest version of each point that the preview keeps, written as a page would be.
-_PUBLISH = f"""
-WITH newest AS (
-    SELECT DISTINCT ON (id) * FROM preview_points WHERE run_id = %(run)s
-    ORDER BY id, raw_time DESC, raw_offset DESC, normalizer_version DESC, record_index DESC
-), written AS (
-    INSERT INTO unified_data AS u (id, page_id, record_index, run_id, source, dataset, stream, value_hash, raw_time, raw_offset, normalizer_version,
-                                   created_at, updated_at, {", ".join(f'"{column}"' for column in _OWN)})
-    SELECT id, page_id, record_index, run_id, source, dataset, stream, value_hash, raw_time, raw_offset, normalizer_version,
-           %(now)s, %(now)s, {", ".join(f'"{column}"' for column in _OWN)}
-    FROM newest ORDER BY id
-    ON CONFLICT (id) DO UPDATE SET page_id = excluded.page_id, record_index = excluded.record_index, run_id = excluded.run_id,
-        source = excluded.source, dataset = excluded.dataset, stream = excluded.stream, value_hash = excluded.value_hash,
-        raw_time = excluded.raw_time, raw_offset = excluded.raw_offset, normalizer_version = excluded.normalizer_version,
-        {", ".join(f'"{column}" = excluded."{column}"' for column in _OWN)},
-        revision = u.revision + (u.value_hash <> excluded.value_hash OR u.retired_at IS NOT NULL)::int, retired_at = NULL,
-        updated_at = CASE WHEN u.value_hash <> excluded.value_hash OR u.retired_at IS NOT NULL THEN excluded.updated_at ELSE u.updated_at END
-    WHERE (u.raw_time, u.raw_offset, u.normalizer_version, u.record_index)
-        < (excluded.raw_time, excluded.raw_offset, excluded.normalizer_version, excluded.record_index)
-    RETURNING xmax = 0 AS is_new
-)
-SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new), (SELECT count(*) FROM newest) - count(*) FROM written
-"""
 _PUBLISH_RETIRED = """
 UPDATE unified_data AS u SET retired_at = %(now)s, updated_at = %(now)s, revision = u.revision + 1, run_id = r.run_id,
                              normalizer_version = r.normalizer_version
 FROM (SELECT run_id, page_id, normalizer_version, unnest(retired_ids) AS id FROM replay_receipts WHERE run_id = %(run)s) AS r
 WHERE u.id = r.id AND u.page_id = r.page_id AND u.retired_at IS NULL AND u.normalizer_version < r.normalizer_version
+"""
+_STILL_RETIRED = """
+SELECT count(*) FROM (SELECT unnest(retired_ids) AS id FROM replay_receipts WHERE run_id = %(run)s) AS r JOIN unified_data AS u USING (id)
+WHERE u.retired_at = %(now)s
 """
 
 
@@ -145,19 +111,19 @@ def _write(cursor: Cursor, pages: list[StagedPage], _turn: Callable[[], None] | 
         return 0
     if superseded:
         cursor.execute("DELETE FROM stage_pages WHERE n = ANY(%s)", (sorted(superseded),))
-    cursor.execute(_OLD)
+    cursor.execute(statements.OLD, {"numbers": [number for number, page in enumerate(pages) if page.raw.page_id in new]})
+    run_id = pages[0].run_id
     if is_applied:
         cursor.execute(statements.INSERT_RAW)
-        outcomes, retired = store.upsert(cursor, pages, rounds, new), store.retire(cursor)
+        outcomes, retired = store.upsert(cursor, pages, rounds, new), store.retire(cursor, run_id)
     else:
         outcomes, retired = _previewed(cursor, pages, new), _would_retire(cursor)
-    run_id = pages[0].run_id
     if outcomes:
-        psycopg2.extras.execute_values(cursor, _OUTCOMES, [(run_id, *row) for row in outcomes])
+        psycopg2.extras.execute_values(cursor, statements.OUTCOMES_OF_RUN, [(run_id, *row) for row in outcomes])
     if retired:
         psycopg2.extras.execute_values(cursor, _RETIRED, [(run_id, page_id, ids) for page_id, ids in retired.items()])
-    if is_applied:
-        insert_dead_letters(cursor, [letter for page in pages if page.raw.page_id in new for letter in _letters(page)])
+    letters = [letter for page in pages if page.raw.page_id in new for letter in _letters(page)]
+    insert_dead_letters(cursor, letters, is_preview=not is_applied)
     return len(new)
 
 
@@ -203,10 +169,12 @@ def publish(transaction: Connection, run_id: str) -> None:
         return
     now = transaction.execute(select(func.clock_timestamp())).scalar_one()
     cursor = cursor_of(transaction)
-    cursor.execute(_PUBLISH, {"run": run_id, "now": now})
-    added, changed, stayed = cursor.fetchone() or (0, 0, 0)
     cursor.execute(_PUBLISH_RETIRED, {"run": run_id, "now": now})
-    retired = cursor.rowcount
+    cursor.execute(statements.WRITE_KEPT, {"run": run_id, "now": now, "ids": None})
+    added, changed, stayed = cursor.fetchone() or (0, 0, 0)
+    cursor.execute(_STILL_RETIRED, {"run": run_id, "now": now})
+    (retired,) = cursor.fetchone() or (0,)
+    cursor.execute("UPDATE dead_letters SET status = 'open' WHERE run_id = %s AND status = 'preview'", (run_id,))
     transaction.execute(update(replay_receipts).where(replay_receipts.c.run_id == run_id).values(is_applied=True))
     _note(transaction, run_id, f"published: {added} added, {changed} changed, {retired} retired; {stayed} newer values stayed")
 
@@ -215,6 +183,7 @@ def discard(transaction: Connection, run_id: str) -> None:
     """Drop what a preview keeps."""
     if _close(transaction, run_id, "discarded"):
         transaction.execute(preview_points.delete().where(preview_points.c.run_id == run_id))
+        transaction.execute(dead_letters.delete().where(dead_letters.c.run_id == run_id, dead_letters.c.status == "preview"))
         _note(transaction, run_id, "the preview was discarded")
 
 

@@ -8,6 +8,7 @@ from services.loader.staging import POINT_COLUMNS
 
 # What a data point's row takes from its page, and what is its own.
 _OF_PAGE = ("source", "dataset", "stream", "raw_time", "raw_offset", "normalizer_version", "page_id", "run_id")
+_OF_POINT = tuple(column for column in POINT_COLUMNS if column not in ("n", "round", "id", "record_index", "value_hash"))
 _OWN = tuple(column for column in POINT_COLUMNS if column not in ("n", "round", "id"))
 _VALUES = (*_OF_PAGE, *_OWN)
 
@@ -48,17 +49,38 @@ UPDATE stage_pages AS s SET is_new = true FROM taken WHERE s.page_id = taken.pag
 
 # Pages that were not new: `version` is that of the mapping that made what is stored, NULL when another page has taken the number.
 KNOWN = """
-SELECT s.n, r.normalizer_version AS version FROM stage_pages AS s LEFT JOIN page_receipts AS r ON r.page_id = s.page_id WHERE NOT s.is_new
+SELECT s.n, CASE WHEN r.page_id IS NOT NULL THEN greatest(r.normalizer_version, (
+    SELECT max(f.normalizer_version) FROM replay_receipts AS f WHERE f.page_id = s.page_id AND f.is_applied)) END AS version
+FROM stage_pages AS s LEFT JOIN page_receipts AS r ON r.page_id = s.page_id WHERE NOT s.is_new
 """
 
-# A better mapping's outcome replaces what the page yielded; the ledger of the page's run stays as it was counted.
-AGAIN = """
+# All that older mappings made of the pages.
+OLD = """
+UPDATE stage_pages AS s SET old_ids = old.ids FROM (
+    SELECT n, array_agg(DISTINCT id) AS ids FROM (
+        SELECT p.n, unnest(r.ids) AS id FROM stage_pages AS p JOIN page_receipts AS r ON r.page_id = p.page_id
+        WHERE p.n = ANY(%(numbers)s) AND r.normalizer_version < p.normalizer_version
+        UNION ALL
+        SELECT p.n, unnest(r.ids) FROM stage_pages AS p JOIN replay_receipts AS r ON r.page_id = p.page_id
+        WHERE p.n = ANY(%(numbers)s) AND r.is_applied AND r.normalizer_version < p.normalizer_version
+    ) AS yielded GROUP BY n
+) AS old WHERE old.n = s.n
+"""
+
+# A better mapping's outcome has a receipt of no run: that of the run that fetched the page stays as it was counted.
+NO_RUN = "00000000-0000-0000-0000-000000000000"
+AGAIN = f"""
 WITH again AS (
-    UPDATE page_receipts AS r SET normalizer_version = s.normalizer_version, ids = s.ids, value_hashes = s.value_hashes
-    FROM stage_pages AS s JOIN page_receipts AS old ON old.page_id = s.page_id
-    WHERE s.n = ANY(%(numbers)s) AND r.page_id = s.page_id AND r.normalizer_version < s.normalizer_version RETURNING s.n, old.ids AS old_ids
+    INSERT INTO replay_receipts AS r (run_id, page_id, task_id, source, stream, records, skipped, rejected, skip_reasons, normalizer_version,
+                                      raw_partition, raw_offset, raw_time, ids, value_hashes, is_applied)
+    SELECT '{NO_RUN}', page_id, task_id, source, stream, record_count, skipped, rejected, coalesce(skip_reasons, '{{}}'), normalizer_version,
+           "partition", raw_offset, raw_time, ids, value_hashes, true
+    FROM stage_pages WHERE n = ANY(%(numbers)s) ORDER BY page_id
+    ON CONFLICT (run_id, page_id) DO UPDATE SET normalizer_version = excluded.normalizer_version, ids = excluded.ids,
+        value_hashes = excluded.value_hashes, outcomes = '', retired_ids = '{{}}'
+    WHERE r.normalizer_version < excluded.normalizer_version RETURNING r.page_id
 )
-UPDATE stage_pages AS s SET is_again = true, old_ids = again.old_ids FROM again WHERE again.n = s.n RETURNING s.page_id::text
+UPDATE stage_pages AS s SET is_again = true FROM again WHERE again.page_id = s.page_id RETURNING s.page_id::text
 """
 
 # What a page yielded by an older mapping, and by this one no more, where that page wrote it last. The row stays, out of sight:
@@ -101,6 +123,7 @@ WITH written AS (
         updated_at = CASE WHEN u.value_hash <> excluded.value_hash OR u.retired_at IS NOT NULL THEN excluded.updated_at ELSE u.updated_at END
     WHERE (u.raw_time, u.raw_offset, u.normalizer_version, u.record_index)
         < (excluded.raw_time, excluded.raw_offset, excluded.normalizer_version, excluded.record_index)
+        OR (u.retired_at IS NOT NULL AND u.normalizer_version <= excluded.normalizer_version)
     RETURNING id, xmax = 0 AS is_new, updated_at = %(now)s AS is_changed
 )
 SELECT CASE WHEN count(*) FILTER (WHERE is_new) < %(points)s
@@ -114,8 +137,59 @@ UPDATE page_receipts AS r SET outcomes = o.outcomes, inserted = o.inserted, upda
 FROM (VALUES %s) AS o (page_id, outcomes, inserted, updated, unchanged) WHERE r.page_id = o.page_id::uuid
 """
 
-OUTCOMES_AGAIN = """
-UPDATE page_receipts AS r SET outcomes = o.outcomes FROM (VALUES %s) AS o (page_id, outcomes, inserted, updated, unchanged) WHERE r.page_id = o.page_id::uuid
+OUTCOMES_OF_RUN = """
+UPDATE replay_receipts AS r SET outcomes = o.outcomes, inserted = o.inserted, updated = o.updated, unchanged = o.unchanged
+FROM (VALUES %s) AS o (run_id, page_id, outcomes, inserted, updated, unchanged) WHERE r.run_id = o.run_id::uuid AND r.page_id = o.page_id::uuid
+"""
+
+# A data point of a page that is older than the one which wrote it last, by a lesser mapping: should that page yield it no more,
+# this is what it is. Kept until that page was mapped again.
+_POINT = (
+    "run_id",
+    "page_id",
+    "id",
+    "record_index",
+    "source",
+    "dataset",
+    "stream",
+    "value_hash",
+    "raw_time",
+    "raw_offset",
+    "normalizer_version",
+    *_OF_POINT,
+)
+CONTEND = f"""
+INSERT INTO preview_points ({quoted(_POINT)})
+SELECT %(run)s, p.page_id, s.id, s.record_index, p.source, p.dataset, p.stream, s.value_hash, p.raw_time, p.raw_offset, p.normalizer_version,
+       {", ".join(f's."{column}"' for column in _OF_POINT)}
+FROM stage_points AS s JOIN stage_pages AS p ON p.n = s.n AND (p.is_new OR p.is_again) JOIN unified_data AS u ON u.id = s.id
+WHERE u.retired_at IS NULL AND u.normalizer_version < p.normalizer_version AND (u.raw_time, u.raw_offset) > (p.raw_time, p.raw_offset)
+ORDER BY s.id ON CONFLICT DO NOTHING
+"""
+SETTLED = """
+DELETE FROM preview_points AS c USING (SELECT DISTINCT unnest(old_ids) AS id FROM stage_pages WHERE is_new OR is_again) AS done, unified_data AS u
+WHERE c.run_id = %(run)s AND c.id = done.id AND u.id = c.id AND u.normalizer_version >= c.normalizer_version
+"""
+
+# The newest version of points that are kept for a run, written as a page would be.
+WRITE_KEPT = f"""
+WITH newest AS (
+    SELECT DISTINCT ON (id) *, coalesce((SELECT r.run_id FROM page_receipts AS r WHERE r.page_id = p.page_id AND p.run_id = '{NO_RUN}'), p.run_id) AS writer
+    FROM preview_points AS p WHERE run_id = %(run)s AND (%(ids)s::uuid[] IS NULL OR id = ANY(%(ids)s::uuid[]))
+    ORDER BY id, raw_time DESC, raw_offset DESC, normalizer_version DESC, record_index DESC
+), written AS (
+    INSERT INTO unified_data AS u ({quoted(_POINT)}, created_at, updated_at)
+    SELECT writer, {quoted(_POINT[1:])}, %(now)s, %(now)s FROM newest ORDER BY id
+    ON CONFLICT (id) DO UPDATE SET {", ".join(f'"{column}" = excluded."{column}"' for column in _POINT if column != "id")},
+        revision = u.revision + (u.value_hash <> excluded.value_hash OR u.retired_at IS NOT NULL)::int, retired_at = NULL,
+        updated_at = CASE WHEN u.value_hash <> excluded.value_hash OR u.retired_at IS NOT NULL THEN excluded.updated_at ELSE u.updated_at END
+    WHERE (u.raw_time, u.raw_offset, u.normalizer_version, u.record_index)
+        < (excluded.raw_time, excluded.raw_offset, excluded.normalizer_version, excluded.record_index)
+        OR (u.retired_at IS NOT NULL AND u.normalizer_version <= excluded.normalizer_version)
+    RETURNING id, xmax = 0 AS is_new
+)
+SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new),
+       (SELECT count(*) FROM newest AS n WHERE NOT is_contended AND NOT EXISTS (SELECT FROM written AS w WHERE w.id = n.id)) FROM written
 """
 
 STREAM_STATE = """

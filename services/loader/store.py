@@ -164,11 +164,11 @@ def _write(cursor: Cursor, pages: list[StagedPage], turn: Callable[[], None] = _
         return 0
     cursor.execute(sql.INSERT_RAW)
     outcomes = upsert(cursor, pages, rounds, new | again)
-    for statement, written in ((sql.OUTCOMES, new), (sql.OUTCOMES_AGAIN, again)):
-        if rows := [row for row in outcomes if row[0] in written]:
-            psycopg2.extras.execute_values(cursor, statement, rows)
-    if again:
-        retire(cursor)
+    if rows := [row for row in outcomes if row[0] in new]:
+        psycopg2.extras.execute_values(cursor, sql.OUTCOMES, rows)
+    if rows := [(sql.NO_RUN, *row) for row in outcomes if row[0] in again]:
+        psycopg2.extras.execute_values(cursor, sql.OUTCOMES_OF_RUN, rows)
+        retire(cursor, sql.NO_RUN)
     cursor.execute(sql.STREAM_STATE)
     letters = [letter for page in pages if page.raw.page_id in new for letter in letter_rows(page, page.rejections())]
     insert_dead_letters(cursor, letters)
@@ -188,6 +188,7 @@ def _not_new(cursor: Cursor, pages: list[StagedPage]) -> set[str]:
         log.info("pages_known", pages=as_good)
     if not better:
         return set()
+    cursor.execute(sql.OLD, {"numbers": better})
     cursor.execute(sql.AGAIN, {"numbers": better})
     again = {page_id for (page_id,) in cursor.fetchall()}
     log.info("pages_reprocessed", pages=len(again), normalizer_version=pages[better[0]].unified.normalizer_version)
@@ -218,12 +219,21 @@ def upsert(cursor: Cursor, pages: list[StagedPage], rounds: list[Round], applied
     return [(pages[number].raw.page_id, *tally(pages[number].records, bytes(each))) for number, each in outcomes.items()]
 
 
-def retire(cursor: Cursor) -> dict[str, list[str]]:
-    """Retire what the pages that are written again yield no more; returns the ids by page."""
+def retire(cursor: Cursor, run_id: str) -> dict[str, list[str]]:
+    """Retire what the pages that are written again yield no more; returns the ids by page.
+
+    Of what an older page yields now, and could not write while the page that is newer held it, that page's values stand.
+    """
+    cursor.execute(sql.CONTEND, {"run": run_id})
     cursor.execute("SELECT clock_timestamp()")
     (now,) = cursor.fetchone() or (None,)
     cursor.execute(sql.RETIRE, {"now": now})
-    return by_page(cursor)
+    retired = by_page(cursor)
+    if retired:
+        ids = sorted({id_ for page in retired.values() for id_ in page})
+        cursor.execute(sql.WRITE_KEPT, {"run": run_id, "now": now, "ids": ids})
+    cursor.execute(sql.SETTLED, {"run": run_id})
+    return retired
 
 
 def by_page(cursor: Cursor) -> dict[str, list[str]]:

@@ -82,6 +82,8 @@ async def read_preview(
 ) -> Response:  # fmt: skip
     """Compared with the data as they are now: what would be added, changed (field, old, new) and retired, and which newer values would stay."""
     run = await _preview(database, run_id)
+    if run["preview"] != "open":
+        raise ProblemError(409, f"the preview was {run['preview']}: /runs/{{a}}/diff/{{b}} compares what runs made of the data")
     counts = await diff_query.preview_counts(database, run["run_id"])
     changes = await diff_query.preview_changes(database, run["run_id"], kind=kind, source=source and str(source), limit=limit, skip=skip)
     found = {"run_id": run["run_id"], "preview": run["preview"], **counts, "changes": changes}

@@ -68,6 +68,7 @@ CREATE TABLE preview_points (
     raw_time BIGINT NOT NULL,
     raw_offset BIGINT NOT NULL,
     normalizer_version SMALLINT NOT NULL,
+    is_contended BOOLEAN DEFAULT false NOT NULL,
     PRIMARY KEY (run_id, page_id, id, record_index)
 );
 CREATE INDEX preview_points_id ON preview_points (run_id, id);
