@@ -17,7 +17,8 @@ from shared.errors import ConfigError, TransientError
 from shared.events import Message, Source
 from shared.lifecycle import sleep_or_stop
 from shared.serialization import Headers, encode, headers_for
-from shared.topics import MAX_MESSAGE_BYTES, PARTITIONS, TOPICS, Topic
+from shared.tasks import ReplayPages, Task
+from shared.topics import MAX_MESSAGE_BYTES, PARTITIONS, REPLAY_TASKS, TASKS, TOPICS, Topic
 
 SESSION_TIMEOUT_MS = 10_000
 READ_TIMEOUT_S = 20.0
@@ -69,6 +70,11 @@ def partition_of(stream: str) -> int:
     """The partition of a stream on every topic along its path. Those of a source with a call budget share one: who holds it counts the calls."""
     source = stream.partition("/")[0]
     return int(_partitioner((source if source in _WITH_BUDGET else stream).encode(), _ALL_PARTITIONS, _ALL_PARTITIONS))
+
+
+def place_of_task(task: Task) -> tuple[Topic, int]:
+    """The topic of a task, and its partition there: that of its stream, or of the pages that it replays."""
+    return (REPLAY_TASKS, task.partition) if isinstance(task, ReplayPages) else (TASKS, partition_of(task.stream))
 
 
 async def start(client: Any, stop: asyncio.Event, what: str) -> bool:

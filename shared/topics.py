@@ -34,16 +34,18 @@ COMMANDS = Topic("ingest.commands", partitions=1, retention_ms=30 * DAY_MS)
 TASKS = Topic("ingest.tasks")
 RAW = Topic("ingest.raw")
 UNIFIED = Topic("ingest.unified", retention_ms=3 * DAY_MS)
+REPLAY_TASKS = Topic("ingest.replay-tasks")  # of their own: a replay takes long, and holds back the offsets of what comes after it
 REPLAY_PAGES = Topic("ingest.replay", retention_ms=3 * DAY_MS)
 UNIFIED_REPLAY = Topic("ingest.unified-replay", retention_ms=3 * DAY_MS)
 RUN_EVENTS = Topic("ingest.run-events", partitions=1, retention_ms=30 * DAY_MS)
 CHECKPOINTS = Topic("ingest.checkpoints", config={"cleanup.policy": "compact", "segment.ms": str(DAY_MS)})
 DEAD_LETTERS = Topic("ingest.dead-letters", partitions=1, retention_ms=30 * DAY_MS)
 
-TOPICS = (COMMANDS, TASKS, RAW, UNIFIED, REPLAY_PAGES, UNIFIED_REPLAY, RUN_EVENTS, CHECKPOINTS, DEAD_LETTERS)
+TOPICS = (COMMANDS, TASKS, RAW, UNIFIED, REPLAY_TASKS, REPLAY_PAGES, UNIFIED_REPLAY, RUN_EVENTS, CHECKPOINTS, DEAD_LETTERS)
 
 # Consumer groups: their committed offsets are the checkpoints of the pipeline.
 PLANNER_GROUP = "extractor-planner"
 EXTRACTOR_GROUP = "extractor"
+REPLAYER_GROUP = "extractor-replayer"
 NORMALIZER_GROUP = "normalizer"
 LOADER_GROUP = "loader"

@@ -39,7 +39,7 @@ from shared.lifecycle import until_first_ends
 from shared.progress import Monitor
 from shared.settings import reader_dsn
 from shared.tasks import FetchStream, ReplayPages, SetCursor, Task
-from shared.topics import COMMANDS, EXTRACTOR_GROUP, PLANNER_GROUP, TASKS
+from shared.topics import COMMANDS, EXTRACTOR_GROUP, PLANNER_GROUP, REPLAY_TASKS, REPLAYER_GROUP, TASKS
 
 log = logs.get(__name__)
 
@@ -92,6 +92,7 @@ async def run(settings: ExtractorSettings, health: Health, stop: asyncio.Event) 
     producer = kafka.producer(bootstrap, client)
     commands = kafka.consumer(bootstrap, client, group=PLANNER_GROUP, session_timeout_ms=settings.kafka_session_timeout_ms)
     tasks = kafka.consumer(bootstrap, client, group=EXTRACTOR_GROUP, session_timeout_ms=settings.kafka_session_timeout_ms)
+    replay_tasks = kafka.consumer(bootstrap, client, group=REPLAYER_GROUP, session_timeout_ms=settings.kafka_session_timeout_ms)
     lag = LagReader(bootstrap, client)
     http = build_http(settings)
     checkpoints, stops = CheckpointStore(bootstrap, producer), Stops(bootstrap)
@@ -115,18 +116,23 @@ async def run(settings: ExtractorSettings, health: Health, stop: asyncio.Event) 
         match task:
             case FetchStream():
                 await runner.run(task)
-            case ReplayPages():
-                await replayer.run(task)
             case SetCursor():
                 await mover.run(task)
+            case ReplayPages():
+                await replayer.run(task)
             case _:
                 await republisher.run(task)
 
-    worker = TaskWorker(tasks, producer, work, concurrency=settings.task_concurrency)
+    concurrency = settings.task_concurrency
+    worker = TaskWorker(tasks, producer, work, topic=TASKS, group=EXTRACTOR_GROUP, concurrency=concurrency)
+    replays = TaskWorker(
+        replay_tasks, producer, replayer.run, topic=REPLAY_TASKS, group=REPLAYER_GROUP, concurrency=max(1, concurrency // 2)
+    )
     planner = Planner(commands, producer, sources, every_s=settings.ingest_every_s)
     commands.subscribe([COMMANDS.name])
     worker.subscribe()
-    clients = [producer, lag, checkpoints.follower, stops.follower, commands, tasks]
+    replays.subscribe()
+    clients = [producer, lag, checkpoints.follower, stops.follower, commands, tasks, replay_tasks]
     started: list[Any] = []
     try:
         for each in clients:
@@ -137,9 +143,19 @@ async def run(settings: ExtractorSettings, health: Health, stop: asyncio.Event) 
         log.info("ready")
         monitor = Monitor(lag, EXTRACTOR_GROUP, [TASKS], health, stuck_after_s=settings.stuck_after_s)
         watching = monitor.run(held=worker.held, is_working=lambda: worker.busy() > 0)
+        replaying = Monitor(lag, REPLAYER_GROUP, [REPLAY_TASKS], Health(None), stuck_after_s=settings.stuck_after_s)
+        watching_replays = replaying.run(held=replays.held, is_working=lambda: replays.busy() > 0)
         planning = Monitor(lag, PLANNER_GROUP, [COMMANDS], Health(None), stuck_after_s=settings.stuck_after_s).run(held=planner.held)
         await until_first_ends(
-            planner.run(stop), worker.run(stop), watching, planning, flow.run(), checkpoints.follower.run(), stops.follower.run()
+            planner.run(stop),
+            worker.run(stop),
+            replays.run(stop),
+            watching,
+            watching_replays,
+            planning,
+            flow.run(),
+            checkpoints.follower.run(),
+            stops.follower.run(),
         )
     finally:
         await http.close()

@@ -210,9 +210,9 @@ class Planner:
 
     async def _hand_out(self, run_id: str, tasks: Sequence[ReplayPages | SetCursor]) -> None:
         for task in tasks:
-            partition = task.partition if isinstance(task, ReplayPages) else partition_of(task.stream)
+            topic, partition = kafka.place_of_task(task)
             await kafka.publish(
-                self._producer, TASKS, task, key=task.stream, service="extractor", partition=partition, event_id=task.task_id
+                self._producer, topic, task, key=task.stream, service="extractor", partition=partition, event_id=task.task_id
             )
         planned = [PlannedTask(task_id=task.task_id, source=task.source, stream=task.stream) for task in tasks]
         await self._publish(RunPlanned(run_id=run_id, tasks=planned))

@@ -137,14 +137,26 @@ class Replayer:
                 progress.notes += _pruned(task.selection, pruned)
             async for kept in self._archive.pages(task.partition, task.selection, before=first):
                 yield kept
-        elif first is not None and first.offset > 0 and not task.selection.offsets and not _begins_after(task.selection, first):
+        elif first is not None and first.offset > 0 and _is_cut_off(task, first):
             progress.notes.append(
                 f"{RAW.name}[{task.partition}] begins at offset {first.offset}: what was before is not in it any more, "
                 "origin `auto` reads that from the archive"
             )
-        if task.origin != ReplayOrigin.ARCHIVE:
-            async for kept in _in_topic(consumer, task.partition, task.selection):
-                yield kept
+        if task.origin == ReplayOrigin.ARCHIVE:
+            return
+        reading = TopicReading(consumer, task.partition, task.selection, first)
+        async for kept in reading.pages():
+            yield kept
+        if not reading.is_cut_off:
+            return
+        # Retention went on meanwhile. Pages that were read already count once.
+        if task.origin == ReplayOrigin.TOPIC:
+            progress.notes.append(
+                f"{RAW.name}[{task.partition}]: pages were removed while they were read; origin `auto` finds them in the archive"
+            )
+            return
+        async for kept in self._archive.pages(task.partition, task.selection, before=await _first_in_topic(consumer, task.partition)):
+            yield kept
 
 
 async def _all(tasks: set[asyncio.Task[None]]) -> None:
@@ -170,8 +182,11 @@ def _is_in_time(selection: Selection, time_ms: int) -> bool:
     )
 
 
-def _begins_after(selection: Selection, first: Place) -> bool:
-    return selection.start is not None and datetime.fromisoformat(selection.start).timestamp() * 1000 >= first.time_ms
+def _is_cut_off(task: ReplayPages, first: Place) -> bool:
+    """Whether something that is meant may lie before the topic's beginning."""
+    if task.selection.offsets:
+        return any(each.partition == task.partition and each.start < first.offset for each in task.selection.offsets)
+    return task.selection.start is None or datetime.fromisoformat(task.selection.start).timestamp() * 1000 < first.time_ms
 
 
 def _pruned(selection: Selection, before: datetime) -> list[str]:
@@ -190,18 +205,31 @@ async def _first_in_topic(consumer: AIOKafkaConsumer, partition: int) -> Place |
     return None
 
 
-async def _in_topic(consumer: AIOKafkaConsumer, partition: int, selection: Selection) -> AsyncIterator[Kept]:
-    where = TopicPartition(RAW.name, partition)
-    begin, end = (await consumer.beginning_offsets([where]))[where], (await consumer.end_offsets([where]))[where]
-    for span in [each for each in selection.offsets or [] if each.partition == partition] or [OffsetRange(partition=partition)]:
-        start, stop = max(begin, span.start), min(end, end if span.end is None else span.end)
-        if selection.start is not None and not selection.offsets:
-            start = max(start, await _offset_at(consumer, where, selection.start, end))
-        if start < stop:
-            async for record in kafka.between(consumer, where, start, stop):
-                if not _may_be_meant(record.key or b"", selection):  # the key is the stream: most pages need not be decoded
-                    continue
-                yield Kept(record.value or b"", place_of(record.headers, Place(record.offset, record.timestamp)))
+class TopicReading:
+    """Reads the selected pages of a partition. `is_cut_off`: some were removed before they could be read."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, partition: int, selection: Selection, first: Place | None) -> None:
+        """`first` is where the topic began when the archive was read up to there."""
+        self._consumer, self._where, self._selection, self._first = consumer, TopicPartition(RAW.name, partition), selection, first
+        self.is_cut_off = False
+
+    async def pages(self) -> AsyncIterator[Kept]:
+        where, selection = self._where, self._selection
+        begin, end = (await self._consumer.beginning_offsets([where]))[where], (await self._consumer.end_offsets([where]))[where]
+        self.is_cut_off = self._first is not None and begin > self._first.offset
+        spans = [each for each in selection.offsets or [] if each.partition == where.partition] or [OffsetRange(partition=where.partition)]
+        for span in spans:
+            start, stop = max(begin, span.start), min(end, end if span.end is None else span.end)
+            if selection.start is not None and not selection.offsets:
+                start = max(start, await _offset_at(self._consumer, where, selection.start, end))
+            if start >= stop:
+                continue
+            expected = start
+            async for record in kafka.between(self._consumer, where, start, stop):
+                self.is_cut_off |= record.offset > expected  # the consumer went on where the topic now begins
+                expected = record.offset + 1
+                if _may_be_meant(record.key or b"", selection):  # the key is the stream: most pages need not be decoded
+                    yield Kept(record.value or b"", place_of(record.headers, Place(record.offset, record.timestamp)))
 
 
 def _may_be_meant(key: bytes, selection: Selection) -> bool:

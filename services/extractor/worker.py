@@ -1,4 +1,4 @@
-"""Consumes ingest.tasks: several tasks at a time, one at a time for a stream, offsets committed in order."""
+"""Consumes tasks: several tasks at a time, one at a time for a stream, offsets committed in order."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from shared.gaps import Reader, publisher
 from shared.kafka import TopicPartition
 from shared.lifecycle import sleep_or_stop
 from shared.serialization import UndecodableError, decode, task_decoder
-from shared.tasks import ReplayPages, Task
-from shared.topics import DEAD_LETTERS, EXTRACTOR_GROUP, TASKS
+from shared.topics import DEAD_LETTERS, Topic
 
 log = logs.get(__name__)
 
@@ -50,20 +49,25 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
     """Runs the tasks of the partitions that this extractor holds; gives them up cleanly when they move."""
 
     def __init__(
-        self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, work: Callable[[Task], Awaitable[None]], *, concurrency: int
+        self,
+        consumer: AIOKafkaConsumer,
+        producer: AIOKafkaProducer,
+        work: Callable[[Any], Awaitable[None]],
+        *,
+        topic: Topic,
+        group: str,
+        concurrency: int,
     ) -> None:
-        self._consumer, self._producer, self._do = consumer, producer, work
-        self._reader = Reader(consumer, EXTRACTOR_GROUP, publisher(producer, "extractor"))
+        self._consumer, self._producer, self._do, self._topic = consumer, producer, work, topic
+        self._reader = Reader(consumer, group, publisher(producer, "extractor"))
         self._limit, self._slots = concurrency, asyncio.Semaphore(concurrency)
-        self._replay_slots = asyncio.Semaphore(max(1, concurrency // 2))  # of its own: a replay may take long, and keeps nobody waiting
-        self._replaying = 0
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._trackers: defaultdict[TopicPartition, OffsetTracker] = defaultdict(OffsetTracker)
         self._running: dict[TopicPartition, set[asyncio.Task[None]]] = defaultdict(set)
         self._crash: BaseException | None = None
 
     def subscribe(self) -> None:
-        self._consumer.subscribe([TASKS.name], listener=self)
+        self._consumer.subscribe([self._topic.name], listener=self)
 
     def held(self) -> set[TopicPartition]:
         """The partitions that are this extractor's."""
@@ -78,7 +82,7 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
             while not stop.is_set():
                 if self._crash is not None:
                     raise self._crash
-                if self.busy() - self._replaying >= self._limit * 4:  # heartbeats go on by themselves; only no more is taken in
+                if self.busy() >= self._limit * 4:  # heartbeats go on by themselves; only no more is taken in
                     await sleep_or_stop(stop, 0.1)
                     continue
                 batches = await self._reader.getmany(timeout_ms=500, max_records=self._limit)
@@ -109,19 +113,9 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
                 lambda: kafka.forward(self._producer, DEAD_LETTERS.name, record, headers), partition=record.partition, offset=record.offset
             )
         else:
-            await (self._replay(task) if isinstance(task, ReplayPages) else self._one_of_many(task, self._slots))
+            async with self._locks[task.stream], self._slots:
+                await _until_done(lambda: self._do(task), run_id=task.run_id, stream=task.stream)
         await self._finish(partition, record.offset)
-
-    async def _replay(self, task: ReplayPages) -> None:
-        self._replaying += 1
-        try:
-            await self._one_of_many(task, self._replay_slots)
-        finally:
-            self._replaying -= 1
-
-    async def _one_of_many(self, task: Task, slots: asyncio.Semaphore) -> None:
-        async with self._locks[task.stream], slots:
-            await _until_done(lambda: self._do(task), run_id=task.run_id, stream=task.stream)
 
     async def _finish(self, partition: TopicPartition, offset: int) -> None:
         commit = self._trackers[partition].finish(offset)
@@ -137,7 +131,7 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         await self._give_up(list(revoked))
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        log.info("partitions_assigned", topic=TASKS.name, partitions=sorted(tp.partition for tp in assigned))
+        log.info("partitions_assigned", topic=self._topic.name, partitions=sorted(tp.partition for tp in assigned))
 
     async def _give_up(self, partitions: list[TopicPartition]) -> None:
         """Cancel the tasks of these partitions; each stops after the page that it is publishing."""

@@ -56,7 +56,9 @@ async def run(settings: LoaderSettings, health: Health, stop: asyncio.Event) -> 
             started.append(each)
         log.info("ready")
         monitor = Monitor(lag, LOADER_GROUP, SUBSCRIBED, health, stuck_after_s=settings.stuck_after_s)
-        watching = monitor.run(held=loader.held, trouble=lambda: loader.trouble, is_working=lambda: bool(loader.trouble))
+        watching = monitor.run(
+            held=loader.held, trouble=lambda: loader.trouble, is_working=lambda: bool(loader.trouble) or loader.is_publishing
+        )
         await until_first_ends(loader.run(stop), watching, caretaker.run(AWAY))
     finally:
         for each in reversed(started):

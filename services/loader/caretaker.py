@@ -16,10 +16,9 @@ from shared import kafka, logs
 from shared.commands import MoveCheckpoint, StartIngestion, StartReplay
 from shared.errors import TransientError
 from shared.events import Message, TaskStopped
-from shared.kafka import TopicPartition, partition_of
+from shared.kafka import TopicPartition
 from shared.lag import LagReader, total
 from shared.lifecycle import sleep_or_stop
-from shared.tasks import ReplayPages
 from shared.topics import (
     COMMANDS,
     EXTRACTOR_GROUP,
@@ -28,6 +27,8 @@ from shared.topics import (
     PLANNER_GROUP,
     RAW,
     REPLAY_PAGES,
+    REPLAY_TASKS,
+    REPLAYER_GROUP,
     RUN_EVENTS,
     TASKS,
     UNIFIED,
@@ -38,6 +39,7 @@ EVALUATE_EVERY_S = 0.5
 _QUEUES = (
     (PLANNER_GROUP, COMMANDS),
     (EXTRACTOR_GROUP, TASKS),
+    (REPLAYER_GROUP, REPLAY_TASKS),
     (NORMALIZER_GROUP, RAW, REPLAY_PAGES),
     (LOADER_GROUP, UNIFIED, UNIFIED_REPLAY, RUN_EVENTS),
 )
@@ -166,6 +168,5 @@ async def _publish(producer: AIOKafkaProducer, message: Message) -> None:
     elif isinstance(message, TaskStopped):
         await kafka.publish(producer, RUN_EVENTS, message, key=message.run_id, service="loader")
     else:
-        stream: str = message.stream  # type: ignore[attr-defined]  # all others are tasks
-        partition = message.partition if isinstance(message, ReplayPages) else partition_of(stream)
-        await kafka.publish(producer, TASKS, message, key=stream, service="loader", partition=partition)
+        topic, partition = kafka.place_of_task(message)  # type: ignore[arg-type]  # all others are tasks
+        await kafka.publish(producer, topic, message, key=message.stream, service="loader", partition=partition)  # type: ignore[attr-defined]

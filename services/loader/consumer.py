@@ -23,7 +23,7 @@ from services.loader.runs import Timed
 from services.loader.staging import StagedPage
 from services.loader.store import cursor_of, write_pages
 from shared import logs
-from shared.commands import RequeueDeadLetters
+from shared.commands import PublishReplay, RequeueDeadLetters
 from shared.errors import TransientError
 from shared.events import Message
 from shared.gaps import Reader, publisher
@@ -119,6 +119,7 @@ class Loader:
         )
         self._reader = Reader(consumer, LOADER_GROUP, publisher(producer, "loader"), self._remembered)
         self._refused: set[object] = set()  # work that the database did not take so far
+        self.is_publishing = False  # a preview, which may take longer than any batch
 
     @property
     def trouble(self) -> str:
@@ -151,12 +152,14 @@ class Loader:
     async def _load(self, batch: Batch, offsets: dict[TopicPartition, int], before: Batch | None, stop: asyncio.Event) -> None:
         """Store a batch, then commit its offsets: never before those of the batch `before` it."""
         try:
+            self.is_publishing |= any(isinstance(timed.message, PublishReplay) for timed in batch.messages)
             stored = await self._until_stored(lambda: self._store(batch, before), stop)
             if stored and (before is None or before.is_stored) and await publish_tasks(self._producer, batch.outbox, stop):
                 batch.is_stored = True
                 await self._commit(offsets)
                 self._caretaker.note(batch.run_ids(), offsets)
         finally:
+            self.is_publishing = False
             batch.is_done.set()
 
     async def _until_stored(self, work: Any, stop: asyncio.Event) -> bool:

@@ -23,7 +23,15 @@ router = APIRouter(tags=["data"])
 
 
 _DOCUMENTED: dict[int | str, dict[str, Any]] = {
-    200: {"headers": {"Link": {"description": '`rel="next"`: the next page, where there is one', "schema": {"type": "string"}}}}
+    200: {
+        "headers": {
+            "Link": {"description": '`rel="next"`: the next page, where there is one', "schema": {"type": "string"}},
+            "X-Values-Pruned-Before": {
+                "description": "With `run_id`: values that were replaced before this time are not listed (REVISIONS_RETENTION)",
+                "schema": {"type": "string"},
+            },
+        }
+    }
 }
 
 
@@ -84,6 +92,8 @@ async def read_data(request: Request, _key: ApiKey, database: Db, asked: Annotat
     query, arguments = data_query.build(filters)
     (row,) = await database.rows(query, *arguments)
     headers = {}
+    if filters.run_id is not None and (before := await pruned_before(database, "unified_revisions")) is not None:
+        headers["X-Values-Pruned-Before"] = before.isoformat()
     if row["count"] == asked.limit:
         following = Position(row["last_timestamp"], row["last_id"]).encode()
         url = request.url.remove_query_params(["skip", "cursor"]).include_query_params(cursor=following)
