@@ -168,6 +168,7 @@ def _write(cursor: Cursor, pages: list[StagedPage], turn: Callable[[], None] = _
         psycopg2.extras.execute_values(cursor, sql.OUTCOMES, rows)
     if rows := [(sql.NO_RUN, *row) for row in outcomes if row[0] in again]:
         psycopg2.extras.execute_values(cursor, sql.OUTCOMES_OF_RUN, rows)
+    if again:
         retire(cursor, sql.NO_RUN)
     cursor.execute(sql.STREAM_STATE)
     letters = [letter for page in pages if page.raw.page_id in new for letter in letter_rows(page, page.rejections())]

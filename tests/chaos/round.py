@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import httpx
 import psycopg2
+import psycopg2.errors
 
 from shared.tables import metadata
 from tests.chaos.faults import FROZEN_IN_WINDOWS, IN_WINDOWS, NOBODY, RANDOM, Fault
@@ -37,9 +38,16 @@ class Result:
 def empty(stack: ChaosStack) -> None:
     """Tables as at the start, so that a round is compared for itself. The topics keep what they hold."""
     stack.wait_quiet()
-    with psycopg2.connect(stack.dsn) as connection, connection.cursor() as cursor:
-        # The loader's positions belong to the topics.
-        cursor.execute(f"TRUNCATE {', '.join(name for name in metadata.tables if name != 'loader_positions')}")
+    tables = ", ".join(name for name in metadata.tables if name != "loader_positions")  # those belong to the topics
+    for attempt in range(5):
+        try:
+            with psycopg2.connect(stack.dsn) as connection, connection.cursor() as cursor:
+                cursor.execute(f"TRUNCATE {tables}")
+        except psycopg2.errors.DeadlockDetected:  # a loader was looking after its runs
+            if attempt == 4:
+                raise
+        else:
+            return
 
 
 def plan(rng: random.Random, waves: int, *, a_wave: int, long: Sequence[Fault] = ()) -> list[list[Fault]]:

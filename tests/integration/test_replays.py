@@ -113,6 +113,16 @@ def test_a_record_that_a_better_mapping_rejects_gives_way_to_its_double(engine: 
     assert shown(query) == {5: 1}
 
 
+@pytest.mark.parametrize("how", ["replay", "group"])
+def test_a_page_of_which_nothing_is_left_is_retired_whole(engine: Engine, query: Query, how: str) -> None:
+    raw = pages()[0]
+    write_pages(engine, [mapped(raw, 0, shift=0, version=2)])
+    nothing = mapped(raw, 0, shift=0, version=3, replay=RUN if how == "replay" else None)
+    nothing = StagedPage(nothing.unified, nothing.raw, [], [], [], [])
+    (replays.write if how == "replay" else write_pages)(engine, [nothing])
+    assert shown(query) == {}
+
+
 def letters(query: Query) -> list[Any]:
     return [status for (status,) in query("SELECT status FROM dead_letters")]
 
