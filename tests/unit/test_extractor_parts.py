@@ -10,16 +10,18 @@ from typing import Any
 import msgspec
 import pytest
 
+from services.extractor import replayer
 from services.extractor.checkpoints import CheckpointStore, after_page, finished, recover
 from services.extractor.planner import MAX_ERRORS, TASKS_A_MESSAGE, _parts, plan
 from services.extractor.runner import _noted, in_groups
 from services.extractor.sources.base import StreamInfo, canonical, clean, paginate, parse_json
 from services.extractor.sources.coinpaprika import CoinPaprika
 from services.extractor.worker import OffsetTracker
-from shared.commands import StartIngestion
+from shared.commands import Selection, StartIngestion
 from shared.errors import TaskError
 from shared.events import Checkpoint, PlannedTask, RawPage, RunError, RunPlanned, TaskProgress
 from shared.identity import task_id
+from shared.republished import Place
 from shared.serialization import encode, plain, raw
 from shared.tasks import FetchStream
 from tests.support.pages import raw_page
@@ -306,3 +308,27 @@ async def test_leaving_the_groups_early_closes_what_is_read() -> None:
     assert await anext(groups) != []
     await groups.aclose()
     assert closed.is_set()
+
+
+@pytest.mark.parametrize(
+    ("first", "offsets", "is_cut_off"), [(5, [5, 6, 7], False), (5, [6, 7], True), (3, [5, 6, 7], True), (None, [5, 6, 7], False)]
+)
+async def test_pages_that_retention_removes_while_they_are_replayed_are_noticed(
+    first: int | None, offsets: list[int], is_cut_off: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Consumer:
+        async def beginning_offsets(self, places: list[Any]) -> dict[Any, int]:
+            return dict.fromkeys(places, 5)
+
+        async def end_offsets(self, places: list[Any]) -> dict[Any, int]:
+            return dict.fromkeys(places, 8)
+
+    async def between(_consumer: Any, _where: Any, start: int, end: int) -> Any:
+        assert (start, end) == (5, 8)
+        for offset in offsets:
+            yield type("Record", (), {"key": b"rss/news", "value": b"{}", "headers": (), "offset": offset, "timestamp": 0})
+
+    monkeypatch.setattr(replayer.kafka, "between", between)
+    reading = replayer.TopicReading(Consumer(), 0, Selection(), None if first is None else Place(first, 0))
+    assert [kept.place.offset async for kept in reading.pages()] == offsets
+    assert reading.is_cut_off == is_cut_off
