@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from services.gateway.schemas import StreamName
+from services.gateway.times import as_utc
 from shared.commands import OffsetRange, ReplayMode, ReplayOrigin, Selection
 from shared.events import Source
 from shared.topics import PARTITIONS
@@ -63,7 +64,7 @@ class ReplayRequest(BaseModel):
     def _range_makes_sense(self) -> ReplayRequest:
         if self.offsets and (self.start or self.end):
             raise ValueError("give either times (`from`, `to`) or `offsets`")
-        start, end = utc(self.start), utc(self.end)
+        start, end = as_utc(self.start), as_utc(self.end)
         if start and end and start >= end:
             raise ValueError("`from` must lie before `to`")
         for each in self.offsets or []:
@@ -72,7 +73,7 @@ class ReplayRequest(BaseModel):
         return self
 
     def selection(self) -> Selection:
-        start, end = utc(self.start), utc(self.end)
+        start, end = as_utc(self.start), as_utc(self.end)
         spans = (
             None
             if self.offsets is None
@@ -90,16 +91,6 @@ class ReplayRequest(BaseModel):
         if isinstance(value, int | float):
             raise ValueError("write a time such as 2026-01-31T12:00:00Z")  # noqa: TRY004  pydantic turns it into a 422
         return value
-
-
-def utc(moment: datetime | None) -> datetime | None:
-    """A time without a zone is UTC. Raises ValueError for one that UTC has no year for."""
-    if moment is None:
-        return None
-    try:
-        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
-    except OverflowError:
-        raise ValueError("the time is out of range") from None
 
 
 class FieldChange(BaseModel):

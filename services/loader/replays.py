@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
@@ -31,8 +30,6 @@ from services.loader.store import Cursor, by_page, cursor_of
 from shared.commands import ReplayMode
 from shared.tables import dead_letters, preview_points, replay_receipts, runs
 from shared.topics import RAW
-
-_OWN = tuple(column for column in POINT_COLUMNS if column not in ("n", "round", "id", "record_index", "value_hash"))
 
 # Pages that lie in the raw topic and were refused there: they came from a process that was frozen and had a successor.
 _SUPERSEDED = """
@@ -71,9 +68,9 @@ WITH compared AS (
     FROM stage_points AS s JOIN stage_pages AS p ON p.n = s.n AND p.is_new LEFT JOIN unified_data AS u ON u.id = s.id
 ), kept AS (
     INSERT INTO preview_points (run_id, page_id, id, record_index, source, dataset, stream, value_hash, raw_time, raw_offset, normalizer_version,
-                                is_contended, {", ".join(f'"{column}"' for column in _OWN)})
+                                is_contended, {statements.quoted(statements.OF_POINT)})
     SELECT run_id, page_id, id, record_index, source, dataset, stream, value_hash, raw_time, raw_offset, normalizer_version,
-           outcome = 'c', {", ".join(f'"{column}"' for column in _OWN)}
+           outcome = 'c', {statements.quoted(statements.OF_POINT)}
     FROM compared WHERE outcome <> 'n' ORDER BY id ON CONFLICT DO NOTHING
 )
 SELECT n, outcome, array_agg(replace(id::text, '-', '')) FROM compared WHERE outcome IN ('i', 'u') GROUP BY n, outcome
@@ -103,8 +100,8 @@ def _write(cursor: Cursor, pages: list[StagedPage], _turn: Callable[[], None] | 
     rounds = in_rounds(pages)
     replay = pages[0].unified.replay
     is_applied = replay is not None and replay.mode == ReplayMode.APPLY
-    _copy(cursor, "stage_pages", PAGE_COLUMNS, "".join(page_rows(pages, RAW.name)))
-    _copy(cursor, "stage_points", POINT_COLUMNS, "".join(point_rows(pages, rounds)))
+    store.copy_rows(cursor, "stage_pages", PAGE_COLUMNS, page_rows(pages, RAW.name))
+    store.copy_rows(cursor, "stage_points", POINT_COLUMNS, point_rows(pages, rounds))
     cursor.execute(_RECEIPTS, {"is_applied": is_applied})
     new = {page_id for (page_id,) in cursor.fetchall()}
     if not new:
@@ -137,11 +134,6 @@ def _superseded(cursor: Cursor, pages: list[StagedPage]) -> set[int]:
 def _letters(page: StagedPage) -> list[tuple[Any, ...]]:
     """What the mapping of today rejects; what the first run has rejected already keeps its letter."""
     return letter_rows(dataclasses.replace(page, raw=msgspec.structs.replace(page.raw, run_id=page.run_id)), page.rejections())
-
-
-def _copy(cursor: Cursor, table: str, columns: Sequence[str], rows: str) -> None:
-    names = ", ".join(f'"{column}"' for column in columns)
-    cursor.copy_expert(f"COPY {table} ({names}) FROM STDIN", io.BytesIO(rows.encode()), size=1 << 20)
 
 
 def _previewed(cursor: Cursor, pages: list[StagedPage], new: set[str]) -> list[tuple[Any, ...]]:

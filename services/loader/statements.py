@@ -8,7 +8,7 @@ from services.loader.staging import POINT_COLUMNS
 
 # What a data point's row takes from its page, and what is its own.
 _OF_PAGE = ("source", "dataset", "stream", "raw_time", "raw_offset", "normalizer_version", "page_id", "run_id")
-_OF_POINT = tuple(column for column in POINT_COLUMNS if column not in ("n", "round", "id", "record_index", "value_hash"))
+OF_POINT = tuple(column for column in POINT_COLUMNS if column not in ("n", "round", "id", "record_index", "value_hash"))
 _OWN = tuple(column for column in POINT_COLUMNS if column not in ("n", "round", "id"))
 _VALUES = (*_OF_PAGE, *_OWN)
 
@@ -156,12 +156,12 @@ _POINT = (
     "raw_time",
     "raw_offset",
     "normalizer_version",
-    *_OF_POINT,
+    *OF_POINT,
 )
 CONTEND = f"""
 INSERT INTO preview_points ({quoted(_POINT)})
 SELECT %(run)s, p.page_id, s.id, s.record_index, p.source, p.dataset, p.stream, s.value_hash, p.raw_time, p.raw_offset, p.normalizer_version,
-       {", ".join(f's."{column}"' for column in _OF_POINT)}
+       {", ".join(f's."{column}"' for column in OF_POINT)}
 FROM stage_points AS s JOIN stage_pages AS p ON p.n = s.n AND (p.is_new OR p.is_again) JOIN unified_data AS u ON u.id = s.id
 WHERE u.retired_at IS NULL AND u.normalizer_version < p.normalizer_version AND (u.raw_time, u.raw_offset) > (p.raw_time, p.raw_offset)
 ORDER BY s.id ON CONFLICT DO NOTHING

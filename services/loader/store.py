@@ -154,8 +154,8 @@ def _is_accepted(engine: Engine, page: StagedPage, positions: Sequence[int], wri
 
 def _write(cursor: Cursor, pages: list[StagedPage], turn: Callable[[], None] = _at_once) -> int:
     rounds = in_rounds(pages)
-    _copy(cursor, "stage_pages", PAGE_COLUMNS, page_rows(pages, RAW.name))
-    _copy(cursor, "stage_points", POINT_COLUMNS, point_rows(pages, rounds))
+    copy_rows(cursor, "stage_pages", PAGE_COLUMNS, page_rows(pages, RAW.name))
+    copy_rows(cursor, "stage_points", POINT_COLUMNS, point_rows(pages, rounds))
     turn()
     cursor.execute(sql.RECEIPTS)
     new = {page_id for (page_id,) in cursor.fetchall()}
@@ -245,5 +245,6 @@ def by_page(cursor: Cursor) -> dict[str, list[str]]:
     return found
 
 
-def _copy(cursor: Cursor, table: str, columns: Sequence[str], rows: Iterable[str]) -> None:
+def copy_rows(cursor: Cursor, table: str, columns: Sequence[str], rows: Iterable[str]) -> None:
+    """COPY lines in its text format into a table."""
     cursor.copy_expert(f"COPY {table} ({sql.quoted(columns)}) FROM STDIN", io.BytesIO("".join(rows).encode()), size=1 << 20)

@@ -15,6 +15,7 @@ from services.gateway.problems import ProblemError, documented, unavailable
 from services.gateway.routes.ingest import IdempotencyKey
 from services.gateway.routes.runs import accepted
 from services.gateway.schemas import RunAccepted, RunStatus
+from services.gateway.times import now
 from shared.checkpoint_log import is_stream
 from shared.commands import MoveCheckpoint
 from shared.errors import TransientError
@@ -60,7 +61,7 @@ async def forget_checkpoint(
 ) -> RunAccepted:
     """A run of its own moves the checkpoint, in turn with what reads the stream; the next ingestion reads everything, which doubles nothing."""
     await _known(broker, stream)
-    return await _move(response, broker, MoveCheckpoint(run_id=new_run_id(key, idempotency_key), stream=stream, requested_at=_now()), idempotency_key)  # fmt: skip
+    return await _move(response, broker, MoveCheckpoint(run_id=new_run_id(key, idempotency_key), stream=stream, requested_at=now()), idempotency_key)  # fmt: skip
 
 
 @router.put(
@@ -79,12 +80,12 @@ async def set_checkpoint(
     idempotency_key: IdempotencyKey = None,
 ) -> RunAccepted:
     """As DELETE, to a cursor such as `GET /checkpoints` showed before. It must have the fields that the stream's cursor has now."""
-    now = await _known(broker, stream)
+    stands = await _known(broker, stream)
     cursor = encode(body.cursor)
     if len(cursor) > MAX_CURSOR_BYTES:
         raise ProblemError(422, f"body.cursor: {len(cursor)} bytes, and at most {MAX_CURSOR_BYTES} are kept")
-    _check(body.cursor, plain(now.cursor))
-    command = MoveCheckpoint(run_id=new_run_id(key, idempotency_key), stream=stream, cursor=cursor.decode(), requested_at=_now())
+    _check(body.cursor, plain(stands.cursor))
+    command = MoveCheckpoint(run_id=new_run_id(key, idempotency_key), stream=stream, cursor=cursor.decode(), requested_at=now())
     return await _move(response, broker, command, idempotency_key)
 
 
@@ -150,7 +151,3 @@ def _state(each: Checkpoint, loaded: Any, moved_at: datetime | None, now: dateti
         "age_seconds": round((now - moved_at).total_seconds(), 1) if moved_at else None,
         "run_id": each.current.run_id if each.current else None,
     }
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query, Request, Response
@@ -16,6 +15,7 @@ from services.gateway.problems import ProblemError, documented
 from services.gateway.routes.ingest import IdempotencyKey
 from services.gateway.routes.runs import accepted
 from services.gateway.schemas import RunAccepted, RunStatus
+from services.gateway.times import now
 from shared.commands import DiscardDeadLetters, LetterFilter, RequeueDeadLetters
 from shared.events import Stage
 from shared.identity import new_run_id, requeue_run_id
@@ -54,7 +54,7 @@ async def requeue_letters(
     response: Response, key: ApiKey, broker: Kafka, body: Annotated[RequeueMany, Body()], idempotency_key: IdempotencyKey = None
 ) -> RunAccepted:
     """Every open dead letter that matches, as one run in the background."""
-    command = RequeueDeadLetters(run_id=new_run_id(key, idempotency_key), letters=body.filter(), requested_at=_now())
+    command = RequeueDeadLetters(run_id=new_run_id(key, idempotency_key), letters=body.filter(), requested_at=now())
     await broker.send(command, is_named=idempotency_key is not None)
     return accepted(response, command.run_id, RunStatus.QUEUED)
 
@@ -102,7 +102,7 @@ async def requeue_letter(response: Response, _key: ApiKey, database: Db, broker:
             409,
             "it was rejected where it comes from, so there is no record to process again: mend the source and ingest the stream with full_refresh",
         )
-    command = RequeueDeadLetters(run_id=requeue_run_id(letter["id"]), letters=LetterFilter(ids=[letter["id"]]), requested_at=_now())
+    command = RequeueDeadLetters(run_id=requeue_run_id(letter["id"]), letters=LetterFilter(ids=[letter["id"]]), requested_at=now())
     await broker.send(command, is_named=True)
     return accepted(response, command.run_id, RunStatus.QUEUED)
 
@@ -131,7 +131,3 @@ async def _found(database: Db, letter_id: uuid.UUID) -> dict[str, Any]:
     if letter is None:
         raise ProblemError(404, f"there is no dead letter {letter_id}")
     return letter
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Response
@@ -15,6 +14,7 @@ from services.gateway.replay_schemas import PreviewDiff, PreviewKind, ReplayRequ
 from services.gateway.routes.ingest import IdempotencyKey
 from services.gateway.routes.runs import RunPath, accepted, checked
 from services.gateway.schemas import RunAccepted, RunStatus
+from services.gateway.times import now
 from shared.commands import CancelRun, DiscardReplay, PublishReplay, StartReplay
 from shared.events import Source
 from shared.identity import new_run_id
@@ -40,7 +40,7 @@ async def start_replay(
     """A run of its own, in the background, with the mapping of today. It never overwrites newer facts; done twice it changes nothing."""
     wanted = body or ReplayRequest()
     command = StartReplay(
-        run_id=new_run_id(key, idempotency_key), selection=wanted.selection(), origin=wanted.origin, mode=wanted.mode, requested_at=_now()
+        run_id=new_run_id(key, idempotency_key), selection=wanted.selection(), origin=wanted.origin, mode=wanted.mode, requested_at=now()
     )
     await broker.send(command, is_named=idempotency_key is not None)
     return accepted(response, command.run_id, RunStatus.QUEUED)
@@ -63,7 +63,7 @@ async def cancel_run(response: Response, _key: ApiKey, database: Db, broker: Kaf
         raise ProblemError(409, f"the run has ended: it is {run['status']}")
     if run is not None and run["kind"] not in ("ingest", "replay"):
         raise ProblemError(409, f"a run of kind {run['kind']} is short and cannot be cancelled")
-    await broker.tell(CancelRun(run_id=resolved, requested_at=_now()))
+    await broker.tell(CancelRun(run_id=resolved, requested_at=now()))
     return accepted(response, resolved, RunStatus(run["status"]) if run else RunStatus.QUEUED)
 
 
@@ -100,7 +100,7 @@ async def read_preview(
 async def publish_preview(response: Response, _key: ApiKey, database: Db, broker: Kafka, run_id: RunPath) -> RunAccepted:
     """Writes what the preview keeps, all of it in one transaction, by the version rule: newer data that came meanwhile stay. Asked twice, it is done once."""
     run = await _ended_preview(database, run_id, "published")
-    await broker.tell(PublishReplay(run_id=run["run_id"], requested_at=_now()))
+    await broker.tell(PublishReplay(run_id=run["run_id"], requested_at=now()))
     return accepted(response, run["run_id"], RunStatus(run["status"]))
 
 
@@ -114,7 +114,7 @@ async def publish_preview(response: Response, _key: ApiKey, database: Db, broker
 async def discard_preview(response: Response, _key: ApiKey, database: Db, broker: Kafka, run_id: RunPath) -> RunAccepted:
     """Drops what the preview keeps; the run stays in the history."""
     run = await _ended_preview(database, run_id, "discarded")
-    await broker.tell(DiscardReplay(run_id=run["run_id"], requested_at=_now()))
+    await broker.tell(DiscardReplay(run_id=run["run_id"], requested_at=now()))
     return accepted(response, run["run_id"], RunStatus(run["status"]))
 
 
@@ -137,7 +137,3 @@ async def _ended_preview(database: Database, run_id: str, wanted: str) -> dict[s
     if run["preview"] not in ("open", wanted):
         raise ProblemError(409, f"the preview was {run['preview']} before")
     return run
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat()

@@ -17,7 +17,6 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 from services.normalizer.sentiment.frames import PLAIN, STRONG, frames, words
 
 LEXICON_VERSION = 3
-GENERAL, GENERAL_FROM = 1.0, 0.0
 _TITLE_WEIGHT = 0.7
 _MONTH = r"(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)\w*\.?"
 _DAY = rf"(?:{_MONTH} \d{{1,2}}|\d{{1,2}} {_MONTH}|(?:mon|tues|wednes|thurs|fri|satur|sun)day|this week|next (?:week|month|year)|tomorrow|q[1-4])"
@@ -52,8 +51,6 @@ class Sentiment:
 @cache
 def _analyzer() -> SentimentIntensityAnalyzer:
     analyzer = SentimentIntensityAnalyzer()
-    for word, weight in analyzer.lexicon.items():
-        analyzer.lexicon[word] = weight * GENERAL if abs(weight) >= GENERAL_FROM else 0.0
     for form, word in words().items():
         analyzer.lexicon[form] = word.weight
     for weight in {*(weight for weight, _ in _phrases()), STRONG, -STRONG, PLAIN, -PLAIN}:
