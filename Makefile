@@ -26,7 +26,7 @@ start: setup ## start it again
 	@$(PY) -m embedded start $(S)
 kafka-groups: setup ## Kafka's own kafka-consumer-groups; ARGS="--describe --all-groups"
 	@$(PY) -m embedded kafka-groups $(ARGS)
-clean: setup ## stop, and remove what was built: data, logs, caches (asks first, or YES=1)
+clean: setup ## stop, and remove what was built: data, logs, caches (asks in a terminal, elsewhere needs YES=1)
 	@$(PY) -m embedded clean $(if $(YES),--yes)
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* $(VENV)
 

@@ -83,7 +83,7 @@ def _follow(console: Console, api: httpx.Client, run_id: str) -> Json:
 
 def _say_what_failed(console: Console, run: Json) -> None:
     if run["errors"]:
-        console.say("Not everything could be reached; the rest is there:")
+        console.say("Not everything could be ingested; the rest is there:")
         for error in run["errors"]:
             console.say(f"  {error.get('stream') or error.get('source') or '-'}: {error['message']}")
         console.say()

@@ -54,7 +54,7 @@ raw_data = Table(
     Index("raw_data_place", "partition", "broker_time", "offset", "page_id"), Index("raw_data_time", "broker_time"),
 )  # fmt: skip
 
-# One row a data point. (raw_time, raw_offset, record_index, normalizer_version) is its version: an older never overwrites.
+# One row a data point. Which value stands is said by shared/versions.py.
 unified_data = Table(
     "unified_data", metadata,
     _uuid("id", primary_key=True), _required("source", Text), _required("dataset", Text), _required("stream", Text),

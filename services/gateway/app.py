@@ -26,7 +26,8 @@ from shared.health import Health
 log = logs.get(__name__)
 DESCRIPTION = """Crypto prices, history and news in one schema. Every endpoint but health needs the header `x-api-key`.
 
-Errors are RFC 9457 problems (`application/problem+json`). Lists page with `Link: rel="next"`."""
+Errors are RFC 9457 problems (`application/problem+json`). `Link: rel="next"` leads to the next page of
+`/data`, `/dead-letters`, `/raw` and `/runs/{a}/diff/{b}`; `/stats` and `/checkpoints` take `skip`."""
 
 
 def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:

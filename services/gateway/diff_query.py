@@ -6,6 +6,7 @@ from typing import Any
 
 from services.gateway.database import Database
 from services.gateway.replay_schemas import DiffKind, PreviewKind
+from shared import versions
 from shared.serialization import exact_decoder
 
 VALUES = (
@@ -98,23 +99,22 @@ async def digest(database: Database, run_id: str) -> dict[str, Any]:
 
 # -- a preview against the data ----------------------------------------------------------------------------------------
 
-_COMPARED = """
+_COMPARED = f"""
 WITH newest AS (
     SELECT DISTINCT ON (id) * FROM preview_points WHERE run_id = $1::uuid
-    ORDER BY id, raw_time DESC, raw_offset DESC, normalizer_version DESC, record_index DESC
+    ORDER BY id, {versions.order_newest_first()}
 ), retired AS (
     SELECT u.id, r.source, r.stream, to_jsonb(u) AS old
     FROM replay_receipts AS r CROSS JOIN LATERAL unnest(r.retired_ids) AS gone (id) JOIN unified_data AS u ON u.id = gone.id AND u.page_id = r.page_id
     WHERE r.run_id = $1::uuid AND u.retired_at IS NULL AND u.normalizer_version < r.normalizer_version
 ), compared AS (
     SELECT p.id, p.source, p.stream, to_jsonb(u) AS old, to_jsonb(p) AS new,
-           CASE WHEN u.id IS NULL OR (u.retired_at IS NOT NULL AND u.normalizer_version <= p.normalizer_version) THEN 'added'
+           CASE WHEN u.id IS NULL OR {versions.is_revived("u", "p")} THEN 'added'
                 WHEN u.value_hash = p.value_hash THEN 'same'
                 WHEN is_older OR EXISTS (SELECT FROM retired AS r WHERE r.id = p.id) THEN 'changed'
                 WHEN p.is_contended THEN 'same' ELSE 'newer_stays' END AS kind
     FROM newest AS p LEFT JOIN unified_data AS u ON u.id = p.id
-    CROSS JOIN LATERAL (SELECT (u.raw_time, u.raw_offset, u.normalizer_version, u.record_index)
-                             < (p.raw_time, p.raw_offset, p.normalizer_version, p.record_index) AS is_older) AS version
+    CROSS JOIN LATERAL (SELECT {versions.is_older("u", "p")} AS is_older) AS version
     UNION ALL
     SELECT id, source, stream, old, NULL, 'retired' FROM retired AS r WHERE NOT EXISTS (SELECT FROM newest AS n WHERE n.id = r.id)
 )

@@ -27,6 +27,7 @@ from services.loader.staging import (
     tally,
 )
 from services.loader.store import Cursor, by_page, cursor_of
+from shared import versions
 from shared.commands import ReplayMode
 from shared.tables import dead_letters, preview_points, replay_receipts, runs
 from shared.topics import RAW
@@ -60,9 +61,8 @@ _PREVIEW = f"""
 WITH compared AS (
     SELECT s.*, p.run_id, p.page_id, p.source, p.dataset, p.stream, p.raw_time, p.raw_offset, p.normalizer_version,
            CASE WHEN u.id IS NULL THEN 'i'
-                WHEN u.retired_at IS NOT NULL AND u.normalizer_version <= p.normalizer_version THEN 'i'
-                WHEN (u.raw_time, u.raw_offset, u.normalizer_version, u.record_index)
-                     < (p.raw_time, p.raw_offset, p.normalizer_version, s.record_index)
+                WHEN {versions.is_revived("u", "p")} THEN 'i'
+                WHEN {versions.version("u")} < {versions.version("p", "s")}
                 THEN CASE WHEN u.value_hash <> s.value_hash THEN 'u' ELSE 'n' END
                 WHEN u.normalizer_version < p.normalizer_version THEN 'c' ELSE 'n' END AS outcome
     FROM stage_points AS s JOIN stage_pages AS p ON p.n = s.n AND p.is_new LEFT JOIN unified_data AS u ON u.id = s.id

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from services.loader.staging import POINT_COLUMNS
+from shared import versions
 
 # What a data point's row takes from its page, and what is its own.
 _OF_PAGE = ("source", "dataset", "stream", "raw_time", "raw_offset", "normalizer_version", "page_id", "run_id")
@@ -15,6 +16,15 @@ _VALUES = (*_OF_PAGE, *_OWN)
 
 def quoted(columns: Iterable[str]) -> str:
     return ", ".join(f'"{column}"' for column in columns)
+
+
+def _overwrite(columns: Iterable[str]) -> str:
+    """What `ON CONFLICT DO UPDATE SET` does to a stored row `u`, where the version rule lets it."""
+    values = ", ".join(f'"{column}" = excluded."{column}"' for column in columns)
+    is_changed = "(u.value_hash <> excluded.value_hash OR u.retired_at IS NOT NULL)"
+    return f"""{values}, revision = u.revision + {is_changed}::int, retired_at = NULL,
+        updated_at = CASE WHEN {is_changed} THEN excluded.updated_at ELSE u.updated_at END
+    WHERE {versions.gives_way("u", "excluded")}"""
 
 
 PREPARE = """
@@ -118,12 +128,7 @@ WITH written AS (
     FROM stage_points AS s JOIN stage_pages AS p ON p.n = s.n AND (p.is_new OR p.is_again)
     WHERE s.round = %(round)s ORDER BY s.id
     ON CONFLICT (id) DO UPDATE SET
-        {", ".join(f'"{column}" = excluded."{column}"' for column in _VALUES)},
-        revision = u.revision + (u.value_hash <> excluded.value_hash OR u.retired_at IS NOT NULL)::int, retired_at = NULL,
-        updated_at = CASE WHEN u.value_hash <> excluded.value_hash OR u.retired_at IS NOT NULL THEN excluded.updated_at ELSE u.updated_at END
-    WHERE (u.raw_time, u.raw_offset, u.normalizer_version, u.record_index)
-        < (excluded.raw_time, excluded.raw_offset, excluded.normalizer_version, excluded.record_index)
-        OR (u.retired_at IS NOT NULL AND u.normalizer_version <= excluded.normalizer_version)
+        {_overwrite(_VALUES)}
     RETURNING id, xmax = 0 AS is_new, updated_at = %(now)s AS is_changed
 )
 SELECT CASE WHEN count(*) FILTER (WHERE is_new) < %(points)s
@@ -176,16 +181,12 @@ WRITE_KEPT = f"""
 WITH newest AS (
     SELECT DISTINCT ON (id) *, coalesce((SELECT r.run_id FROM page_receipts AS r WHERE r.page_id = p.page_id AND p.run_id = '{NO_RUN}'), p.run_id) AS writer
     FROM preview_points AS p WHERE run_id = %(run)s AND (%(ids)s::uuid[] IS NULL OR id = ANY(%(ids)s::uuid[]))
-    ORDER BY id, raw_time DESC, raw_offset DESC, normalizer_version DESC, record_index DESC
+    ORDER BY id, {versions.order_newest_first()}
 ), written AS (
     INSERT INTO unified_data AS u ({quoted(_POINT)}, created_at, updated_at)
     SELECT writer, {quoted(_POINT[1:])}, %(now)s, %(now)s FROM newest ORDER BY id
-    ON CONFLICT (id) DO UPDATE SET {", ".join(f'"{column}" = excluded."{column}"' for column in _POINT if column != "id")},
-        revision = u.revision + (u.value_hash <> excluded.value_hash OR u.retired_at IS NOT NULL)::int, retired_at = NULL,
-        updated_at = CASE WHEN u.value_hash <> excluded.value_hash OR u.retired_at IS NOT NULL THEN excluded.updated_at ELSE u.updated_at END
-    WHERE (u.raw_time, u.raw_offset, u.normalizer_version, u.record_index)
-        < (excluded.raw_time, excluded.raw_offset, excluded.normalizer_version, excluded.record_index)
-        OR (u.retired_at IS NOT NULL AND u.normalizer_version <= excluded.normalizer_version)
+    ON CONFLICT (id) DO UPDATE SET
+        {_overwrite(column for column in _POINT if column != "id")}
     RETURNING id, xmax = 0 AS is_new
 )
 SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new),

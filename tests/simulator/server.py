@@ -1,6 +1,6 @@
 """The simulator: state that tests set, served over real HTTP.
 
-`python -m tests.simulator --port 9000` serves the same for playing by hand.
+`python -m tests.simulator 9000` serves the same for playing by hand.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class DataQuery(BaseModel):
         min_length=1,
         max_length=500,
         pattern=r"^[^\x00]+$",
-        description="Whose figures: a feed's name, a folder or file of CSV_DIR, `live`",
+        description="Whose figures: a feed's name, a folder or file of CSV_DIR; of CoinPaprika `live` or `daily`",
     )
     start: Time = Field(None, alias="from", description="Only points at or after this time (no zone means UTC)")
     end: Time = Field(None, alias="to", description="Only points before this time")

@@ -1,0 +1,37 @@
+"""The version rule in SQL: which of two values of a data point stands.
+
+A value's version is (broker time of its raw page, offset, mapping version, record index); the greater
+one stands. A retired value gives way to any that was made by the same mapping version or a later one.
+The loader's statements and the gateway's previews are put together from this.
+"""
+
+from __future__ import annotations
+
+OF_PAGE = ("raw_time", "raw_offset", "normalizer_version")
+OF_RECORD = "record_index"
+
+
+def version(table: str, records: str | None = None) -> str:
+    """The version of a row. `records`: the table that holds the record's index, where it is another."""
+    columns = [f"{table}.{column}" for column in OF_PAGE]
+    return f"({', '.join(columns)}, {records or table}.{OF_RECORD})"
+
+
+def is_older(stored: str, new: str) -> str:
+    """Whether a stored row is of an older version than a new one."""
+    return f"{version(stored)} < {version(new)}"
+
+
+def is_revived(stored: str, new: str) -> str:
+    """Whether a stored row is retired, and the new one's mapping may bring it back."""
+    return f"({stored}.retired_at IS NOT NULL AND {stored}.normalizer_version <= {new}.normalizer_version)"
+
+
+def gives_way(stored: str, new: str) -> str:
+    """Whether a stored row is overwritten by a new one."""
+    return f"({is_older(stored, new)} OR {is_revived(stored, new)})"
+
+
+def order_newest_first() -> str:
+    """The columns of a version, for ORDER BY."""
+    return ", ".join(f"{column} DESC" for column in (*OF_PAGE, OF_RECORD))
