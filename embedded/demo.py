@@ -12,9 +12,9 @@ from embedded import commands, stack
 from embedded.console import Console
 from embedded.errors import StackError
 from embedded.settings import StackSettings
+from shared.runs import RunStatus
 
 GIVE_UP_AFTER_S = 300.0
-ENDED = frozenset({"succeeded", "partial", "failed", "cancelled", "incomplete"})
 Json = dict[str, Any]
 
 
@@ -56,7 +56,7 @@ def _show(console: Console, settings: StackSettings, api: httpx.Client) -> int:
     _say_rows(console, api)
     _say_figures(console, run)
     commands.say_where(settings, console)
-    return 0 if run["status"] in ("succeeded", "partial") else 1
+    return 0 if run["status"] in (RunStatus.SUCCEEDED, RunStatus.PARTIAL) else 1
 
 
 def _follow(console: Console, api: httpx.Client, run_id: str) -> Json:
@@ -71,12 +71,12 @@ def _follow(console: Console, api: httpx.Client, run_id: str) -> Json:
     )
     with Progress(*columns, console=console.rich, disable=not console.rich.is_terminal) as bars:
         bar = bars.add_task("", total=None, records=0)
-        while run["status"] not in ENDED and time.monotonic() < until:
+        while not RunStatus(run["status"]).is_settled and time.monotonic() < until:
             time.sleep(0.3)
             run = api.get(f"/runs/{run_id}").json()
             done = sum(task["finished_at"] is not None for task in run["tasks"])
             bars.update(bar, total=len(run["tasks"]) or None, completed=done, records=run["records"])
-    if run["status"] not in ENDED:
+    if not RunStatus(run["status"]).is_settled:
         raise StackError(f"the run {run_id} has not ended after {GIVE_UP_AFTER_S:.0f} s: look at `make logs`")
     return run
 

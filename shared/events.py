@@ -7,7 +7,7 @@ versions of a service can run side by side. Times are ISO 8601 texts in UTC; num
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import msgspec
 
@@ -22,12 +22,26 @@ Id = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]
 
 
 class Source(StrEnum):
-    """A kind of connector."""
+    """A kind of connector, one line each.
 
-    COINPAPRIKA = "coinpaprika"
+    `module`: its name among the extractor's sources and the normalizer's mappings.
+    `shares_call_budget`: its streams share a partition, so that one extractor counts its calls.
+    """
+
+    COINPAPRIKA = "coinpaprika", "coinpaprika", True
     COINGECKO = "coingecko"
-    CSV = "csv"
-    RSS = "rss"
+    CSV = "csv", "csv_files"
+    RSS = "rss", "feeds"
+
+    module: str
+    shares_call_budget: bool
+
+    def __new__(cls, name: str, module: str = "", shares_call_budget: bool = False) -> Self:  # noqa: FBT001, FBT002  an enum's line
+        source = str.__new__(cls, name)
+        source._value_ = name
+        source.module = module or name
+        source.shares_call_budget = shares_call_budget
+        return source
 
 
 REPLAY = "replay"  # stands where a source stands, in tasks that read raw pages again

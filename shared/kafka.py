@@ -29,7 +29,7 @@ PAGES_MAX_WAIT_MS = 50
 log = logs.get(__name__)
 _partitioner = DefaultPartitioner()
 _ALL_PARTITIONS = list(range(PARTITIONS))
-_WITH_BUDGET = frozenset({Source.COINPAPRIKA})
+_SHARING = frozenset(str(source) for source in Source if source.shares_call_budget)
 
 
 def producer(bootstrap: str, client_id: str) -> AIOKafkaProducer:
@@ -45,7 +45,6 @@ def consumer(
     client_id: str,
     *,
     group: str | None,
-    offset_reset: str | None = None,
     session_timeout_ms: int = SESSION_TIMEOUT_MS,
     **more: Any,
 ) -> AIOKafkaConsumer:
@@ -53,9 +52,8 @@ def consumer(
 
     In a group nothing is ever skipped: a position that cannot be read is an error (see shared/gaps.py).
     """
-    offset_reset = offset_reset or ("earliest" if group is None else "none")
     settings = {
-        "enable_auto_commit": False, "auto_offset_reset": offset_reset, "isolation_level": "read_committed",
+        "enable_auto_commit": False, "auto_offset_reset": "earliest" if group is None else "none", "isolation_level": "read_committed",
         "session_timeout_ms": session_timeout_ms, "heartbeat_interval_ms": min(2_000, session_timeout_ms // 3),
         # A batch may wait long for PostgreSQL or a slow source; heartbeats go on meanwhile, watchdogs look for progress.
         "max_poll_interval_ms": 24 * 3600 * 1000, "rebalance_timeout_ms": 30_000,
@@ -67,9 +65,13 @@ def consumer(
 
 
 def partition_of(stream: str) -> int:
-    """The partition of a stream on every topic along its path. Those of a source with a call budget share one: who holds it counts the calls."""
+    """The partition of a stream on every topic along its path.
+
+    Streams of a source with a call budget share one: the extractor that holds it counts the calls.
+    """
     source = stream.partition("/")[0]
-    return int(_partitioner((source if source in _WITH_BUDGET else stream).encode(), _ALL_PARTITIONS, _ALL_PARTITIONS))
+    key = source if source in _SHARING else stream
+    return int(_partitioner(key.encode(), _ALL_PARTITIONS, _ALL_PARTITIONS))
 
 
 def place_of_task(task: Task) -> tuple[Topic, int]:

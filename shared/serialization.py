@@ -84,9 +84,7 @@ def _wanted(decoder: msgspec.json.Decoder[Any]) -> str:
     return " | ".join(getattr(member, "__name__", str(member)) for member in members)
 
 
-def headers_for(
-    message: Message, service: str, *, event_id: str | None = None, run_id: str | None = None, traceparent: str | None = None
-) -> Headers:
+def headers_for(message: Message, service: str, *, event_id: str | None = None, run_id: str | None = None) -> Headers:
     """The CloudEvents names (`ce_*`), `schema_version`, `run_id` and `traceparent` for a message."""
     run = run_id or getattr(message, "run_id", None)
     pairs = {
@@ -96,7 +94,7 @@ def headers_for(
         "ce_source": f"/services/{service}",
         "ce_time": datetime.now(UTC).isoformat(),
         "schema_version": str(SCHEMA_VERSION),
-        "traceparent": traceparent or (trace_parent(run) if run else None),
+        "traceparent": trace_parent(run) if run else None,
         "run_id": run,
     }
     return [(name, value.encode()) for name, value in pairs.items() if value is not None]

@@ -15,7 +15,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from shared.errors import CONFIG_EXIT_CODE, ConfigError
 
 COMPOSE_DB_HOST = "db"
-Port = Field(ge=1, le=65535)
 
 
 class CommonSettings(BaseSettings):

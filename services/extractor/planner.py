@@ -16,7 +16,7 @@ from services.extractor.sources.base import SourceConnector, StreamInfo
 from shared import kafka, logs
 from shared.commands import CancelRun, MoveCheckpoint, StartIngestion, StartReplay
 from shared.errors import TransientError
-from shared.events import Message, PlannedTask, RunCancelled, RunError, RunPlanned, Source
+from shared.events import Message, PlannedTask, RunCancelled, RunError, RunPlanned
 from shared.gaps import Reader, publisher
 from shared.identity import scheduled_run_id, task_id
 from shared.kafka import TopicPartition, partition_of
@@ -36,16 +36,17 @@ async def plan(command: StartIngestion, sources: dict[str, SourceConnector]) -> 
     found: dict[str, StreamInfo] = {}
     notes: list[str] = []
     for name in wanted:
-        listed = await sources[name].streams() if command.start is None else _history(command, sources[name])
+        source = sources[name]
+        listed = await source.streams() if command.start is None else _history(command, source)
         found.update({info.stream: info for info in listed})
-        is_wanted = command.sources is not None or name != Source.COINGECKO  # which nobody needs to set up
+        is_wanted = command.sources is not None or not source.is_optional
         if not listed and command.start is None and is_wanted:
-            notes.append(f"{name}: no streams, {sources[name].nothing_configured()}")
+            notes.append(f"{name}: no streams, {source.nothing_configured()}")
     if command.start is not None and not found:
-        notes.append("no source that was asked for has a history: it is CoinPaprika that has, of the coins in COIN_IDS")
+        notes.append("no source that was asked for has a history; CoinPaprika has one, of the coins in COIN_IDS")
     if command.streams is not None and command.start is None:
         by_name = {
-            stream: info for name in wanted for stream in command.streams if stream not in found and (info := sources[name].named(stream))
+            stream: info for name in wanted for stream in command.streams if stream not in found and (info := sources[name].find(stream))
         }
         found.update(by_name)
         errors += [
@@ -59,9 +60,8 @@ async def plan(command: StartIngestion, sources: dict[str, SourceConnector]) -> 
 
 def _history(command: StartIngestion, source: SourceConnector) -> list[StreamInfo]:
     """The streams for the days of the command. Raises ValueError for days that are none, which the gateway refuses."""
-    history = getattr(source, "history", None)
     start, end = (date.fromisoformat(str(day)) for day in (command.start, command.end))
-    found = list(history(start, end)) if history else []
+    found = source.history(start, end)
     return [info for info in found if command.streams is None or any(info.stream.startswith(f"{stream}/") for stream in command.streams)]
 
 

@@ -22,7 +22,6 @@ from shared.events import (
     RawPage,
     RunError,
     RunEvent,
-    Source,
     TaskFailed,
     TaskFinished,
     TaskProgress,
@@ -107,12 +106,11 @@ class Republisher:
         done: list[int] = []
         if piece.cursor is None:
             return done
-        # What a live source says now is new; what a file said then is as old as its page.
-        is_old = task.source == Source.CSV and piece.offset is not None and piece.time_ms is not None
-        place = Place(piece.offset or 0, piece.time_ms or 0) if is_old else None
         start = msgspec.Raw(piece.cursor.encode())
         try:
             connector, info = await find_stream(self._sources, task.source, task.stream)
+            is_old = connector.rereads_as_of_page and None not in (piece.offset, piece.time_ms)
+            place = Place(piece.offset or 0, piece.time_ms or 0) if is_old else None
             async with contextlib.aclosing(connector.fetch(info, plain(start), resumed=piece.first > 0)) as slices:  # type: ignore[type-var]
                 cursor = start
                 async for each in slices:

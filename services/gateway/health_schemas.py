@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
-from services.gateway.schemas import RunStatus
+from shared.runs import RunStatus
 
 
 class LastRun(BaseModel):

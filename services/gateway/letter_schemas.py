@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.commands import LetterFilter
 from shared.events import Stage
+from shared.runs import DeadLetterStatus
 
 _ABSENT: Any = None  # a field that was left out
 Text = Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[^\x00]+$")]
@@ -20,10 +21,10 @@ Note = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]+$"
 class LetterStatus(StrEnum):
     """open: nobody has looked at it. requeued: processed again, in `requeued_run_id`. discarded: closed with a note. preview: of a replay that is not published."""
 
-    OPEN = "open"
-    REQUEUED = "requeued"
-    DISCARDED = "discarded"
-    PREVIEW = "preview"
+    OPEN = DeadLetterStatus.OPEN
+    REQUEUED = DeadLetterStatus.REQUEUED
+    DISCARDED = DeadLetterStatus.DISCARDED
+    PREVIEW = DeadLetterStatus.PREVIEW
 
 
 class LetterQuery(BaseModel):

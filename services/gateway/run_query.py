@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import msgspec
-
 from services.gateway.commands import Queued
 from services.gateway.database import Database
 from services.gateway.problems import ProblemError
-from shared.commands import MoveCheckpoint, Opening, RequeueDeadLetters, StartIngestion, StartReplay
 from shared.events import REPLAY
 from shared.ranges import ranges
+from shared.runs import RunStatus, describe
 
-BALANCED = {"succeeded", "partial", "failed", "cancelled"}  # a run gets none of these before its ledger is balanced
 MAX_RANGES = 1000
 COUNTERS = ("records", "inserted", "updated", "unchanged", "skipped", "rejected")
 
@@ -73,26 +70,12 @@ def _view(row: Any) -> dict[str, Any]:
 
 def queued_view(queued: Queued) -> dict[str, Any]:
     """A run that the loader has not stored yet."""
-    kind, request = _asked(queued.command)
+    wanted = describe(queued.command)
     return {
-        "run_id": queued.command.run_id, "kind": kind, "status": "queued", "message": None, "preview": None,
+        "run_id": queued.command.run_id, "kind": wanted.kind, "status": RunStatus.QUEUED, "message": None, "preview": None,
         "requested_at": queued.requested_at, "started_at": None, "finished_at": None, "duration_seconds": None, **_counts({}),
-        "errors": [], "sources": {}, "notes": [], "request": request,
+        "errors": [], "sources": {}, "notes": [], "request": wanted.request,
     }  # fmt: skip
-
-
-def _asked(command: Opening) -> tuple[str, dict[str, Any]]:
-    """Kind and request of the run that a command opens, as the loader will keep them."""
-    match command:
-        case StartIngestion():
-            days = {"from": command.start, "to": command.end} if command.start else {}
-            return "ingest", {"sources": command.sources, "streams": command.streams, "full_refresh": command.full_refresh, **days}
-        case RequeueDeadLetters():
-            return "requeue", {"dead_letters": msgspec.to_builtins(command.letters)}
-        case StartReplay():
-            return "replay", {"origin": command.origin, "mode": command.mode, **msgspec.to_builtins(command.selection)}
-        case MoveCheckpoint():
-            return "checkpoint", {"stream": command.stream, "cursor": json.loads(command.cursor or "null")}
 
 
 async def history(database: Database, *, limit: int, skip: int, status: str | None) -> list[dict[str, Any]]:
@@ -116,7 +99,12 @@ async def with_tasks(database: Database, run_id: str) -> dict[str, Any] | None:
     missing = {entry["task_id"]: ranges(entry["numbers"]) for entry in await database.rows(_MISSING, run_id)}
     tasks = [_task(task, missing.get(task["task_id"], [])) for task in await database.rows(_TASKS, run_id)]
     rejections = [dict(entry) for entry in await database.rows(_REJECTIONS, run_id)]
-    return {**_view(row), "ledger": ledger(tasks, is_balanced=row["status"] in BALANCED), "tasks": tasks, "rejections": rejections}
+    return {
+        **_view(row),
+        "ledger": ledger(tasks, is_balanced=RunStatus(row["status"]).is_balanced),
+        "tasks": tasks,
+        "rejections": rejections,
+    }
 
 
 def ledger(tasks: list[dict[str, Any]], *, is_balanced: bool) -> dict[str, Any]:

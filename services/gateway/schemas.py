@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from shared.events import Source
+from shared.runs import RunStatus
 
 _SOURCES = "|".join(Source)
 # The pattern is documentation; the validator below says the same in words that help.
@@ -24,18 +25,6 @@ class Kind(StrEnum):
     CANDLE = "candle"
     PRICE = "price"
     NEWS = "news"
-
-
-class RunStatus(StrEnum):
-    """succeeded: balanced, nothing rejected. partial: with rejections or failed tasks. failed: no task succeeded. incomplete: stuck."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    PARTIAL = "partial"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    INCOMPLETE = "incomplete"
 
 
 class IngestRequest(BaseModel):

@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import Connection, func, select, update
 
 from shared.events import REPLAY
+from shared.runs import RunKind, RunStatus, TaskStatus
 from shared.tables import page_receipts, preview_points, replay_receipts, run_tasks, runs
 
 COUNTERS = ("records", "inserted", "updated", "unchanged", "skipped", "rejected")
-ENDED = frozenset({"succeeded", "partial", "failed", "cancelled"})  # `incomplete` may still change
 _NOW = func.clock_timestamp()
 
 
@@ -48,11 +48,11 @@ class Ledger:
 
 def open_runs(transaction: Connection) -> list[str]:
     """Runs to look at now and then. An incomplete one is looked at when something arrives for it."""
-    is_open = runs.c.finished_at.is_(None) & (runs.c.status != "incomplete")
+    is_open = runs.c.finished_at.is_(None) & (runs.c.status != RunStatus.INCOMPLETE)
     return list(transaction.execute(select(runs.c.run_id).where(is_open)).scalars())
 
 
-def evaluate(transaction: Connection, run_id: str, incomplete_after_s: float) -> str | None:
+def evaluate(transaction: Connection, run_id: str, incomplete_after_s: float) -> RunStatus | None:
     """Recompute a run's totals and status under a lock on its row; returns the status."""
     run = transaction.execute(
         select(runs, (_NOW - runs.c.last_progress_at).label("idle")).where(runs.c.run_id == run_id).with_for_update()
@@ -67,12 +67,12 @@ def evaluate(transaction: Connection, run_id: str, incomplete_after_s: float) ->
     values: dict[str, Any] = {"status": status, "totals": totals, "message": _message(run, ledger, status, errors)}
     if totals != run.totals:
         values["last_progress_at"] = _NOW
-    if status not in ENDED:
+    if not status.is_balanced:
         values["finished_at"] = None
     elif run.finished_at is None:
         values["finished_at"] = _NOW
         values["started_at"] = func.coalesce(runs.c.started_at, runs.c.requested_at, _NOW)
-        if run.kind == "replay" and run.preview is None:  # what was kept in case that a newer page yields it no more
+        if run.kind == RunKind.REPLAY and run.preview is None:  # what was kept in case that a newer page yields it no more
             transaction.execute(preview_points.delete().where(preview_points.c.run_id == run_id))
     if status != run.status or totals != run.totals:
         transaction.execute(update(runs).where(runs.c.run_id == run_id).values(**values))
@@ -116,35 +116,35 @@ def _of_replay(transaction: Connection, tasks: list[Any]) -> Ledger:
     return Ledger(tasks, {row.task_id: row for row in by_task}, sources)
 
 
-def _status(run: Any, ledger: Ledger, *, is_stuck: bool) -> str:
+def _status(run: Any, ledger: Ledger, *, is_stuck: bool) -> RunStatus:
     if not run.planned or not ledger.is_balanced():
         if is_stuck:
-            return "incomplete"
-        return "running" if run.planned or run.started_at is not None else "queued"
-    succeeded = [task for task in ledger.tasks if task.status == "finished"]
-    if run.cancelled and any(task.status == "cancelled" for task in ledger.tasks):
-        return "cancelled"
+            return RunStatus.INCOMPLETE
+        return RunStatus.RUNNING if run.planned or run.started_at is not None else RunStatus.QUEUED
+    succeeded = [task for task in ledger.tasks if task.status == TaskStatus.FINISHED]
+    if run.cancelled and any(task.status == TaskStatus.CANCELLED for task in ledger.tasks):
+        return RunStatus.CANCELLED
     if not succeeded and (ledger.tasks or run.errors):
-        return "failed"
+        return RunStatus.FAILED
     clean = len(succeeded) == len(ledger.tasks) and not run.errors and not ledger.total("rejected")
-    return "succeeded" if clean else "partial"
+    return RunStatus.SUCCEEDED if clean else RunStatus.PARTIAL
 
 
-def _message(run: Any, ledger: Ledger, status: str, errors: list[Any]) -> str | None:
+def _message(run: Any, ledger: Ledger, status: RunStatus, errors: list[Any]) -> str | None:
     """One sentence for people about how it ended."""
-    if status in ("queued", "running"):
+    if status in (RunStatus.QUEUED, RunStatus.RUNNING):
         return None
-    if status == "incomplete":
+    if status == RunStatus.INCOMPLETE:
         return _what_is_missing(run, ledger)
-    if not ledger.tasks and run.kind == "requeue":
+    if not ledger.tasks and run.kind == RunKind.REQUEUE:
         return "; ".join(["no open dead letter was meant that can be processed again", *run.notes])
     if not ledger.tasks:
         return "no streams to ingest: " + (
             "; ".join(run.notes) or "; ".join(error["message"] for error in run.errors) or "none were asked for"
         )
-    if run.kind == "checkpoint" and not errors:
+    if run.kind == RunKind.CHECKPOINT and not errors:
         return "; ".join(note for task in ledger.tasks for note in task.notes) or None
-    if run.kind == "replay" and ledger.total("records") == 0 and not errors:
+    if run.kind == RunKind.REPLAY and ledger.total("records") == 0 and not errors:
         return "; ".join(["no raw page was meant", *_task_notes(ledger), *run.notes])
     if ledger.total("records") == 0 and not errors:
         return "; ".join([f"nothing new: {len(ledger.tasks)} stream(s) are up to date", *run.notes])

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from shared.commands import DiscardDeadLetters, LetterFilter, RequeueDeadLetters
 from shared.events import MESSAGES, Stage
 from shared.identity import task_id
+from shared.runs import DeadLetterStatus, describe
 from shared.tables import dead_letters, raw_data, run_tasks, runs
 from shared.tasks import ForwardMessages, MessagePlace, PagePlace, RequeueRecords
 
@@ -27,7 +27,7 @@ MAX_LETTERS = 20_000  # of a run: what names them fits into one message for each
 
 def _meant(letters: LetterFilter) -> list[ColumnElement[bool]]:
     """The open letters that a filter means."""
-    where: list[ColumnElement[bool]] = [_columns.status == "open"]
+    where: list[ColumnElement[bool]] = [_columns.status == DeadLetterStatus.OPEN]
     if letters.ids is not None:
         where.append(_columns.id.in_(letters.ids))
     given = {name: getattr(letters, name) for name in ("run_id", "source", "stream", "stage", "reason")}
@@ -43,12 +43,15 @@ def requeue(transaction: Connection, command: RequeueDeadLetters, at: datetime) 
     left = transaction.execute(select(func.count()).select_from(dead_letters).where(*where, ~_can_be_requeued)).scalar_one()
     chosen = select(_columns.id).where(*where, _can_be_requeued).order_by(_columns.created_at, _columns.id).limit(MAX_LETTERS)
     marked = transaction.execute(
-        update(dead_letters).where(_columns.id.in_(chosen)).values(status="requeued", requeued_run_id=command.run_id, closed_at=_NOW)
+        update(dead_letters)
+        .where(_columns.id.in_(chosen))
+        .values(status=DeadLetterStatus.REQUEUED, requeued_run_id=command.run_id, closed_at=_NOW)
     ).rowcount
     notes = [f"{left} dead letter(s) were rejected where they come from: mend the source and ingest it with full_refresh"] if left else []
     if marked == MAX_LETTERS:
         notes.append(f"a run takes {MAX_LETTERS} dead letters: ask again for the rest")
-    values = {"kind": "requeue", "planned": True, "request": {"dead_letters": msgspec.to_builtins(command.letters)}, "notes": notes}
+    wanted = describe(command)
+    values = {"kind": wanted.kind, "planned": True, "request": wanted.request, "notes": notes}
     transaction.execute(update(runs).where(runs.c.run_id == command.run_id).values(requested_at=at, **values))
     for task in tasks(transaction, command.run_id):
         row = {"task_id": task.task_id, "run_id": task.run_id, "source": task.source, "stream": task.stream}
@@ -56,7 +59,9 @@ def requeue(transaction: Connection, command: RequeueDeadLetters, at: datetime) 
 
 
 def discard(transaction: Connection, command: DiscardDeadLetters, _at: datetime) -> None:
-    transaction.execute(update(dead_letters).where(*_meant(command.letters)).values(status="discarded", note=command.note, closed_at=_NOW))
+    transaction.execute(
+        update(dead_letters).where(*_meant(command.letters)).values(status=DeadLetterStatus.DISCARDED, note=command.note, closed_at=_NOW)
+    )
 
 
 def tasks(transaction: Connection, run_id: str) -> list[RequeueRecords | ForwardMessages]:

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, func, select, text, update
 
 from services.loader import letters
 from services.loader.ledger import ledger_of
-from shared.commands import MoveCheckpoint, ReplayMode, ReplayOrigin, Selection, StartIngestion, StartReplay
 from shared.events import Message
 from shared.ranges import ranges
+from shared.runs import RunKind, move_checkpoint, start_ingestion, start_replay
 from shared.tables import page_receipts, raw_data, runs
 from shared.tasks import FetchStream, PageRange, RepairPages, replay_tasks
 
@@ -40,28 +40,16 @@ def repair(transaction: Connection, run_id: str, *, after_s: float, is_quiet: bo
         return []
     values = {"repairs": runs.c.repairs + 1, "repaired_at": _NOW, "repair_wanted": False}
     transaction.execute(update(runs).where(runs.c.run_id == run_id).values(**values))
-    if locked.kind == "requeue":
+    if locked.kind == RunKind.REQUEUE:
         return list(letters.tasks(transaction, run_id))
-    if locked.kind == "replay":
+    if locked.kind == RunKind.REPLAY:
         return _replay_again(transaction, locked)
-    if locked.kind == "checkpoint":
-        cursor = locked.request.get("cursor")
-        return [
-            MoveCheckpoint(
-                run_id=run_id, stream=locked.request["stream"], cursor=None if cursor is None else msgspec.json.encode(cursor).decode()
-            )
-        ]
+    if locked.kind == RunKind.CHECKPOINT:
+        return [move_checkpoint(run_id, locked.request)]
     if not locked.planned:
         if locked.requested_at is None:  # nobody knows what was asked for
             return []
-        return [
-            StartIngestion(
-                run_id=run_id,
-                start=locked.request.get("from"),
-                end=locked.request.get("to"),
-                **{name: locked.request[name] for name in ("sources", "streams", "full_refresh") if name in locked.request},
-            )
-        ]
+        return [start_ingestion(run_id, locked.request)]
     ledger = ledger_of(transaction, run_id)
     unfinished = [_again(transaction, locked, task, ledger.by_task.get(task.task_id)) for task in ledger.tasks if task.finished_at is None]
     short = [_missing(transaction, locked, task) for task in ledger.tasks if ledger.is_short(task)]
@@ -70,9 +58,7 @@ def repair(transaction: Connection, run_id: str, *, after_s: float, is_quiet: bo
 
 def _replay_again(transaction: Connection, run: Any) -> list[Message]:
     """The whole replay where it was not planned, else its tasks that have not ended or miss pages: they publish what is not applied yet."""
-    request = dict(run.request)
-    origin, mode = ReplayOrigin(request.pop("origin")), ReplayMode(request.pop("mode"))
-    command = StartReplay(run_id=run.run_id, selection=msgspec.convert(request, Selection), origin=origin, mode=mode)
+    command = start_replay(run.run_id, run.request)
     if not run.planned:
         return [command]
     ledger = ledger_of(transaction, run.run_id)

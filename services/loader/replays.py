@@ -29,6 +29,7 @@ from services.loader.staging import (
 from services.loader.store import Cursor, by_page, cursor_of
 from shared import versions
 from shared.commands import ReplayMode
+from shared.runs import DeadLetterStatus, PreviewState
 from shared.tables import dead_letters, preview_points, replay_receipts, runs
 from shared.topics import RAW
 
@@ -157,7 +158,7 @@ def _would_retire(cursor: Cursor) -> dict[str, list[str]]:
 
 def publish(transaction: Connection, run_id: str) -> None:
     """Write what a preview keeps, once. What came meanwhile and is newer stays."""
-    if not _close(transaction, run_id, "published"):
+    if not _close(transaction, run_id, PreviewState.PUBLISHED):
         return
     now = transaction.execute(select(func.clock_timestamp())).scalar_one()
     cursor = cursor_of(transaction)
@@ -166,22 +167,23 @@ def publish(transaction: Connection, run_id: str) -> None:
     added, changed, stayed = cursor.fetchone() or (0, 0, 0)
     cursor.execute(_STILL_RETIRED, {"run": run_id, "now": now})
     (retired,) = cursor.fetchone() or (0,)
-    cursor.execute("UPDATE dead_letters SET status = 'open' WHERE run_id = %s AND status = 'preview'", (run_id,))
+    kept = (dead_letters.c.run_id == run_id) & (dead_letters.c.status == DeadLetterStatus.PREVIEW)
+    transaction.execute(update(dead_letters).where(kept).values(status=DeadLetterStatus.OPEN))
     transaction.execute(update(replay_receipts).where(replay_receipts.c.run_id == run_id).values(is_applied=True))
     _note(transaction, run_id, f"published: {added} added, {changed} changed, {retired} retired; {stayed} newer values stayed")
 
 
 def discard(transaction: Connection, run_id: str) -> None:
     """Drop what a preview keeps."""
-    if _close(transaction, run_id, "discarded"):
+    if _close(transaction, run_id, PreviewState.DISCARDED):
         transaction.execute(preview_points.delete().where(preview_points.c.run_id == run_id))
-        transaction.execute(dead_letters.delete().where(dead_letters.c.run_id == run_id, dead_letters.c.status == "preview"))
+        transaction.execute(dead_letters.delete().where(dead_letters.c.run_id == run_id, dead_letters.c.status == DeadLetterStatus.PREVIEW))
         _note(transaction, run_id, "the preview was discarded")
 
 
-def _close(transaction: Connection, run_id: str, how: str) -> bool:
+def _close(transaction: Connection, run_id: str, how: PreviewState) -> bool:
     """Mark an ended, open preview; False when it is none or was closed before."""
-    is_open = (runs.c.run_id == run_id) & (runs.c.preview == "open") & runs.c.finished_at.is_not(None)
+    is_open = (runs.c.run_id == run_id) & (runs.c.preview == PreviewState.OPEN) & runs.c.finished_at.is_not(None)
     return bool(transaction.execute(update(runs).where(is_open).values(preview=how)).rowcount)
 
 

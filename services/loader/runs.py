@@ -39,6 +39,7 @@ from shared.events import (
 )
 from shared.identity import gap_id
 from shared.ranges import ranges_text
+from shared.runs import PreviewState, TaskStatus, describe
 from shared.tables import data_gaps, run_tasks, runs
 
 _NOW = func.clock_timestamp()
@@ -76,25 +77,12 @@ def _is_unopened(run_id: str) -> ColumnElement[bool]:
     return (runs.c.run_id == run_id) & (runs.c.request == type_coerce({}, JSONB))
 
 
-def _requested(transaction: Connection, command: StartIngestion, at: datetime) -> None:
-    request: dict[str, Any] = {"sources": command.sources, "streams": command.streams, "full_refresh": command.full_refresh}
-    if command.start is not None:
-        request |= {"from": command.start, "to": command.end}
-    first_only = _is_unopened(command.run_id)
-    transaction.execute(update(runs).where(first_only).values(request=request, requested_at=at))
-
-
-def _replay_requested(transaction: Connection, command: StartReplay, at: datetime) -> None:
-    request = {"origin": command.origin, "mode": command.mode, **msgspec.to_builtins(command.selection)}
-    first_only = _is_unopened(command.run_id)
-    preview = "open" if command.mode == ReplayMode.PREVIEW else None
-    transaction.execute(update(runs).where(first_only).values(kind="replay", request=request, requested_at=at, preview=preview))
-
-
-def _move_requested(transaction: Connection, command: MoveCheckpoint, at: datetime) -> None:
-    request = {"stream": command.stream, "cursor": None if command.cursor is None else msgspec.json.decode(command.cursor)}
-    first_only = _is_unopened(command.run_id)
-    transaction.execute(update(runs).where(first_only).values(kind="checkpoint", request=request, requested_at=at))
+def _requested(transaction: Connection, command: StartIngestion | StartReplay | MoveCheckpoint, at: datetime) -> None:
+    wanted = describe(command)
+    values = {"kind": wanted.kind, "request": wanted.request, "requested_at": at}
+    if isinstance(command, StartReplay) and command.mode == ReplayMode.PREVIEW:
+        values["preview"] = PreviewState.OPEN
+    transaction.execute(update(runs).where(_is_unopened(command.run_id)).values(**values))
 
 
 def _publish(transaction: Connection, command: PublishReplay, _at: datetime) -> None:
@@ -140,7 +128,13 @@ def _started(transaction: Connection, event: TaskStarted, at: datetime) -> None:
 def _ended(transaction: Connection, event: TaskFinished | TaskFailed, at: datetime) -> None:
     _ensure_task(transaction, event.run_id, event)
     failed = isinstance(event, TaskFailed)
-    status = "failed" if failed else "cancelled" if isinstance(event, TaskFinished) and event.cancelled else "finished"
+    status = (
+        TaskStatus.FAILED
+        if failed
+        else TaskStatus.CANCELLED
+        if isinstance(event, TaskFinished) and event.cancelled
+        else TaskStatus.FINISHED
+    )
     values = {
         "status": status, "pages": event.pages, "records": event.records, "notes": event.notes, "finished_at": at, "profile": event.profile,
         "started_at": func.coalesce(run_tasks.c.started_at, at), "error": msgspec.to_builtins(event.error) if isinstance(event, TaskFailed) else None,
@@ -196,7 +190,7 @@ def _answered_elsewhere(_transaction: Connection, _message: CancelRun | TaskStop
 
 
 _APPLY: dict[type, Any] = {
-    StartReplay: _replay_requested, PublishReplay: _publish, DiscardReplay: _discard, MoveCheckpoint: _move_requested,
+    StartReplay: _requested, PublishReplay: _publish, DiscardReplay: _discard, MoveCheckpoint: _requested,
     StartIngestion: _requested, CancelRun: _answered_elsewhere, RepairRun: _repair_requested, RequeueDeadLetters: letters.requeue,
     DiscardDeadLetters: letters.discard, RunPlanned: _planned, TaskStarted: _started, TaskFinished: _ended, TaskFailed: _ended,
     TaskStopped: _answered_elsewhere, PagesRepaired: _repaired, RunCancelled: _cancelled, DataGap: _missed,

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from shared.events import RawPage, Rejection, Skip, Stage, UnifiedData, UnifiedPage
+from shared.runs import Outcome
 from shared.serialization import decode, raw_page_decoder, unified_page_decoder
 
 POINT_COLUMNS = (
@@ -23,7 +24,7 @@ PAGE_COLUMNS = (
     "rejections", "cursor_before", "cursor_after", "topic", "partition", "raw_offset", "skipped", "rejected", "skip_reasons", "normalizer_version",
     "ids", "value_hashes", "of_run", "of_task", "symbol",
 )  # fmt: skip
-INSERTED, UPDATED, UNCHANGED = b"i", b"u", b"n"
+INSERTED, UPDATED, UNCHANGED = (outcome.encode() for outcome in Outcome)
 Round = dict[str, tuple[int, int]]  # id → its page's place in the batch, its place in the page
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f", "\v": "\\v"})

@@ -82,7 +82,7 @@ def history(upstream: Simulator, stream: str, cursor: Any = None, resumed: bool 
     async def collect() -> list[Slice]:
         http = client(attempts=1)
         source = CoinPaprika(http, api_url=f"{upstream.url}/v1", coin_ids=["btc-bitcoin"], **settings)
-        info = source.named(stream)
+        info = source.find(stream)
         assert info is not None
         try:
             return [piece async for piece in source.fetch(info, cursor, resumed=resumed)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import msgspec
@@ -14,7 +14,15 @@ from services.extractor import replayer
 from services.extractor.checkpoints import CheckpointStore, after_page, finished, recover
 from services.extractor.planner import MAX_ERRORS, TASKS_A_MESSAGE, _parts, plan
 from services.extractor.runner import _noted, in_groups
-from services.extractor.sources.base import StreamInfo, canonical, clean, paginate, parse_json
+from services.extractor.sources.base import (
+    Slice,
+    SourceConnector,
+    StreamInfo,
+    canonical,
+    clean,
+    paginate,
+    parse_json,
+)
 from services.extractor.sources.coinpaprika import CoinPaprika
 from services.extractor.worker import OffsetTracker
 from shared.commands import Selection, StartIngestion
@@ -29,7 +37,7 @@ from tests.support.pages import raw_page
 RUN = str(uuid.uuid4())
 
 
-class Listed:
+class Listed(SourceConnector):
     """A source that only lists streams."""
 
     def __init__(self, name: str, *streams: str) -> None:
@@ -38,11 +46,11 @@ class Listed:
     async def streams(self) -> list[StreamInfo]:
         return [StreamInfo(f"{self.name}/{stream}", stream) for stream in self._streams]
 
-    def named(self, _stream: str) -> StreamInfo | None:
-        return None
-
     def nothing_configured(self) -> str:
         return f"{self.name} is not set up"
+
+    def fetch(self, *_asked: Any, **_more: Any) -> AsyncIterator[Slice]:
+        raise NotImplementedError
 
 
 SOURCES: dict[str, Any] = {"csv": Listed("csv", "a.csv", "b.csv"), "rss": Listed("rss", "desk"), "coinpaprika": Listed("coinpaprika")}

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, Protocol
+from datetime import date
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -43,31 +45,47 @@ class Slice:
     profile: Json | None = None
 
 
-class SourceConnector(Protocol):
-    """A source. Errors: `TaskError` fails the task and leaves its checkpoint where it is."""
+class SourceConnector(ABC):
+    """A source. Errors: `TaskError` fails the task and leaves its checkpoint where it is.
+
+    `is_optional`: nobody needs to set it up, so that a run does not mention that it has no streams.
+    `rereads_as_of_page`: what it is read again for a lost page is as old as that page (a file), not
+    new (a live source).
+    """
 
     name: Source
+    is_optional = False
+    rereads_as_of_page = False
 
-    async def streams(self) -> list[StreamInfo]: ...
+    @abstractmethod
+    async def streams(self) -> list[StreamInfo]:
+        """The streams that are configured."""
 
-    def named(self, stream: str) -> StreamInfo | None:
-        """A stream that is not listed and can be asked for by its name."""
-        ...
-
+    @abstractmethod
     def nothing_configured(self) -> str:
         """Why there may be no streams, and which variable changes it."""
-        ...
 
+    @abstractmethod
     def fetch(self, info: StreamInfo, cursor: Any | None, *, resumed: bool = False) -> AsyncIterator[Slice]:
-        """Yield what is new since `cursor` (None: everything). `resumed`: it is where this very task was interrupted."""
-        ...
+        """Yield what is new since `cursor` (None: everything).
+
+        `resumed`: the cursor is where this very task was interrupted.
+        """
+
+    def find(self, stream: str) -> StreamInfo | None:
+        """A stream that is not listed and can be asked for by its name."""
+        return None
+
+    def history(self, start: date, end: date) -> list[StreamInfo]:
+        """The streams of the days from `start` to before `end`."""
+        return []
 
 
 async def find_stream(sources: Mapping[str, SourceConnector], source: str, stream: str) -> tuple[SourceConnector, StreamInfo]:
     """A stream and who can fetch it. Raises TaskError `unknown_stream`."""
     connector = sources.get(source)
     infos = await connector.streams() if connector else []
-    info = next((info for info in infos if info.stream == stream), None) or (connector.named(stream) if connector else None)
+    info = next((info for info in infos if info.stream == stream), None) or (connector.find(stream) if connector else None)
     if connector is None or info is None:
         raise TaskError("unknown_stream", f"the stream {stream!r} is not there any more")
     return connector, info

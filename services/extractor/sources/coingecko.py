@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from services.extractor.http_client import HttpClient
-from services.extractor.sources.base import Slice, StreamInfo, paginate, parse_json
+from services.extractor.sources.base import Slice, SourceConnector, StreamInfo, paginate, parse_json
 from shared.errors import TaskError
 from shared.events import Source
 
@@ -18,19 +18,17 @@ PER_PAGE = 250  # CoinGecko's most
 CURRENCY = "usd"
 
 
-class CoinGecko:
+class CoinGecko(SourceConnector):
     """Source `coingecko`; dataset `live`, one stream. Without COINGECKO_IDS it is not used."""
 
     name = Source.COINGECKO
+    is_optional = True
 
     def __init__(self, http: HttpClient, *, api_url: str, coin_ids: list[str]) -> None:
         self._http, self._api_url, self._coin_ids = http, api_url.rstrip("/"), coin_ids
 
     async def streams(self) -> list[StreamInfo]:
         return [StreamInfo(f"{self.name}/markets", "live")] if self._coin_ids else []
-
-    def named(self, stream: str) -> StreamInfo | None:
-        return None
 
     def nothing_configured(self) -> str:
         return "COINGECKO_IDS is empty"

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from services.extractor.coin_list import CoinList
 from services.extractor.http_client import Answer, HttpClient
-from services.extractor.sources.base import Slice, StreamInfo, paginate, parse_json
+from services.extractor.sources.base import Slice, SourceConnector, StreamInfo, paginate, parse_json
 from services.extractor.sources.coinpaprika_history import KINDS, Window, window_of
 from services.extractor.sources.coinpaprika_history import fetch as fetch_history
 from services.extractor.sources.drift import change, shape
@@ -23,7 +23,7 @@ ALL_COINS = "tickers"
 FREE_URL, PRO_URL = "https://api.coinpaprika.com/v1", "https://api-pro.coinpaprika.com/v1"
 
 
-class CoinPaprika:
+class CoinPaprika(SourceConnector):
     """Source `coinpaprika`; dataset `live`."""
 
     name = Source.COINPAPRIKA
@@ -49,7 +49,7 @@ class CoinPaprika:
         names = [ALL_COINS] if self._coin_ids == ["*"] else self._coin_ids
         return [StreamInfo(f"{self.name}/{name}", "live") for name in names]
 
-    def named(self, stream: str) -> StreamInfo | None:
+    def find(self, stream: str) -> StreamInfo | None:
         window = window_of(stream)
         return window.info if window else None
 

@@ -11,16 +11,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from services.extractor.sources.base import Slice, StreamInfo
+from services.extractor.sources.base import Slice, SourceConnector, StreamInfo
 from services.extractor.sources.csv_reader import FileReader
 from shared.csvfile import folder, mapping_file
 from shared.events import Source
 
 
-class CsvFiles:
+class CsvFiles(SourceConnector):
     """Source `csv`; the dataset is the first folder below CSV_DIR, or the stem of a file in the root."""
 
     name = Source.CSV
+    rereads_as_of_page = True
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -30,9 +31,6 @@ class CsvFiles:
 
     def _list(self) -> list[StreamInfo]:
         return [StreamInfo(f"{self.name}/{file.path}", file.dataset) for file in folder.listed(self._root)]
-
-    def named(self, stream: str) -> StreamInfo | None:
-        return None
 
     def nothing_configured(self) -> str:
         return f"CSV_DIR {str(self._root)!r} has no CSV file" if self._root.is_dir() else f"CSV_DIR {str(self._root)!r} does not exist"

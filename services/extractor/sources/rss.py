@@ -20,7 +20,7 @@ import feedparser
 from services.extractor.coin_list import CoinList
 from services.extractor.http_client import Answer, HttpClient, RetryableError
 from services.extractor.settings import Feed
-from services.extractor.sources.base import Slice, StreamInfo, canonical, paginate
+from services.extractor.sources.base import Slice, SourceConnector, StreamInfo, canonical, paginate
 from services.extractor.sources.feed_limits import MAX_ENTRIES, bounded, refuse_entries
 from services.extractor.sources.json_feed import parse as parse_json_feed
 from shared.errors import TaskError
@@ -32,7 +32,7 @@ _ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, app
 REMEMBERED = MAX_ENTRIES
 
 
-class Rss:
+class Rss(SourceConnector):
     """Source `rss`; the dataset is the feed's name."""
 
     name = Source.RSS
@@ -43,9 +43,6 @@ class Rss:
 
     async def streams(self) -> list[StreamInfo]:
         return [StreamInfo(f"{self.name}/{name}", name) for name in self._feeds]
-
-    def named(self, stream: str) -> StreamInfo | None:
-        return None
 
     def nothing_configured(self) -> str:
         return "RSS_FEEDS is empty"

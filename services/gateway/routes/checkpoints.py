@@ -14,13 +14,14 @@ from services.gateway.lineage_schemas import CheckpointState, NewCursor
 from services.gateway.problems import ProblemError, documented, unavailable
 from services.gateway.routes.ingest import IdempotencyKey
 from services.gateway.routes.runs import accepted
-from services.gateway.schemas import RunAccepted, RunStatus
+from services.gateway.schemas import RunAccepted
 from services.gateway.times import now
 from shared.checkpoint_log import is_stream
 from shared.commands import MoveCheckpoint
 from shared.errors import TransientError
 from shared.events import Checkpoint, Source
 from shared.identity import new_run_id
+from shared.runs import RunStatus
 from shared.serialization import encode, plain
 
 MAX_CURSOR_BYTES = 262_144

@@ -14,11 +14,12 @@ from services.gateway.letter_schemas import DeadLetter, DeadLetterDetail, Discar
 from services.gateway.problems import ProblemError, documented
 from services.gateway.routes.ingest import IdempotencyKey
 from services.gateway.routes.runs import accepted
-from services.gateway.schemas import RunAccepted, RunStatus
+from services.gateway.schemas import RunAccepted
 from services.gateway.times import now
 from shared.commands import DiscardDeadLetters, LetterFilter, RequeueDeadLetters
 from shared.events import Stage
 from shared.identity import new_run_id, requeue_run_id
+from shared.runs import DeadLetterStatus, RunStatus
 
 router = APIRouter(tags=["dead letters"])
 LetterId = Annotated[uuid.UUID, Path(description="A dead letter's id")]
@@ -93,9 +94,9 @@ async def read_letter(_key: ApiKey, database: Db, letter_id: LetterId) -> dict[s
 async def requeue_letter(response: Response, _key: ApiKey, database: Db, broker: Kafka, letter_id: LetterId) -> RunAccepted:
     """A run of its own, in the background. Asked twice, it is the same run. What fails again is a new dead letter of that run."""
     letter = await _found(database, letter_id)
-    if letter["status"] == "requeued":
+    if letter["status"] == DeadLetterStatus.REQUEUED:
         return accepted(response, letter["requeued_run_id"], RunStatus.QUEUED)
-    if letter["status"] == "discarded":
+    if letter["status"] == DeadLetterStatus.DISCARDED:
         raise ProblemError(409, f"the dead letter was discarded ({letter['note']})")
     if letter["stage"] == Stage.EXTRACT and letter["page_id"] is not None:
         raise ProblemError(
@@ -119,9 +120,9 @@ async def discard_letter(
 ) -> DiscardAccepted:
     """In the background; the note says why. 409 when it was processed again."""
     letter = await _found(database, letter_id)
-    if letter["status"] == "requeued":
+    if letter["status"] == DeadLetterStatus.REQUEUED:
         raise ProblemError(409, f"the dead letter was processed again in run {letter['requeued_run_id']}")
-    if letter["status"] == "open":
+    if letter["status"] == DeadLetterStatus.OPEN:
         await broker.tell(DiscardDeadLetters(letters=LetterFilter(ids=[letter["id"]]), note=body.note))
     return DiscardAccepted(note=body.note)
 

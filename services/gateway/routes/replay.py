@@ -13,11 +13,12 @@ from services.gateway.problems import ProblemError, documented
 from services.gateway.replay_schemas import PreviewDiff, PreviewKind, ReplayRequest
 from services.gateway.routes.ingest import IdempotencyKey
 from services.gateway.routes.runs import RunPath, accepted, checked
-from services.gateway.schemas import RunAccepted, RunStatus
+from services.gateway.schemas import RunAccepted
 from services.gateway.times import now
 from shared.commands import CancelRun, DiscardReplay, PublishReplay, StartReplay
 from shared.events import Source
 from shared.identity import new_run_id
+from shared.runs import PreviewState, RunKind, RunStatus
 from shared.serialization import encode
 
 router = APIRouter(tags=["replay"])
@@ -59,9 +60,9 @@ async def cancel_run(response: Response, _key: ApiKey, database: Db, broker: Kaf
     run = await run_query.one(database, resolved)
     if run is None and await broker.commands.find(resolved) is None:
         raise ProblemError(404, f"there is no run {run_id}")
-    if run is not None and run["status"] in run_query.BALANCED:
+    if run is not None and RunStatus(run["status"]).is_balanced:
         raise ProblemError(409, f"the run has ended: it is {run['status']}")
-    if run is not None and run["kind"] not in ("ingest", "replay"):
+    if run is not None and run["kind"] not in (RunKind.INGEST, RunKind.REPLAY):
         raise ProblemError(409, f"a run of kind {run['kind']} is short and cannot be cancelled")
     await broker.tell(CancelRun(run_id=resolved, requested_at=now()))
     return accepted(response, resolved, RunStatus(run["status"]) if run else RunStatus.QUEUED)
@@ -82,7 +83,7 @@ async def read_preview(
 ) -> Response:  # fmt: skip
     """Compared with the data as they are now: what would be added, changed (field, old, new) and retired, and which newer values would stay."""
     run = await _preview(database, run_id)
-    if run["preview"] != "open":
+    if run["preview"] != PreviewState.OPEN:
         raise ProblemError(409, f"the preview was {run['preview']}: /runs/{{a}}/diff/{{b}} compares what runs made of the data")
     counts = await diff_query.preview_counts(database, run["run_id"])
     changes = await diff_query.preview_changes(database, run["run_id"], kind=kind, source=source and str(source), limit=limit, skip=skip)
@@ -99,7 +100,7 @@ async def read_preview(
 )
 async def publish_preview(response: Response, _key: ApiKey, database: Db, broker: Kafka, run_id: RunPath) -> RunAccepted:
     """Writes what the preview keeps, all of it in one transaction, by the version rule: newer data that came meanwhile stay. Asked twice, it is done once."""
-    run = await _ended_preview(database, run_id, "published")
+    run = await _ended_preview(database, run_id, PreviewState.PUBLISHED)
     await broker.tell(PublishReplay(run_id=run["run_id"], requested_at=now()))
     return accepted(response, run["run_id"], RunStatus(run["status"]))
 
@@ -113,7 +114,7 @@ async def publish_preview(response: Response, _key: ApiKey, database: Db, broker
 )
 async def discard_preview(response: Response, _key: ApiKey, database: Db, broker: Kafka, run_id: RunPath) -> RunAccepted:
     """Drops what the preview keeps; the run stays in the history."""
-    run = await _ended_preview(database, run_id, "discarded")
+    run = await _ended_preview(database, run_id, PreviewState.DISCARDED)
     await broker.tell(DiscardReplay(run_id=run["run_id"], requested_at=now()))
     return accepted(response, run["run_id"], RunStatus(run["status"]))
 
@@ -130,10 +131,10 @@ async def _preview(database: Database, run_id: str) -> dict[str, Any]:
     return run
 
 
-async def _ended_preview(database: Database, run_id: str, wanted: str) -> dict[str, Any]:
+async def _ended_preview(database: Database, run_id: str, wanted: PreviewState) -> dict[str, Any]:
     run = await _preview(database, run_id)
-    if run["status"] not in run_query.BALANCED:
+    if not RunStatus(run["status"]).is_balanced:
         raise ProblemError(409, f"the preview is {run['status']}: wait until it has ended")
-    if run["preview"] not in ("open", wanted):
+    if run["preview"] not in (PreviewState.OPEN, wanted):
         raise ProblemError(409, f"the preview was {run['preview']} before")
     return run

@@ -15,8 +15,9 @@ from services.gateway.comparison import compare
 from services.gateway.database import AWAY, Database
 from services.gateway.dependencies import ApiKey, Db, Kafka
 from services.gateway.problems import ProblemError, documented
-from services.gateway.schemas import Comparison, Run, RunAccepted, RunDetail, RunStatus
+from services.gateway.schemas import Comparison, Run, RunAccepted, RunDetail
 from shared.commands import RepairRun
+from shared.runs import RunStatus
 
 router = APIRouter(tags=["runs"])
 _NAME: dict[str, Any] = {
@@ -76,7 +77,7 @@ async def repair_run(response: Response, _key: ApiKey, database: Db, broker: Kaf
     run = await run_query.one(database, resolved)
     if run is None and await broker.commands.find(resolved) is None:
         raise ProblemError(404, f"there is no run {run_id}")
-    if run is not None and run["status"] in run_query.BALANCED:
+    if run is not None and RunStatus(run["status"]).is_balanced:
         raise ProblemError(409, f"the run is {run['status']} and its ledger is balanced: nothing is missing")
     await broker.tell(RepairRun(run_id=resolved, requested_at=datetime.now(UTC).isoformat()))
     return accepted(response, resolved, RunStatus(run["status"]) if run else RunStatus.QUEUED)

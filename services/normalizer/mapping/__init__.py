@@ -35,7 +35,7 @@ def map_page(page: RawPage) -> MappedPage:
         return _all_rejected(page, "unknown_source", f"there is no mapping for the source {page.source!r}", None)
     try:
         records = exact_decoder.decode(page.records)
-        if page.source != "csv":  # whose records are lists of texts
+        if records and not isinstance(records[0], list):  # of objects, not rows
             records = _ordered(records)
         map_record = compile_mapping(PageInfo(page.source, page.dataset, page.stream, _ordered(plain(page.context)), page.fetched_at))
     except UnmappableError as error:
