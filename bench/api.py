@@ -13,7 +13,7 @@ from typing import Any
 import uvloop
 
 from embedded import postgres
-from services.gateway.data_query import Filters, build
+from services.gateway.queries.data import Filters, build
 from tests.support.product import KEY
 from tests.support.stack import Stack
 

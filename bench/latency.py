@@ -7,9 +7,10 @@ import statistics
 import time
 from typing import Any
 
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from shared import kafka
+from shared.kafka import clients
 from tests.support.product import until
 from tests.support.stack import Stack
 
@@ -43,10 +44,10 @@ async def _round_trips(bootstrap: str) -> float:
     await admin.start()
     await admin.create_topics([NewTopic(TOPIC, 1, 1)])
     await admin.close()
-    producer, consumer = kafka.producer(bootstrap, "bench"), kafka.consumer(bootstrap, "bench", group=None)
+    producer, consumer = clients.producer(bootstrap, "bench"), clients.consumer(bootstrap, "bench", group=None)
     await producer.start()
     await consumer.start()
-    consumer.assign([kafka.TopicPartition(TOPIC, 0)])
+    consumer.assign([TopicPartition(TOPIC, 0)])
     times = []
     try:
         for _ in range(TIMES):

@@ -12,7 +12,7 @@ from embedded.console import Console
 from embedded.errors import StackError
 from embedded.settings import StackSettings
 from shared.errors import ConfigError
-from shared.settings import load
+from shared.runtime.settings import load
 
 
 def up(console: Console, _arguments: list[str]) -> int:

@@ -12,7 +12,7 @@ from embedded import commands, stack
 from embedded.console import Console
 from embedded.errors import StackError
 from embedded.settings import StackSettings
-from shared.runs import RunStatus
+from shared.messages.runs import RunStatus
 
 GIVE_UP_AFTER_S = 300.0
 Json = dict[str, Any]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr
 
-from shared.settings import CommonSettings
+from shared.runtime.settings import CommonSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 

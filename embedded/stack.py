@@ -22,9 +22,9 @@ from embedded import kafka, postgres, supervision
 from embedded.console import Console
 from embedded.errors import StackError
 from embedded.settings import ROOT, StackSettings
-from shared import health
 from shared.errors import ConfigError
-from shared.settings import load
+from shared.runtime import health
+from shared.runtime.settings import load
 
 
 def all_settings() -> dict[str, Any]:

@@ -14,7 +14,7 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from eval import sets
 from eval.sets import Labelled
-from services.normalizer.mapping.tagger import coins_named
+from services.normalizer.coins.tagger import coins_named
 from services.normalizer.sentiment import score
 
 CLASSES = ("negative", "neutral", "positive")

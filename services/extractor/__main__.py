@@ -6,10 +6,10 @@ import asyncio
 
 from services.extractor import app
 from services.extractor.settings import ExtractorSettings
-from shared import logs
-from shared.health import Health
-from shared.lifecycle import errors_said_plainly, run_until_stopped
-from shared.settings import load_or_exit
+from shared.runtime import logs
+from shared.runtime.health import Health
+from shared.runtime.lifecycle import errors_said_plainly, run_until_stopped
+from shared.runtime.settings import load_or_exit
 
 
 def main() -> None:

@@ -11,35 +11,36 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer
 
 from services.extractor.archive import Archive
-from services.extractor.budget import CallBudget
 from services.extractor.checkpoints import CheckpointStore
-from services.extractor.coin_list import CoinList
-from services.extractor.cursor_mover import CursorMover
-from services.extractor.flow import FlowControl
-from services.extractor.http_client import HttpClient
 from services.extractor.planner import Planner
-from services.extractor.replayer import Replayer
-from services.extractor.republisher import Republisher
-from services.extractor.runner import TaskRunner
 from services.extractor.settings import ExtractorSettings
 from services.extractor.sources.base import SourceConnector
 from services.extractor.sources.coingecko import CoinGecko
-from services.extractor.sources.coinpaprika import CoinPaprika
-from services.extractor.sources.csv import CsvFiles
-from services.extractor.sources.rss import Rss
-from services.extractor.stops import Stops
-from services.extractor.worker import TaskWorker
-from shared import kafka, logs
+from services.extractor.sources.coinpaprika.call_budget import CallBudget
+from services.extractor.sources.coinpaprika.coin_list import CoinList
+from services.extractor.sources.coinpaprika.tickers import CoinPaprika
+from services.extractor.sources.csv_files.source import CsvFiles
+from services.extractor.sources.feeds.source import Rss
+from services.extractor.sources.http_client import HttpClient
+from services.extractor.task_worker import TaskWorker
+from services.extractor.tasks.backpressure import FlowControl
+from services.extractor.tasks.cancellations import Stops
+from services.extractor.tasks.fetch import TaskRunner
+from services.extractor.tasks.move_checkpoint import CursorMover
+from services.extractor.tasks.repair import Republisher
+from services.extractor.tasks.replay import Replayer
 from shared.errors import TransientError
-from shared.events import Source
-from shared.follow import Follower
-from shared.health import Health
-from shared.lag import LagReader
-from shared.lifecycle import until_first_ends
-from shared.progress import Monitor
-from shared.settings import reader_dsn
-from shared.tasks import FetchStream, ReplayPages, SetCursor, Task
-from shared.topics import COMMANDS, EXTRACTOR_GROUP, PLANNER_GROUP, REPLAY_TASKS, REPLAYER_GROUP, TASKS
+from shared.kafka import clients, topic_admin
+from shared.kafka.lag import LagReader
+from shared.kafka.progress import Monitor
+from shared.kafka.topic_follower import Follower
+from shared.messages.base import Source
+from shared.messages.tasks import FetchStream, ReplayPages, SetCursor, Task
+from shared.messages.topics import COMMANDS, EXTRACTOR_GROUP, PLANNER_GROUP, REPLAY_TASKS, REPLAYER_GROUP, TASKS
+from shared.runtime import logs
+from shared.runtime.health import Health
+from shared.runtime.lifecycle import until_first_ends
+from shared.runtime.settings import reader_dsn
 
 log = logs.get(__name__)
 
@@ -76,7 +77,7 @@ def build_http(settings: ExtractorSettings) -> HttpClient:
 
 async def started_reader(bootstrap: str, client: str) -> AIOKafkaConsumer:
     """A consumer without a group, for one look into a topic. Raises TransientError when Kafka is away."""
-    reader = kafka.consumer(bootstrap, client, group=None)
+    reader = clients.consumer(bootstrap, client, group=None)
     try:
         await reader.start()
     except Exception as error:
@@ -88,11 +89,11 @@ async def run(settings: ExtractorSettings, health: Health, stop: asyncio.Event) 
     """Wait for Kafka and the topics, then plan and work until stopped."""
     bootstrap, client = settings.kafka_bootstrap_servers, f"extractor-{os.getpid()}"
     health.set(ready=False, reason="waiting for Kafka")
-    await kafka.wait_for_topics(bootstrap, stop)
-    producer = kafka.producer(bootstrap, client)
-    commands = kafka.consumer(bootstrap, client, group=PLANNER_GROUP, session_timeout_ms=settings.kafka_session_timeout_ms)
-    tasks = kafka.consumer(bootstrap, client, group=EXTRACTOR_GROUP, session_timeout_ms=settings.kafka_session_timeout_ms)
-    replay_tasks = kafka.consumer(bootstrap, client, group=REPLAYER_GROUP, session_timeout_ms=settings.kafka_session_timeout_ms)
+    await topic_admin.wait_for_topics(bootstrap, stop)
+    producer = clients.producer(bootstrap, client)
+    commands = clients.consumer(bootstrap, client, group=PLANNER_GROUP, session_timeout_ms=settings.kafka_session_timeout_ms)
+    tasks = clients.consumer(bootstrap, client, group=EXTRACTOR_GROUP, session_timeout_ms=settings.kafka_session_timeout_ms)
+    replay_tasks = clients.consumer(bootstrap, client, group=REPLAYER_GROUP, session_timeout_ms=settings.kafka_session_timeout_ms)
     lag = LagReader(bootstrap, client)
     http = build_http(settings)
     checkpoints, stops = CheckpointStore(bootstrap, producer), Stops(bootstrap)
@@ -132,11 +133,11 @@ async def run(settings: ExtractorSettings, health: Health, stop: asyncio.Event) 
     commands.subscribe([COMMANDS.name])
     worker.subscribe()
     replays.subscribe()
-    clients = [producer, lag, checkpoints.follower, stops.follower, commands, tasks, replay_tasks]
+    parts = [producer, lag, checkpoints.follower, stops.follower, commands, tasks, replay_tasks]
     started: list[Any] = []
     try:
-        for each in clients:
-            up = await (each.start(stop) if isinstance(each, LagReader | Follower) else kafka.start(each, stop, type(each).__name__))
+        for each in parts:
+            up = await (each.start(stop) if isinstance(each, LagReader | Follower) else clients.start(each, stop, type(each).__name__))
             if not up:
                 return
             started.append(each)

@@ -12,11 +12,11 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from shared.commands import Selection
 from shared.errors import TransientError
-from shared.events import RawPage, Rejection
-from shared.republished import Place
-from shared.serialization import encode
+from shared.messages.commands import Selection
+from shared.messages.headers import Place
+from shared.messages.pages import RawPage, Rejection
+from shared.messages.serialization import encode
 
 PAGES_AT_A_TIME = 8
 _COLUMNS = """page_id::text, run_id::text, task_id::text, source, dataset, stream, page_no, payload::text AS records, record_count,

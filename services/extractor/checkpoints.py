@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from shared import kafka
-from shared.checkpoint_log import CheckpointLog
 from shared.errors import TransientError
-from shared.events import Checkpoint, RawPage, TaskProgress
-from shared.kafka import TopicPartition
-from shared.republished import is_republished
-from shared.serialization import UndecodableError, decode, raw, raw_page_decoder
-from shared.tasks import FetchStream
-from shared.topics import CHECKPOINTS, RAW
+from shared.kafka import publishing, reading
+from shared.kafka.checkpoint_log import CheckpointLog
+from shared.messages.checkpoints import Checkpoint, TaskProgress
+from shared.messages.headers import is_republished
+from shared.messages.pages import RawPage
+from shared.messages.serialization import UndecodableError, decode, raw, raw_page_decoder
+from shared.messages.tasks import FetchStream
+from shared.messages.topics import CHECKPOINTS, RAW
 
 REMEMBERED_TASKS = 50
 
@@ -39,7 +39,7 @@ class CheckpointStore(CheckpointLog):
     async def publish(self, checkpoint: Checkpoint) -> Checkpoint:
         """Publish it as the stream's next; returns it as published."""
         following = msgspec.structs.replace(checkpoint, sequence=checkpoint.sequence + 1)
-        await kafka.publish(
+        await publishing.publish(
             self._producer, CHECKPOINTS, following, key=following.stream, service="extractor", partition=following.raw_partition
         )
         return following
@@ -61,7 +61,7 @@ async def recover(checkpoint: Checkpoint, task: FetchStream, consumer: AIOKafkaC
             start = begin
         if start >= end:
             return position
-        async for record in kafka.between(consumer, where, start, end):
+        async for record in reading.between(consumer, where, start, end):
             if record.key == task.stream.encode() and not is_republished(record.headers):
                 position = tail.moved_on(position, record)
     except (KafkaError, OSError) as error:

@@ -9,21 +9,23 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from services.extractor.sources.base import SourceConnector, StreamInfo
-from shared import kafka, logs
-from shared.commands import CancelRun, MoveCheckpoint, StartIngestion, StartReplay
 from shared.errors import TransientError
-from shared.events import Message, PlannedTask, RunCancelled, RunError, RunPlanned
-from shared.gaps import Reader, publisher
-from shared.identity import scheduled_run_id, task_id
-from shared.kafka import TopicPartition, partition_of
-from shared.lifecycle import sleep_or_stop
-from shared.serialization import UndecodableError, command_decoder, decode
-from shared.tasks import FetchStream, ReplayPages, SetCursor, replay_tasks, set_cursor
-from shared.topics import COMMANDS, PLANNER_GROUP, RAW, RUN_EVENTS, TASKS
+from shared.kafka import partitions, publishing
+from shared.kafka.gap_aware_consumer import Reader, publisher
+from shared.kafka.partitions import partition_of
+from shared.messages.base import Message
+from shared.messages.commands import CancelRun, MoveCheckpoint, StartIngestion, StartReplay
+from shared.messages.identity import scheduled_run_id, task_id
+from shared.messages.run_events import PlannedTask, RunCancelled, RunError, RunPlanned
+from shared.messages.serialization import UndecodableError, command_decoder, decode
+from shared.messages.tasks import FetchStream, ReplayPages, SetCursor, replay_tasks, set_cursor
+from shared.messages.topics import COMMANDS, PLANNER_GROUP, RAW, RUN_EVENTS, TASKS
+from shared.runtime import logs
+from shared.runtime.lifecycle import sleep_or_stop
 
 TASKS_A_MESSAGE = 2_000
 MAX_ERRORS = 100
@@ -138,7 +140,7 @@ class Planner:
         at = datetime.fromtimestamp(slot * self._every_s, UTC).isoformat()
         command = StartIngestion(run_id=scheduled_run_id(at), requested_at=at)
         try:
-            await kafka.publish(self._producer, COMMANDS, command, key=command.run_id, service="extractor", event_id=command.run_id)
+            await publishing.publish(self._producer, COMMANDS, command, key=command.run_id, service="extractor", event_id=command.run_id)
         except TransientError as error:
             log.warning("schedule_postponed", error=str(error))
         else:
@@ -195,7 +197,7 @@ class Planner:
                 full_refresh=command.full_refresh,
                 raw_offset=offsets[task.stream],
             )
-            await kafka.publish(
+            await publishing.publish(
                 self._producer,
                 TASKS,
                 fetch,
@@ -210,8 +212,8 @@ class Planner:
 
     async def _hand_out(self, run_id: str, tasks: Sequence[ReplayPages | SetCursor]) -> None:
         for task in tasks:
-            topic, partition = kafka.place_of_task(task)
-            await kafka.publish(
+            topic, partition = partitions.place_of_task(task)
+            await publishing.publish(
                 self._producer, topic, task, key=task.stream, service="extractor", partition=partition, event_id=task.task_id
             )
         planned = [PlannedTask(task_id=task.task_id, source=task.source, stream=task.stream) for task in tasks]
@@ -220,7 +222,7 @@ class Planner:
 
     async def _publish(self, event: RunPlanned | RunCancelled) -> None:
         message: Message = event
-        await kafka.publish(self._producer, RUN_EVENTS, message, key=event.run_id, service="extractor")
+        await publishing.publish(self._producer, RUN_EVENTS, message, key=event.run_id, service="extractor")
 
     async def _raw_ends(self, streams: set[str]) -> dict[str, int]:
         places = {stream: TopicPartition(RAW.name, partition_of(stream)) for stream in streams}

@@ -6,9 +6,9 @@ import uvicorn
 
 from services.gateway.app import create_app
 from services.gateway.settings import GatewaySettings
-from shared import logs
-from shared.health import Health
-from shared.settings import load_or_exit
+from shared.runtime import logs
+from shared.runtime.health import Health
+from shared.runtime.settings import load_or_exit
 
 
 def main() -> None:

@@ -12,16 +12,16 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from services.gateway import problems
-from services.gateway.body_limit import BodyLimit
-from services.gateway.commands import Broker
+from services.gateway.command_bus import Broker
 from services.gateway.database import Database
 from services.gateway.dependencies import WrongKeys
-from services.gateway.routes import checkpoints, data, dead_letters, health, ingest, lineage, replay, run_diff, runs, sources
+from services.gateway.middleware.body_limit import BodyLimit
+from services.gateway.middleware.slow_clients import SlowClients
+from services.gateway.routes import checkpoints, data, dead_letters, diff, health, ingest, lineage, replay, runs, sources
 from services.gateway.settings import GatewaySettings
-from services.gateway.slow_clients import SlowClients
-from shared import logs
 from shared.errors import CONFIG_EXIT_CODE, POISON_EXIT_CODE, ConfigError
-from shared.health import Health
+from shared.runtime import logs
+from shared.runtime.health import Health
 
 log = logs.get(__name__)
 DESCRIPTION = """Crypto prices, history and news in one schema. Every endpoint but health needs the header `x-api-key`.
@@ -57,7 +57,7 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(SlowClients, timeout_s=settings.client_timeout_s)
     problems.install(app)
-    for routes in (ingest, data, lineage, replay, runs, run_diff, dead_letters, checkpoints, sources, health):
+    for routes in (ingest, data, lineage, replay, runs, diff, dead_letters, checkpoints, sources, health):
         app.include_router(routes.router, prefix="/api/v1")
     _document_problems(app)
     return app

@@ -11,7 +11,7 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from services.gateway.commands import Broker
+from services.gateway.command_bus import Broker
 from services.gateway.database import Database
 from services.gateway.problems import ProblemError
 from services.gateway.settings import GatewaySettings

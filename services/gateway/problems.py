@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from services.gateway.database import AWAY, BusyError
-from shared import logs
+from shared.runtime import logs
 
 MEDIA_TYPE = "application/problem+json"
 log = logs.get(__name__)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 
-from shared.settings import CommonSettings, reader_dsn
+from shared.runtime.settings import CommonSettings, reader_dsn
 
 
 class GatewaySettings(CommonSettings):

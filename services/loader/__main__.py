@@ -8,10 +8,10 @@ import sys
 from services.loader import app
 from services.loader.migrate import migrate
 from services.loader.settings import LoaderSettings
-from shared import logs
-from shared.health import Health
-from shared.lifecycle import errors_said_plainly, run_until_stopped
-from shared.settings import load_or_exit
+from shared.runtime import logs
+from shared.runtime.health import Health
+from shared.runtime.lifecycle import errors_said_plainly, run_until_stopped
+from shared.runtime.settings import load_or_exit
 
 
 def main() -> None:

@@ -6,19 +6,20 @@ import asyncio
 import os
 from typing import Any
 
-from services.loader.caretaker import Caretaker
-from services.loader.consumer import AWAY, SUBSCRIBED, Loader
+from services.loader.consumer import SUBSCRIBED, Loader
+from services.loader.database import AWAY, build_engine
 from services.loader.migrate import migrate
 from services.loader.retention import Retention
+from services.loader.runs.reconciler import Caretaker
 from services.loader.settings import LoaderSettings
-from services.loader.store import build_engine
-from shared import kafka, logs
 from shared.errors import TransientError
-from shared.health import Health
-from shared.lag import LagReader
-from shared.lifecycle import sleep_or_stop, until_first_ends
-from shared.progress import Monitor
-from shared.topics import LOADER_GROUP
+from shared.kafka import clients
+from shared.kafka.lag import LagReader
+from shared.kafka.progress import Monitor
+from shared.messages.topics import LOADER_GROUP
+from shared.runtime import logs
+from shared.runtime.health import Health
+from shared.runtime.lifecycle import sleep_or_stop, until_first_ends
 
 log = logs.get(__name__)
 
@@ -34,14 +35,14 @@ async def run(settings: LoaderSettings, health: Health, stop: asyncio.Event) -> 
             log.warning("migration_postponed", error=str(error))
             await sleep_or_stop(stop, 1)
     bootstrap, client = settings.kafka_bootstrap_servers, f"loader-{os.getpid()}"
-    consumer = kafka.consumer(
+    consumer = clients.consumer(
         bootstrap,
         client,
         group=LOADER_GROUP,
         session_timeout_ms=settings.kafka_session_timeout_ms,
-        fetch_max_wait_ms=kafka.PAGES_MAX_WAIT_MS,
+        fetch_max_wait_ms=clients.PAGES_MAX_WAIT_MS,
     )
-    producer, lag = kafka.producer(bootstrap, client), LagReader(bootstrap, client)
+    producer, lag = clients.producer(bootstrap, client), LagReader(bootstrap, client)
     consumer.subscribe([topic.name for topic in SUBSCRIBED])
     engine = build_engine(settings.sqlalchemy_url(), stuck_after_s=settings.stuck_after_s)
     limits = ("sweep_interval_s", "incomplete_after_s", "repair_after_s", "reject_limit_pages", "reject_limit_share")
@@ -51,7 +52,7 @@ async def run(settings: LoaderSettings, health: Health, stop: asyncio.Event) -> 
     started: list[Any] = []
     try:
         for each in (producer, lag, consumer):
-            if not await (each.start(stop) if isinstance(each, LagReader) else kafka.start(each, stop, type(each).__name__)):
+            if not await (each.start(stop) if isinstance(each, LagReader) else clients.start(each, stop, type(each).__name__)):
                 return
             started.append(each)
         log.info("ready")

@@ -3,99 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections import deque
 from typing import Any
 
-import psycopg2
-import psycopg2.errors
-import sqlalchemy.exc
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
-from services.loader import letters, positions, replays, runs
-from services.loader.caretaker import Caretaker, publish_tasks
-from services.loader.dead_letters import Undecodable, forwarded
-from services.loader.letter_rows import insert_dead_letters
-from services.loader.runs import Timed
-from services.loader.staging import StagedPage
-from services.loader.store import cursor_of, write_pages
-from shared import logs
-from shared.commands import PublishReplay, RequeueDeadLetters
+from services.loader import loaded_offsets
+from services.loader.batch import Batch, _applied
+from services.loader.database import AWAY, cursor_of
+from services.loader.dead_letters import requeue
+from services.loader.pages import write_replayed
+from services.loader.pages.dead_letter_rows import insert_dead_letters
+from services.loader.pages.write import write_pages
+from services.loader.runs.reconciler import Caretaker, publish_tasks
 from shared.errors import TransientError
-from shared.events import Message
-from shared.gaps import Reader, publisher
-from shared.kafka import TopicPartition
-from shared.lifecycle import sleep_or_stop
-from shared.serialization import UndecodableError, command_decoder, decode, run_event_decoder
-from shared.topics import COMMANDS, DEAD_LETTERS, LOADER_GROUP, RUN_EVENTS, UNIFIED, UNIFIED_REPLAY
+from shared.kafka.gap_aware_consumer import Reader, publisher
+from shared.messages.commands import PublishReplay, RequeueDeadLetters
+from shared.messages.topics import COMMANDS, DEAD_LETTERS, LOADER_GROUP, RUN_EVENTS, UNIFIED, UNIFIED_REPLAY
+from shared.runtime import logs
+from shared.runtime.lifecycle import sleep_or_stop
 
 SUBSCRIBED = (UNIFIED, UNIFIED_REPLAY, RUN_EVENTS, COMMANDS, DEAD_LETTERS)
-# The database is away, busy or in conflict: the same batch is tried again, as often as it takes.
-# (Deadlocks, serialization failures, a full disk and a shutdown are OperationalErrors too.)
-# So is a session that the server ended because its batch had to wait too long for its turn.
-AWAY = (
-    psycopg2.OperationalError,
-    psycopg2.InterfaceError,
-    psycopg2.errors.IdleInTransactionSessionTimeout,
-    sqlalchemy.exc.OperationalError,
-    sqlalchemy.exc.InterfaceError,
-    sqlalchemy.exc.TimeoutError,
-)
 MAX_LOADING = 2  # batches between decoding and commit
 log = logs.get(__name__)
-
-
-class Batch:
-    """Records of one poll, decoded and sorted by what they are."""
-
-    def __init__(self, records: list[Any]) -> None:
-        self.pages: list[StagedPage] = []
-        self.replayed: list[StagedPage] = []
-        self.messages: list[Timed] = []
-        self.letters: list[Undecodable] = []
-        self.outbox: list[Message] = []  # tasks that its commands ask for
-        self.is_stored = False
-        self.is_done = threading.Event()  # stored, or given up because the service stops
-        for record in records:
-            try:
-                self._take(record)
-            except UndecodableError as error:
-                log.error("message_undecodable", topic=record.topic, partition=record.partition, offset=record.offset, error=str(error))
-                self.letters.append(Undecodable.of(record, error))
-
-    def _take(self, record: Any) -> None:
-        if record.topic == UNIFIED.name:
-            self.pages.append(StagedPage.from_message(record.value))
-        elif record.topic == UNIFIED_REPLAY.name:
-            self.replayed.append(StagedPage.from_message(record.value))
-        elif record.topic == DEAD_LETTERS.name:
-            self.letters.append(forwarded(record))
-        else:
-            decoder = command_decoder if record.topic == COMMANDS.name else run_event_decoder
-            self.messages.append(Timed(decode(decoder, record.value), record.timestamp, record))
-
-    def run_ids(self) -> set[str]:
-        return {page.run_id for page in (*self.pages, *self.replayed)} | {timed.run_id for timed in self.messages if timed.run_id}
-
-
-def _applied(transaction: Connection, timed: Timed) -> Undecodable | None:
-    """Store one message; a dead letter instead when PostgreSQL refuses its content, so that it does not hold up the others."""
-    try:
-        with transaction.begin_nested():
-            runs.apply(transaction, [timed])
-    except (sqlalchemy.exc.DataError, sqlalchemy.exc.IntegrityError, ValueError) as error:
-        log.error(
-            "message_refused",
-            topic=timed.record.topic,
-            partition=timed.record.partition,
-            offset=timed.record.offset,
-            error=str(getattr(error, "orig", error)),
-        )
-        return Undecodable.of(timed.record, getattr(error, "orig", None) or error)
-    return None
 
 
 class Loader:
@@ -190,13 +123,13 @@ class Loader:
         new = write_pages(self._engine, batch.pages, turn=turn)
         turn()
         if batch.replayed:
-            replays.write(self._engine, batch.replayed)
+            write_replayed.write(self._engine, batch.replayed)
         if batch.messages or batch.letters:
             with self._engine.begin() as transaction:
                 refused = [letter for timed in batch.messages if (letter := _applied(transaction, timed)) is not None]
                 insert_dead_letters(cursor_of(transaction), [letter.row() for letter in (*batch.letters, *refused)])
                 requeued = [timed.message.run_id for timed in batch.messages if isinstance(timed.message, RequeueDeadLetters)]
-                batch.outbox = [task for run_id in requeued for task in letters.tasks(transaction, run_id)]
+                batch.outbox = [task for run_id in requeued for task in requeue.tasks(transaction, run_id)]
         if batch.pages:
             first = batch.pages[0]
             log.info(
@@ -220,7 +153,7 @@ class Loader:
     async def _remembered(self, partition: TopicPartition) -> int | None:
         """How far this partition was loaded, by what PostgreSQL says. Raises TransientError while that is away."""
         try:
-            return await asyncio.to_thread(positions.position, self._engine, partition)
+            return await asyncio.to_thread(loaded_offsets.position, self._engine, partition)
         except AWAY as error:
             raise TransientError(f"PostgreSQL is away: {error}") from error
 

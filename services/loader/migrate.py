@@ -12,12 +12,12 @@ from alembic.config import Config
 from psycopg2 import sql
 from sqlalchemy import Connection, create_engine, text
 
+from services.loader.database import cursor_of
 from services.loader.settings import LoaderSettings
-from services.loader.store import cursor_of
-from shared import logs
 from shared.errors import ConfigError, TransientError
-from shared.kafka import ensure_topics
-from shared.settings import reader_name
+from shared.kafka.topic_admin import ensure_topics
+from shared.runtime import logs
+from shared.runtime.settings import reader_name
 
 _LOCK = 4_711_020
 log = logs.get(__name__)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 from sqlalchemy import Engine, text
 
-from shared import logs
+from shared.runtime import logs
 
 BATCHES_A_TIME = 10
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from services.loader.retention import Span
-from shared.settings import CommonSettings
+from shared.runtime.settings import CommonSettings
 
 
 class LoaderSettings(CommonSettings):

@@ -6,12 +6,13 @@ import asyncio
 
 import faust
 
+from services.normalizer.app import build_app
 from services.normalizer.settings import NormalizerSettings
-from services.normalizer.worker import build_app
-from shared import kafka, logs
-from shared.health import Health
-from shared.lifecycle import collect_garbage_rarely, errors_said_plainly
-from shared.settings import load_or_exit
+from shared.kafka import topic_admin
+from shared.runtime import logs
+from shared.runtime.health import Health
+from shared.runtime.lifecycle import collect_garbage_rarely, errors_said_plainly
+from shared.runtime.settings import load_or_exit
 
 
 def main() -> None:
@@ -21,7 +22,7 @@ def main() -> None:
     health = Health(settings.health_file)
     health.set(ready=False, reason="waiting for Kafka")
     with errors_said_plainly():
-        asyncio.run(kafka.wait_for_topics(settings.kafka_bootstrap_servers, asyncio.Event()))
+        asyncio.run(topic_admin.wait_for_topics(settings.kafka_bootstrap_servers, asyncio.Event()))
     collect_garbage_rarely()
     app = build_app(settings, health)
     faust.Worker(app, override_logging=False, redirect_stdouts=False, quiet=True).execute_from_commandline()

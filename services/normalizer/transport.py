@@ -8,8 +8,8 @@ from typing import Any
 import faust
 from faust.transport.drivers import aiokafka as driver
 
-from shared import lifecycle
-from shared.kafka import PAGES_MAX_WAIT_MS
+from shared.kafka.clients import PAGES_MAX_WAIT_MS
+from shared.runtime import lifecycle
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.csvfile.names import OHLC, Named, key, rank, read_name
-from shared.csvfile.notation import NUMBER_KINDS, is_excel_days, share
+from shared.csvfile.column_names import OHLC, Named, key, rank, read_name
+from shared.csvfile.number_formats import NUMBER_KINDS, is_excel_days, share
 from shared.values.symbols import FIAT, parse_pair
 
 Json = dict[str, Any]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from shared.csvfile.conclude import conclude
+from shared.csvfile.column_stats import gather
 from shared.csvfile.content import HEAD_BYTES
-from shared.csvfile.evidence import gather
 from shared.csvfile.folder import CsvFile
-from shared.csvfile.head import Head, is_utf8, read_head
-from shared.csvfile.mapping_file import Hints
-from shared.csvfile.plan import Plan
+from shared.csvfile.header import Head, is_utf8, read_head
+from shared.csvfile.infer import conclude
+from shared.csvfile.overrides import Hints
+from shared.csvfile.schema import Plan
 from shared.errors import TaskError, UnmappableError
 
 Json = dict[str, Any]

@@ -9,14 +9,14 @@ from typing import Any
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from shared import kafka
-from shared.topics import Topic
+from shared.kafka import clients
+from shared.messages.topics import Topic
 from tests.chaos.stack import ChaosStack
 
 
 def on_kafka(stack: ChaosStack, work: Callable[[AIOKafkaProducer, AIOKafkaAdminClient], Awaitable[Any]]) -> Any:
     async def run() -> Any:
-        producer, admin = kafka.producer(stack.broker_address, "test"), AIOKafkaAdminClient(bootstrap_servers=stack.broker_address)
+        producer, admin = clients.producer(stack.broker_address, "test"), AIOKafkaAdminClient(bootstrap_servers=stack.broker_address)
         await producer.start()
         await admin.start()
         try:

@@ -114,12 +114,12 @@ def _wrap(
 def _extractor() -> None:
     from services.extractor.checkpoints import CheckpointStore
     from services.extractor.planner import Planner
-    from services.extractor.replayer import Replayer
-    from services.extractor.worker import TaskWorker
-    from shared import kafka
-    from shared.events import RunPlanned
+    from services.extractor.task_worker import TaskWorker
+    from services.extractor.tasks.replay import Replayer
+    from shared.kafka import publishing
+    from shared.messages.run_events import RunPlanned
 
-    _wrap(kafka, "publish_batch", before="extractor.before_publish", after="extractor.after_publish")
+    _wrap(publishing, "publish_batch", before="extractor.before_publish", after="extractor.after_publish")
     _wrap(CheckpointStore, "publish", before="extractor.before_checkpoint", after="extractor.after_checkpoint")
     _wrap(Replayer, "_publish", after="replayer.after_publish")
     _wrap(TaskWorker, "_finish", before="extractor.before_offset")
@@ -127,17 +127,17 @@ def _extractor() -> None:
 
 
 def _normalizer() -> None:
-    from services.normalizer.mapping import csv
-    from services.normalizer.worker import Deliveries
+    from services.normalizer.app import Deliveries
+    from services.normalizer.mapping import csv_files
 
-    check = csv.check_candle
+    check = csv_files.check_candle
 
     def broken_check(prices: tuple[str | None, ...]) -> tuple[float, float]:
         if is_broken("mapping"):
             raise ValueError("a bug in the mapping")
         return check(prices)
 
-    csv.check_candle = broken_check
+    csv_files.check_candle = broken_check
     _newer_mapping()
     send = Deliveries.send
 
@@ -154,10 +154,10 @@ def _normalizer() -> None:
 
 def _newer_mapping() -> None:
     """A later version of all mappings: of ten records the first gets another price, the second another identity."""
-    from services.normalizer import page_handler
-    from shared.identity import text_id
+    from services.normalizer import unify
+    from shared.messages.identity import text_id
 
-    version, map_page = page_handler.NORMALIZER_VERSION, page_handler.map_page
+    version, map_page = unify.NORMALIZER_VERSION, unify.map_page
 
     def corrected(event: Any) -> Any:
         if event.record_index % 10 == 0:
@@ -169,21 +169,22 @@ def _newer_mapping() -> None:
         return event
 
     def newer(page: Any) -> Any:
-        page_handler.NORMALIZER_VERSION = version + is_broken("newer_mapping")
+        unify.NORMALIZER_VERSION = version + is_broken("newer_mapping")
         mapped = map_page(page)
         if is_broken("newer_mapping"):
             mapped.events[:] = [corrected(event) for event in mapped.events]
         return mapped
 
-    page_handler.map_page = newer
+    unify.map_page = newer
 
 
 def _loader() -> None:
-    from services.loader import repairs, store
     from services.loader.consumer import Loader
+    from services.loader.pages import write
+    from services.loader.runs import repair
 
-    idle_runs = repairs.idle_runs
-    repairs.idle_runs = lambda transaction, after_s: idle_runs(transaction, 1e6 if is_broken("automatic_repair") else after_s)
+    idle_runs = repair.idle_runs
+    repair.idle_runs = lambda transaction, after_s: idle_runs(transaction, 1e6 if is_broken("automatic_repair") else after_s)
 
     class Interrupted(io.BytesIO):
         """COPY reads it piece by piece: between two pieces the point lies."""
@@ -196,9 +197,9 @@ def _loader() -> None:
                 reached("loader.in_copy")
             return super().read(4096)
 
-    store.io = types.SimpleNamespace(BytesIO=Interrupted)  # type: ignore[assignment]
-    _wrap(store, "upsert", after="loader.in_transaction")
-    _break_receipts(store)
+    write.io = types.SimpleNamespace(BytesIO=Interrupted)  # type: ignore[assignment]
+    _wrap(write, "upsert", after="loader.in_transaction")
+    _break_receipts(write)
 
     def has_pages(_self: Any, offsets: Any) -> bool:
         return any(partition.topic in ("ingest.unified", "ingest.unified-replay") for partition in offsets)
@@ -216,8 +217,8 @@ def _loader() -> None:
     Loader._load = broken_load  # type: ignore[method-assign]
 
 
-def _break_receipts(store: Any) -> None:
-    write = store._write
+def _break_receipts(writer: Any) -> None:
+    write = writer._write
 
     def broken_write(cursor: Any, pages: list[Any], *turn: Any) -> int:
         if is_broken("page_is_applied_twice"):
@@ -229,11 +230,11 @@ def _break_receipts(store: Any) -> None:
                 cursor.execute("DELETE FROM page_receipts WHERE page_id = %s", (pages[0].raw.page_id,))
         return int(new)
 
-    store._write = broken_write
+    writer._write = broken_write
 
 
 def _gateway() -> None:
-    from services.gateway.commands import Broker
+    from services.gateway.command_bus import Broker
 
     _wrap(Broker, "tell", after="gateway.after_publish")
 
@@ -246,7 +247,7 @@ def _shift_clock(seconds: float) -> None:
     import datetime as dt
 
     real_time, real = time.time, dt.datetime
-    from shared import health
+    from shared.runtime import health
 
     health.time = types.SimpleNamespace(time=real_time)  # type: ignore[assignment]
     time.time = lambda: real_time() + seconds

@@ -20,8 +20,8 @@ import psutil
 from embedded import kafka, postgres, supervision
 from embedded.settings import ROOT, StackSettings
 from embedded.stack import not_ready
-from shared.lag import LagReader, Stands, total
-from shared.topics import LOADER_GROUP, NORMALIZER_GROUP, RAW, UNIFIED, Topic
+from shared.kafka.lag import LagReader, Stands, total
+from shared.messages.topics import LOADER_GROUP, NORMALIZER_GROUP, RAW, UNIFIED, Topic
 from tests.chaos.fault_points import BREAKS, POINTS
 from tests.chaos.proxy import Proxy
 from tests.support.ports import free_ports

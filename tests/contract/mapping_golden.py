@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 
 from services.normalizer.mapping import NORMALIZER_VERSION
-from services.normalizer.page_handler import unify
-from shared.serialization import encode
+from services.normalizer.unify import unify
+from shared.messages.serialization import encode
 
 FOLDER = Path(__file__).parent / "golden" / "mapping"
 VERSION = FOLDER / "version.txt"

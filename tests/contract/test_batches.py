@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import uuid
 
-from shared import kafka
-from shared.serialization import decode, raw_page_decoder
-from shared.topics import RAW
+from aiokafka import TopicPartition
+
+from shared.kafka import clients, partitions, publishing
+from shared.messages.serialization import decode, raw_page_decoder
+from shared.messages.topics import RAW
 from tests.support.infra import Infrastructure
 from tests.support.pages import raw_page
 
@@ -18,14 +20,14 @@ def test_pages_of_any_size_arrive_in_order(infra: Infrastructure) -> None:
     pages = [raw_page([["x" * size]], stream=stream, page_no=number) for number, size in enumerate(sizes)]
 
     async def publish_and_read() -> tuple[int, list[tuple[int, int, dict[str, bytes]]]]:
-        producer, consumer = kafka.producer(infra.bootstrap, "test"), kafka.consumer(infra.bootstrap, "test", group=None)
+        producer, consumer = clients.producer(infra.bootstrap, "test"), clients.consumer(infra.bootstrap, "test", group=None)
         await producer.start()
         await consumer.start()
-        partition = kafka.partition_of(stream)
-        consumer.assign([kafka.TopicPartition(RAW.name, partition)])
+        partition = partitions.partition_of(stream)
+        consumer.assign([TopicPartition(RAW.name, partition)])
         try:
             named = [(page.page_id, page) for page in pages]
-            last = await kafka.publish_batch(producer, RAW, named, key=stream, service="test", partition=partition)
+            last = await publishing.publish_batch(producer, RAW, named, key=stream, service="test", partition=partition)
             found: list[tuple[int, int, dict[str, bytes]]] = []
             while len(found) < len(pages):
                 record = await consumer.getone()

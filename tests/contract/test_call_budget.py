@@ -10,14 +10,14 @@ from typing import Any
 import httpx
 import pytest
 
-from services.extractor.budget import CallBudget
 from services.extractor.checkpoints import CheckpointStore
-from services.extractor.coin_list import STREAM, CoinList
-from services.extractor.http_client import Answer
-from shared import kafka
+from services.extractor.sources.coinpaprika.call_budget import CallBudget
+from services.extractor.sources.coinpaprika.coin_list import STREAM, CoinList
+from services.extractor.sources.http_client import Answer
 from shared.errors import TaskError
-from shared.events import Source
-from shared.serialization import encode, plain
+from shared.kafka import clients, partitions
+from shared.messages.base import Source
+from shared.messages.serialization import encode, plain
 from tests.support.infra import Infrastructure
 
 
@@ -25,7 +25,7 @@ def with_store(infra: Infrastructure, work: Callable[[CheckpointStore], Awaitabl
     """As a process that starts anew."""
 
     async def run() -> Any:
-        producer = kafka.producer(infra.bootstrap, "test")
+        producer = clients.producer(infra.bootstrap, "test")
         await producer.start()
         store = CheckpointStore(infra.bootstrap, producer)
         await store.follower.start(asyncio.Event())
@@ -47,7 +47,7 @@ def test_calls_are_counted_across_restarts_until_the_month_is_used_up_and_from_t
             budget = CallBudget(Source.COINPAPRIKA, store, per_second=1000, per_month=5, now=lambda: datetime(2031, month, 30, tzinfo=UTC))
             for _ in range(times):
                 await budget.take()
-            return plain((await store.latest("coinpaprika/@budget", kafka.partition_of("coinpaprika/@budget"))).cursor)
+            return plain((await store.latest("coinpaprika/@budget", partitions.partition_of("coinpaprika/@budget"))).cursor)
 
         return take
 
@@ -86,7 +86,7 @@ def test_the_list_of_coins_is_fetched_once_and_known_to_the_next_process(infra: 
 
     async def refresh(store: CheckpointStore) -> Any:
         await CoinList(store).refresh(get)
-        await store.latest(STREAM, kafka.partition_of(STREAM))
+        await store.latest(STREAM, partitions.partition_of(STREAM))
         return CoinList(store).mentioned(["Quokka Zone (QQZ) and Bitcoin", "a Gone Coin"])
 
     assert with_store(infra, refresh) == [["QQZ", "Quokka Zone"]]

@@ -18,7 +18,7 @@ from services.extractor.settings import ExtractorSettings
 from services.gateway.settings import GatewaySettings
 from services.loader.settings import LoaderSettings
 from services.normalizer.settings import NormalizerSettings
-from shared.topics import MAX_MESSAGE_BYTES
+from shared.messages.topics import MAX_MESSAGE_BYTES
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SETTINGS: dict[str, Any] = {

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.normalizer.mapping import NORMALIZER_VERSION
-from services.normalizer.page_handler import unify
-from shared import serialization
-from shared.serialization import UndecodableError, decode, encode
-from shared.topics import TOPICS
+from services.normalizer.unify import unify
+from shared.messages import serialization
+from shared.messages.serialization import UndecodableError, decode, encode
+from shared.messages.topics import TOPICS
 from tests.contract import mapping_golden
 
 GOLDEN = Path(__file__).parent / "golden"

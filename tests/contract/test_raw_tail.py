@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from services.extractor.checkpoints import recover
-from shared import kafka
-from shared.events import Checkpoint, RawPage
-from shared.identity import task_id
-from shared.kafka import partition_of
-from shared.serialization import plain, raw
-from shared.tasks import FetchStream
-from shared.topics import RAW
+from shared.kafka import clients, publishing
+from shared.kafka.partitions import partition_of
+from shared.messages.checkpoints import Checkpoint
+from shared.messages.identity import task_id
+from shared.messages.pages import RawPage
+from shared.messages.serialization import plain, raw
+from shared.messages.tasks import FetchStream
+from shared.messages.topics import RAW
 from tests.support.infra import Infrastructure
 from tests.support.pages import raw_page
 from tests.unit.test_extractor_parts import Tail
@@ -30,12 +31,12 @@ def on_fake(task: FetchStream, pages: list[RawPage]) -> Checkpoint:
 
 def on_kafka(bootstrap: str) -> Recover:
     async def publish_and_recover(task: FetchStream, pages: list[RawPage]) -> Checkpoint:
-        producer, consumer = kafka.producer(bootstrap, "test"), kafka.consumer(bootstrap, "test", group=None)
+        producer, consumer = clients.producer(bootstrap, "test"), clients.consumer(bootstrap, "test", group=None)
         await producer.start()
         await consumer.start()
         try:
             for page in pages:
-                await kafka.publish(producer, RAW, page, key=page.stream, service="test", partition=partition_of(task.stream))
+                await publishing.publish(producer, RAW, page, key=page.stream, service="test", partition=partition_of(task.stream))
             return await recover(_start(task), task, consumer)
         finally:
             await producer.stop()

@@ -9,12 +9,12 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from shared import kafka
-from shared.commands import CancelRun
-from shared.identity import task_id
-from shared.kafka import partition_of
-from shared.tasks import FetchStream
-from shared.topics import COMMANDS, RAW, RUN_EVENTS, TASKS, UNIFIED
+from shared.kafka import clients, publishing, topic_admin
+from shared.kafka.partitions import partition_of
+from shared.messages.commands import CancelRun
+from shared.messages.identity import task_id
+from shared.messages.tasks import FetchStream
+from shared.messages.topics import COMMANDS, RAW, RUN_EVENTS, TASKS, UNIFIED
 from tests.support.oracle import write_candles
 from tests.support.product import until
 from tests.support.stack import Stack
@@ -22,7 +22,7 @@ from tests.support.stack import Stack
 
 def with_producer(stack: Stack, work: Callable[[AIOKafkaProducer], Awaitable[Any]]) -> None:
     async def run() -> None:
-        producer = kafka.producer(stack.settings.kafka_bootstrap_servers, "test")
+        producer = clients.producer(stack.settings.kafka_bootstrap_servers, "test")
         await producer.start()
         try:
             await work(producer)
@@ -61,7 +61,7 @@ def test_a_task_that_comes_again_does_nothing_again(stack: Stack) -> None:
     write_candles(stack.csv_dir / "again" / "dot-usd.csv", 1000)
     run = stack.ingest(streams=[name], full_refresh=True)
     task = FetchStream(run_id=run["run_id"], task_id=task_id(run["run_id"], name), source="csv", stream=name, full_refresh=True)
-    with_producer(stack, lambda producer: kafka.publish(producer, TASKS, task, key=name, service="test", partition=partition_of(name)))
+    with_producer(stack, lambda producer: publishing.publish(producer, TASKS, task, key=name, service="test", partition=partition_of(name)))
     stack.ingest(streams=[name])  # comes after it in the same partition
     again = stack.run_state(run["run_id"])
     assert (again["status"], again["records"], again["tasks"][0]["pages_loaded"]) == ("succeeded", 1000, 2)
@@ -85,7 +85,7 @@ def test_a_cancelled_run_ends_with_what_it_has_published(stack: Stack) -> None:
     write_candles(stack.csv_dir / "cancelled" / "trx-usd.csv", 120_000)
     run_id = stack.start_run(streams=[name])
     stack.wait_for_records(run_id, 5_000)
-    with_producer(stack, lambda producer: kafka.publish(producer, COMMANDS, CancelRun(run_id=run_id), key=run_id, service="test"))
+    with_producer(stack, lambda producer: publishing.publish(producer, COMMANDS, CancelRun(run_id=run_id), key=run_id, service="test"))
     run = stack.wait_for(run_id)
     assert run["status"] == "cancelled"
     assert 5_000 <= run["records"] < 120_000
@@ -98,11 +98,11 @@ def test_a_topic_with_another_partition_count_is_refused(stack: Stack) -> None:
     import pytest
 
     from shared.errors import ConfigError
-    from shared.topics import Topic
+    from shared.messages.topics import Topic
 
     bootstrap = stack.settings.kafka_bootstrap_servers
     name = f"test-{uuid.uuid4()}"
-    assert asyncio.run(kafka.ensure_topics(bootstrap, [Topic(name, partitions=2)])) == [name]
-    assert asyncio.run(kafka.ensure_topics(bootstrap, [Topic(name, partitions=2)])) == []
+    assert asyncio.run(topic_admin.ensure_topics(bootstrap, [Topic(name, partitions=2)])) == [name]
+    assert asyncio.run(topic_admin.ensure_topics(bootstrap, [Topic(name, partitions=2)])) == []
     with pytest.raises(ConfigError, match="has 2 partitions and must have 3"):
-        asyncio.run(kafka.ensure_topics(bootstrap, [Topic(name, partitions=3)]))
+        asyncio.run(topic_admin.ensure_topics(bootstrap, [Topic(name, partitions=3)]))

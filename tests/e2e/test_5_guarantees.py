@@ -21,11 +21,11 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
 from embedded.settings import ROOT
-from shared import kafka
-from shared.events import PlannedTask, RunPlanned
-from shared.identity import task_id
-from shared.kafka import partition_of
-from shared.topics import DEAD_LETTERS, NORMALIZER_GROUP, RAW, RUN_EVENTS, TASKS, UNIFIED, Topic
+from shared.kafka import publishing, topic_admin
+from shared.kafka.partitions import partition_of
+from shared.messages.identity import task_id
+from shared.messages.run_events import PlannedTask, RunPlanned
+from shared.messages.topics import DEAD_LETTERS, NORMALIZER_GROUP, RAW, RUN_EVENTS, TASKS, UNIFIED, Topic
 from tests.chaos.broker import on_kafka, remove_messages
 from tests.chaos.feed import CsvFile, Input
 from tests.chaos.oracle import Oracle
@@ -97,7 +97,7 @@ def create_again(stack: ChaosStack, topic: Topic) -> None:
 
 async def _created(stack: ChaosStack, topic: Topic) -> bool:
     try:
-        return await kafka.ensure_topics(stack.broker_address, [topic]) == [topic.name]
+        return await topic_admin.ensure_topics(stack.broker_address, [topic]) == [topic.name]
     except Exception:  # still being deleted
         return False
 
@@ -276,7 +276,7 @@ def test_a_task_that_nobody_has_is_found_and_done(case: Case) -> None:
     case.file.grow(ROWS)
     run_id, stream = str(uuid.uuid4()), case.file.stream
     planned = RunPlanned(run_id=run_id, tasks=[PlannedTask(task_id=task_id(run_id, stream), source="csv", stream=stream)])
-    on_kafka(case.stack, lambda producer, _admin: kafka.publish(producer, RUN_EVENTS, planned, key=run_id, service="test"))
+    on_kafka(case.stack, lambda producer, _admin: publishing.publish(producer, RUN_EVENTS, planned, key=run_id, service="test"))
     until("the run", lambda: case.stack.run_state(run_id)["status"] == "running", 10)
     case.assert_whole(run_id)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from embedded.settings import ROOT
-from shared.topics import NORMALIZER_GROUP, RAW
+from shared.messages.topics import NORMALIZER_GROUP, RAW
 from tests.chaos.broker import remove_messages
 from tests.chaos.feed import CsvFile
 from tests.chaos.round import empty

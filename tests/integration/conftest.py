@@ -9,9 +9,9 @@ import psycopg2
 import pytest
 from sqlalchemy import Engine
 
+from services.loader.database import build_engine
 from services.loader.migrate import migrate
 from services.loader.settings import LoaderSettings
-from services.loader.store import build_engine
 from tests.support.infra import Infrastructure, empty_tables, infrastructure
 
 

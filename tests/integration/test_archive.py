@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from services.extractor.archive import Archive
-from services.loader.staging import StagedPage
-from services.loader.store import write_pages
-from services.normalizer.page_handler import unify
-from shared.events import RawPage, Rejection, UnifiedPage
-from shared.serialization import encode, exact_decoder, plain, raw
+from services.loader.pages.copy_rows import StagedPage
+from services.loader.pages.write import write_pages
+from services.normalizer.unify import unify
+from shared.messages.pages import RawPage, Rejection, UnifiedPage
+from shared.messages.serialization import encode, exact_decoder, plain, raw
 from tests.simulator.server import ticker
 from tests.support.pages import candle, raw_page
 

@@ -18,17 +18,17 @@ from aiokafka import AIOKafkaConsumer
 from sqlalchemy import Engine
 
 from services.gateway.app import create_app
+from services.gateway.middleware.slow_clients import SlowClients
 from services.gateway.settings import GatewaySettings
-from services.gateway.slow_clients import SlowClients
-from services.loader import ledger, runs
-from services.loader.runs import Timed
-from services.loader.staging import StagedPage
-from services.loader.store import write_pages
-from shared.commands import StartIngestion
-from shared.events import PlannedTask, RunError, RunPlanned, TaskFinished, TaskStarted
-from shared.health import Health
-from shared.serialization import command_decoder, encode
-from shared.topics import COMMANDS
+from services.loader.pages.copy_rows import StagedPage
+from services.loader.pages.write import write_pages
+from services.loader.runs import event_handlers, ledger
+from services.loader.runs.event_handlers import Timed
+from shared.messages.commands import StartIngestion
+from shared.messages.run_events import PlannedTask, RunError, RunPlanned, TaskFinished, TaskStarted
+from shared.messages.serialization import command_decoder, encode
+from shared.messages.topics import COMMANDS
+from shared.runtime.health import Health
 from tests.support.http_server import serving
 from tests.support.infra import Infrastructure
 from tests.support.pages import candle, raw_page, unified_page
@@ -69,7 +69,7 @@ def finished_run(engine: Engine, rows: int = 1, *, at_ms: int = 1_700_000_000_00
     messages = [StartIngestion(run_id=run_id), planned, TaskStarted(**task), TaskFinished(**task, pages=1, records=rows)]
     write_pages(engine, [StagedPage.from_message(encode(unified_page(page)))])
     with engine.begin() as transaction:
-        runs.apply(transaction, [Timed(message, at_ms) for message in messages])
+        event_handlers.apply(transaction, [Timed(message, at_ms) for message in messages])
         ledger.evaluate(transaction, run_id, 600)
     return run_id
 

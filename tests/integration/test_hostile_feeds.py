@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from embedded.settings import ROOT
-from services.extractor.http_client import GuardedBackend, HttpClient
+from services.extractor.sources.http_client import GuardedBackend, HttpClient
 from shared.errors import TaskError
 from tests.integration.test_http_sources import upstream
 from tests.simulator import Simulator
@@ -39,8 +39,8 @@ HOSTILE = {
 PARSE = """
 import json, resource, sys
 import httpx
-from services.extractor.http_client import Answer
-from services.extractor.sources.rss import parse_feed
+from services.extractor.sources.http_client import Answer
+from services.extractor.sources.feeds.source import parse_feed
 from shared.errors import TaskError
 body = sys.stdin.buffer.read()
 spent, pages = resource.getrusage(resource.RUSAGE_SELF), int(open("/proc/self/statm").read().split()[0])

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from services.extractor.http_client import HttpClient
 from services.extractor.settings import Feed
 from services.extractor.sources.base import Slice, SourceConnector
-from services.extractor.sources.coinpaprika import CoinPaprika
-from services.extractor.sources.coinpaprika_history import window_of
-from services.extractor.sources.rss import Rss
+from services.extractor.sources.coinpaprika.history import window_of
+from services.extractor.sources.coinpaprika.tickers import CoinPaprika
+from services.extractor.sources.feeds.source import Rss
+from services.extractor.sources.http_client import HttpClient
 from services.normalizer.mapping import map_page
 from shared.errors import TaskError
-from shared.events import Source
+from shared.messages.base import Source
 from tests.simulator import Simulator
 from tests.simulator.server import Fault, ticker
 from tests.support.pages import raw_page

@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from services.loader import ledger, letters, limits, repairs, runs
-from services.loader.runs import Timed
-from services.loader.staging import StagedPage
-from services.loader.store import write_pages
-from shared.commands import LetterFilter, RequeueDeadLetters, StartIngestion
-from shared.events import PagesRepaired, PlannedTask, RunPlanned, TaskFinished, TaskStarted, TaskStopped
-from shared.serialization import encode
-from shared.tasks import RepairPages
+from services.loader.dead_letters import requeue
+from services.loader.pages.copy_rows import StagedPage
+from services.loader.pages.write import write_pages
+from services.loader.runs import event_handlers, failing_sources, ledger, repair
+from services.loader.runs.event_handlers import Timed
+from shared.messages.commands import LetterFilter, RequeueDeadLetters, StartIngestion
+from shared.messages.run_events import PagesRepaired, PlannedTask, RunPlanned, TaskFinished, TaskStarted, TaskStopped
+from shared.messages.serialization import encode
+from shared.messages.tasks import RepairPages
 from tests.integration.conftest import Query
 from tests.support.pages import candle, raw_page, unified_page
 
@@ -35,7 +36,7 @@ class Run:
 
     def tell(self, *messages: Any) -> None:
         with self.engine.begin() as transaction:
-            runs.apply(transaction, [Timed(message, int(time.time() * 1000)) for message in messages])
+            event_handlers.apply(transaction, [Timed(message, int(time.time() * 1000)) for message in messages])
 
     def load(self, page_no: int, records: list[Any] | None = None, offset: int = 0) -> None:
         page = raw_page([candle(page_no + 1)] if records is None else records, run_id=self.id, page_no=page_no)
@@ -75,7 +76,7 @@ def test_a_repair_asks_for_what_is_missing_once_in_a_while(engine: Engine, query
 
     def asked(*, is_quiet: bool) -> list[Any]:
         with engine.begin() as transaction:
-            return repairs.repair(transaction, run.id, after_s=60, is_quiet=is_quiet)
+            return repair.repair(transaction, run.id, after_s=60, is_quiet=is_quiet)
 
     assert asked(is_quiet=False) == []  # something may be on its way
     (task,) = asked(is_quiet=True)
@@ -93,14 +94,14 @@ def test_a_repair_asks_for_what_is_missing_once_in_a_while(engine: Engine, query
 def test_a_requeue_that_is_delivered_again_takes_nothing_more(engine: Engine, query: Query) -> None:
     run = Run(engine)
     run.load(0, [candle(1), ["x"]])
-    requeue = RequeueDeadLetters(run_id=str(uuid.uuid4()), letters=LetterFilter(reason="wrong_column_count"))
-    run.tell(requeue)
+    command = RequeueDeadLetters(run_id=str(uuid.uuid4()), letters=LetterFilter(reason="wrong_column_count"))
+    run.tell(command)
     with engine.begin() as transaction:
-        first = letters.tasks(transaction, requeue.run_id)
+        first = requeue.tasks(transaction, command.run_id)
     run.load(1, [["x"]])
-    run.tell(requeue)
+    run.tell(command)
     with engine.begin() as transaction:
-        assert letters.tasks(transaction, requeue.run_id) == first
+        assert requeue.tasks(transaction, command.run_id) == first
     assert query("SELECT status, count(*) FROM dead_letters GROUP BY status ORDER BY status") == [("open", 1), ("requeued", 1)]
 
 
@@ -109,7 +110,7 @@ def test_a_source_that_is_bad_is_told_by_its_last_pages_or_by_its_share(engine: 
 
     def stopped() -> list[TaskStopped]:
         with engine.begin() as transaction:
-            return list(limits.bad_tasks(transaction, pages=3, share=0.75))
+            return list(failing_sources.bad_tasks(transaction, pages=3, share=0.75))
 
     run.load(0)
     run.load(1, [["x"]])

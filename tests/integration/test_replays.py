@@ -9,12 +9,13 @@ import msgspec
 import pytest
 from sqlalchemy import Engine, text
 
-from services.loader import replays
-from services.loader.staging import StagedPage
-from services.loader.store import write_pages
-from shared.events import RawPage, Rejection, ReplayOf, Stage, UnifiedData
-from shared.identity import text_hash, text_id
-from shared.serialization import encode
+from services.loader.pages import previews, write_replayed
+from services.loader.pages.copy_rows import StagedPage
+from services.loader.pages.write import write_pages
+from shared.messages.base import Stage
+from shared.messages.identity import text_hash, text_id
+from shared.messages.pages import RawPage, Rejection, ReplayOf, UnifiedData
+from shared.messages.serialization import encode
 from tests.integration.conftest import Query
 from tests.support.pages import candle, raw_page, unified_page
 
@@ -81,17 +82,17 @@ def test_a_shift_by_one_moves_every_value_also_over_the_edge_of_a_page(
         mapped(raw, number, shift=after, version=3, replay=None if how == "group" else RUN, mode="preview" if how == "preview" else "apply")
         for number, raw in enumerate(raws)
     ]
-    write = write_pages if how == "group" else replays.write
+    write = write_pages if how == "group" else write_replayed.write
     for some in [again] if together else [[page] for page in again]:
         write(engine, some)
     if how == "preview":
         assert shown(query) == hours(before)
         with engine.begin() as transaction:
-            replays.publish(transaction, RUN)
+            previews.publish(transaction, RUN)
 
     assert shown(query) == hours(after)
     write_pages(engine, [mapped(raw, number, shift=before, version=2) for number, raw in enumerate(raws)])
-    replays.write(engine, [mapped(raw, number, shift=after, version=3, replay=str(uuid.uuid4())) for number, raw in enumerate(raws)])
+    write_replayed.write(engine, [mapped(raw, number, shift=after, version=3, replay=str(uuid.uuid4())) for number, raw in enumerate(raws)])
     assert shown(query) == hours(after), "an older mapping, and the same once more, change nothing"
     if how != "preview":
         assert query("SELECT count(*) FROM preview_points") == [(0,)]
@@ -109,7 +110,7 @@ def test_a_record_that_a_better_mapping_rejects_gives_way_to_its_double(engine: 
         return StagedPage.from_message(encode(msgspec.structs.replace(unified, events=events, normalizer_version=version, replay=of)))
 
     write_pages(engine, [doubled(2, ["1", "2"])])
-    replays.write(engine, [doubled(3, ["1"], RUN)])
+    write_replayed.write(engine, [doubled(3, ["1"], RUN)])
     assert shown(query) == {5: 1}
 
 
@@ -119,7 +120,7 @@ def test_a_page_of_which_nothing_is_left_is_retired_whole(engine: Engine, query:
     write_pages(engine, [mapped(raw, 0, shift=0, version=2)])
     nothing = mapped(raw, 0, shift=0, version=3, replay=RUN if how == "replay" else None)
     nothing = StagedPage(nothing.unified, nothing.raw, [], [], [], [])
-    (replays.write if how == "replay" else write_pages)(engine, [nothing])
+    (write_replayed.write if how == "replay" else write_pages)(engine, [nothing])
     assert shown(query) == {}
 
 
@@ -132,10 +133,10 @@ def test_what_a_preview_rejects_is_a_dead_letter_once_it_is_published(engine: En
     raw = pages()[0]
     write_pages(engine, [mapped(raw, 0, shift=0, version=2)])
     query("INSERT INTO runs (run_id, kind, preview, finished_at) VALUES (%s, 'replay', 'open', now()) RETURNING 1", RUN)
-    replays.write(engine, [mapped(raw, 0, shift=0, version=3, replay=RUN, mode="preview", rejected=1)])
+    write_replayed.write(engine, [mapped(raw, 0, shift=0, version=3, replay=RUN, mode="preview", rejected=1)])
     assert (letters(query), len(shown(query))) == (["preview"], 3)
     with engine.begin() as transaction:
-        (replays.publish if how == "publish" else replays.discard)(transaction, RUN)
+        (previews.publish if how == "publish" else previews.discard)(transaction, RUN)
     assert (letters(query), len(shown(query))) == ((["open"], 2) if how == "publish" else ([], 3))
 
 
@@ -145,15 +146,15 @@ def test_a_replayed_page_with_a_row_that_the_index_refuses_is_a_dead_letter(engi
     page = mapped(raw, 0, shift=0, version=3, replay=RUN)
     long = "".join(str(uuid.UUID(int=text_hash(str(n)) & (2**127))) + str(text_hash(str(n))) for n in range(300))
     page.rows[1] = page.rows[1].replace("\tbtc\t", f"\t{long}\t", 1)
-    replays.write(engine, [page])
+    write_replayed.write(engine, [page])
     assert query("SELECT reason, record_index FROM dead_letters") == [("refused_by_database", 1)]
     assert query("SELECT sum(rejected), sum(unchanged) FROM replay_receipts") == [(1, 2)]
 
 
 def test_a_plan_that_is_stored_before_its_command_takes_nothing_from_the_run(engine: Engine, query: Query) -> None:
-    from services.loader import runs
-    from shared.commands import ReplayMode, Selection, StartReplay
-    from shared.events import RunPlanned
+    from services.loader.runs import event_handlers
+    from shared.messages.commands import ReplayMode, Selection, StartReplay
+    from shared.messages.run_events import RunPlanned
 
     planned, command = (
         RunPlanned(run_id=RUN, tasks=[], errors=[]),
@@ -161,6 +162,6 @@ def test_a_plan_that_is_stored_before_its_command_takes_nothing_from_the_run(eng
     )
     with engine.begin() as transaction:
         for message in (planned, command):
-            runs.apply(transaction, [runs.Timed(message, 1_700_000_000_000, None)])
+            event_handlers.apply(transaction, [event_handlers.Timed(message, 1_700_000_000_000, None)])
         transaction.execute(text("SELECT 1"))
     assert query("SELECT kind, preview, request->>'source' FROM runs") == [("replay", "open", "csv")]

@@ -16,8 +16,8 @@ from services.extractor.settings import ExtractorSettings
 from services.extractor.sources.base import Slice
 from services.normalizer.mapping import map_page
 from shared.errors import TaskError
-from shared.events import MAX_PAGE_RECORDS, Source
-from shared.serialization import encode
+from shared.messages.base import MAX_PAGE_RECORDS, Source
+from shared.messages.serialization import encode
 from tests.simulator import Simulator
 from tests.simulator.server import Fault, entry, rss, ticker
 from tests.support.pages import raw_page

@@ -15,13 +15,14 @@ from alembic import command
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.schema import CreateTable
 
-from services.loader import store
-from services.loader.consumer import AWAY
+from services.loader.database import AWAY
 from services.loader.migrate import alembic_config, migrate
-from services.loader.staging import StagedPage
-from services.loader.store import write_pages
-from shared.events import Rejection, Stage, UnifiedPage
-from shared.serialization import encode
+from services.loader.pages import write
+from services.loader.pages.copy_rows import StagedPage
+from services.loader.pages.write import write_pages
+from shared.messages.base import Stage
+from shared.messages.pages import Rejection, UnifiedPage
+from shared.messages.serialization import encode
 from shared.tables import metadata
 from tests.integration.conftest import Query, loader_settings
 from tests.support.infra import Infrastructure
@@ -121,14 +122,14 @@ def test_one_refused_row_among_five_thousand_is_found_in_few_round_trips(
     engine: Engine, query: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries = 0
-    write = store._write
+    inner = write._write
 
     def counted(*args: Any) -> int:
         nonlocal tries
         tries += 1
-        return write(*args)
+        return inner(*args)
 
-    monkeypatch.setattr(store, "_write", counted)
+    monkeypatch.setattr(write, "_write", counted)
     pages = []
     for n in range(10):
         rows = [[f"{1_600_000_000_000 + 60_000 * (500 * n + row)}", "1", "2", "0.5", "1.5", "9"] for row in range(500)]
@@ -146,7 +147,7 @@ def test_one_refused_row_among_five_thousand_is_found_in_few_round_trips(
 @pytest.mark.parametrize("error", [psycopg2.errors.DeadlockDetected, psycopg2.errors.SerializationFailure, psycopg2.errors.DiskFull, psycopg2.errors.AdminShutdown])  # fmt: skip
 def test_conflicts_and_a_full_disk_are_waited_out_like_an_absence(error: type[Exception]) -> None:
     assert issubclass(error, AWAY)
-    assert not issubclass(error, store.DATA_ERRORS)
+    assert not issubclass(error, write.DATA_ERRORS)
 
 
 def test_code_of_the_first_version_can_write_to_the_newest_tables(infra: Infrastructure) -> None:
@@ -280,7 +281,7 @@ def test_of_two_pages_with_one_number_the_first_stands_and_the_other_is_a_dead_l
 def test_the_gateways_role_may_read_and_not_write(infra: Infrastructure) -> None:
     import psycopg2
 
-    from shared.settings import reader_dsn
+    from shared.runtime.settings import reader_dsn
 
     reader = Query(reader_dsn(infra.dsn))
     assert reader("SELECT count(*) FROM unified_data")

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from services.normalizer.page_handler import unify
-from shared.events import RawPage, Rejection, UnifiedPage
-from shared.identity import page_id
-from shared.serialization import encode, raw
+from services.normalizer.unify import unify
+from shared.messages.identity import page_id
+from shared.messages.pages import RawPage, Rejection, UnifiedPage
+from shared.messages.serialization import encode, raw
 
 CANDLE_COLUMNS = ["date", "open", "high", "low", "close", "volume"]
 

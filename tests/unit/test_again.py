@@ -5,16 +5,17 @@ from __future__ import annotations
 import uuid
 
 import pytest
+from aiokafka import TopicPartition
 
-from services.extractor.republisher import picked, still_missing
-from services.normalizer.page_handler import unify
-from shared.events import DataGap
-from shared.gaps import gap
-from shared.kafka import TopicPartition
+from services.extractor.tasks.repair import still_missing
+from services.extractor.tasks.requeue import picked
+from services.normalizer.unify import unify
+from shared.kafka.gap_aware_consumer import gap
+from shared.messages.headers import Place, is_republished, marked, place_of
+from shared.messages.run_events import DataGap
+from shared.messages.serialization import encode, raw
+from shared.messages.tasks import PagePlace, PageRange, RequeueRecords
 from shared.ranges import ranges, ranges_text
-from shared.republished import Place, is_republished, marked, place_of
-from shared.serialization import encode, raw
-from shared.tasks import PagePlace, PageRange, RequeueRecords
 from tests.support.pages import candle, raw_page
 
 WHERE = TopicPartition("ingest.unified", 3)

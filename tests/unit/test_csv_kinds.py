@@ -12,12 +12,12 @@ import msgspec
 import pytest
 
 from embedded.settings import ROOT
-from services.extractor.sources.csv_reader import FileReader
+from services.extractor.sources.csv_files.reader import FileReader
 from services.normalizer.mapping import map_page
-from shared.csvfile import folder, mapping_file
+from shared.csvfile import folder, overrides
 from shared.csvfile.profile import profile
 from shared.errors import TaskError
-from shared.events import UnifiedData
+from shared.messages.pages import UnifiedData
 from tests.support.pages import raw_page
 
 REAL = ROOT.parent / "shared" / "realdata" / "csv"
@@ -58,7 +58,7 @@ def read(root: Path, name: str, content: str | bytes) -> tuple[list[UnifiedData]
 def mapped(root: Path, name: str) -> tuple[list[UnifiedData], Counter[str]]:
     points: list[UnifiedData] = []
     became: Counter[str] = Counter()
-    for piece in FileReader(folder.find(root, name), mapping_file.load(root).hints_for(name)).slices(None):
+    for piece in FileReader(folder.find(root, name), overrides.load(root).hints_for(name)).slices(None):
         became.update(rejection.reason for rejection in piece.rejections)
         if piece.records:  # as they travel: through JSON
             page = map_page(raw_page(piece.records, stream=f"csv/{name}", context=piece.context))
@@ -256,7 +256,7 @@ def test_what_is_concluded_is_said_with_reasons(tmp_path: Path) -> None:
     (tmp_path / "btc_usd.csv").write_text(
         "Date,Open,High,Low,Close,Mood\n" + lines(lambda d, o, h, lo, c, v: f"{d:%d/%m/%Y},{o},{h},{lo},{c},3")
     )
-    found = profile(folder.find(tmp_path, "btc_usd.csv"), mapping_file.Hints())
+    found = profile(folder.find(tmp_path, "btc_usd.csv"), overrides.Hints())
     assert found is not None
     said = found.described()
     assert said["unused_columns"] == ["Mood"]

@@ -14,9 +14,9 @@ import zstandard
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from services.extractor.sources import csv_reader as csv_source
 from services.extractor.sources.base import Slice, StreamInfo
-from services.extractor.sources.csv import CsvFiles
+from services.extractor.sources.csv_files import reader as csv_source
+from services.extractor.sources.csv_files.source import CsvFiles
 from shared.errors import TaskError
 
 HEADER = "date,open,high,low,close\n"

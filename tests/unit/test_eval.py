@@ -7,7 +7,7 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from eval import sets
 from eval.__main__ import macro_f1, precision_recall
-from services.normalizer.mapping.tagger import coins_named
+from services.normalizer.coins.tagger import coins_named
 from services.normalizer.sentiment import score
 
 

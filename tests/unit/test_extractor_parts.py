@@ -10,10 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.extractor import replayer
+from services.extractor import raw_topic
 from services.extractor.checkpoints import CheckpointStore, after_page, finished, recover
 from services.extractor.planner import MAX_ERRORS, TASKS_A_MESSAGE, _parts, plan
-from services.extractor.runner import _noted, in_groups
 from services.extractor.sources.base import (
     Slice,
     SourceConnector,
@@ -23,15 +22,18 @@ from services.extractor.sources.base import (
     paginate,
     parse_json,
 )
-from services.extractor.sources.coinpaprika import CoinPaprika
-from services.extractor.worker import OffsetTracker
-from shared.commands import Selection, StartIngestion
+from services.extractor.sources.coinpaprika.tickers import CoinPaprika
+from services.extractor.task_worker import OffsetTracker
+from services.extractor.tasks.fetch import _noted, in_groups
 from shared.errors import TaskError
-from shared.events import Checkpoint, PlannedTask, RawPage, RunError, RunPlanned, TaskProgress
-from shared.identity import task_id
-from shared.republished import Place
-from shared.serialization import encode, plain, raw
-from shared.tasks import FetchStream
+from shared.messages.checkpoints import Checkpoint, TaskProgress
+from shared.messages.commands import Selection, StartIngestion
+from shared.messages.headers import Place
+from shared.messages.identity import task_id
+from shared.messages.pages import RawPage
+from shared.messages.run_events import PlannedTask, RunError, RunPlanned
+from shared.messages.serialization import encode, plain, raw
+from shared.messages.tasks import FetchStream
 from tests.support.pages import raw_page
 
 RUN = str(uuid.uuid4())
@@ -336,7 +338,7 @@ async def test_pages_that_retention_removes_while_they_are_replayed_are_noticed(
         for offset in offsets:
             yield type("Record", (), {"key": b"rss/news", "value": b"{}", "headers": (), "offset": offset, "timestamp": 0})
 
-    monkeypatch.setattr(replayer.kafka, "between", between)
-    reading = replayer.TopicReading(Consumer(), 0, Selection(), None if first is None else Place(first, 0))
+    monkeypatch.setattr(raw_topic.reading, "between", between)
+    reading = raw_topic.TopicReading(Consumer(), 0, Selection(), None if first is None else Place(first, 0))
     assert [kept.place.offset async for kept in reading.pages()] == offsets
     assert reading.is_cut_off == is_cut_off

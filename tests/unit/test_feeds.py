@@ -10,13 +10,13 @@ import httpx
 import pytest
 
 from embedded.settings import ROOT
-from services.extractor.http_client import Answer
 from services.extractor.settings import Feed
 from services.extractor.sources.base import Slice, StreamInfo
-from services.extractor.sources.rss import Rss, parse_feed, untracked
+from services.extractor.sources.feeds.source import Rss, parse_feed, untracked
+from services.extractor.sources.http_client import Answer
 from services.normalizer.mapping import map_page
 from shared.errors import TaskError
-from shared.serialization import encode
+from shared.messages.serialization import encode
 from tests.simulator.server import entry, rss
 from tests.support.pages import raw_page
 

@@ -11,14 +11,14 @@ import time
 from pathlib import Path
 
 import pytest
+from aiokafka import TopicPartition
 
-from shared import health
 from shared.errors import POISON_EXIT_CODE, StuckError
-from shared.health import Health
-from shared.kafka import TopicPartition
-from shared.lag import Stand, Stands, total
-from shared.progress import Monitor, Progress
-from shared.topics import RAW, Topic
+from shared.kafka.lag import Stand, Stands, total
+from shared.kafka.progress import Monitor, Progress
+from shared.messages.topics import RAW, Topic
+from shared.runtime import health
+from shared.runtime.health import Health
 
 AT = TopicPartition(RAW.name, 0)
 
@@ -79,7 +79,7 @@ async def test_a_consumer_that_waits_for_something_else_is_left_alone(tmp_path: 
 
 def test_a_loop_that_is_blocked_is_ended_from_outside() -> None:
     code = (
-        "import asyncio, time\nfrom shared import lifecycle\nfrom shared.health import Health\nlifecycle.BLOCKED_AFTER_S = 0.5\n"
+        "import asyncio, time\nfrom shared.runtime import lifecycle\nfrom shared.runtime.health import Health\nlifecycle.BLOCKED_AFTER_S = 0.5\n"
         "async def main():\n asyncio.ensure_future(lifecycle.keep_beating(Health(None)))\n await asyncio.sleep(0.1)\n time.sleep(20)\nasyncio.run(main())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=15, check=False)

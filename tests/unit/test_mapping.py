@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from services.normalizer.coins.tagger import coins_named
 from services.normalizer.mapping import map_page
 from services.normalizer.mapping.base import PageInfo, data_point
-from services.normalizer.mapping.tagger import coins_named
 from services.normalizer.mapping.text import plain_text
 from services.normalizer.sentiment import score
-from shared.events import Rejection, Stage
+from shared.messages.base import Stage
+from shared.messages.pages import Rejection
 from shared.values.symbols import pair_from_name, parse_pair
 from tests.simulator.server import ticker
 from tests.support.pages import candle, raw_page

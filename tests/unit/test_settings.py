@@ -9,7 +9,7 @@ import pytest
 from services.extractor.settings import ExtractorSettings
 from services.gateway.settings import GatewaySettings
 from shared.errors import ConfigError
-from shared.settings import CommonSettings, load, reader_dsn
+from shared.runtime.settings import CommonSettings, load, reader_dsn
 
 
 @pytest.fixture(autouse=True)

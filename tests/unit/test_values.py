@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import BadValueError
-from shared.values.numbers import number
+from shared.values.amounts import number
 from shared.values.times import iso, timestamp, timestamp_text
 
 

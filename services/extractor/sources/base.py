@@ -16,8 +16,9 @@ from typing import Any, NoReturn
 import msgspec
 
 from shared.errors import TaskError
-from shared.events import MAX_PAGE_BYTES, MAX_PAGE_RECORDS, MAX_PAYLOAD, Json, Rejection, Source, Stage
-from shared.serialization import encode, exact_decoder, exact_number
+from shared.messages.base import MAX_PAGE_BYTES, MAX_PAGE_RECORDS, MAX_PAYLOAD, Json, Source, Stage
+from shared.messages.pages import Rejection
+from shared.messages.serialization import encode, exact_decoder, exact_number
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
 
-from services.extractor.http_client import HttpClient
 from services.extractor.sources.base import Slice, SourceConnector, StreamInfo, paginate, parse_json
+from services.extractor.sources.http_client import HttpClient
 from shared.errors import TaskError
-from shared.events import Source
+from shared.messages.base import Source
 
 PER_PAGE = 250  # CoinGecko's most
 CURRENCY = "usd"

@@ -7,22 +7,23 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query, Response
 
-from services.gateway.commands import Broker
+from services.gateway.command_bus import Broker
 from services.gateway.database import Database
 from services.gateway.dependencies import ApiKey, Db, Kafka
-from services.gateway.lineage_schemas import CheckpointState, NewCursor
 from services.gateway.problems import ProblemError, documented, unavailable
 from services.gateway.routes.ingest import IdempotencyKey
 from services.gateway.routes.runs import accepted
-from services.gateway.schemas import RunAccepted
+from services.gateway.schemas.checkpoints import CheckpointState, NewCursor
+from services.gateway.schemas.runs import RunAccepted
 from services.gateway.times import now
-from shared.checkpoint_log import is_stream
-from shared.commands import MoveCheckpoint
 from shared.errors import TransientError
-from shared.events import Checkpoint, Source
-from shared.identity import new_run_id
-from shared.runs import RunStatus
-from shared.serialization import encode, plain
+from shared.kafka.checkpoint_log import is_stream
+from shared.messages.base import Source
+from shared.messages.checkpoints import Checkpoint
+from shared.messages.commands import MoveCheckpoint
+from shared.messages.identity import new_run_id
+from shared.messages.runs import RunStatus
+from shared.messages.serialization import encode, plain
 
 MAX_CURSOR_BYTES = 262_144
 router = APIRouter(tags=["checkpoints"])

@@ -9,19 +9,18 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from services.gateway import data_query
-from services.gateway.data_query import Filters, Position
 from services.gateway.database import Database
 from services.gateway.dependencies import ApiKey, Db
-from services.gateway.lineage_query import pruned_before
+from services.gateway.pagination import Position
 from services.gateway.problems import ProblemError, documented
-from services.gateway.schemas import DataPoint, Kind
+from services.gateway.queries import data
+from services.gateway.queries.data import Filters
+from services.gateway.queries.lineage import pruned_before
+from services.gateway.schemas.data import DataPoint, Kind
 from services.gateway.times import Time, utc
-from shared.events import Source
+from shared.messages.base import Source
 
 router = APIRouter(tags=["data"])
-
-
 _DOCUMENTED: dict[int | str, dict[str, Any]] = {
     200: {
         "headers": {
@@ -89,7 +88,7 @@ async def read_data(request: Request, _key: ApiKey, database: Db, asked: Annotat
     filters = asked.filters()
     if filters.as_of is not None:
         await _is_kept(database, filters.as_of)
-    query, arguments = data_query.build(filters)
+    query, arguments = data.build(filters)
     (row,) = await database.rows(query, *arguments)
     headers = {}
     if filters.run_id is not None and (before := await pruned_before(database, "unified_revisions")) is not None:

@@ -7,19 +7,27 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 
-from services.gateway import letter_query
-from services.gateway.data_query import Position
 from services.gateway.dependencies import ApiKey, Db, Kafka
-from services.gateway.letter_schemas import DeadLetter, DeadLetterDetail, Discard, DiscardAccepted, DiscardMany, LetterQuery, RequeueMany
+from services.gateway.pagination import Position
 from services.gateway.problems import ProblemError, documented
+from services.gateway.queries import dead_letters
 from services.gateway.routes.ingest import IdempotencyKey
 from services.gateway.routes.runs import accepted
-from services.gateway.schemas import RunAccepted
+from services.gateway.schemas.dead_letters import (
+    DeadLetter,
+    DeadLetterDetail,
+    Discard,
+    DiscardAccepted,
+    DiscardMany,
+    LetterQuery,
+    RequeueMany,
+)
+from services.gateway.schemas.runs import RunAccepted
 from services.gateway.times import now
-from shared.commands import DiscardDeadLetters, LetterFilter, RequeueDeadLetters
-from shared.events import Stage
-from shared.identity import new_run_id, requeue_run_id
-from shared.runs import DeadLetterStatus, RunStatus
+from shared.messages.base import Stage
+from shared.messages.commands import DiscardDeadLetters, LetterFilter, RequeueDeadLetters
+from shared.messages.identity import new_run_id, requeue_run_id
+from shared.messages.runs import DeadLetterStatus, RunStatus
 
 router = APIRouter(tags=["dead letters"])
 LetterId = Annotated[uuid.UUID, Path(description="A dead letter's id")]
@@ -36,7 +44,7 @@ async def read_letters(
     request: Request, response: Response, _key: ApiKey, database: Db, asked: Annotated[LetterQuery, Query()]
 ) -> list[dict[str, Any]]:
     """Records, pages and messages that were rejected, with stage, reason and origin; the payload is in `/dead-letters/{id}`."""
-    found = await letter_query.many(database, asked)
+    found = await dead_letters.many(database, asked)
     if len(found) == asked.limit:
         last = Position(found[-1]["created_at"], uuid.UUID(found[-1]["id"])).encode()
         url = request.url.remove_query_params(["cursor"]).include_query_params(cursor=last)
@@ -128,7 +136,7 @@ async def discard_letter(
 
 
 async def _found(database: Db, letter_id: uuid.UUID) -> dict[str, Any]:
-    letter = await letter_query.one(database, str(letter_id))
+    letter = await dead_letters.one(database, str(letter_id))
     if letter is None:
         raise ProblemError(404, f"there is no dead letter {letter_id}")
     return letter

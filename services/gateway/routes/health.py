@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 
 from services.gateway.database import AWAY
 from services.gateway.dependencies import Db, Kafka
-from services.gateway.health_schemas import Health, Probe
+from services.gateway.schemas.health import Health, Probe
 
 router = APIRouter(tags=["health"])
 _LAST_RUN = "SELECT run_id::text, status, requested_at, finished_at FROM runs WHERE requested_at IS NOT NULL ORDER BY requested_at DESC, run_id DESC LIMIT 1"

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Body, Header, Response
 
 from services.gateway.dependencies import ApiKey, Kafka
 from services.gateway.problems import documented
-from services.gateway.schemas import IngestAccepted, IngestRequest
-from shared.commands import StartIngestion
-from shared.identity import new_run_id
-from shared.runs import RunStatus
+from services.gateway.schemas.ingest import IngestAccepted, IngestRequest
+from shared.messages.commands import StartIngestion
+from shared.messages.identity import new_run_id
+from shared.messages.runs import RunStatus
 
 router = APIRouter(tags=["ingestion"])
 IdempotencyKey = Annotated[

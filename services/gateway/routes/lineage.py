@@ -8,14 +8,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from services.gateway import lineage_query
-from services.gateway.data_query import Position
 from services.gateway.dependencies import ApiKey, Db
-from services.gateway.lineage_schemas import Lineage, RawPageFull, RawPages
+from services.gateway.pagination import Position
 from services.gateway.problems import ProblemError, documented
+from services.gateway.queries import lineage
+from services.gateway.schemas.lineage import Lineage, RawPageFull, RawPages
 from services.gateway.times import Time, utc
-from shared.events import Source
-from shared.serialization import encode
+from shared.messages.base import Source
+from shared.messages.serialization import encode
 
 router = APIRouter(tags=["lineage"])
 
@@ -28,7 +28,7 @@ router = APIRouter(tags=["lineage"])
 )
 async def read_lineage(_key: ApiKey, database: Db, data_id: Annotated[UUID, Path(description="The `id` of a data point")]) -> Response:
     """Every version that it had, each with the raw record, its page and fetch, its place in the topic, its run and mapping version."""
-    found = await lineage_query.lineage(database, str(data_id))
+    found = await lineage.lineage(database, str(data_id))
     if found is None:
         raise ProblemError(404, f"there is no data point {data_id}")
     return _json(found)
@@ -49,7 +49,7 @@ async def read_raw_pages(
 ) -> Response:  # fmt: skip
     """What was fetched, as it came: the audit trail. The records are in `/raw/{page_id}`. `pruned_before` says what retention has removed."""
     after = Position.decode(cursor) if cursor is not None else None
-    pages = await lineage_query.raw_pages(
+    pages = await lineage.raw_pages(
         database, source=source and str(source), stream=stream, run_id=str(run_id) if run_id else None, start=utc("from", start), end=utc("to", end),
         after=(after.timestamp, str(after.id)) if after else None, limit=limit,
     )  # fmt: skip
@@ -58,7 +58,7 @@ async def read_raw_pages(
         following = Position(pages[-1]["broker_time"], UUID(pages[-1]["page_id"])).encode()
         url = request.url.remove_query_params(["cursor"]).include_query_params(cursor=following)
         headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
-    return _json({"pages": pages, "pruned_before": await lineage_query.pruned_before(database, "raw_data")}, headers)
+    return _json({"pages": pages, "pruned_before": await lineage.pruned_before(database, "raw_data")}, headers)
 
 
 @router.get(
@@ -68,9 +68,9 @@ async def read_raw_page(
     _key: ApiKey, database: Db, page_id: Annotated[UUID, Path(description="The `page_id` of a data point")]
 ) -> Response:
     """As it was fetched, with its origin, cursors and what was rejected while reading."""
-    found = await lineage_query.raw_page(database, str(page_id))
+    found = await lineage.raw_page(database, str(page_id))
     if found is None:
-        raise ProblemError(404, f"there is no raw page {page_id}{_perhaps(await lineage_query.pruned_before(database, 'raw_data'))}")
+        raise ProblemError(404, f"there is no raw page {page_id}{_perhaps(await lineage.pruned_before(database, 'raw_data'))}")
     return _json(found)
 
 

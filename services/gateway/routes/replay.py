@@ -6,20 +6,20 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Response
 
-from services.gateway import diff_query, run_query
 from services.gateway.database import Database
 from services.gateway.dependencies import ApiKey, Db, Kafka
 from services.gateway.problems import ProblemError, documented
-from services.gateway.replay_schemas import PreviewDiff, PreviewKind, ReplayRequest
+from services.gateway.queries import diff, runs
 from services.gateway.routes.ingest import IdempotencyKey
 from services.gateway.routes.runs import RunPath, accepted, checked
-from services.gateway.schemas import RunAccepted
+from services.gateway.schemas.replay import PreviewDiff, PreviewKind, ReplayRequest
+from services.gateway.schemas.runs import RunAccepted
 from services.gateway.times import now
-from shared.commands import CancelRun, DiscardReplay, PublishReplay, StartReplay
-from shared.events import Source
-from shared.identity import new_run_id
-from shared.runs import PreviewState, RunKind, RunStatus
-from shared.serialization import encode
+from shared.messages.base import Source
+from shared.messages.commands import CancelRun, DiscardReplay, PublishReplay, StartReplay
+from shared.messages.identity import new_run_id
+from shared.messages.runs import PreviewState, RunKind, RunStatus
+from shared.messages.serialization import encode
 
 router = APIRouter(tags=["replay"])
 
@@ -56,8 +56,8 @@ async def start_replay(
 )
 async def cancel_run(response: Response, _key: ApiKey, database: Db, broker: Kafka, run_id: RunPath) -> RunAccepted:
     """Its tasks end with what they have published, which still loads. 409 when it has ended."""
-    resolved = await run_query.resolve(database, checked(run_id, "path.run_id"))
-    run = await run_query.one(database, resolved)
+    resolved = await runs.resolve(database, checked(run_id, "path.run_id"))
+    run = await runs.one(database, resolved)
     if run is None and await broker.commands.find(resolved) is None:
         raise ProblemError(404, f"there is no run {run_id}")
     if run is not None and RunStatus(run["status"]).is_balanced:
@@ -85,8 +85,8 @@ async def read_preview(
     run = await _preview(database, run_id)
     if run["preview"] != PreviewState.OPEN:
         raise ProblemError(409, f"the preview was {run['preview']}: /runs/{{a}}/diff/{{b}} compares what runs made of the data")
-    counts = await diff_query.preview_counts(database, run["run_id"])
-    changes = await diff_query.preview_changes(database, run["run_id"], kind=kind, source=source and str(source), limit=limit, skip=skip)
+    counts = await diff.preview_counts(database, run["run_id"])
+    changes = await diff.preview_changes(database, run["run_id"], kind=kind, source=source and str(source), limit=limit, skip=skip)
     found = {"run_id": run["run_id"], "preview": run["preview"], **counts, "changes": changes}
     return Response(encode(found), media_type="application/json")
 
@@ -120,7 +120,7 @@ async def discard_preview(response: Response, _key: ApiKey, database: Db, broker
 
 
 async def _preview(database: Database, run_id: str) -> dict[str, Any]:
-    run = await run_query.one(database, await run_query.resolve(database, checked(run_id, "path.run_id")))
+    run = await runs.one(database, await runs.resolve(database, checked(run_id, "path.run_id")))
     if run is None:
         raise ProblemError(404, f"there is no run {run_id}")
     if run["preview"] is None:

@@ -9,15 +9,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
-from services.gateway import run_query
-from services.gateway.commands import Broker
-from services.gateway.comparison import compare
+from services.gateway.command_bus import Broker
 from services.gateway.database import AWAY, Database
 from services.gateway.dependencies import ApiKey, Db, Kafka
 from services.gateway.problems import ProblemError, documented
-from services.gateway.schemas import Comparison, Run, RunAccepted, RunDetail
-from shared.commands import RepairRun
-from shared.runs import RunStatus
+from services.gateway.queries import runs
+from services.gateway.queries.comparison import compare
+from services.gateway.schemas.runs import Comparison, Run, RunAccepted, RunDetail
+from shared.messages.commands import RepairRun
+from shared.messages.runs import RunStatus
 
 router = APIRouter(tags=["runs"])
 _NAME: dict[str, Any] = {
@@ -37,7 +37,7 @@ async def stats(
     status: Annotated[RunStatus | None, Query(description="Only runs of this status")] = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Success or failure, items processed, and what became of them; per source too."""
-    return await run_query.history(database, limit=limit, skip=skip, status=status)
+    return await runs.history(database, limit=limit, skip=skip, status=status)
 
 
 @router.get(
@@ -48,14 +48,14 @@ async def read_run(_key: ApiKey, database: Db, broker: Kafka, run_id: RunPath) -
     name = checked(run_id, "path.run_id")
     found, resolved = None, name
     try:
-        resolved = await run_query.resolve(database, name)
-        found = await run_query.with_tasks(database, resolved)
+        resolved = await runs.resolve(database, name)
+        found = await runs.with_tasks(database, resolved)
     except AWAY:
         # Any gateway knows from the command log what was asked for; only if it does not, the database is missed.
         if await broker.commands.find(name) is None:
             raise
     if found is None and (queued := await broker.commands.find(resolved)):
-        return {**run_query.queued_view(queued), "ledger": run_query.ledger([], is_balanced=False), "tasks": [], "rejections": []}
+        return {**runs.queued_view(queued), "ledger": runs.ledger([], is_balanced=False), "tasks": [], "rejections": []}
     if found is None:
         raise ProblemError(404, f"there is no run {run_id}")
     return found
@@ -73,8 +73,8 @@ async def repair_run(response: Response, _key: ApiKey, database: Db, broker: Kaf
 
     The loader does so by itself for a run in which nothing has moved for a minute. 409 when the run misses nothing.
     """
-    resolved = await run_query.resolve(database, checked(run_id, "path.run_id"))
-    run = await run_query.one(database, resolved)
+    resolved = await runs.resolve(database, checked(run_id, "path.run_id"))
+    run = await runs.one(database, resolved)
     if run is None and await broker.commands.find(resolved) is None:
         raise ProblemError(404, f"there is no run {run_id}")
     if run is not None and RunStatus(run["status"]).is_balanced:
@@ -105,10 +105,10 @@ async def compare_runs(_key: ApiKey, database: Db, broker: Kafka, run_id_1: RunN
 
 
 async def _find(database: Database, broker: Broker, name: str) -> dict[str, Any] | None:
-    run_id = await run_query.resolve(database, name)
-    found = await run_query.one(database, run_id)
+    run_id = await runs.resolve(database, name)
+    found = await runs.one(database, run_id)
     if found is None and (queued := await broker.commands.find(run_id)):
-        return run_query.queued_view(queued)
+        return runs.queued_view(queued)
     return found
 
 

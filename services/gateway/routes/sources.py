@@ -7,13 +7,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
-from services.gateway import source_query
 from services.gateway.dependencies import ApiKey, Db, Kafka
 from services.gateway.problems import ProblemError, documented
-from services.gateway.schemas import Inspection
+from services.gateway.queries import sources as sources_query
+from services.gateway.schemas.sources import Inspection, SourceState
 from services.gateway.settings import GatewaySettings
-from services.gateway.source_query import SourceState
-from shared.csvfile import folder, mapping_file
+from shared.csvfile import folder, overrides
 from shared.csvfile.profile import profile
 from shared.errors import TaskError
 
@@ -26,7 +25,7 @@ _turns = asyncio.Semaphore(AT_ONCE)
 @router.get("/sources", response_model=list[SourceState], responses=documented(401, 403, 422, 503), summary="The sources, and how they do")
 async def sources(_key: ApiKey, database: Db, broker: Kafka) -> list[SourceState]:
     """Every source with its streams as they ended last: how many there are, which fail and why, and the call budget where it has one."""
-    return await source_query.states(database, broker.checkpoints)
+    return await sources_query.states(database, broker.checkpoints)
 
 
 @router.get(
@@ -60,7 +59,7 @@ def _inspected(settings: GatewaySettings, path: str) -> dict[str, Any]:
         "refused": None,
     }
     try:
-        found = profile(file, mapping_file.load(settings.csv_dir).hints_for(path), at_most=MAX_BYTES)
+        found = profile(file, overrides.load(settings.csv_dir).hints_for(path), at_most=MAX_BYTES)
     except TaskError as error:
         return {**answer, "refused": {"code": error.code, "message": error.message}}
     if found is None:

@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 
-from services.normalizer.mapping import coingecko, coinpaprika, csv, rss
+from services.normalizer.mapping import coingecko, coinpaprika, csv_files, feeds
 from services.normalizer.mapping.base import Compile, MappedPage, PageInfo
 from shared.errors import UnmappableError
-from shared.events import RawPage, Rejection, Skip, Stage
-from shared.origins import place
-from shared.serialization import exact_decoder, plain
+from shared.messages.base import Stage
+from shared.messages.pages import RawPage, Rejection, Skip, place
+from shared.messages.serialization import exact_decoder, plain
 
 NORMALIZER_VERSION = 3
 MAX_SAMPLES = 3
@@ -23,8 +23,8 @@ MAX_SAMPLES = 3
 MAPPINGS: dict[str, Compile] = {
     "coinpaprika": coinpaprika.compile_mapping,
     "coingecko": coingecko.compile_mapping,
-    "csv": csv.compile_mapping,
-    "rss": rss.compile_mapping,
+    "csv": csv_files.compile_mapping,
+    "rss": feeds.compile_mapping,
 }
 
 

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from shared.csvfile.names import OHLC
+from shared.csvfile.column_names import OHLC
 from shared.errors import BadValueError
-from shared.events import Json, Rejection, Skip, UnifiedData
-from shared.identity import data_id, value_hash
-from shared.values.numbers import number
+from shared.messages.base import Json
+from shared.messages.identity import data_id, value_hash
+from shared.messages.pages import Rejection, Skip, UnifiedData
+from shared.values.amounts import number
 
 
 @dataclass(frozen=True)

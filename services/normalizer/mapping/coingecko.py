@@ -6,7 +6,7 @@ from typing import Any
 
 from services.normalizer.mapping.base import MapRecord, Outcome, PageInfo, amount, data_point, rejection
 from shared.errors import BadValueError
-from shared.events import Rejection, Skip
+from shared.messages.pages import Rejection, Skip
 from shared.values.times import iso, timestamp
 
 _OWN = ("current_price", "total_volume", "market_cap", "id", "symbol", "last_updated", "image")  # have a column, or nothing to say

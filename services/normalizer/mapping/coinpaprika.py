@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from services.normalizer.mapping.base import MapRecord, Outcome, PageInfo, amount, check_candle, data_point, rejection
-from shared.csvfile.names import OHLC
+from shared.csvfile.column_names import OHLC
 from shared.errors import BadValueError
-from shared.events import Rejection, Skip
+from shared.messages.pages import Rejection, Skip
 from shared.values.times import iso, timestamp
 
 

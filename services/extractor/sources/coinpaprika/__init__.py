@@ -1,0 +1,1 @@
+"""CoinPaprika: live tickers, daily history, its list of coins, its call budget."""

@@ -1,0 +1,1 @@
+"""CSV files below CSV_DIR."""

@@ -1,0 +1,47 @@
+"""CSV files below CSV_DIR, streamed, one stream a file. Resumed by byte offset, row number and hash of what was read.
+
+What columns mean is concluded from the page's context: the header, the lines before it, the first rows, and evidence over
+all rows of the file (shared/csvfile). A file that cannot be understood is refused before its first page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from services.extractor.sources.base import Slice, SourceConnector, StreamInfo
+from services.extractor.sources.csv_files.reader import FileReader
+from shared.csvfile import folder, overrides
+from shared.messages.base import Source
+
+
+class CsvFiles(SourceConnector):
+    """Source `csv`; the dataset is the first folder below CSV_DIR, or the stem of a file in the root."""
+
+    name = Source.CSV
+    rereads_as_of_page = True
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    async def streams(self) -> list[StreamInfo]:
+        return await asyncio.to_thread(self._list)
+
+    def _list(self) -> list[StreamInfo]:
+        return [StreamInfo(f"{self.name}/{file.path}", file.dataset) for file in folder.listed(self._root)]
+
+    def nothing_configured(self) -> str:
+        return f"CSV_DIR {str(self._root)!r} has no CSV file" if self._root.is_dir() else f"CSV_DIR {str(self._root)!r} does not exist"
+
+    async def fetch(self, info: StreamInfo, cursor: Any | None, *, resumed: bool = False) -> AsyncIterator[Slice]:
+        path = info.stream.partition("/")[2]
+        file = await asyncio.to_thread(folder.find, self._root, path)
+        hints = (await asyncio.to_thread(overrides.load, self._root)).hints_for(path)
+        slices = FileReader(file, hints).slices(cursor)
+        try:
+            while (piece := await asyncio.to_thread(next, slices, None)) is not None:
+                yield piece
+        finally:
+            await asyncio.to_thread(slices.close)

@@ -1,0 +1,1 @@
+"""Dead letters: messages that cannot be decoded, and what is processed again."""

@@ -1,0 +1,1 @@
+"""Writing pages: rows for COPY, the SQL, one transaction a batch."""

@@ -1,0 +1,59 @@
+"""The compacted checkpoint topic, followed: where every stream stands."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.kafka.topic_follower import Follower
+from shared.messages.checkpoints import Checkpoint
+from shared.messages.serialization import UndecodableError, checkpoint_decoder, decode
+from shared.messages.topics import CHECKPOINTS
+from shared.runtime import logs
+
+# Checkpoints that are no stream's, beside those of the source's streams: how often it was called, and its list of coins.
+BUDGET, COIN_LIST = "@budget", "@coins"
+log = logs.get(__name__)
+
+
+def is_stream(name: str) -> bool:
+    """Whether a checkpoint is that of a stream."""
+    return not name.partition("/")[2].startswith("@")
+
+
+class CheckpointLog:
+    """All checkpoints in memory, kept current by following the topic."""
+
+    def __init__(self, bootstrap: str, client_id: str) -> None:
+        self._latest: dict[str, Checkpoint] = {}
+        self._moved_at: dict[str, datetime] = {}
+        self.follower = Follower(bootstrap, CHECKPOINTS, client_id, self._on_record)
+
+    def get(self, stream: str) -> Checkpoint | None:
+        return self._latest.get(stream)
+
+    def moved_at(self, stream: str) -> datetime | None:
+        """When the stream's checkpoint was written, by the broker's clock."""
+        return self._moved_at.get(stream)
+
+    def all(self) -> list[Checkpoint]:
+        return [self._latest[stream] for stream in sorted(self._latest)]
+
+    def _on_record(self, record: Any) -> None:
+        stream = record.key.decode("utf-8", "replace") if record.key else ""
+        if record.value is None:
+            self._latest.pop(stream, None)
+            return
+        try:
+            checkpoint = decode(checkpoint_decoder, record.value)
+        except UndecodableError as error:
+            # Without a checkpoint the stream is read from its start, which doubles nothing.
+            log.error("checkpoint_unreadable", stream=stream, partition=record.partition, offset=record.offset, error=str(error))
+            self._latest.pop(stream, None)
+            return
+        known = self._latest.get(checkpoint.stream)
+        if known is not None and 0 < checkpoint.sequence <= known.sequence:
+            log.warning("checkpoint_superseded", stream=stream, partition=record.partition, offset=record.offset)
+            return
+        self._latest[checkpoint.stream] = checkpoint
+        self._moved_at[checkpoint.stream] = datetime.fromtimestamp(record.timestamp / 1000, UTC)

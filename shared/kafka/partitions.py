@@ -1,0 +1,28 @@
+"""Which partition a stream has, on every topic along its path."""
+
+from __future__ import annotations
+
+from aiokafka.partitioner import DefaultPartitioner
+
+from shared.messages.base import Source
+from shared.messages.tasks import ReplayPages, Task
+from shared.messages.topics import PARTITIONS, REPLAY_TASKS, TASKS, Topic
+
+_partitioner = DefaultPartitioner()
+_ALL_PARTITIONS = list(range(PARTITIONS))
+_SHARING = frozenset(str(source) for source in Source if source.shares_call_budget)
+
+
+def partition_of(stream: str) -> int:
+    """The partition of a stream on every topic along its path.
+
+    Streams of a source with a call budget share one: the extractor that holds it counts the calls.
+    """
+    source = stream.partition("/")[0]
+    key = source if source in _SHARING else stream
+    return int(_partitioner(key.encode(), _ALL_PARTITIONS, _ALL_PARTITIONS))
+
+
+def place_of_task(task: Task) -> tuple[Topic, int]:
+    """The topic of a task, and its partition there: that of its stream, or of the pages that it replays."""
+    return (REPLAY_TASKS, task.partition) if isinstance(task, ReplayPages) else (TASKS, partition_of(task.stream))

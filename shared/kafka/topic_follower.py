@@ -1,0 +1,74 @@
+"""Following a whole topic: every instance reads all partitions from the start, without a consumer group."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from shared.errors import TransientError
+from shared.kafka import clients
+from shared.messages.topics import Topic
+from shared.runtime import logs
+
+log = logs.get(__name__)
+
+
+class Follower:
+    """Hands every record of a topic to `on_record` (a plain function that must not raise), in partition order."""
+
+    def __init__(self, bootstrap: str, topic: Topic, client_id: str, on_record: Callable[[Any], None]) -> None:
+        self._topic, self._on_record = topic, on_record
+        self._partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
+        self._consumer: AIOKafkaConsumer = clients.consumer(bootstrap, client_id, group=None)
+        self._moved = asyncio.Condition()
+        self._started = False
+
+    async def start(self, stop: asyncio.Event) -> bool:
+        self._started = await clients.start(self._consumer, stop, f"follower of {self._topic.name}")
+        if self._started:
+            self._consumer.assign(self._partitions)
+            await self._consumer.seek_to_beginning(*self._partitions)
+        return self._started
+
+    async def run(self) -> None:
+        """Read for ever. A broker that is away is waited for."""
+        while True:
+            try:
+                batches = await self._consumer.getmany(timeout_ms=500)
+            except KafkaError as error:
+                log.warning("follow_failed", topic=self._topic.name, error=str(error))
+                await asyncio.sleep(1)
+                continue
+            for records in batches.values():
+                for record in records:
+                    self._on_record(record)
+            async with self._moved:
+                self._moved.notify_all()
+
+    async def catch_up(self, timeout_s: float = 10, partition: int | None = None) -> None:
+        """Return when everything that stood in the topic (or in one partition) at the time of the call was handed over. Raises TransientError."""
+        if not self._started:
+            raise TransientError(f"{self._topic.name} is not being read yet")
+        wanted = [tp for tp in self._partitions if partition in (None, tp.partition)]
+        try:
+            async with asyncio.timeout(timeout_s):
+                ends = await self._consumer.end_offsets(wanted)
+                async with self._moved:
+                    while not await self._reached(ends):
+                        await self._moved.wait()
+        except (TimeoutError, KafkaError, OSError) as error:
+            raise TransientError(f"{self._topic.name} cannot be read to its end: {error!r}") from error
+
+    async def _reached(self, ends: dict[TopicPartition, int]) -> bool:
+        for partition, end in ends.items():
+            if await self._consumer.position(partition) < end:
+                return False
+        return True
+
+    async def close(self) -> None:
+        if self._started:
+            await self._consumer.stop()

@@ -1,0 +1,62 @@
+"""What all messages share: frozen and typed, with the vocabulary of sources and stages.
+
+Compatibility: a field is only ever added, with a default. A reader ignores fields that it does not
+know, so that two versions of a service can run side by side. Times are ISO 8601 texts in UTC;
+numbers of money are texts, exact.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+import msgspec
+
+SCHEMA_VERSION = 1
+MAX_PAGE_RECORDS = 500
+MAX_PAGE_BYTES = 512 * 1024  # of raw records as JSON
+MAX_PAYLOAD = 64 * 1024  # of a dead letter; characters of a text, bytes of what is no text
+Json = dict[str, Any]
+
+
+# A UUID in its usual form: PostgreSQL, which stores them, must not meet anything else.
+Id = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+
+
+class Source(StrEnum):
+    """A kind of connector, one line each.
+
+    `module`: its name among the extractor's sources and the normalizer's mappings.
+    `shares_call_budget`: its streams share a partition, so that one extractor counts its calls.
+    """
+
+    COINPAPRIKA = "coinpaprika", "coinpaprika", True
+    COINGECKO = "coingecko"
+    CSV = "csv", "csv_files"
+    RSS = "rss", "feeds"
+
+    module: str
+    shares_call_budget: bool
+
+    def __new__(cls, name: str, module: str = "", shares_call_budget: bool = False) -> Self:  # noqa: FBT001, FBT002  an enum's line
+        source = str.__new__(cls, name)
+        source._value_ = name
+        source.module = module or name
+        source.shares_call_budget = shares_call_budget
+        return source
+
+
+REPLAY = "replay"  # stands where a source stands, in tasks that read raw pages again
+MESSAGES = "messages"  # stands where a source stands, in a run that forwards messages which belong to no page
+
+
+class Stage(StrEnum):
+    """Where a record was rejected."""
+
+    EXTRACT = "extract"
+    MAP = "map"
+    LOAD = "load"
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of all messages."""

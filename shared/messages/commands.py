@@ -1,0 +1,140 @@
+"""Commands: what the gateway asks for, in the imperative. Typed and frozen like all messages (shared/events.py)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
+from shared.messages.base import Id, Message
+
+
+class StartIngestion(Message, frozen=True, tag="StartIngestion"):
+    """Run the pipeline. `sources` None: all. `streams` None: every stream of the sources.
+
+    With `start` and `end` (YYYY-MM-DD, excluded): the history of those days, of the sources that have one."""
+
+    run_id: Id
+    sources: list[str] | None = None
+    streams: list[str] | None = None
+    full_refresh: bool = False
+    requested_at: str | None = None  # the gateway's clock, informational
+    start: str | None = None
+    end: str | None = None
+
+
+class CancelRun(Message, frozen=True, tag="CancelRun"):
+    """End a run's tasks with what they have published."""
+
+    run_id: Id
+    requested_at: str | None = None
+
+
+class RepairRun(Message, frozen=True, tag="RepairRun"):
+    """Have what a run's ledger misses done again: its missing pages, and its tasks that nobody works on."""
+
+    run_id: Id
+    requested_at: str | None = None
+
+
+class LetterFilter(Message, frozen=True):
+    """Which open dead letters are meant: all fields that are given must match."""
+
+    ids: list[Id] | None = None
+    run_id: Id | None = None
+    source: str | None = None
+    stream: str | None = None
+    stage: str | None = None
+    reason: str | None = None
+
+
+class RequeueDeadLetters(Message, frozen=True, tag="RequeueDeadLetters"):
+    """Process open dead letters again, as a run of its own."""
+
+    run_id: Id
+    letters: LetterFilter
+    requested_at: str | None = None
+
+
+class DiscardDeadLetters(Message, frozen=True, tag="DiscardDeadLetters"):
+    """Close open dead letters for good, with a note that says why."""
+
+    letters: LetterFilter
+    note: str
+    run_id: Id | None = None  # none: a discarded letter belongs to no new run
+
+
+class OffsetRange(Message, frozen=True):
+    """Messages of a partition of ingest.raw from `start` to before `end` (None: to where it ends)."""
+
+    partition: Annotated[int, msgspec.Meta(ge=0)]
+    start: Annotated[int, msgspec.Meta(ge=0)] = 0
+    end: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+class ReplayOrigin(StrEnum):
+    """Where pages are read again. `auto`: from the topic, and from the archive what the topic holds no more."""
+
+    AUTO = "auto"
+    TOPIC = "topic"
+    ARCHIVE = "archive"
+
+
+class ReplayMode(StrEnum):
+    """`apply` writes; `preview` keeps what it would write, until it is published or discarded."""
+
+    APPLY = "apply"
+    PREVIEW = "preview"
+
+
+class Selection(Message, frozen=True):
+    """Which raw pages are meant: all fields that are given must match. Times are the broker's, of the first publishing, ISO 8601.
+
+    `symbol`: of their data points those about this coin alone.
+    """
+
+    start: str | None = None
+    end: str | None = None
+    offsets: list[OffsetRange] | None = None
+    run_id: Id | None = None
+    source: str | None = None
+    stream: str | None = None
+    symbol: str | None = None
+
+
+class StartReplay(Message, frozen=True, tag="StartReplay"):
+    """Normalize raw pages again, with the mapping of today, as a run of its own."""
+
+    run_id: Id
+    selection: Selection
+    origin: ReplayOrigin = ReplayOrigin.AUTO
+    mode: ReplayMode = ReplayMode.APPLY
+    requested_at: str | None = None
+
+
+class PublishReplay(Message, frozen=True, tag="PublishReplay"):
+    """Write what a preview has kept."""
+
+    run_id: Id
+    requested_at: str | None = None
+
+
+class DiscardReplay(Message, frozen=True, tag="DiscardReplay"):
+    """Drop what a preview has kept."""
+
+    run_id: Id
+    requested_at: str | None = None
+
+
+class MoveCheckpoint(Message, frozen=True, tag="MoveCheckpoint"):
+    """Have a stream read from another place: `cursor` as JSON, None for its start. A run of its own."""
+
+    run_id: Id
+    stream: str
+    cursor: str | None = None
+    requested_at: str | None = None
+
+
+Opening = StartIngestion | RequeueDeadLetters | StartReplay | MoveCheckpoint  # commands that open a run
+Command = Opening | CancelRun | RepairRun | DiscardDeadLetters | PublishReplay | DiscardReplay

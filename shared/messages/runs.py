@@ -1,0 +1,162 @@
+"""Runs and tasks: their kinds and states, and what a command that opens a run asks for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from shared.messages.commands import (
+    MoveCheckpoint,
+    Opening,
+    ReplayMode,
+    ReplayOrigin,
+    RequeueDeadLetters,
+    Selection,
+    StartIngestion,
+    StartReplay,
+)
+
+
+class RunKind(StrEnum):
+    """What a run does."""
+
+    INGEST = "ingest"
+    REQUEUE = "requeue"
+    REPLAY = "replay"
+    CHECKPOINT = "checkpoint"
+
+
+class RunStatus(StrEnum):
+    """State of a run.
+
+    succeeded: balanced, nothing rejected. partial: balanced, with rejections or failed tasks.
+    failed: no task succeeded. incomplete: it does not balance and nothing moves.
+    """
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INCOMPLETE = "incomplete"
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether the ledger adds up, so that the run has ended for good."""
+        return self in _BALANCED
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing more is expected by itself: balanced, or given up as incomplete."""
+        return self in _BALANCED or self is RunStatus.INCOMPLETE
+
+
+_BALANCED = frozenset({RunStatus.SUCCEEDED, RunStatus.PARTIAL, RunStatus.FAILED, RunStatus.CANCELLED})
+
+
+class TaskStatus(StrEnum):
+    """State of a task."""
+
+    PLANNED = "planned"
+    RUNNING = "running"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class PreviewState(StrEnum):
+    """State of a replay that was asked for as a preview."""
+
+    OPEN = "open"
+    PUBLISHED = "published"
+    DISCARDED = "discarded"
+
+
+class DeadLetterStatus(StrEnum):
+    """State of a dead letter. preview: of a replay that is not published."""
+
+    OPEN = "open"
+    REQUEUED = "requeued"
+    DISCARDED = "discarded"
+    PREVIEW = "preview"
+
+
+class Outcome(StrEnum):
+    """What became of a data point, as receipts keep it: one letter each."""
+
+    INSERTED = "i"
+    UPDATED = "u"
+    UNCHANGED = "n"
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a run was asked for, as the table `runs` and the API show it."""
+
+    kind: RunKind
+    request: dict[str, Any]
+
+
+def describe(command: Opening) -> RunRequest:
+    """Kind and request of the run that a command opens."""
+    match command:
+        case StartIngestion():
+            return RunRequest(RunKind.INGEST, _ingest_request(command))
+        case RequeueDeadLetters():
+            filters = msgspec.to_builtins(command.letters)
+            return RunRequest(RunKind.REQUEUE, {"dead_letters": filters})
+        case StartReplay():
+            selection = msgspec.to_builtins(command.selection)
+            request = {"origin": command.origin, "mode": command.mode, **selection}
+            return RunRequest(RunKind.REPLAY, request)
+        case MoveCheckpoint():
+            cursor = json.loads(command.cursor or "null")
+            return RunRequest(RunKind.CHECKPOINT, {"stream": command.stream, "cursor": cursor})
+
+
+def _ingest_request(command: StartIngestion) -> dict[str, Any]:
+    request: dict[str, Any] = {
+        "sources": command.sources,
+        "streams": command.streams,
+        "full_refresh": command.full_refresh,
+    }
+    if command.start is not None:
+        request |= {"from": command.start, "to": command.end}
+    return request
+
+
+def start_ingestion(run_id: str, request: dict[str, Any]) -> StartIngestion:
+    """The command that `describe` described."""
+    return StartIngestion(
+        run_id=run_id,
+        sources=request.get("sources"),
+        streams=request.get("streams"),
+        full_refresh=bool(request.get("full_refresh")),
+        start=request.get("from"),
+        end=request.get("to"),
+    )
+
+
+def start_replay(run_id: str, request: dict[str, Any]) -> StartReplay:
+    """The command that `describe` described."""
+    selection = dict(request)
+    origin = ReplayOrigin(selection.pop("origin"))
+    mode = ReplayMode(selection.pop("mode"))
+    return StartReplay(
+        run_id=run_id,
+        selection=msgspec.convert(selection, Selection),
+        origin=origin,
+        mode=mode,
+    )
+
+
+def move_checkpoint(run_id: str, request: dict[str, Any]) -> MoveCheckpoint:
+    """The command that `describe` described."""
+    cursor = request.get("cursor")
+    text = None if cursor is None else msgspec.json.encode(cursor).decode()
+    return MoveCheckpoint(run_id=run_id, stream=request["stream"], cursor=text)

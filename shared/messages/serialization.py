@@ -1,0 +1,81 @@
+"""Messages to bytes and back, with CloudEvents headers.
+
+A message that cannot be decoded raises `UndecodableError`; what to do with it is the reader's decision (a dead letter).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+
+from shared.errors import IngestError
+from shared.messages.checkpoints import Checkpoint
+from shared.messages.commands import Command
+from shared.messages.pages import RawPage, ReplayPage, UnifiedPage
+from shared.messages.run_events import RunEvent
+from shared.messages.tasks import Task
+
+T = TypeVar("T")
+_encoder = msgspec.json.Encoder(decimal_format="number")
+command_decoder = msgspec.json.Decoder(Command)
+task_decoder = msgspec.json.Decoder(Task)
+raw_page_decoder = msgspec.json.Decoder(RawPage)
+replay_page_decoder = msgspec.json.Decoder(ReplayPage)
+unified_page_decoder = msgspec.json.Decoder(UnifiedPage)
+run_event_decoder = msgspec.json.Decoder(RunEvent)
+checkpoint_decoder = msgspec.json.Decoder(Checkpoint)
+MAX_EXPONENT = 1_000
+
+
+def exact_number(text: str) -> Decimal | int | str:
+    """A fraction as Decimal, in the one spelling that JSONB would give back (`1e5` is 100000, `-0.0` is 0.0).
+
+    One beyond all sense (`1e200000`, which JSONB refuses) stays a text, for a mapping to reject.
+    """
+    number = Decimal(text)
+    if abs(number.adjusted()) >= MAX_EXPONENT:
+        return text
+    if int(number.as_tuple().exponent) > 0:
+        return int(number)
+    return number or abs(number)
+
+
+# Numbers of money stay exact: a float never stands between a source and NUMERIC.
+exact_decoder = msgspec.json.Decoder(float_hook=exact_number)
+
+
+class UndecodableError(IngestError):
+    """The bytes are not a message of the expected kind."""
+
+
+def encode(value: Any) -> bytes:
+    """JSON bytes of a message or plain value. Decimals are written as JSON numbers, exactly."""
+    return _encoder.encode(value)
+
+
+def raw(value: Any) -> msgspec.Raw:
+    """A value as JSON that later encoders copy as it is."""
+    return msgspec.Raw(_encoder.encode(value))
+
+
+def plain(value: msgspec.Raw) -> Any:
+    """What `raw` wrote, as plain Python values; fractions as Decimal."""
+    return exact_decoder.decode(value)
+
+
+def decode(decoder: msgspec.json.Decoder[T], data: bytes | None) -> T:
+    """Decode one message; raises UndecodableError with a reason that names the place."""
+    if not data:
+        raise UndecodableError("the message is empty" if data is not None else "the message is a tombstone (no value)")
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise UndecodableError(f"not a {_wanted(decoder)}: {error}") from error
+
+
+def _wanted(decoder: msgspec.json.Decoder[Any]) -> str:
+    members: Iterable[Any] = getattr(decoder.type, "__args__", (decoder.type,))
+    return " | ".join(getattr(member, "__name__", str(member)) for member in members)

@@ -1,0 +1,138 @@
+"""Tasks: what extractors do, one at a time for a stream. Typed and frozen like all messages (shared/events.py)."""
+
+from __future__ import annotations
+
+from shared.messages.base import REPLAY, Id, Message
+from shared.messages.commands import MoveCheckpoint, ReplayMode, ReplayOrigin, Selection, StartReplay
+from shared.messages.identity import task_id
+from shared.messages.topics import PARTITIONS
+
+
+class FetchStream(Message, frozen=True, tag="FetchStream"):
+    """One task: fetch one stream for one run. `raw_offset` is the end of the raw partition when it was planned.
+
+    A task that was lost is published again with what is loaded of it: `pages` and `records`, where it goes on counting, and
+    `cursor`, where it goes on reading, as JSON.
+    """
+
+    run_id: Id
+    task_id: Id
+    source: str
+    stream: str
+    full_refresh: bool = False
+    raw_offset: int = 0
+    pages: int = 0
+    records: int = 0
+    cursor: str | None = None
+
+
+class PageRange(Message, frozen=True):
+    """Page numbers `first` to `last` of a task that never arrived.
+
+    `cursor` (JSON) is where the source is read for them, None where nobody knows. `offset` and `time_ms` are the place in
+    ingest.raw that they take among the task's other pages, so that rows read anew from a file do not overwrite later ones.
+    """
+
+    first: int
+    last: int
+    cursor: str | None
+    offset: int | None = None
+    time_ms: int | None = None
+
+
+class RepairPages(Message, frozen=True, tag="RepairPages"):
+    """Publish missing pages of a task again: from ingest.raw, where they lie since `since_ms`, else from the source."""
+
+    run_id: Id
+    task_id: Id
+    source: str
+    stream: str
+    since_ms: int
+    missing: list[PageRange]
+
+
+class PagePlace(Message, frozen=True):
+    """Where a raw page lies, and which of its records are meant (None: all). `time_ms` is the broker's, None where it is not known."""
+
+    page_id: Id
+    partition: int
+    offset: int
+    time_ms: int | None
+    records: list[int] | None = None
+
+
+class RequeueRecords(Message, frozen=True, tag="RequeueRecords"):
+    """Publish dead-lettered records of a stream again, as pages of a run of their own."""
+
+    run_id: Id
+    task_id: Id
+    source: str
+    stream: str
+    pages: list[PagePlace]
+
+
+class MessagePlace(Message, frozen=True):
+    """Where a message lies."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class ForwardMessages(Message, frozen=True, tag="ForwardMessages"):
+    """Publish dead-lettered messages that belong to no page again, each on its own topic."""
+
+    run_id: Id
+    task_id: Id
+    source: str
+    stream: str
+    messages: list[MessagePlace]
+
+
+class ReplayPages(Message, frozen=True, tag="ReplayPages"):
+    """Publish raw pages of one partition again, on ingest.replay. Its stream is `replay/<partition>`."""
+
+    run_id: Id
+    task_id: Id
+    source: str
+    stream: str
+    partition: int
+    selection: Selection
+    origin: ReplayOrigin
+    mode: ReplayMode
+
+
+class SetCursor(Message, frozen=True, tag="SetCursor"):
+    """Move a stream's checkpoint: `cursor` as JSON, None for the start of the stream."""
+
+    run_id: Id
+    task_id: Id
+    source: str
+    stream: str
+    cursor: str | None = None
+
+
+Task = FetchStream | RepairPages | RequeueRecords | ForwardMessages | ReplayPages | SetCursor
+
+
+def replay_tasks(command: StartReplay) -> list[ReplayPages]:
+    """The tasks of a replay, one for each partition that may hold a page which is meant. The same each time."""
+    meant = command.selection
+    partitions = set(range(PARTITIONS))
+    if meant.offsets is not None:
+        partitions &= {each.partition for each in meant.offsets}
+    streams = {partition: f"{REPLAY}/{partition}" for partition in sorted(partitions)}
+    return [
+        ReplayPages(
+            run_id=command.run_id, task_id=task_id(command.run_id, stream), source=REPLAY, stream=stream, partition=partition,
+            selection=meant, origin=command.origin, mode=command.mode,
+        )
+        for partition, stream in streams.items()
+    ]  # fmt: skip
+
+
+def set_cursor(command: MoveCheckpoint) -> SetCursor:
+    """The one task of a run that moves a checkpoint."""
+    stream = command.stream
+    source = stream.partition("/")[0]
+    return SetCursor(run_id=command.run_id, task_id=task_id(command.run_id, stream), source=source, stream=stream, cursor=command.cursor)

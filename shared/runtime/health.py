@@ -1,0 +1,63 @@
+"""A service's health as a small file, for the supervisor and the container's health check.
+
+`python -m shared.runtime.health FILE` exits 0 when the file says ready and is fresh, 1 otherwise, and prints why.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+STALE_AFTER_S = 20.0
+
+
+class Health:
+    """Written by the service about once a second; `ready` means that it makes progress, not merely that it lives."""
+
+    def __init__(self, path: str | None) -> None:
+        self._path = Path(path) if path else None
+        self._state: dict[str, Any] = {"ready": False, "reason": "starting"}
+
+    def set(self, *, ready: bool, reason: str = "", **facts: Any) -> None:
+        self._state = {"ready": ready, "reason": reason, **facts}
+        self.beat()
+
+    def beat(self) -> None:
+        """Write the file anew, atomically. A folder that cannot be written is not worth dying for."""
+        if self._path is None:
+            return
+        text = json.dumps({**self._state, "pid": os.getpid(), "at": time.time()}, default=str)
+        temporary = self._path.with_suffix(".tmp")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(text)
+            temporary.replace(self._path)
+        except OSError as error:
+            sys.stderr.write(f"health file {self._path} cannot be written: {error}\n")
+            self._path = None
+
+
+def read(path: Path) -> tuple[bool, str]:
+    """(ready, why not). A file that is missing, stale or of a process that is gone is not ready."""
+    try:
+        state = json.loads(path.read_text())
+        os.kill(int(state["pid"]), 0)
+    except (OSError, ValueError, KeyError):
+        return False, "not running"
+    if time.time() - state["at"] > STALE_AFTER_S:
+        return False, "frozen: has not reported for a while"
+    return bool(state["ready"]), str(state.get("reason", ""))
+
+
+def main() -> int:
+    ready, reason = read(Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("HEALTH_FILE", "")))
+    sys.stdout.write(f"{'ready' if ready else 'not ready'} {reason}\n")
+    return 0 if ready else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
