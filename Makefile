@@ -5,28 +5,30 @@ PY := $(VENV)/bin/python
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo down status logs stop start kafka-groups clean test test-unit test-contract test-integration test-e2e test-compose chaos soak bench bench-memory eval lint format lock
+.PHONY: help setup up demo down status logs stop start kafka-groups clean check test test-unit \
+	test-contract test-integration test-e2e test-long test-compose chaos soak bench bench-memory eval \
+	lint measure format lock
 
 ##@ Use
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-up: setup ## start Kafka, PostgreSQL and the services; says where the API is
+up: setup ## start Kafka, PostgreSQL and the services; prints the address of the API
 	@$(PY) -m embedded up
-demo: setup ## the first command: start, ingest a small file and what can be reached, show the result
+demo: setup ## start, ingest a small file and what can be reached, show the result
 	@$(PY) -m embedded demo
 down: setup ## stop everything that `make up` started; the data stays
 	@$(PY) -m embedded down
-status: setup ## what runs, and whether it is ready
+status: setup ## the processes and their state
 	@$(PY) -m embedded status
 logs: setup ## the last lines of all logs, followed; S=loader for one service, F=0 to not follow
 	@$(PY) -m embedded logs $(S)
 stop: setup ## stop one service, the others go on: S=normalizer
 	@$(PY) -m embedded stop $(S)
-start: setup ## start it again
+start: setup ## start a service that was stopped: S=normalizer
 	@$(PY) -m embedded start $(S)
 kafka-groups: setup ## Kafka's own kafka-consumer-groups; ARGS="--describe --all-groups"
 	@$(PY) -m embedded kafka-groups $(ARGS)
-clean: setup ## stop, and remove what was built: data, logs, caches (asks in a terminal, elsewhere needs YES=1)
+clean: setup ## stop, and delete data, logs, caches (asks in a terminal; elsewhere YES=1)
 	@$(PY) -m embedded clean $(if $(YES),--yes)
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* $(VENV)
 
@@ -34,7 +36,10 @@ clean: setup ## stop, and remove what was built: data, logs, caches (asks in a t
 setup: $(VENV)/.installed ## the virtual environment with locked dependencies
 $(VENV)/.installed: requirements.lock pyproject.toml embedded/bootstrap.py
 	@$(PYTHON) embedded/bootstrap.py
-test: setup ## every test: unit, contract, integration, end to end
+check: setup ## lint, types and unit tests, in less than a minute: what a commit needs
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy
+	@$(PY) -m pytest -q -n 2 tests/unit
+test: setup ## unit, contract, integration and end-to-end tests
 	@$(PY) -m pytest -n 2 --dist loadgroup tests/unit tests/contract tests/integration tests/e2e --cov --cov-report=term
 test-unit: setup ## pure functions, no sockets
 	@$(PY) -m pytest tests/unit
@@ -44,21 +49,32 @@ test-integration: setup ## each service on real Kafka and PostgreSQL
 	@$(PY) -m pytest tests/integration
 test-e2e: setup ## the stack as `make up` starts it, with kills and outages
 	@$(PY) -m pytest tests/e2e
-test-compose: setup ## the compose deployment, really built, scaled and killed; skipped where no Docker engine answers
+test-long: setup ## what takes long: NAME=compose, chaos, soak or memory
+	@case "$(NAME)" in \
+	  compose) $(MAKE) --no-print-directory test-compose ;; \
+	  chaos) $(MAKE) --no-print-directory chaos ROUNDS=1 ;; \
+	  soak) $(MAKE) --no-print-directory soak ;; \
+	  memory) $(MAKE) --no-print-directory bench-memory ;; \
+	  *) echo "say which: make test-long NAME=compose, chaos, soak or memory" >&2; exit 2 ;; \
+	esac
+test-compose: setup ## the compose deployment, built, scaled and killed; skipped without Docker
 	@$(PY) -m pytest tests/compose
-chaos: setup ## break everything while records flow, compare with an oracle; ROUNDS=3 RECORDS=200000 SEED=7
+chaos: setup ## break services while records flow, compare; ROUNDS=3 RECORDS=200000 SEED=7
 	@$(PY) -m tests.chaos --rounds $(or $(ROUNDS),3) --records $(or $(RECORDS),200000) $(if $(SEED),--seed $(SEED))
-soak: setup ## 2,000,000 records under repeated rebalances, watching memory, lag and standstills; RECORDS=
+soak: setup ## 2,000,000 records under repeated rebalances: memory, lag, standstills; RECORDS=
 	@$(PY) -m tests.chaos.soak --records $(or $(RECORDS),2000000)
-bench: setup ## how close pipeline and API come to PostgreSQL alone; BENCH_CSV=file for other rows
+bench: setup ## pipeline and API as a share of PostgreSQL alone; BENCH_CSV=file for other rows
 	@$(PY) -m bench
-eval: setup ## how well coins and sentiment are told in headlines, against plain VADER; ARGS=--wrong shows what is wrong
+eval: setup ## coins and sentiment in headlines, against plain VADER; ARGS=--wrong lists errors
 	@$(PY) -m eval $(ARGS)
-bench-memory: setup ## peak memory of each service while a file of 1 GB is ingested; BENCH_GB=0.2 for a smaller one
+bench-memory: setup ## peak memory of each service for a file of 1 GB; BENCH_GB=0.2 for a smaller
 	@$(PY) -m bench.memory
 lint: setup ## ruff and mypy
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy
-format: setup ## let ruff tidy the code
+measure: setup ## how dense the code is, beside the targets
+	@$(PY) -m tools.measure
+format: setup ## let ruff format the code
 	@$(PY) -m ruff check --fix . ; $(PY) -m ruff format .
-lock: setup ## resolve requirements.lock anew
-	@$(VENV)/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header -q -o requirements.lock --upgrade
+lock: setup ## resolve requirements.lock again
+	@$(VENV)/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+	  --generate-hashes --no-header -q -o requirements.lock --upgrade

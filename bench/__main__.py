@@ -1,4 +1,7 @@
-"""`make bench`: figures on the screen, JSON and a picture in bench/results, and a last line of JSON for programs."""
+"""`make bench`.
+
+Figures on the screen, JSON and a picture in bench/results, and a last line of JSON for programs.
+"""
 
 from __future__ import annotations
 
@@ -20,59 +23,115 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         csv_dir = Path(folder) / "csv"
         path, rows, symbol = data.prepare(csv_dir)
-        with running(Path(folder) / "state", csv_dir, KAFKA_HEAP="512m", KAFKA_SESSION_TIMEOUT_MS="10000") as stack:
+        with running(
+            Path(folder) / "state",
+            csv_dir,
+            KAFKA_HEAP="512m",
+            KAFKA_SESSION_TIMEOUT_MS="10000",
+        ) as stack:
             details = _measure(stack, path, rows, symbol)
     first = details["reads"][0]
     last = {
         "pipeline": details["pipeline"],
-        "api": {name: first[name] for name in ("requests_per_s", "limit_requests_per_s", "ratio")},
+        "api": {
+            name: first[name]
+            for name in ("requests_per_s", "limit_requests_per_s", "ratio")
+        },
     }
     results = Path(__file__).parent / "results"
     results.mkdir(exist_ok=True)
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    (results / f"{name}.json").write_text(json.dumps({**last, **details}, indent=1))
+    (results / f"{name}.json").write_text(
+        json.dumps({**last, **details}, indent=1)
+    )
     plot.draw(details, results / f"{name}.png")
     _say(f"details: bench/results/{name}.json, {name}.png")
     _say(json.dumps(last))
     return 0
 
 
-def _measure(stack: Stack, path: Path, rows: int, symbol: str) -> dict[str, Any]:
+def _measure(
+    stack: Stack, path: Path, rows: int, symbol: str
+) -> dict[str, Any]:
     _say(f"pipeline: {rows} rows from POST to the run's end …")
     whole, usage = pipeline.measure_pipeline(stack, rows)
     limit = pipeline.measure_limit(stack, rows)
     ratio = round(whole["records_per_s"] / limit["records_per_s"], 2)
-    _say(f"  {whole['records_per_s']:>8} records/s   COPY + upsert alone {limit['records_per_s']} records/s   ratio {ratio}")
+    _say(
+        f"  {whole['records_per_s']:>8} records/s   COPY + upsert alone"
+        f" {limit['records_per_s']} records/s   ratio {ratio}"
+    )
     for name, seconds in usage.cpu_s.items():
-        _say(f"  {name:<11} {seconds / rows * 1e6:6.1f} µs of CPU a record   {_memory(name, usage)}")
+        _say(
+            f"  {name:<11} {seconds / rows * 1e6:6.1f} µs of CPU a record   {_memory(name, usage)}"
+        )
     reads = _reads(stack, symbol)
     first_row = latency.measure(stack)
     _say("from POST to the first row visible:")
     _say(
-        f"  {first_row['first_row_ms']:>8} ms   a round trip through Kafka {first_row['kafka_round_trip_ms']} ms   ratio {first_row['round_trips']}"
+        f"  {first_row['first_row_ms']:>8} ms   a round trip through Kafka"
+        f" {first_row['kafka_round_trip_ms']} ms   ratio {first_row['round_trips']}"
     )
     _say("replay of those rows:")
-    again = replay.measure(stack, whole["run_id"], rows, whole["records_per_s"])
-    for name in ("topic", "archive", "preview"):
-        _say(f"  {again[name]['records_per_s']:>8} records/s from {'the topic' if name == 'preview' else f'the {name}'}{', as a preview' if name == 'preview' else ''}   ratio to ingesting {again[name]['ratio']}")  # fmt: skip
-    _say(f"  {again['live_during_s']:>8} s for a small run meanwhile, {again['live_alone_s']} s alone   ratio {again['live_ratio']}")
+    again = replay.measure(
+        stack, whole["run_id"], rows, whole["records_per_s"]
+    )
+    origins = {
+        "topic": "the topic",
+        "archive": "the archive",
+        "preview": "the topic, as a preview",
+    }
+    for name, origin in origins.items():
+        found = again[name]
+        _say(
+            f"  {found['records_per_s']:>8} records/s from {origin}"
+            f"   ratio to ingesting {found['ratio']}"
+        )
+    _say(
+        f"  {again['live_during_s']:>8} s for a small run meanwhile, {again['live_alone_s']} s"
+        f" alone   ratio {again['live_ratio']}"
+    )
     _say(f"pipeline: {TIMES} times the rows …")
     data.copies(path, TIMES)
-    more, more_usage = pipeline.measure_pipeline(stack, rows * TIMES, [f"csv/copy{n}/{path.name}" for n in range(TIMES)])
+    more, more_usage = pipeline.measure_pipeline(
+        stack,
+        rows * TIMES,
+        [f"csv/copy{n}/{path.name}" for n in range(TIMES)],
+    )
     growth = round(more["seconds"] / whole["seconds"], 1)
-    _say(f"  {more['records_per_s']:>8} records/s   time grew {growth} times")
+    _say(
+        f"  {more['records_per_s']:>8} records/s   time grew {growth} times"
+    )
     for name in SERVICES:
-        _say(f"  {name:<11} {_memory(name, more_usage)}   {more_usage.peak_mb[name] - usage.peak_mb[name]:+.0f} MB")
+        _say(
+            f"  {name:<11} {_memory(name, more_usage)}  "
+            f" {more_usage.peak_mb[name] - usage.peak_mb[name]:+.0f} MB"
+        )
     return {
-        "pipeline": {"records_per_s": whole["records_per_s"], "limit_records_per_s": limit["records_per_s"], "ratio": ratio},
-        "whole": whole, "cpu_s": usage.cpu_s, "peak_mb": usage.peak_mb, "reads": reads, "first_row": first_row, "replay": again,
-        "whole_10x": {**more, "time_growth": growth}, "cpu_s_10x": more_usage.cpu_s, "peak_mb_10x": more_usage.peak_mb,
-    }  # fmt: skip
+        "pipeline": {
+            "records_per_s": whole["records_per_s"],
+            "limit_records_per_s": limit["records_per_s"],
+            "ratio": ratio,
+        },
+        "whole": whole,
+        "cpu_s": usage.cpu_s,
+        "peak_mb": usage.peak_mb,
+        "reads": reads,
+        "first_row": first_row,
+        "replay": again,
+        "whole_10x": {**more, "time_growth": growth},
+        "cpu_s_10x": more_usage.cpu_s,
+        "peak_mb_10x": more_usage.peak_mb,
+    }
 
 
 def _memory(name: str, usage: Usage) -> str:
     peak = usage.peak_mb.get(name, 0.0)
-    return f"{peak:6.0f} MB at most" + (f" (more than {MEMORY_LIMIT_MB})" if name in SERVICES and peak > MEMORY_LIMIT_MB else "")
+    return f"{peak:6.0f} MB at most" + (
+        f" (more than {MEMORY_LIMIT_MB})"
+        if name in SERVICES and peak > MEMORY_LIMIT_MB
+        else ""
+    )
 
 
 def _reads(stack: Stack, symbol: str) -> list[dict[str, Any]]:
@@ -81,7 +140,8 @@ def _reads(stack: Stack, symbol: str) -> list[dict[str, Any]]:
     reads = api.measure(stack, symbol)
     for read in reads:
         _say(
-            f"  {read['read']:<32} {read['requests_per_s']:>6}/s   p99 {read['p99_ms']:>6} ms   pgbench {read['limit_requests_per_s']:>6}/s   ratio {read['ratio']}"
+            f"  {read['read']:<32} {read['requests_per_s']:>6}/s   p99 {read['p99_ms']:>6} ms  "
+            f" pgbench {read['limit_requests_per_s']:>6}/s   ratio {read['ratio']}"
         )
     return reads
 

@@ -1,4 +1,7 @@
-"""Requests per second of typical reads at 16 connections, against pgbench running the same selects."""
+"""Requests per second of typical reads at 16 connections.
+
+Against pgbench running the same selects.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +34,15 @@ def measure(stack: Stack, symbol: str) -> list[dict[str, Any]]:
     """One row a read."""
     rows = []
     for path, filters in READS.items():
-        wanted = Filters(**{**vars(filters), "symbol": symbol if filters.symbol else None})
-        rate, p99_ms = uvloop.run(_load(stack.settings.api_port, path.replace("SYMBOL", symbol)))
+        wanted = Filters(
+            **{
+                **vars(filters),
+                "symbol": symbol if filters.symbol else None,
+            }
+        )
+        rate, p99_ms = uvloop.run(
+            _load(stack.settings.api_port, path.replace("SYMBOL", symbol))
+        )
         limit = _pgbench(stack, wanted)
         rows.append(
             {
@@ -49,19 +59,38 @@ def measure(stack: Stack, symbol: str) -> list[dict[str, Any]]:
 async def _load(port: int, path: str) -> tuple[float, float]:
     """(requests per second, 99th percentile in ms); bounded in time."""
     request = f"GET /api/v1{path} HTTP/1.1\r\nHost: localhost\r\nx-api-key: {KEY}\r\n\r\n".encode()
-    until, started, loop = time.monotonic() + SECONDS, time.monotonic(), asyncio.get_running_loop()
-    clients = [_Client(request, until, loop.create_future()) for _ in range(CONNECTIONS)]
+    until, started, loop = (
+        time.monotonic() + SECONDS,
+        time.monotonic(),
+        asyncio.get_running_loop(),
+    )
+    clients = [
+        _Client(request, until, loop.create_future())
+        for _ in range(CONNECTIONS)
+    ]
     for client in clients:
-        await loop.create_connection(lambda client=client: client, "127.0.0.1", port)
+        await loop.create_connection(
+            lambda client=client: client, "127.0.0.1", port
+        )
     await asyncio.gather(*(client.done for client in clients))
-    latencies = sorted(latency for client in clients for latency in client.latencies)
-    return len(latencies) / (time.monotonic() - started), latencies[int(len(latencies) * 0.99)] * 1000
+    latencies = sorted(
+        latency for client in clients for latency in client.latencies
+    )
+    return (
+        len(latencies) / (time.monotonic() - started),
+        latencies[int(len(latencies) * 0.99)] * 1000,
+    )
 
 
 class _Client(asyncio.Protocol):
-    """Sends a request when the last was answered. It only counts bytes: on two cores, what it takes is missing elsewhere."""
+    """Sends a request when the last was answered.
 
-    def __init__(self, request: bytes, until: float, done: asyncio.Future[None]) -> None:
+    It only counts bytes: on two cores, what it takes is missing elsewhere.
+    """
+
+    def __init__(
+        self, request: bytes, until: float, done: asyncio.Future[None]
+    ) -> None:
         self._request, self._until, self.done = request, until, done
         self.latencies: list[float] = []
         self._missing = 0
@@ -86,9 +115,13 @@ class _Client(asyncio.Protocol):
             head, end, body = self._head.partition(b"\r\n\r\n")
             if not end:
                 return
-            found = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+            found = re.search(
+                rb"content-length: (\d+)", head, re.IGNORECASE
+            )
             if not head.startswith(b"HTTP/1.1 200") or not found:
-                self.done.set_exception(SystemExit(f"the API answered {head[:80]!r}"))
+                self.done.set_exception(
+                    SystemExit(f"the API answered {head[:80]!r}")
+                )
                 return
             self._missing = int(found[1]) - len(body)
         if not self._missing:
@@ -97,13 +130,19 @@ class _Client(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self.done.done():
-            self.done.set_exception(SystemExit(f"the API closed a connection: {error!r}"))
+            self.done.set_exception(
+                SystemExit(f"the API closed a connection: {error!r}")
+            )
 
 
 def _pgbench(stack: Stack, filters: Filters) -> float:
     query, arguments = build(filters)
     for number, value in sorted(enumerate(arguments, 1), reverse=True):
-        literal = f"'{value}'" if isinstance(value, str | datetime) else str(value)
+        literal = (
+            f"'{value}'"
+            if isinstance(value, str | datetime)
+            else str(value)
+        )
         query = query.replace(f"${number}", literal)
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
         script.write(" ".join(query.split()) + ";\n")
@@ -123,7 +162,9 @@ def _pgbench(stack: Stack, filters: Filters) -> float:
             script.name,
             stack.settings.dsn(),
         ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False
+        )
     found = re.search(r"tps = ([\d.]+)", done.stdout)
     if not found:
         raise SystemExit(f"pgbench failed: {done.stderr.strip()[-300:]}")

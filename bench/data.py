@@ -21,7 +21,9 @@ def prepare(csv_dir: Path) -> tuple[Path, int, str]:
         return path, ROWS, "btc"
     path = Path(shutil.copy(given, csv_dir))
     with path.open("rb") as file:
-        return path, sum(1 for line in file if line.strip()) - 1, "fil" if "FIL" in path.name else "btc"
+        rows = sum(1 for line in file if line.strip()) - 1
+    symbol = "fil" if "FIL" in path.name else "btc"
+    return path, rows, symbol
 
 
 def write(path: Path, rows: int, *, note: str = "") -> None:
@@ -29,13 +31,25 @@ def write(path: Path, rows: int, *, note: str = "") -> None:
     rng = random.Random(1)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
-        file.write("time,open,high,low,close,volume" + (",note" if note else "") + "\n")
+        file.write(
+            "time,open,high,low,close,volume"
+            + (",note" if note else "")
+            + "\n"
+        )
         for n in range(rows):
             low = rng.randrange(10_000, 90_000)
             high = low + rng.randrange(1, 500)
-            open_, close = rng.randint(low, high), rng.randint(low, high)
-            prices = ",".join(f"{cents // 100}.{cents % 100:02}" for cents in (open_, high, low, close))
-            file.write(f"{_FIRST_MS + n * 60_000},{prices},{rng.randrange(10**9) / 1e4:.4f}{',' + note if note else ''}\n")
+            open_ = rng.randint(low, high)
+            close = rng.randint(low, high)
+            cents = (open_, high, low, close)
+            prices = ",".join(
+                f"{each // 100}.{each % 100:02}" for each in cents
+            )
+            volume = rng.randrange(10**9) / 1e4
+            end = f",{note}" if note else ""
+            file.write(
+                f"{_FIRST_MS + n * 60_000},{prices},{volume:.4f}{end}\n"
+            )
 
 
 def copies(path: Path, count: int) -> None:

@@ -1,4 +1,7 @@
-"""From POST to the first row visible, in round trips through the same Kafka: what the path itself costs, whatever the machine."""
+"""From POST to the first row visible, in round trips through the same Kafka.
+
+What the path itself costs, whatever the machine.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +25,35 @@ RUNS = 7
 def measure(stack: Stack) -> dict[str, Any]:
     """Medians in milliseconds, and their ratio."""
     trip = asyncio.run(_round_trips(stack.settings.kafka_bootstrap_servers))
-    visible = statistics.median(_first_row(stack, number) for number in range(RUNS))
-    return {"first_row_ms": round(visible), "kafka_round_trip_ms": round(trip, 1), "round_trips": round(visible / trip)}
+    visible = statistics.median(
+        _first_row(stack, number) for number in range(RUNS)
+    )
+    return {
+        "first_row_ms": round(visible),
+        "kafka_round_trip_ms": round(trip, 1),
+        "round_trips": round(visible / trip),
+    }
 
 
 def _first_row(stack: Stack, number: int) -> float:
     dataset = f"first{number}"
     folder = stack.csv_dir / dataset
     folder.mkdir()
-    (folder / "eth-usd.csv").write_text("date,open,high,low,close\n2024-01-01,1,2,0.5,1.5\n2024-01-02,1,2,0.5,1.5\n")
+    (folder / "eth-usd.csv").write_text(
+        "date,open,high,low,close\n2024-01-01,1,2,0.5,1.5\n2024-01-02,1,2,0.5,1.5\n"
+    )
     started = time.monotonic()
-    run_id = stack.start_run(sources=["csv"], streams=[f"csv/{dataset}/eth-usd.csv"])
-    until("the first row", lambda: stack.api.get("/data", params={"dataset": dataset, "limit": 1}).json(), 30, 0.002)
+    run_id = stack.start_run(
+        sources=["csv"], streams=[f"csv/{dataset}/eth-usd.csv"]
+    )
+    until(
+        "the first row",
+        lambda: stack.api.get(
+            "/data", params={"dataset": dataset, "limit": 1}
+        ).json(),
+        30,
+        0.002,
+    )
     seconds = time.monotonic() - started
     stack.wait_for(run_id)
     return seconds * 1000
@@ -44,7 +64,10 @@ async def _round_trips(bootstrap: str) -> float:
     await admin.start()
     await admin.create_topics([NewTopic(TOPIC, 1, 1)])
     await admin.close()
-    producer, consumer = clients.producer(bootstrap, "bench"), clients.consumer(bootstrap, "bench", group=None)
+    producer, consumer = (
+        clients.producer(bootstrap, "bench"),
+        clients.consumer(bootstrap, "bench", group=None),
+    )
     await producer.start()
     await consumer.start()
     consumer.assign([TopicPartition(TOPIC, 0)])

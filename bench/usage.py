@@ -10,13 +10,23 @@ import psutil
 
 from tests.support.stack import Stack
 
-PROCESSES = ("kafka", "postgres", "extractor", "normalizer", "loader", "gateway")
+PROCESSES = (
+    "kafka",
+    "postgres",
+    "extractor",
+    "normalizer",
+    "loader",
+    "gateway",
+)
 SERVICES = PROCESSES[2:]
 MEMORY_LIMIT_MB = 150
 
 
 class Usage:
-    """`cpu_s` and `peak_mb` by process. Of PostgreSQL's memory, the postmaster's alone: the others share its buffers."""
+    """`cpu_s` and `peak_mb` by process.
+
+    Of PostgreSQL's memory, the postmaster's alone: the others share its buffers.
+    """
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -34,22 +44,46 @@ class Usage:
             done.set()
             sampler.join()
             after = self._cpu()
-            self.cpu_s = {name: after[name] - before.get(name, 0.0) for name in after}
+            self.cpu_s = {
+                name: after[name] - before.get(name, 0.0) for name in after
+            }
 
     def _processes(self) -> Iterator[tuple[str, list[psutil.Process]]]:
         for name in PROCESSES:
             roots = [psutil.Process(pid) for pid in self._stack.pids(name)]
-            yield name, [process for root in roots for process in (root, *root.children(recursive=True))]
+            yield (
+                name,
+                [
+                    process
+                    for root in roots
+                    for process in (root, *root.children(recursive=True))
+                ],
+            )
 
     def _cpu(self) -> dict[str, float]:
         return {
-            name: sum(process.cpu_times().user + process.cpu_times().system for process in processes)
+            name: sum(
+                process.cpu_times().user + process.cpu_times().system
+                for process in processes
+            )
             for name, processes in self._processes()
         }
 
     def _sample(self, done: threading.Event) -> None:
-        groups = [(name, processes[:1] if name == "postgres" else processes) for name, processes in self._processes()]
+        groups = [
+            (name, processes[:1] if name == "postgres" else processes)
+            for name, processes in self._processes()
+        ]
         while not done.wait(0.2):
             for name, processes in groups:
-                resident = sum(process.memory_info().rss for process in processes if process.is_running()) / 1e6
-                self.peak_mb[name] = max(self.peak_mb.get(name, 0.0), resident)
+                resident = (
+                    sum(
+                        process.memory_info().rss
+                        for process in processes
+                        if process.is_running()
+                    )
+                    / 1e6
+                )
+                self.peak_mb[name] = max(
+                    self.peak_mb.get(name, 0.0), resident
+                )

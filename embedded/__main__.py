@@ -1,4 +1,4 @@
-"""`python -m embedded up | down | status | logs | demo | clean` — what the Makefile's targets call."""
+"""`python -m embedded COMMAND`: what the Makefile's targets call."""
 
 from __future__ import annotations
 
@@ -7,18 +7,33 @@ import sys
 
 from embedded import commands
 from embedded.console import Console
+from embedded.demo import demo
 from embedded.errors import StackError
 from shared.errors import CONFIG_EXIT_CODE, ConfigError
+
+COMMANDS: dict[str, commands.Command] = {
+    "up": commands.up,
+    "down": commands.down,
+    "status": commands.status,
+    "logs": commands.logs,
+    "stop": commands.stop,
+    "start": commands.start,
+    "kafka-groups": commands.kafka_groups,
+    "clean": commands.clean,
+    "demo": demo,
+}
 
 
 def main() -> int:
     name, *arguments = sys.argv[1:] or ["help"]
-    console = Console()
-    try:
-        return commands.COMMANDS[name](console, arguments)
-    except KeyError:
-        sys.stderr.write(f"usage: python -m embedded {' | '.join(commands.COMMANDS)}\n")
+    command = COMMANDS.get(name)
+    if command is None:
+        sys.stderr.write(
+            f"usage: python -m embedded {' | '.join(COMMANDS)}\n"
+        )
         return 2
+    try:
+        return command(Console(), arguments)
     except ConfigError as error:
         for line in str(error).splitlines():
             sys.stderr.write(f"configuration error: {line}\n")
@@ -26,7 +41,9 @@ def main() -> int:
     except StackError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    except BrokenPipeError:  # `make up | head`: whoever read has read enough
+    except (
+        BrokenPipeError
+    ):  # `make up | head`: whoever reads has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:

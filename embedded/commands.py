@@ -1,4 +1,4 @@
-"""What each command does and says."""
+"""What each command does and prints."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from embedded import kafka, stack, supervision
 from embedded.console import Console
@@ -14,23 +16,34 @@ from embedded.settings import StackSettings
 from shared.errors import ConfigError
 from shared.runtime.settings import load
 
+Command = Callable[[Console, list[str]], int]
+NOTHING_RUNS = "nothing is running: start it with `make up`"
+_GROUPS_TOOL = (
+    "/opt/kafka/bin/kafka-consumer-groups.sh",
+    "--bootstrap-server",
+    "localhost:9092",
+)
+YES = frozenset({"y", "yes"})
+_COMPOSE = (["docker", "compose"], ["docker-compose"])
+
 
 def up(console: Console, _arguments: list[str]) -> int:
     settings = stack.check_settings()
     if settings.mode == "docker":
         return _compose("up", "--build", "-d")
     started = time.monotonic()
-    if not stack.up(settings, console):
-        console.say("already running")
+    if stack.up(settings, console):
+        console.print(f"all ready after {time.monotonic() - started:.0f} s")
     else:
-        console.say(f"all ready after {time.monotonic() - started:.0f} s")
-    say_where(settings, console)
+        console.print("already running")
+    print_addresses(settings, console)
     return 0
 
 
-def say_where(settings: StackSettings, console: Console) -> None:
-    url, key = f"http://localhost:{settings.api_port}", settings.api_key.get_secret_value()
-    console.say(f"""
+def print_addresses(settings: StackSettings, console: Console) -> None:
+    url = f"http://localhost:{settings.api_port}"
+    key = settings.api_key.get_secret_value()
+    console.print(f"""
   API   {url}/api/v1   (documentation: {url}/docs)
   key   {key}   in the header x-api-key
 
@@ -44,34 +57,48 @@ def down(console: Console, _arguments: list[str]) -> int:
     settings = load(StackSettings)
     if settings.mode == "docker":
         return _compose("down")
-    console.say("stopped; the data stays" if stack.down(settings) else "nothing is running")
+    if stack.down(settings):
+        console.print("stopped; the data stays")
+    else:
+        console.print("nothing is running")
     return 0
 
 
 def status(console: Console, _arguments: list[str]) -> int:
+    """0 when all is ready, 1 when something is not, 3 when nothing runs."""
     settings = load(StackSettings)
     if settings.mode == "docker":
         return _compose("ps")
     if not supervision.is_running(settings):
-        console.say("nothing is running: start it with `make up`")
+        console.print(NOTHING_RUNS)
         return 3
-    all_ready = True
+    is_all_ready = True
     for process in supervision.processes(settings):
-        state, service = process["statename"].lower(), process["group"]
-        if service in settings.counts():
-            number = int(process["name"].rpartition("-")[2])
-            why = stack.not_ready(settings, service, number)
-            ready = state == "running" and why is None
-            state = "ready" if ready else f"{state}, not ready: {why}" if state == "running" else state
-        else:
-            ready = state == "running"
-        all_ready &= ready
-        restarts = supervision.unexpected_ends(settings, process["name"])
-        console.say(
+        is_ready, state = _state(settings, process)
+        is_all_ready &= is_ready
+        line = (
             f"  {process['name']:<14} {state:<12} {process['description']}"
-            + (f", restarted {restarts} time(s), see `make logs S=supervisor`" if restarts else "")
         )
-    return 0 if all_ready else 1
+        restarts = supervision.unexpected_ends(settings, process["name"])
+        if restarts:
+            line += f", restarted {restarts} time(s), see `make logs S=supervisor`"
+        console.print(line)
+    return int(not is_all_ready)
+
+
+def _state(
+    settings: StackSettings, process: dict[str, Any]
+) -> tuple[bool, str]:
+    """(whether it is ready, its state for people)."""
+    state = process["statename"].lower()
+    service = process["group"]
+    if state != "running" or service not in settings.counts():
+        return state == "running", state
+    number = int(process["name"].rpartition("-")[2])
+    reason = stack.not_ready(settings, service, number)
+    if reason is None:
+        return True, "ready"
+    return False, f"{state}, not ready: {reason}"
 
 
 def logs(console: Console, arguments: list[str]) -> int:
@@ -79,16 +106,23 @@ def logs(console: Console, arguments: list[str]) -> int:
     if settings.mode == "docker":
         return _compose("logs", "--tail", "100", "-f", *arguments)
     name = arguments[0] if arguments else ""
-    files = sorted(path for path in settings.logs.glob("*.log") if path.stem.startswith(name)) if settings.logs.is_dir() else []
-    if not files:
-        known = (
-            ", ".join(sorted({path.stem.partition("-")[0] for path in settings.logs.glob("*.log")}))
-            if settings.logs.is_dir()
-            else "none yet"
-        )
-        raise StackError(f"there are no logs{f' of {name!r}' if name else ''} (known: {known})")
+    files = sorted(settings.logs.glob("*.log"))
+    wanted = [str(path) for path in files if path.stem.startswith(name)]
+    if not wanted:
+        raise _no_logs(name, files)
     follow = ["-F"] if console.rich.is_terminal else []
-    return subprocess.run(["tail", "-n", "50", *follow, *map(str, files)], check=False).returncode
+    command = ["tail", "-n", "50", *follow, *wanted]
+    return subprocess.run(command, check=False).returncode
+
+
+def _no_logs(name: str, files: list[Path]) -> StackError:
+    of_name = f" of {name!r}" if name else ""
+    known = ", ".join(_services_of(files)) or "none yet"
+    return StackError(f"there are no logs{of_name} (known: {known})")
+
+
+def _services_of(files: list[Path]) -> list[str]:
+    return sorted({path.stem.partition("-")[0] for path in files})
 
 
 def stop(console: Console, arguments: list[str]) -> int:
@@ -97,21 +131,28 @@ def stop(console: Console, arguments: list[str]) -> int:
 
 
 def start(console: Console, arguments: list[str]) -> int:
+    """A service that was stopped, all instances of it."""
     return _one_service(console, "start", arguments)
 
 
 def _one_service(console: Console, verb: str, arguments: list[str]) -> int:
     settings = load(StackSettings)
     name = arguments[0] if arguments else ""
-    if name not in settings.counts():
-        raise StackError(f"say which service to {verb}: make {verb} S={'|'.join(settings.counts())}")
+    services = settings.counts()
+    if name not in services:
+        raise StackError(
+            f"say which service to {verb}: make {verb} S={'|'.join(services)}"
+        )
     if settings.mode == "docker":
         return _compose(verb, name)
-    _must_run(settings)
+    _check_is_running(settings)
     supervisor = supervision.rpc(settings)
-    change = supervisor.stopProcessGroup if verb == "stop" else supervisor.startProcessGroup
-    change(name)
-    console.say(f"{name}: {'stopped' if verb == 'stop' else 'started'}")
+    if verb == "stop":
+        supervisor.stopProcessGroup(name)
+        console.print(f"{name}: stopped")
+    else:
+        supervisor.startProcessGroup(name)
+        console.print(f"{name}: started")
     return 0
 
 
@@ -119,57 +160,60 @@ def kafka_groups(_console: Console, arguments: list[str]) -> int:
     """Kafka's own tool for consumer groups, pointed at the broker that runs."""
     settings = load(StackSettings)
     if settings.mode == "docker":
-        tool = ["/opt/kafka/bin/kafka-consumer-groups.sh", "--bootstrap-server", "localhost:9092"]
-        return _compose("exec", "-T", "kafka", *tool, *arguments)
-    _must_run(settings)
-    return subprocess.run(kafka.groups_command(settings, arguments), check=False).returncode
+        return _compose("exec", "-T", "kafka", *_GROUPS_TOOL, *arguments)
+    _check_is_running(settings)
+    command = kafka.groups_command(settings, arguments)
+    return subprocess.run(command, check=False).returncode
 
 
-def _must_run(settings: StackSettings) -> None:
+def _check_is_running(settings: StackSettings) -> None:
     if not supervision.is_running(settings):
-        raise StackError("nothing is running: start it with `make up`")
+        raise StackError(NOTHING_RUNS)
 
 
 def clean(console: Console, arguments: list[str]) -> int:
+    """Stop, and delete all data; asks first."""
     settings = load(StackSettings)
     if settings.mode == "docker":
         return _compose("down", "--volumes", "--rmi", "local")
     if "--yes" not in arguments:
-        if not console.rich.is_terminal:
-            raise StackError(f"this deletes all data in {settings.state}: say YES=1 make clean")
-        if console.rich.input(f"Delete all data in {settings.state}? [y/N] ").strip().lower() not in {"y", "yes"}:
-            raise StackError("nothing was deleted")
+        _confirm(settings, console)
     stack.down(settings)
     shutil.rmtree(settings.state, ignore_errors=True)
-    console.say(f"removed {settings.state}")
+    console.print(f"removed {settings.state}")
     return 0
 
 
+def _confirm(settings: StackSettings, console: Console) -> None:
+    state = settings.state
+    if not console.rich.is_terminal:
+        message = f"this deletes all data in {state}"
+        raise StackError(f"{message}: say YES=1 make clean")
+    question = f"Delete all data in {state}? [y/N] "
+    if not _is_yes(console.rich.input(question)):
+        raise StackError("nothing was deleted")
+
+
+def _is_yes(answer: str) -> bool:
+    return answer.strip().lower() in YES
+
+
 def _compose(*arguments: str) -> int:
-    for command in (["docker", "compose"], ["docker-compose"]):
-        if shutil.which(command[0]) and subprocess.run([*command, "version"], capture_output=True, check=False).returncode == 0:
-            break
-    else:
-        raise ConfigError(
-            "MODE: docker needs Docker with compose, and neither `docker compose` nor `docker-compose` works here: install it, or leave MODE=native"
-        )
-    return subprocess.run([*command, *arguments], check=False).returncode
+    for command in _COMPOSE:
+        if _answers(command):
+            return subprocess.run(
+                [*command, *arguments], check=False
+            ).returncode
+    raise ConfigError(
+        "MODE: docker needs Docker with compose, and neither `docker compose` nor `docker-compose` "
+        "works here: install it, or leave MODE=native"
+    )
 
 
-def _demo(console: Console, arguments: list[str]) -> int:
-    from embedded.demo import demo
-
-    return demo(console, arguments)
-
-
-COMMANDS: dict[str, Callable[[Console, list[str]], int]] = {
-    "up": up,
-    "down": down,
-    "status": status,
-    "logs": logs,
-    "stop": stop,
-    "start": start,
-    "kafka-groups": kafka_groups,
-    "clean": clean,
-    "demo": _demo,
-}
+def _answers(command: list[str]) -> bool:
+    if not shutil.which(command[0]):
+        return False
+    done = subprocess.run(
+        [*command, "version"], capture_output=True, check=False
+    )
+    return done.returncode == 0

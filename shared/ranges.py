@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+MAX_SHOWN = 10
+
 
 def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
-    """Runs of consecutive numbers, as (first, last)."""
+    """Stretches of consecutive numbers, as (first, last)."""
     found: list[tuple[int, int]] = []
     for number in sorted(set(numbers)):
         if found and found[-1][1] == number - 1:
@@ -19,5 +21,12 @@ def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
 def ranges_text(numbers: Iterable[int]) -> str:
     """At most ten of them."""
     found = ranges(numbers)
-    shown = ", ".join(str(first) if first == last else f"{first}–{last}" for first, last in found[:10])
-    return shown + (f" and {len(found) - 10} more ranges" if len(found) > 10 else "")
+    shown = ", ".join(
+        _shown(first, last) for first, last in found[:MAX_SHOWN]
+    )
+    more = len(found) - MAX_SHOWN
+    return f"{shown} and {more} more ranges" if more > 0 else shown
+
+
+def _shown(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}–{last}"

@@ -1,8 +1,8 @@
 """The version rule in SQL: which of two values of a data point stands.
 
-A value's version is (broker time of its raw page, offset, mapping version, record index); the greater
-one stands. A retired value gives way to any that was made by the same mapping version or a later one.
-The loader's statements and the gateway's previews are put together from this.
+A value's version is (broker time of its raw page, offset, mapping version, record index); the
+greater one stands. A retired value gives way to any that was made by the same mapping version or a
+later one. The loader's statements and the gateway's previews are put together from this.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ OF_RECORD = "record_index"
 
 
 def version(table: str, records: str | None = None) -> str:
-    """The version of a row. `records`: the table that holds the record's index, where it is another."""
+    """The version of a row. `records`: the table with the record's index, where it is another."""
     columns = [f"{table}.{column}" for column in OF_PAGE]
     return f"({', '.join(columns)}, {records or table}.{OF_RECORD})"
 
@@ -24,7 +24,8 @@ def is_older(stored: str, new: str) -> str:
 
 def is_revived(stored: str, new: str) -> str:
     """Whether a stored row is retired, and the new one's mapping may bring it back."""
-    return f"({stored}.retired_at IS NOT NULL AND {stored}.normalizer_version <= {new}.normalizer_version)"
+    is_as_good = f"{stored}.normalizer_version <= {new}.normalizer_version"
+    return f"({stored}.retired_at IS NOT NULL AND {is_as_good})"
 
 
 def gives_way(stored: str, new: str) -> str:

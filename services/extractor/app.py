@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,55 +16,88 @@ from services.extractor.checkpoints import CheckpointStore
 from services.extractor.planner import Planner
 from services.extractor.settings import ExtractorSettings
 from services.extractor.sources.base import SourceConnector
-from services.extractor.sources.coingecko import CoinGecko
 from services.extractor.sources.coinpaprika.call_budget import CallBudget
 from services.extractor.sources.coinpaprika.coin_list import CoinList
-from services.extractor.sources.coinpaprika.tickers import CoinPaprika
-from services.extractor.sources.csv_files.source import CsvFiles
-from services.extractor.sources.feeds.source import Rss
 from services.extractor.sources.http_client import HttpClient
+from services.extractor.sources.registry import SourceParts, build_sources
 from services.extractor.task_worker import TaskWorker
-from services.extractor.tasks.backpressure import FlowControl
-from services.extractor.tasks.cancellations import Stops
-from services.extractor.tasks.fetch import TaskRunner
-from services.extractor.tasks.move_checkpoint import CursorMover
-from services.extractor.tasks.repair import Republisher
-from services.extractor.tasks.replay import Replayer
+from services.extractor.tasks.backpressure import Backpressure
+from services.extractor.tasks.cancellations import Cancellations
+from services.extractor.tasks.fetch import FetchHandler
+from services.extractor.tasks.move_checkpoint import MoveCheckpointHandler
+from services.extractor.tasks.repair import RepairHandler
+from services.extractor.tasks.replay import ReplayHandler
+from services.extractor.tasks.requeue import ForwardHandler, RequeueHandler
 from shared.errors import TransientError
 from shared.kafka import clients, topic_admin
+from shared.kafka.clients import KafkaClient
 from shared.kafka.lag import LagReader
 from shared.kafka.progress import Monitor
-from shared.kafka.topic_follower import Follower
+from shared.kafka.topic_follower import TopicFollower
 from shared.messages.base import Source
-from shared.messages.tasks import FetchStream, ReplayPages, SetCursor, Task
-from shared.messages.topics import COMMANDS, EXTRACTOR_GROUP, PLANNER_GROUP, REPLAY_TASKS, REPLAYER_GROUP, TASKS
+from shared.messages.tasks import (
+    FetchStream,
+    ForwardMessages,
+    RepairPages,
+    ReplayPages,
+    RequeueRecords,
+    SetCursor,
+    Task,
+)
+from shared.messages.topics import (
+    COMMANDS,
+    EXTRACTOR_GROUP,
+    PLANNER_GROUP,
+    REPLAY_TASKS,
+    REPLAYER_GROUP,
+    TASKS,
+)
 from shared.runtime import logs
 from shared.runtime.health import Health
-from shared.runtime.lifecycle import until_first_ends
+from shared.runtime.lifecycle import Part, run_until_first_exits, started
 from shared.runtime.settings import reader_dsn
 
 log = logs.get(__name__)
 
 
-def build_sources(
-    settings: ExtractorSettings, http: HttpClient, take: Callable[[], Awaitable[None]] | None = None, coins: CoinList | None = None
-) -> dict[str, SourceConnector]:
-    """Every source by its name. A new source is one more line here. `take`: CoinPaprika's call budget; `coins`: its list of coins."""
-    sources: list[SourceConnector] = [
-        CoinPaprika(
-            http,
-            api_url=settings.coinpaprika_api_url,
-            coin_ids=settings.coin_ids,
-            quotes=settings.coinpaprika_quotes,
-            api_key=settings.coinpaprika_api_key.get_secret_value(),
-            take=take,
-            coins=coins,
-        ),
-        CoinGecko(http, api_url=settings.coingecko_api_url, coin_ids=settings.coingecko_ids),
-        CsvFiles(settings.csv_dir),
-        Rss(http, settings.rss_feeds, coins),
-    ]
-    return {str(source.name): source for source in sources}
+@dataclass
+class Clients:
+    """The extractor's connections to Kafka."""
+
+    bootstrap: str
+    name: str
+    session_timeout_ms: int
+
+    def __post_init__(self) -> None:
+        self.producer = clients.producer(self.bootstrap, self.name)
+        self.commands = self._consumer(PLANNER_GROUP)
+        self.tasks = self._consumer(EXTRACTOR_GROUP)
+        self.replay_tasks = self._consumer(REPLAYER_GROUP)
+        self.lag = LagReader(self.bootstrap, self.name)
+
+    @classmethod
+    def of(cls, settings: ExtractorSettings) -> Clients:
+        name = f"extractor-{os.getpid()}"
+        timeout_ms = settings.kafka_session_timeout_ms
+        return cls(settings.kafka_bootstrap_servers, name, timeout_ms)
+
+    def _consumer(self, group: str | None) -> AIOKafkaConsumer:
+        return clients.consumer(
+            self.bootstrap,
+            self.name,
+            group=group,
+            session_timeout_ms=self.session_timeout_ms,
+        )
+
+    async def new_reader(self) -> AIOKafkaConsumer:
+        """A started consumer without a group, for one look into a topic. Raises TransientError."""
+        reader = self._consumer(None)
+        try:
+            await reader.start()
+        except Exception as error:
+            message = f"Kafka cannot be reached: {error!r}"
+            raise TransientError(message) from error
+        return reader
 
 
 def build_http(settings: ExtractorSettings) -> HttpClient:
@@ -75,90 +109,162 @@ def build_http(settings: ExtractorSettings) -> HttpClient:
     )
 
 
-async def started_reader(bootstrap: str, client: str) -> AIOKafkaConsumer:
-    """A consumer without a group, for one look into a topic. Raises TransientError when Kafka is away."""
-    reader = clients.consumer(bootstrap, client, group=None)
-    try:
-        await reader.start()
-    except Exception as error:
-        raise TransientError(f"Kafka cannot be reached: {error!r}") from error
-    return reader
-
-
-async def run(settings: ExtractorSettings, health: Health, stop: asyncio.Event) -> None:
-    """Wait for Kafka and the topics, then plan and work until stopped."""
-    bootstrap, client = settings.kafka_bootstrap_servers, f"extractor-{os.getpid()}"
-    health.set(ready=False, reason="waiting for Kafka")
-    await topic_admin.wait_for_topics(bootstrap, stop)
-    producer = clients.producer(bootstrap, client)
-    commands = clients.consumer(bootstrap, client, group=PLANNER_GROUP, session_timeout_ms=settings.kafka_session_timeout_ms)
-    tasks = clients.consumer(bootstrap, client, group=EXTRACTOR_GROUP, session_timeout_ms=settings.kafka_session_timeout_ms)
-    replay_tasks = clients.consumer(bootstrap, client, group=REPLAYER_GROUP, session_timeout_ms=settings.kafka_session_timeout_ms)
-    lag = LagReader(bootstrap, client)
-    http = build_http(settings)
-    checkpoints, stops = CheckpointStore(bootstrap, producer), Stops(bootstrap)
+def _sources(
+    settings: ExtractorSettings,
+    http: HttpClient,
+    checkpoints: CheckpointStore,
+) -> dict[str, SourceConnector]:
     budget = CallBudget(
         Source.COINPAPRIKA,
         checkpoints,
         per_second=settings.coinpaprika_calls_per_second,
         per_month=settings.coinpaprika_calls_per_month,
     )
-    sources = build_sources(settings, http, budget.take, CoinList(checkpoints))
-    flow = FlowControl(lag, max_waiting=settings.max_waiting_pages)
-    new_reader = partial(started_reader, bootstrap, client)
-    runner = TaskRunner(sources=sources, producer=producer, checkpoints=checkpoints, flow=flow, tail_reader=new_reader, stops=stops)
-    archive = Archive(reader_dsn(settings.dsn()))
-    republisher = Republisher(sources=sources, producer=producer, flow=flow, reader=new_reader, archive=archive)
-
-    replayer = Replayer(producer=producer, flow=flow, reader=new_reader, archive=archive, stops=stops)
-    mover = CursorMover(producer, checkpoints)
-
-    async def work(task: Task) -> None:
-        match task:
-            case FetchStream():
-                await runner.run(task)
-            case SetCursor():
-                await mover.run(task)
-            case ReplayPages():
-                await replayer.run(task)
-            case _:
-                await republisher.run(task)
-
-    concurrency = settings.task_concurrency
-    worker = TaskWorker(tasks, producer, work, topic=TASKS, group=EXTRACTOR_GROUP, concurrency=concurrency)
-    replays = TaskWorker(
-        replay_tasks, producer, replayer.run, topic=REPLAY_TASKS, group=REPLAYER_GROUP, concurrency=max(1, concurrency // 2)
-    )
-    planner = Planner(commands, producer, sources, every_s=settings.ingest_every_s)
-    commands.subscribe([COMMANDS.name])
-    worker.subscribe()
-    replays.subscribe()
-    parts = [producer, lag, checkpoints.follower, stops.follower, commands, tasks, replay_tasks]
-    started: list[Any] = []
-    try:
-        for each in parts:
-            up = await (each.start(stop) if isinstance(each, LagReader | Follower) else clients.start(each, stop, type(each).__name__))
-            if not up:
-                return
-            started.append(each)
-        log.info("ready")
-        monitor = Monitor(lag, EXTRACTOR_GROUP, [TASKS], health, stuck_after_s=settings.stuck_after_s)
-        watching = monitor.run(held=worker.held, is_working=lambda: worker.busy() > 0)
-        replaying = Monitor(lag, REPLAYER_GROUP, [REPLAY_TASKS], Health(None), stuck_after_s=settings.stuck_after_s)
-        watching_replays = replaying.run(held=replays.held, is_working=lambda: replays.busy() > 0)
-        planning = Monitor(lag, PLANNER_GROUP, [COMMANDS], Health(None), stuck_after_s=settings.stuck_after_s).run(held=planner.held)
-        await until_first_ends(
-            planner.run(stop),
-            worker.run(stop),
-            replays.run(stop),
-            watching,
-            watching_replays,
-            planning,
-            flow.run(),
-            checkpoints.follower.run(),
-            stops.follower.run(),
+    return build_sources(
+        SourceParts(
+            settings, http, budget.count_call, CoinList(checkpoints)
         )
-    finally:
-        await http.close()
-        for each in reversed(started):
-            await (each.stop() if hasattr(each, "stop") else each.close())
+    )
+
+
+class TaskHandlers:
+    """One handler for each type of task."""
+
+    def __init__(
+        self,
+        settings: ExtractorSettings,
+        kafka: Clients,
+        sources: dict[str, SourceConnector],
+        checkpoints: CheckpointStore,
+        backpressure: Backpressure,
+        cancellations: Cancellations,
+    ) -> None:
+        common: dict[str, Any] = {
+            "producer": kafka.producer,
+            "new_reader": kafka.new_reader,
+        }
+        paced = {**common, "backpressure": backpressure}
+        archive = Archive(reader_dsn(settings.dsn()))
+        fetch = FetchHandler(
+            **paced,
+            sources=sources,
+            checkpoints=checkpoints,
+            cancellations=cancellations,
+        )
+        self._handlers: dict[type, Any] = {
+            FetchStream: fetch,
+            RepairPages: RepairHandler(**paced, sources=sources),
+            RequeueRecords: RequeueHandler(**paced, archive=archive),
+            ForwardMessages: ForwardHandler(**common),
+            ReplayPages: ReplayHandler(
+                **paced, archive=archive, cancellations=cancellations
+            ),
+            SetCursor: MoveCheckpointHandler(kafka.producer, checkpoints),
+        }
+
+    async def run(self, task: Task) -> None:
+        """Do a task. Raises TransientError: then run it again."""
+        await self._handlers[type(task)].run(task)
+
+
+def _workers(
+    settings: ExtractorSettings, kafka: Clients, handlers: TaskHandlers
+) -> tuple[TaskWorker, TaskWorker]:
+    """The workers for tasks and for replays, which take long and have a topic of their own."""
+    concurrency = settings.task_concurrency
+    worker = partial(TaskWorker, producer=kafka.producer, work=handlers.run)
+    tasks = worker(
+        kafka.tasks,
+        topic=TASKS,
+        group=EXTRACTOR_GROUP,
+        concurrency=concurrency,
+    )
+    replays = worker(
+        kafka.replay_tasks,
+        topic=REPLAY_TASKS,
+        group=REPLAYER_GROUP,
+        concurrency=max(1, concurrency // 2),
+    )
+    return tasks, replays
+
+
+def _monitors(
+    settings: ExtractorSettings,
+    kafka: Clients,
+    health: Health,
+    planner: Planner,
+    tasks: TaskWorker,
+    replays: TaskWorker,
+) -> list[Awaitable[None]]:
+    """One watchdog for each consumer group; that of the tasks keeps the health file."""
+    silent = Health(None)
+    lag = kafka.lag
+    limit = settings.stuck_after_s
+    of_tasks = Monitor(
+        lag, EXTRACTOR_GROUP, [TASKS], health, stuck_after_s=limit
+    )
+    of_replays = Monitor(
+        lag, REPLAYER_GROUP, [REPLAY_TASKS], silent, stuck_after_s=limit
+    )
+    of_commands = Monitor(
+        lag, PLANNER_GROUP, [COMMANDS], silent, stuck_after_s=limit
+    )
+    return [
+        of_tasks.run(held=tasks.held, is_working=tasks.is_busy),
+        of_replays.run(held=replays.held, is_working=replays.is_busy),
+        of_commands.run(held=planner.held),
+    ]
+
+
+def _parts(
+    kafka: Clients,
+    http: HttpClient,
+    followers: Sequence[TopicFollower],
+) -> list[Part]:
+    """What is started before the work, in this order."""
+    consumers = (kafka.commands, kafka.tasks, kafka.replay_tasks)
+    producer = KafkaClient(kafka.producer)
+    return [
+        http,
+        producer,
+        kafka.lag,
+        *followers,
+        *map(KafkaClient, consumers),
+    ]
+
+
+async def run(
+    settings: ExtractorSettings, health: Health, stop: asyncio.Event
+) -> None:
+    """Wait for Kafka and the topics, then plan and work until stopped."""
+    bootstrap = settings.kafka_bootstrap_servers
+    health.set(ready=False, reason="waiting for Kafka")
+    await topic_admin.wait_for_topics(bootstrap, stop)
+    kafka = Clients.of(settings)
+    http = build_http(settings)
+    checkpoints = CheckpointStore(bootstrap, kafka.producer)
+    cancellations = Cancellations(bootstrap)
+    limit = settings.max_waiting_pages
+    backpressure = Backpressure(kafka.lag, max_waiting=limit)
+    sources = _sources(settings, http, checkpoints)
+    handlers = TaskHandlers(
+        settings, kafka, sources, checkpoints, backpressure, cancellations
+    )
+    tasks, replays = _workers(settings, kafka, handlers)
+    every_s = settings.ingest_every_s
+    planner = Planner(
+        kafka.commands, kafka.producer, sources, every_s=every_s
+    )
+    followers = (checkpoints.follower, cancellations.follower)
+    async with started(stop, *_parts(kafka, http, followers)) as is_up:
+        if not is_up:
+            return
+        log.info("ready")
+        await run_until_first_exits(
+            planner.run(stop),
+            tasks.run(stop),
+            replays.run(stop),
+            backpressure.run(),
+            *(follower.run() for follower in followers),
+            *_monitors(settings, kafka, health, planner, tasks, replays),
+        )

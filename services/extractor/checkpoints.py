@@ -1,4 +1,4 @@
-"""Where each stream stands: the compacted checkpoint topic, followed by every extractor, and the raw topic behind it."""
+"""Where each stream stands: the compacted checkpoint topic, and the raw topic behind it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from shared.kafka.checkpoint_log import CheckpointLog
 from shared.messages.checkpoints import Checkpoint, TaskProgress
 from shared.messages.headers import is_republished
 from shared.messages.pages import RawPage
-from shared.messages.serialization import UndecodableError, decode, raw, raw_page_decoder
+from shared.messages.serialization import (
+    UndecodableError,
+    decode,
+    raw_json,
+    raw_page_decoder,
+)
 from shared.messages.tasks import FetchStream
 from shared.messages.topics import CHECKPOINTS, RAW
 
@@ -31,61 +36,104 @@ class CheckpointStore(CheckpointLog):
     async def latest(self, stream: str, partition: int) -> Checkpoint:
         """The newest checkpoint of a stream; one that stands at the start where there is none."""
         await self.follower.catch_up(partition=partition)
-        found = self.get(stream) or Checkpoint(stream=stream, cursor=raw(None), raw_partition=partition, raw_offset=-1)
-        if found.raw_partition != partition:  # an older release kept the stream elsewhere
-            return msgspec.structs.replace(found, raw_partition=partition, raw_offset=-1)
+        found = self.get(stream)
+        if found is None:
+            return Checkpoint(
+                stream=stream,
+                cursor=raw_json(None),
+                raw_partition=partition,
+                raw_offset=-1,
+            )
+        if (
+            found.raw_partition != partition
+        ):  # an older release kept the stream elsewhere
+            return msgspec.structs.replace(
+                found, raw_partition=partition, raw_offset=-1
+            )
         return found
 
     async def publish(self, checkpoint: Checkpoint) -> Checkpoint:
-        """Publish it as the stream's next; returns it as published."""
-        following = msgspec.structs.replace(checkpoint, sequence=checkpoint.sequence + 1)
+        """Publish it as the stream's next; returns it as published. Raises TransientError."""
+        following = checkpoint.following()
         await publishing.publish(
-            self._producer, CHECKPOINTS, following, key=following.stream, service="extractor", partition=following.raw_partition
+            self._producer,
+            CHECKPOINTS,
+            following,
+            key=following.stream,
+            service="extractor",
+            partition=following.raw_partition,
         )
         return following
 
 
-async def recover(checkpoint: Checkpoint, task: FetchStream, consumer: AIOKafkaConsumer) -> Checkpoint:
+async def recover(
+    checkpoint: Checkpoint, task: FetchStream, consumer: AIOKafkaConsumer
+) -> Checkpoint:
     """The checkpoint, moved on over the pages that were published after it was written.
 
-    Reads the raw partition from the checkpoint (or from where it ended when the task was planned, if that is later) to
-    its end: the raw topic is the truth, the checkpoint an index into it. With `full_refresh` only this task's pages count.
+    Reads the raw partition from the checkpoint (or from where it ended when the task was planned,
+    if that is later) to its end: the raw topic is the truth, the checkpoint an index into it. With
+    `full_refresh` only this task's pages count. Raises TransientError.
     """
     position = _for_task(checkpoint, task)
     tail = _Tail(task, {done.task_id for done in checkpoint.finished})
-    where = TopicPartition(RAW.name, checkpoint.raw_partition)
+    at = TopicPartition(RAW.name, checkpoint.raw_partition)
     try:
-        begin, end = (await consumer.beginning_offsets([where]))[where], (await consumer.end_offsets([where]))[where]
+        begin, end = await reading.bounds(consumer, at)
         start = max(checkpoint.raw_offset + 1, task.raw_offset, begin)
         if start > end:  # the topic was deleted and created again
             start = begin
         if start >= end:
             return position
-        async for record in reading.between(consumer, where, start, end):
-            if record.key == task.stream.encode() and not is_republished(record.headers):
+        async for record in reading.between(consumer, at, start, end):
+            if _is_first_of(task.stream, record):
                 position = tail.moved_on(position, record)
     except (KafkaError, OSError) as error:
-        raise TransientError(f"the end of {RAW.name}[{checkpoint.raw_partition}] cannot be read: {error!r}") from error
+        message = f"the end of {at.topic}[{at.partition}] cannot be read"
+        raise TransientError(f"{message}: {error!r}") from error
     return position
 
 
+def _is_first_of(stream: str, record: Any) -> bool:
+    """Whether a record is a page of the stream that was not published again."""
+    if record.key != stream.encode():
+        return False
+    return not is_republished(record.headers)
+
+
 def _for_task(checkpoint: Checkpoint, task: FetchStream) -> Checkpoint:
-    if checkpoint.current is not None and checkpoint.current.task_id == task.task_id:
+    """The checkpoint with the task as its current one."""
+    if (
+        checkpoint.current is not None
+        and checkpoint.current.task_id == task.task_id
+    ):
         return checkpoint
-    before = bytes(checkpoint.cursor).decode()
-    fresh = TaskProgress(run_id=task.run_id, task_id=task.task_id, pages=task.pages, records=task.records, cursor_before=before)
-    cursor = raw(None) if task.full_refresh else checkpoint.cursor
+    progress = TaskProgress(
+        run_id=task.run_id,
+        task_id=task.task_id,
+        pages=task.pages,
+        records=task.records,
+        cursor_before=bytes(checkpoint.cursor).decode(),
+    )
+    cursor = checkpoint.cursor
+    if task.full_refresh:
+        cursor = raw_json(None)
     if task.cursor is not None:
         cursor = msgspec.Raw(task.cursor.encode())
-    return msgspec.structs.replace(checkpoint, current=fresh, cursor=cursor)
+    return msgspec.structs.replace(
+        checkpoint, current=progress, cursor=cursor
+    )
 
 
 class _Tail:
-    """Reads a stream's pages behind its checkpoint. Pages of a process that was frozen, and had a successor, move nothing."""
+    """Reads a stream's pages behind its checkpoint. Pages of a stale worker move nothing."""
 
     def __init__(self, task: FetchStream, finished_tasks: set[str]) -> None:
-        self._task, self._finished = task, finished_tasks
-        self._highest: dict[str, int] = {}  # of tasks of other runs: the page number that was found last
+        self._task = task
+        self._finished = finished_tasks
+        self._highest: dict[
+            str, int
+        ] = {}  # of tasks of other runs: their last page number
 
     def moved_on(self, position: Checkpoint, record: Any) -> Checkpoint:
         try:
@@ -94,24 +142,55 @@ class _Tail:
             return position
         if page.task_id == self._task.task_id:
             return after_page(position, page, record.offset)
-        current = position.current
-        is_late = page.task_id in self._finished or page.page_no <= self._highest.get(page.task_id, -1)
-        if self._task.full_refresh or current is None or current.pages or is_late:
+        if self._task.full_refresh or self._is_late(page):
             return position
-        # Another run's page: the task begins after it.
+        return self._after_other_run(position, page, record.offset)
+
+    def _is_late(self, page: RawPage) -> bool:
+        if page.task_id in self._finished:
+            return True
+        return page.page_no <= self._highest.get(page.task_id, -1)
+
+    def _after_other_run(
+        self, position: Checkpoint, page: RawPage, offset: int
+    ) -> Checkpoint:
+        """Another run's page: the task begins after it, unless it has begun."""
+        current = position.current
+        if current is None or current.pages:
+            return position
         self._highest[page.task_id] = page.page_no
-        current = msgspec.structs.replace(current, cursor_before=bytes(page.cursor_after).decode())
-        return msgspec.structs.replace(position, current=current, cursor=page.cursor_after, raw_offset=record.offset)
+        before = bytes(page.cursor_after).decode()
+        current = msgspec.structs.replace(current, cursor_before=before)
+        return msgspec.structs.replace(
+            position,
+            current=current,
+            cursor=page.cursor_after,
+            raw_offset=offset,
+        )
 
 
-def after_page(position: Checkpoint, page: RawPage, offset: int) -> Checkpoint:
+def after_page(
+    position: Checkpoint, page: RawPage, offset: int
+) -> Checkpoint:
     """The position after one more published page. A page found twice counts once."""
     current = position.current
     if current is None or page.page_no < current.pages:
         is_last = current is not None and page.page_no == current.pages - 1
-        return msgspec.structs.replace(position, raw_offset=offset, cursor=page.cursor_after if is_last else position.cursor)
-    progress = msgspec.structs.replace(current, pages=page.page_no + 1, records=current.records + page.record_count)
-    return msgspec.structs.replace(position, current=progress, cursor=page.cursor_after, raw_offset=offset)
+        cursor = page.cursor_after if is_last else position.cursor
+        return msgspec.structs.replace(
+            position, raw_offset=offset, cursor=cursor
+        )
+    progress = msgspec.structs.replace(
+        current,
+        pages=page.page_no + 1,
+        records=current.records + page.record_count,
+    )
+    return msgspec.structs.replace(
+        position,
+        current=progress,
+        cursor=page.cursor_after,
+        raw_offset=offset,
+    )
 
 
 def finished(position: Checkpoint) -> Checkpoint:
@@ -120,5 +199,16 @@ def finished(position: Checkpoint) -> Checkpoint:
         return position
     done = msgspec.structs.replace(position.current, cursor_before=None)
     # Only the last one's end may have to be repeated with its profile, which is long.
-    before = [msgspec.structs.replace(entry, profile=None) if entry.profile else entry for entry in position.finished]
-    return msgspec.structs.replace(position, current=None, finished=[*before, done][-REMEMBERED_TASKS:])
+    before = [_without_profile(entry) for entry in position.finished]
+    remembered = [*before, done][-REMEMBERED_TASKS:]
+    return msgspec.structs.replace(
+        position, current=None, finished=remembered
+    )
+
+
+def _without_profile(entry: TaskProgress) -> TaskProgress:
+    return (
+        msgspec.structs.replace(entry, profile=None)
+        if entry.profile
+        else entry
+    )

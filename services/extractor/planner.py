@@ -1,4 +1,7 @@
-"""Commands become tasks: one per stream. The tasks are published first, RunPlanned last; planning twice is harmless."""
+"""Commands become tasks: one per stream.
+
+The tasks are published first, RunPlanned last; planning twice is harmless.
+"""
 
 from __future__ import annotations
 
@@ -13,109 +16,235 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from services.extractor.sources.base import SourceConnector, StreamInfo
+from services.extractor.tasks.reporting import Reporter
 from shared.errors import TransientError
-from shared.kafka import partitions, publishing
-from shared.kafka.gap_aware_consumer import Reader, publisher
-from shared.kafka.partitions import partition_of
-from shared.messages.base import Message
-from shared.messages.commands import CancelRun, MoveCheckpoint, StartIngestion, StartReplay
+from shared.kafka import publishing
+from shared.kafka.gap_aware_consumer import GapAwareConsumer, publisher
+from shared.kafka.partitions import partition_of, topic_and_partition
+from shared.messages.commands import (
+    CancelRun,
+    MoveCheckpoint,
+    StartIngestion,
+    StartReplay,
+)
 from shared.messages.identity import scheduled_run_id, task_id
-from shared.messages.run_events import PlannedTask, RunCancelled, RunError, RunPlanned
-from shared.messages.serialization import UndecodableError, command_decoder, decode
-from shared.messages.tasks import FetchStream, ReplayPages, SetCursor, replay_tasks, set_cursor
-from shared.messages.topics import COMMANDS, PLANNER_GROUP, RAW, RUN_EVENTS, TASKS
+from shared.messages.run_events import (
+    PlannedTask,
+    RunCancelled,
+    RunError,
+    RunPlanned,
+)
+from shared.messages.serialization import (
+    UndecodableError,
+    command_decoder,
+    decode,
+)
+from shared.messages.tasks import (
+    FetchStream,
+    ReplayPages,
+    SetCursor,
+    replay_tasks,
+    set_cursor,
+)
+from shared.messages.topics import COMMANDS, PLANNER_GROUP, RAW
 from shared.runtime import logs
 from shared.runtime.lifecycle import sleep_or_stop
 
 TASKS_A_MESSAGE = 2_000
 MAX_ERRORS = 100
+MAX_CRASH = 500  # characters of an unexpected error
+NO_HISTORY = (
+    "no source that was asked for has a history; CoinPaprika has one, "
+    "of the coins in COIN_IDS"
+)
+Sources = dict[str, SourceConnector]
 log = logs.get(__name__)
 
 
-async def plan(command: StartIngestion, sources: dict[str, SourceConnector]) -> RunPlanned:
-    """Which streams a command means. Unknown sources and streams are errors of the run, not of the planner."""
+async def plan(command: StartIngestion, sources: Sources) -> RunPlanned:
+    """Which streams a command means.
+
+    Unknown sources and streams are errors of the run, not of the planner.
+    """
     wanted, errors = _wanted_sources(command, sources)
+    if command.start is not None:
+        found, notes = _history(command, sources, wanted)
+    else:
+        found, notes = await _configured(command, sources, wanted)
+    if command.streams is not None and command.start is None:
+        found, unknown = _chosen(command.streams, sources, wanted, found)
+        errors += unknown
+        notes = []
+    tasks = [_planned(command.run_id, stream) for stream in found]
+    return RunPlanned(
+        run_id=command.run_id, tasks=tasks, errors=errors, notes=notes
+    )
+
+
+def _planned(run_id: str, stream: str) -> PlannedTask:
+    source = stream.partition("/")[0]
+    return PlannedTask(
+        task_id=task_id(run_id, stream), source=source, stream=stream
+    )
+
+
+async def _configured(
+    command: StartIngestion, sources: Sources, wanted: list[str]
+) -> tuple[dict[str, StreamInfo], list[str]]:
+    """(the streams that the sources list, notes about sources without any)."""
     found: dict[str, StreamInfo] = {}
-    notes: list[str] = []
+    notes = []
     for name in wanted:
         source = sources[name]
-        listed = await source.streams() if command.start is None else _history(command, source)
+        listed = await source.streams()
         found.update({info.stream: info for info in listed})
-        is_wanted = command.sources is not None or not source.is_optional
-        if not listed and command.start is None and is_wanted:
-            notes.append(f"{name}: no streams, {source.nothing_configured()}")
-    if command.start is not None and not found:
-        notes.append("no source that was asked for has a history; CoinPaprika has one, of the coins in COIN_IDS")
-    if command.streams is not None and command.start is None:
-        by_name = {
-            stream: info for name in wanted for stream in command.streams if stream not in found and (info := sources[name].find(stream))
-        }
-        found.update(by_name)
-        errors += [
-            _unknown_stream(stream, found) for stream in command.streams if stream not in found and stream.partition("/")[0] in sources
-        ]
-        found = {stream: found[stream] for stream in command.streams if stream in found}
-        notes = []
-    tasks = [PlannedTask(task_id=task_id(command.run_id, stream), source=stream.partition("/")[0], stream=stream) for stream in found]
-    return RunPlanned(run_id=command.run_id, tasks=tasks, errors=errors, notes=notes)
+        is_missed = command.sources is not None or not source.is_optional
+        if not listed and is_missed:
+            notes.append(
+                f"{name}: no streams, {source.nothing_configured()}"
+            )
+    return found, notes
 
 
-def _history(command: StartIngestion, source: SourceConnector) -> list[StreamInfo]:
-    """The streams for the days of the command. Raises ValueError for days that are none, which the gateway refuses."""
-    start, end = (date.fromisoformat(str(day)) for day in (command.start, command.end))
-    found = source.history(start, end)
-    return [info for info in found if command.streams is None or any(info.stream.startswith(f"{stream}/") for stream in command.streams)]
+def _history(
+    command: StartIngestion, sources: Sources, wanted: list[str]
+) -> tuple[dict[str, StreamInfo], list[str]]:
+    """(the streams of the command's days, notes). The gateway refuses days that are invalid."""
+    start = date.fromisoformat(str(command.start))
+    end = date.fromisoformat(str(command.end))
+    found = {
+        info.stream: info
+        for name in wanted
+        for info in sources[name].history(start, end)
+        if _is_of(info.stream, command.streams)
+    }
+    return found, [] if found else [NO_HISTORY]
 
 
-def _wanted_sources(command: StartIngestion, sources: dict[str, SourceConnector]) -> tuple[list[str], list[RunError]]:
+def _is_of(stream: str, parents: list[str] | None) -> bool:
+    return parents is None or any(
+        stream.startswith(f"{parent}/") for parent in parents
+    )
+
+
+def _chosen(
+    streams: list[str],
+    sources: Sources,
+    wanted: list[str],
+    listed: dict[str, StreamInfo],
+) -> tuple[dict[str, StreamInfo], list[RunError]]:
+    """(the streams that were asked for, errors for those that do not exist)."""
+    known = dict(listed)
+    for name in wanted:
+        for stream in streams:
+            info = None if stream in listed else sources[name].find(stream)
+            if info is not None:
+                known[stream] = info
+    unknown = [
+        _unknown_stream(stream, known)
+        for stream in streams
+        if stream not in known and stream.partition("/")[0] in sources
+    ]
+    return {
+        stream: known[stream] for stream in streams if stream in known
+    }, unknown
+
+
+def _wanted_sources(
+    command: StartIngestion, sources: Sources
+) -> tuple[list[str], list[RunError]]:
     names = command.sources
+    if names is None and command.streams is not None:
+        names = [stream.partition("/")[0] for stream in command.streams]
     if names is None:
-        names = list(sources) if command.streams is None else [stream.partition("/")[0] for stream in command.streams]
+        names = list(sources)
     names = list(dict.fromkeys(names))
     errors = [
-        RunError(code="unknown_source", message=f"there is no source {name!r}: use {', '.join(sources)}", source=name)
+        _unknown_source(name, sources)
         for name in names
         if name not in sources
     ]
     return [name for name in names if name in sources], errors
 
 
+def _unknown_source(name: str, sources: Sources) -> RunError:
+    message = f"there is no source {name!r}: use {', '.join(sources)}"
+    return RunError(code="unknown_source", message=message, source=name)
+
+
 def _unknown_stream(stream: str, found: dict[str, StreamInfo]) -> RunError:
     some = ", ".join(name[:80] for name in list(found)[:3]) or "none"
+    more = " …" if len(found) > 3 else ""
     return RunError(
         code="unknown_stream",
-        message=f"there is no stream {stream!r}; known are: {some}{' …' if len(found) > 3 else ''}",
+        message=f"there is no stream {stream!r}; known are: {some}{more}",
         stream=stream,
         source=stream.partition("/")[0],
     )
 
 
-def _parts(planned: RunPlanned) -> list[RunPlanned]:
+def _fetch(
+    command: StartIngestion, task: PlannedTask, raw_end: int
+) -> FetchStream:
+    """The task for a stream. `raw_end`: where its raw partition ends now."""
+    return FetchStream(
+        run_id=command.run_id,
+        task_id=task.task_id,
+        source=task.source,
+        stream=task.stream,
+        full_refresh=command.full_refresh,
+        raw_offset=raw_end,
+    )
+
+
+def parts_of(planned: RunPlanned) -> list[RunPlanned]:
     """RunPlanned in messages of bounded size; the last one says that it is the last."""
-    errors = planned.errors[:MAX_ERRORS]
-    if more := len(planned.errors) - len(errors):
-        errors = [
-            *errors,
-            RunError(code="more_errors", message=f"{more} more streams could not be planned", source=planned.errors[-1].source),
-        ]
-    starts = range(0, max(len(planned.tasks), 1), TASKS_A_MESSAGE)
-    parts = [
-        msgspec.structs.replace(planned, tasks=planned.tasks[start : start + TASKS_A_MESSAGE], errors=errors, is_last=False)
-        for start in starts
-    ]
-    return [*parts[:-1], msgspec.structs.replace(parts[-1], is_last=True)]
+    errors = _bounded(planned.errors)
+    tasks = planned.tasks
+    parts = []
+    for start in range(0, max(len(tasks), 1), TASKS_A_MESSAGE):
+        end = start + TASKS_A_MESSAGE
+        part = msgspec.structs.replace(
+            planned,
+            tasks=tasks[start:end],
+            errors=errors,
+            is_last=end >= len(tasks),
+        )
+        parts.append(part)
+    return parts
+
+
+def _bounded(errors: list[RunError]) -> list[RunError]:
+    more = len(errors) - MAX_ERRORS
+    if more <= 0:
+        return errors
+    message = f"{more} more streams could not be planned"
+    source = errors[-1].source
+    rest = RunError(code="more_errors", message=message, source=source)
+    return [*errors[:MAX_ERRORS], rest]
 
 
 class Planner:
-    """Consumes ingest.commands in the planners' group: one of them plans, the others stand by."""
+    """Consumes ingest.commands in the planners' group: one of them plans, the others wait."""
 
     def __init__(
-        self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, sources: dict[str, SourceConnector], *, every_s: int = 0
+        self,
+        consumer: AIOKafkaConsumer,
+        producer: AIOKafkaProducer,
+        sources: Sources,
+        *,
+        every_s: int = 0,
     ) -> None:
         """`every_s`: start an ingestion of everything that often; 0: never by itself."""
-        self._consumer, self._producer, self._sources, self._every_s = consumer, producer, sources, every_s
+        self._consumer = consumer
+        self._producer = producer
+        self._sources = sources
+        self._every_s = every_s
         self._last_slot = 0
-        self._reader = Reader(consumer, PLANNER_GROUP, publisher(producer, "extractor"))
+        self._reporter = Reporter(producer)
+        on_gap = publisher(producer, "extractor")
+        self._reader = GapAwareConsumer(consumer, PLANNER_GROUP, on_gap)
+        consumer.subscribe([COMMANDS.name])
 
     def held(self) -> set[TopicPartition]:
         """The partitions that are this planner's."""
@@ -123,7 +252,9 @@ class Planner:
 
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            batches = await self._reader.getmany(timeout_ms=500, max_records=1)
+            batches = await self._reader.getmany(
+                timeout_ms=500, max_records=1
+            )
             for partition, records in batches.items():
                 for record in records:
                     await self._until_done(record, stop)
@@ -133,25 +264,44 @@ class Planner:
             await self._on_schedule()
 
     async def _on_schedule(self) -> None:
-        """Ask for the ingestion that is due. Its id is made from its time, so that asking twice is asking once."""
-        slot = int(time.time() // self._every_s) if self._every_s and self.held() else 0
+        """Ask for the ingestion that is due.
+
+        Its id is made from its time, so that asking twice is asking once.
+        """
+        if not self._every_s or not self.held():
+            return
+        slot = int(time.time() // self._every_s)
         if slot <= self._last_slot:
             return
         at = datetime.fromtimestamp(slot * self._every_s, UTC).isoformat()
-        command = StartIngestion(run_id=scheduled_run_id(at), requested_at=at)
         try:
-            await publishing.publish(self._producer, COMMANDS, command, key=command.run_id, service="extractor", event_id=command.run_id)
+            await self._ask_for(at)
         except TransientError as error:
             log.warning("schedule_postponed", error=str(error))
         else:
             self._last_slot = slot
+
+    async def _ask_for(self, at: str) -> None:
+        run_id = scheduled_run_id(at)
+        await publishing.publish(
+            self._producer,
+            COMMANDS,
+            StartIngestion(run_id=run_id, requested_at=at),
+            key=run_id,
+            service="extractor",
+            event_id=run_id,
+        )
 
     async def _until_done(self, record: Any, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
                 await self._handle(record)
             except TransientError as error:
-                log.warning("planning_postponed", offset=record.offset, error=str(error))
+                log.warning(
+                    "planning_postponed",
+                    offset=record.offset,
+                    error=str(error),
+                )
                 await sleep_or_stop(stop, 1)
             else:
                 return
@@ -159,75 +309,108 @@ class Planner:
     async def _commit(self, partition: TopicPartition, offset: int) -> None:
         try:
             await self._consumer.commit({partition: offset})
-        except KafkaError as error:
-            log.warning("commit_failed", topic=partition.topic, offset=offset, error=repr(error))  # planned again, harmlessly
+        except KafkaError as error:  # planned again, harmlessly
+            log.warning(
+                "commit_failed",
+                topic=partition.topic,
+                offset=offset,
+                error=repr(error),
+            )
 
     async def _handle(self, record: Any) -> None:
         try:
             command = decode(command_decoder, record.value)
         except UndecodableError as error:
             # The loader, which reads the same topic, keeps it as a dead letter.
-            log.error("command_undecodable", offset=record.offset, error=str(error))
+            log.error(
+                "command_undecodable",
+                offset=record.offset,
+                error=str(error),
+            )
             return
-        if isinstance(command, CancelRun):
-            await self._publish(RunCancelled(run_id=command.run_id))
-        elif isinstance(command, StartIngestion):
-            await self._plan(command)
-        elif isinstance(command, StartReplay):
-            await self._hand_out(command.run_id, replay_tasks(command))
-        elif isinstance(command, MoveCheckpoint):
-            await self._hand_out(command.run_id, [set_cursor(command)])
-        # The others are the loader's, which knows the ledger and the dead letters.
+        match command:
+            case StartIngestion():
+                await self._plan(command)
+            case StartReplay():
+                await self._hand_out(command.run_id, replay_tasks(command))
+            case MoveCheckpoint():
+                await self._hand_out(command.run_id, [set_cursor(command)])
+            case CancelRun():
+                await self._publish(RunCancelled(run_id=command.run_id))
+            case _:
+                pass  # the loader's, which knows the ledger and the dead letters
 
     async def _plan(self, command: StartIngestion) -> None:
-        try:
-            planned = await plan(command, self._sources)
-        except Exception as error:
-            log.error("planning_crashed", run_id=command.run_id, exc_info=error)
-            planned = RunPlanned(
-                run_id=command.run_id, errors=[RunError(code="internal_error", message=f"{type(error).__name__}: {error}"[:500])]
-            )
-        offsets = await self._raw_ends({task.stream for task in planned.tasks})
+        planned = await self._planned(command)
+        offsets = await self._raw_ends(
+            {task.stream for task in planned.tasks}
+        )
         for task in planned.tasks:
-            fetch = FetchStream(
-                run_id=command.run_id,
-                task_id=task.task_id,
-                source=task.source,
-                stream=task.stream,
-                full_refresh=command.full_refresh,
-                raw_offset=offsets[task.stream],
-            )
-            await publishing.publish(
-                self._producer,
-                TASKS,
-                fetch,
-                key=task.stream,
-                service="extractor",
-                partition=partition_of(task.stream),
-                event_id=task.task_id,
-            )
-        for part in _parts(planned):
+            end = offsets[task.stream]
+            await self._publish_task(_fetch(command, task, end))
+        for part in parts_of(planned):
             await self._publish(part)
-        log.info("run_planned", run_id=command.run_id, tasks=len(planned.tasks), errors=len(planned.errors))
+        log.info(
+            "run_planned",
+            run_id=command.run_id,
+            tasks=len(planned.tasks),
+            errors=len(planned.errors),
+        )
 
-    async def _hand_out(self, run_id: str, tasks: Sequence[ReplayPages | SetCursor]) -> None:
-        for task in tasks:
-            topic, partition = partitions.place_of_task(task)
-            await publishing.publish(
-                self._producer, topic, task, key=task.stream, service="extractor", partition=partition, event_id=task.task_id
+    async def _planned(self, command: StartIngestion) -> RunPlanned:
+        try:
+            return await plan(command, self._sources)
+        except Exception as error:
+            log.error(
+                "planning_crashed", run_id=command.run_id, exc_info=error
             )
-        planned = [PlannedTask(task_id=task.task_id, source=task.source, stream=task.stream) for task in tasks]
+            message = f"{type(error).__name__}: {error}"[:MAX_CRASH]
+            crash = RunError(code="internal_error", message=message)
+            return RunPlanned(run_id=command.run_id, errors=[crash])
+
+    async def _hand_out(
+        self, run_id: str, tasks: Sequence[ReplayPages | SetCursor]
+    ) -> None:
+        for task in tasks:
+            await self._publish_task(task)
+        planned = [
+            PlannedTask(
+                task_id=task.task_id, source=task.source, stream=task.stream
+            )
+            for task in tasks
+        ]
         await self._publish(RunPlanned(run_id=run_id, tasks=planned))
         log.info("run_planned", run_id=run_id, tasks=len(tasks))
 
+    async def _publish_task(
+        self, task: FetchStream | ReplayPages | SetCursor
+    ) -> None:
+        topic, partition = topic_and_partition(task)
+        await publishing.publish(
+            self._producer,
+            topic,
+            task,
+            key=task.stream,
+            service="extractor",
+            partition=partition,
+            event_id=task.task_id,
+        )
+
     async def _publish(self, event: RunPlanned | RunCancelled) -> None:
-        message: Message = event
-        await publishing.publish(self._producer, RUN_EVENTS, message, key=event.run_id, service="extractor")
+        await self._reporter.report(event)
 
     async def _raw_ends(self, streams: set[str]) -> dict[str, int]:
-        places = {stream: TopicPartition(RAW.name, partition_of(stream)) for stream in streams}
+        """Where the raw partition of each stream ends now."""
+        partitions = {
+            stream: TopicPartition(RAW.name, partition_of(stream))
+            for stream in streams
+        }
         try:
-            ends = await self._consumer.end_offsets(list(set(places.values())))
+            ends = await self._consumer.end_offsets(
+                list(set(partitions.values()))
+            )
         except (KafkaError, OSError) as error:
-            raise TransientError(f"the ends of {RAW.name} cannot be read: {error!r}") from error
-        return {stream: ends[place] for stream, place in places.items()}
+            raise TransientError(
+                f"the ends of {RAW.name} cannot be read: {error!r}"
+            ) from error
+        return {stream: ends[at] for stream, at in partitions.items()}

@@ -32,26 +32,49 @@ class Feed(BaseModel, frozen=True):
         return value
 
 
+_CURRENCY = re.compile(r"[A-Za-z]{2,10}")
+
+
 class ExtractorSettings(CommonSettings):
     """Sources, limits and how much is done at a time."""
 
-    coinpaprika_api_url: str = Field(default="https://api.coinpaprika.com/v1", pattern=r"^https?://[^/\s]+")
+    coinpaprika_api_url: str = Field(
+        default="https://api.coinpaprika.com/v1",
+        pattern=r"^https?://[^/\s]+",
+    )
     coin_ids: list[str] = Field(default=["btc-bitcoin", "eth-ethereum"])
     coinpaprika_api_key: SecretStr = SecretStr("")
-    coinpaprika_quotes: list[str] = Field(default=["USD"], min_length=1, max_length=3)
+    coinpaprika_quotes: list[str] = Field(
+        default=["USD"], min_length=1, max_length=3
+    )
     coinpaprika_calls_per_second: float = Field(default=10, gt=0, le=1000)
-    coinpaprika_calls_per_month: int = Field(default=20_000, ge=0)  # of the free plan; 0: counted, not limited
-    coingecko_api_url: str = Field(default="https://api.coingecko.com/api/v3", pattern=r"^https?://[^/\s]+")
+    coinpaprika_calls_per_month: int = Field(
+        default=20_000, ge=0
+    )  # the free plan's; 0: no limit
+    coingecko_api_url: str = Field(
+        default="https://api.coingecko.com/api/v3",
+        pattern=r"^https?://[^/\s]+",
+    )
     coingecko_ids: list[str] = Field(default=[])
     csv_dir: Path = Path("data/csv")
-    rss_feeds: list[Feed] = Field(default=[Feed(name=name, url=url) for name, url in _DEFAULT_FEEDS])
+    rss_feeds: list[Feed] = Field(
+        default=[Feed(name=name, url=url) for name, url in _DEFAULT_FEEDS]
+    )
     allow_private_urls: bool = False
-    ingest_every_s: int = Field(default=0, ge=0, le=86_400)  # 0: only when asked
+    ingest_every_s: int = Field(
+        default=0, ge=0, le=86_400
+    )  # 0: only when asked
     task_concurrency: int = Field(default=4, ge=1, le=64)
-    max_waiting_pages: int = Field(default=200, ge=2)  # per partition, before a stream pauses
+    max_waiting_pages: int = Field(
+        default=200, ge=2
+    )  # per partition, before a stream pauses
     http_attempts: int = Field(default=3, ge=1, le=10)
-    http_timeout_s: float = Field(default=60, gt=0)  # of one request with its retries
-    http_max_bytes: int = Field(default=20 * 1024 * 1024, ge=1024)  # after decompression
+    http_timeout_s: float = Field(
+        default=60, gt=0
+    )  # of one request with its retries
+    http_max_bytes: int = Field(
+        default=20 * 1024 * 1024, ge=1024
+    )  # after decompression
 
     @field_validator("coin_ids", "coingecko_ids")
     @classmethod
@@ -59,8 +82,11 @@ class ExtractorSettings(CommonSettings):
         if "*" in value and len(value) > 1:
             raise ValueError('"*" stands for all coins and stands alone')
         for coin in value:
-            if coin != "*" and not re.match(r"^[^\s/?#\x00-\x1f]{1,100}$", coin):
-                raise ValueError(f"{coin!r} is not an id such as btc-bitcoin (CoinPaprika) or bitcoin (CoinGecko)")
+            if coin != "*" and not re.match(
+                r"^[^\s/?#\x00-\x1f]{1,100}$", coin
+            ):
+                example = "btc-bitcoin (CoinPaprika) or bitcoin (CoinGecko)"
+                raise ValueError(f"{coin!r} is not an id such as {example}")
         return list(dict.fromkeys(value))
 
     @field_validator("ingest_every_s")
@@ -74,9 +100,10 @@ class ExtractorSettings(CommonSettings):
     @classmethod
     def _currencies(cls, value: list[str]) -> list[str]:
         for currency in value:
-            if not re.fullmatch(r"[A-Za-z]{2,10}", currency):
-                raise ValueError(f"{currency!r} is not a currency such as USD, EUR or BTC")
-        return list(dict.fromkeys(currency.upper() for currency in value))
+            if not _CURRENCY.fullmatch(currency):
+                message = "is not a currency such as USD, EUR or BTC"
+                raise ValueError(f"{currency!r} {message}")
+        return list(dict.fromkeys(map(str.upper, value)))
 
     @field_validator("rss_feeds")
     @classmethod

@@ -1,4 +1,4 @@
-"""Consumes tasks: several tasks at a time, one at a time for a stream, offsets committed in order."""
+"""Consumes tasks: several at a time, one at a time for a stream, offsets committed in order."""
 
 from __future__ import annotations
 
@@ -8,15 +8,24 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import (
+    AIOKafkaConsumer,
+    AIOKafkaProducer,
+    ConsumerRebalanceListener,
+    TopicPartition,
+)
 from aiokafka.errors import KafkaError
 
 from shared.errors import TransientError
 from shared.kafka import publishing
-from shared.kafka.gap_aware_consumer import Reader, publisher
+from shared.kafka.gap_aware_consumer import GapAwareConsumer, publisher
 from shared.messages.base import Stage
 from shared.messages.headers import origin_headers
-from shared.messages.serialization import UndecodableError, decode, task_decoder
+from shared.messages.serialization import (
+    UndecodableError,
+    decode,
+    task_decoder,
+)
 from shared.messages.topics import DEAD_LETTERS, Topic
 from shared.runtime import logs
 from shared.runtime.lifecycle import sleep_or_stop
@@ -26,27 +35,29 @@ log = logs.get(__name__)
 
 @dataclass
 class OffsetTracker:
-    """Offsets in flight on one partition; what may be committed is the end of the finished beginning."""
+    """Offsets in flight on one partition; what may be committed is the finished beginning."""
 
-    pending: dict[int, bool] = field(default_factory=dict)  # offset → finished, in order of arrival
+    pending: dict[int, bool] = field(
+        default_factory=dict
+    )  # offset → finished, as they arrived
 
     def begin(self, offset: int) -> None:
         self.pending[offset] = False
 
     def finish(self, offset: int) -> int | None:
-        """The offset to commit now (next to read), or None when an earlier one is still at work."""
+        """The offset to commit now (next to read), or None while an earlier one is at work."""
         self.pending[offset] = True
         commit = None
-        for each, finished in list(self.pending.items()):
-            if not finished:
+        for earliest, is_finished in list(self.pending.items()):
+            if not is_finished:
                 break
-            del self.pending[each]
-            commit = each + 1
+            del self.pending[earliest]
+            commit = earliest + 1
         return commit
 
 
 class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
-    """Runs the tasks of the partitions that this extractor holds; gives them up cleanly when they move."""
+    """Runs the tasks of the partitions that this extractor holds; gives them up when they move."""
 
     def __init__(
         self,
@@ -58,39 +69,62 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         group: str,
         concurrency: int,
     ) -> None:
-        self._consumer, self._producer, self._do, self._topic = consumer, producer, work, topic
-        self._reader = Reader(consumer, group, publisher(producer, "extractor"))
-        self._limit, self._slots = concurrency, asyncio.Semaphore(concurrency)
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._trackers: defaultdict[TopicPartition, OffsetTracker] = defaultdict(OffsetTracker)
-        self._running: dict[TopicPartition, set[asyncio.Task[None]]] = defaultdict(set)
+        self._consumer = consumer
+        self._producer = producer
+        self._do = work
+        self._topic = topic
+        self._reader = GapAwareConsumer(
+            consumer, group, publisher(producer, "extractor")
+        )
+        self._limit = concurrency
+        self._slots = asyncio.Semaphore(concurrency)
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(
+            asyncio.Lock
+        )
+        self._trackers: defaultdict[TopicPartition, OffsetTracker] = (
+            defaultdict(OffsetTracker)
+        )
+        self._running: dict[TopicPartition, set[asyncio.Task[None]]] = (
+            defaultdict(set)
+        )
         self._crash: BaseException | None = None
-
-    def subscribe(self) -> None:
-        self._consumer.subscribe([self._topic.name], listener=self)
+        consumer.subscribe([topic.name], listener=self)
 
     def held(self) -> set[TopicPartition]:
         """The partitions that are this extractor's."""
         return set(self._consumer.assignment())
 
     def busy(self) -> int:
+        """Tasks at work."""
         return sum(map(len, self._running.values()))
 
+    def is_busy(self) -> bool:
+        return self.busy() > 0
+
     async def run(self, stop: asyncio.Event) -> None:
-        """Take in tasks until stopped; then give up those at work, which come again elsewhere. An error that nobody foresaw ends the service."""
+        """Take in tasks until stopped; then give up those at work, which come again elsewhere.
+
+        An error that nobody foresaw ends the service.
+        """
         try:
             while not stop.is_set():
                 if self._crash is not None:
                     raise self._crash
-                if self.busy() >= self._limit * 4:  # heartbeats go on by themselves; only no more is taken in
+                if self.busy() >= self._limit * 4:
+                    # Heartbeats go on by themselves; only no more is taken in.
                     await sleep_or_stop(stop, 0.1)
                     continue
-                batches = await self._reader.getmany(timeout_ms=500, max_records=self._limit)
-                for partition, records in batches.items():
-                    for record in records:
-                        self._begin(partition, record)
+                await self._take_in()
         finally:
             await self._give_up(list(self._running))
+
+    async def _take_in(self) -> None:
+        batches = await self._reader.getmany(
+            timeout_ms=500, max_records=self._limit
+        )
+        for partition, records in batches.items():
+            for record in records:
+                self._begin(partition, record)
 
     def _begin(self, partition: TopicPartition, record: Any) -> None:
         self._trackers[partition].begin(record.offset)
@@ -98,7 +132,9 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         self._running[partition].add(job)
         job.add_done_callback(lambda done: self._ended(partition, done))
 
-    def _ended(self, partition: TopicPartition, job: asyncio.Task[None]) -> None:
+    def _ended(
+        self, partition: TopicPartition, job: asyncio.Task[None]
+    ) -> None:
         self._running[partition].discard(job)
         if not job.cancelled() and job.exception() is not None:
             self._crash = job.exception()
@@ -107,17 +143,34 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         try:
             task = decode(task_decoder, record.value)
         except UndecodableError as error:
-            log.error("task_undecodable", partition=record.partition, offset=record.offset, error=str(error))
-            headers = origin_headers(record.topic, record.partition, record.offset, error, Stage.EXTRACT)
-            await _until_done(
-                lambda: publishing.forward(self._producer, DEAD_LETTERS.name, record, headers),
-                partition=record.partition,
-                offset=record.offset,
-            )
+            await self._dead_letter(record, error)
         else:
             async with self._locks[task.stream], self._slots:
-                await _until_done(lambda: self._do(task), run_id=task.run_id, stream=task.stream)
+                await _until_done(
+                    lambda: self._do(task),
+                    run_id=task.run_id,
+                    stream=task.stream,
+                )
         await self._finish(partition, record.offset)
+
+    async def _dead_letter(
+        self, record: Any, error: UndecodableError
+    ) -> None:
+        at = {"partition": record.partition, "offset": record.offset}
+        log.error("task_undecodable", **at, error=str(error))
+        headers = origin_headers(
+            record.topic,
+            record.partition,
+            record.offset,
+            error,
+            Stage.EXTRACT,
+        )
+        await _until_done(
+            lambda: publishing.forward(
+                self._producer, DEAD_LETTERS.name, record, headers
+            ),
+            **at,
+        )
 
     async def _finish(self, partition: TopicPartition, offset: int) -> None:
         commit = self._trackers[partition].finish(offset)
@@ -127,17 +180,33 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
             await self._consumer.commit({partition: commit})
         except KafkaError as error:
             # The task comes again, is found in its stream's checkpoint and only repeats its end.
-            log.warning("commit_failed", partition=partition.partition, offset=commit, error=repr(error))
+            log.warning(
+                "commit_failed",
+                partition=partition.partition,
+                offset=commit,
+                error=repr(error),
+            )
 
-    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+    async def on_partitions_revoked(
+        self, revoked: Iterable[TopicPartition]
+    ) -> None:
         await self._give_up(list(revoked))
 
-    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        log.info("partitions_assigned", topic=self._topic.name, partitions=sorted(tp.partition for tp in assigned))
+    async def on_partitions_assigned(
+        self, assigned: Iterable[TopicPartition]
+    ) -> None:
+        partitions = sorted(at.partition for at in assigned)
+        log.info(
+            "partitions_assigned",
+            topic=self._topic.name,
+            partitions=partitions,
+        )
 
     async def _give_up(self, partitions: list[TopicPartition]) -> None:
-        """Cancel the tasks of these partitions; each stops after the page that it is publishing."""
-        jobs = [job for partition in partitions for job in self._running.get(partition, ())]
+        """Cancel the tasks of these partitions; each stops after the page that it publishes."""
+        jobs: list[asyncio.Task[None]] = []
+        for partition in partitions:
+            jobs += self._running.get(partition, ())
         for job in jobs:
             job.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)
@@ -145,8 +214,10 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
             self._trackers.pop(partition, None)
 
 
-async def _until_done(work: Callable[[], Awaitable[None]], **facts: Any) -> None:
-    """Do the work, again and again while Kafka is away."""
+async def _until_done(
+    work: Callable[[], Awaitable[None]], **facts: Any
+) -> None:
+    """Do the work, again and again while Kafka is unavailable."""
     while True:
         try:
             await work()

@@ -1,1 +1,4 @@
-"""The gateway serves the REST API: it sends commands through Kafka and reads PostgreSQL through a read-only role."""
+"""The gateway serves the REST API.
+
+It sends commands through Kafka and reads PostgreSQL through a read-only role.
+"""

@@ -13,7 +13,9 @@ from shared.runtime.settings import load_or_exit
 
 def main() -> None:
     settings = load_or_exit(GatewaySettings)
-    logs.configure("gateway", level=settings.log_level, fmt=settings.log_format)
+    logs.configure(
+        "gateway", level=settings.log_level, fmt=settings.log_format
+    )
     logs.get(__name__).info("starting", settings=settings.masked())
     app = create_app(settings, Health(settings.health_file))
     uvicorn.run(

@@ -1,4 +1,4 @@
-"""The composition root of the gateway."""
+"""The composition root: the only place where the gateway's parts are put together."""
 
 from __future__ import annotations
 
@@ -11,23 +11,49 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
+import shared
 from services.gateway import problems
-from services.gateway.command_bus import Broker
+from services.gateway.command_bus import CommandBus
 from services.gateway.database import Database
 from services.gateway.dependencies import WrongKeys
 from services.gateway.middleware.body_limit import BodyLimit
 from services.gateway.middleware.slow_clients import SlowClients
-from services.gateway.routes import checkpoints, data, dead_letters, diff, health, ingest, lineage, replay, runs, sources
+from services.gateway.routes import (
+    checkpoints,
+    data,
+    dead_letters,
+    diff,
+    health,
+    ingest,
+    lineage,
+    replay,
+    runs,
+    sources,
+)
 from services.gateway.settings import GatewaySettings
 from shared.errors import CONFIG_EXIT_CODE, POISON_EXIT_CODE, ConfigError
 from shared.runtime import logs
 from shared.runtime.health import Health
 
-log = logs.get(__name__)
-DESCRIPTION = """Crypto prices, history and news in one schema. Every endpoint but health needs the header `x-api-key`.
+DESCRIPTION = """Crypto prices, history and news in one schema.
+Every endpoint but health needs the header `x-api-key`.
 
-Errors are RFC 9457 problems (`application/problem+json`). `Link: rel="next"` leads to the next page of
-`/data`, `/dead-letters`, `/raw` and `/runs/{a}/diff/{b}`; `/stats` and `/checkpoints` take `skip`."""
+Errors are RFC 9457 problems (`application/problem+json`). `Link: rel="next"` leads to the next
+page of `/data`, `/dead-letters`, `/raw` and `/runs/{a}/diff/{b}`; `/stats` and `/checkpoints` take
+`skip`."""
+ROUTES = (
+    ingest,
+    data,
+    lineage,
+    replay,
+    runs,
+    diff,
+    dead_letters,
+    checkpoints,
+    sources,
+    health,
+)
+log = logs.get(__name__)
 
 
 def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
@@ -35,64 +61,88 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        database, broker = Database(settings), Broker(settings)
-        app.state.database, app.state.broker = database, broker
+        database = Database(settings)
+        bus = CommandBus(settings)
+        app.state.database = database
+        app.state.bus = bus
         await database.start()
-        connecting = asyncio.create_task(broker.run())
+        connecting = asyncio.create_task(bus.run())
         connecting.add_done_callback(_end_when_broken)
-        jobs = [connecting, asyncio.create_task(_report(health_file, database, broker))]
+        reporting = asyncio.create_task(_report(health_file, database, bus))
         yield
-        for job in jobs:
+        for job in (connecting, reporting):
             job.cancel()
-        await asyncio.gather(*jobs, return_exceptions=True)
-        await broker.close()
+        await asyncio.gather(connecting, reporting, return_exceptions=True)
+        await bus.close()
         await database.close()
         health_file.set(ready=False, reason="stopped")
 
     app = FastAPIOffline(
-        title="Crypto ingestion API", version="0.1.0", description=DESCRIPTION, lifespan=lifespan, openapi_url="/openapi.json"
+        title="Crypto ingestion API",
+        version=shared.__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        openapi_url="/openapi.json",
     )
     app.state.settings = settings
     app.state.wrong_keys = WrongKeys()
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(SlowClients, timeout_s=settings.client_timeout_s)
     problems.install(app)
-    for routes in (ingest, data, lineage, replay, runs, diff, dead_letters, checkpoints, sources, health):
+    for routes in ROUTES:
         app.include_router(routes.router, prefix="/api/v1")
     _document_problems(app)
     return app
 
 
 def _end_when_broken(job: asyncio.Task[None]) -> None:
-    """Without its side of Kafka the gateway is started anew, or stays down for what a person must mend."""
-    if job.cancelled() or job.exception() is None:
+    """End the gateway when its side of Kafka has failed.
+
+    It is started again, or stays down for a configuration that a person must correct.
+    """
+    error = None if job.cancelled() else job.exception()
+    if error is None:
         return
-    error = job.exception()
     log.critical("broker_side_ended", error=repr(error))
     if isinstance(error, ConfigError):
         sys.stderr.write(f"configuration error: {error}\n")
-    os._exit(CONFIG_EXIT_CODE if isinstance(error, ConfigError) else POISON_EXIT_CODE)
+        os._exit(CONFIG_EXIT_CODE)
+    os._exit(POISON_EXIT_CODE)
 
 
 def _document_problems(app: FastAPI) -> None:
-    """Put the Problem schema into the OpenAPI document, to which the routes' `documented` refer."""
-    made = app.openapi
+    """Put the Problem schema into the OpenAPI document: `problems.documented` refers to it."""
+    generate = app.openapi
 
     def openapi() -> dict[str, object]:
-        document = made()
-        document["components"]["schemas"]["Problem"] = problems.Problem.model_json_schema()
+        document = generate()
+        document["components"]["schemas"]["Problem"] = (
+            problems.Problem.model_json_schema()
+        )
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-async def _report(health_file: Health, database: Database, broker: Broker) -> None:
+async def _report(
+    health_file: Health, database: Database, bus: CommandBus
+) -> None:
     while True:
-        try:
-            is_up = await database.latency_ms() is not None
-        except Exception as error:  # noqa: BLE001  whatever a server that is going down says, the report goes on
-            log.warning("database_check_failed", error=repr(error))
-            is_up = False
-        missing = [name for name, up in (("PostgreSQL", is_up), ("Kafka", broker.connected)) if not up]
-        health_file.set(ready=not missing, reason=f"{' and '.join(missing)} cannot be reached" if missing else "")
+        missing = []
+        if not await _is_up(database):
+            missing.append("PostgreSQL")
+        if not bus.is_connected:
+            missing.append("Kafka")
+        reason = (
+            f"{' and '.join(missing)} cannot be reached" if missing else ""
+        )
+        health_file.set(ready=not missing, reason=reason)
         await asyncio.sleep(1)
+
+
+async def _is_up(database: Database) -> bool:
+    try:
+        return await database.latency_ms() is not None
+    except Exception as error:  # noqa: BLE001  a server that is going down may answer anything
+        log.warning("database_check_failed", error=repr(error))
+        return False

@@ -12,8 +12,11 @@ from services.gateway.settings import GatewaySettings
 
 STATEMENT_TIMEOUT_MS = 10_000
 TURN_TIMEOUT_S = 10.0  # as long as a statement may take
+CONNECT_TIMEOUT_S = 3.0
+COMMAND_TIMEOUT_S = 15.0
+ACQUIRE_TIMEOUT_S = 5.0
 # What asyncpg raises when the database cannot be reached or is going down.
-AWAY = (
+DATABASE_UNAVAILABLE = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InterfaceError,
@@ -23,10 +26,14 @@ AWAY = (
     OSError,
     TimeoutError,
 )
-
-
-async def _leave(_connection: asyncpg.Connection) -> None:
-    """A session that only ever reads has nothing to reset, which saves a round trip a request."""
+_SERVER_SETTINGS = {
+    "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+    "timezone": "UTC",
+    "application_name": "gateway",
+    "default_transaction_read_only": "on",
+    # A generic plan cannot know how few rows LIMIT asks for, and sorts whole tables.
+    "plan_cache_mode": "force_custom_plan",
+}
 
 
 class BusyError(Exception):
@@ -34,24 +41,26 @@ class BusyError(Exception):
 
 
 class Database:
-    """The pool connects when it is first needed, so that the gateway starts and answers without PostgreSQL."""
+    """A pool that connects when it is first needed.
+
+    So the gateway starts, and answers, without PostgreSQL.
+    """
 
     def __init__(self, settings: GatewaySettings) -> None:
-        self._dsn, self._size = settings.reader(), settings.pool_size
+        self._dsn = settings.reader()
+        self._size = settings.pool_size
         self._pool: asyncpg.Pool | None = None
         self._turns = asyncio.Semaphore(settings.pool_size)
 
     async def start(self) -> None:
-        options = {
-            "statement_timeout": str(STATEMENT_TIMEOUT_MS),
-            "timezone": "UTC",
-            "application_name": "gateway",
-            "default_transaction_read_only": "on",
-            # A generic plan cannot know how few rows LIMIT asks for, and sorts whole tables.
-            "plan_cache_mode": "force_custom_plan",
-        }
         self._pool = await asyncpg.create_pool(
-            self._dsn, min_size=0, max_size=self._size, timeout=3, command_timeout=15, server_settings=options, reset=_leave
+            self._dsn,
+            min_size=0,
+            max_size=self._size,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=COMMAND_TIMEOUT_S,
+            server_settings=_SERVER_SETTINGS,
+            reset=_reset,
         )
 
     async def close(self) -> None:
@@ -59,7 +68,11 @@ class Database:
             self._pool.terminate()
 
     async def rows(self, query: str, *arguments: Any) -> list[Any]:
-        """Rows of a query. Raises asyncpg's errors and OSError, which `problems` turns into 503, and BusyError, which it turns into 429."""
+        """Rows of a query.
+
+        Raises asyncpg's errors and OSError, which `problems` turns into 503, and BusyError, which
+        it turns into 429.
+        """
         if self._pool is None:
             raise asyncpg.InterfaceError("the pool is not started")
         try:
@@ -68,20 +81,27 @@ class Database:
         except TimeoutError:
             raise BusyError from None
         try:
-            async with self._pool.acquire(timeout=5) as connection:
+            async with self._pool.acquire(
+                timeout=ACQUIRE_TIMEOUT_S
+            ) as connection:
                 return list(await connection.fetch(query, *arguments))
         finally:
             self._turns.release()
 
     async def row(self, query: str, *arguments: Any) -> Any | None:
+        """The first row of a query. Raises as `rows`."""
         found = await self.rows(query, *arguments)
         return found[0] if found else None
 
     async def latency_ms(self) -> float | None:
-        """How long `SELECT 1` takes; None when the database is away."""
+        """How long `SELECT 1` takes; None while the database is unavailable."""
         started = time.monotonic()
         try:
             await self.rows("SELECT 1")
-        except (*AWAY, BusyError):
+        except (*DATABASE_UNAVAILABLE, BusyError):
             return None
         return round((time.monotonic() - started) * 1000, 2)
+
+
+async def _reset(_connection: asyncpg.Connection) -> None:
+    """Nothing: a session that only reads has nothing to reset, which saves a round trip."""

@@ -3,43 +3,76 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import struct
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from services.gateway.problems import ProblemError
+from fastapi import Request
 
+from services.gateway.problems import field_problem
+
+TOKEN_BYTES = 24
+# The parameters of pages but for `limit`, which a link keeps.
+PAGE_PARAMETERS = ("skip", "cursor")
+CURSOR: dict[str, Any] = {
+    "description": "Where a `Link` header said to go on",
+    "json_schema_extra": {"pattern": "^[A-Za-z0-9_-]{32}$"},
+}
+LINK: dict[str, Any] = {
+    "Link": {
+        "description": '`rel="next"`: the next page, where there is one',
+        "schema": {"type": "string"},
+    }
+}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST = datetime.min.replace(tzinfo=UTC)
+_LAST = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Position:
+class PageToken:
     """A place in the order (timestamp DESC, id DESC). As text it is opaque to users."""
 
     timestamp: datetime
     id: uuid.UUID
 
     def encode(self) -> str:
-        micros = (self.timestamp - _EPOCH) // timedelta(microseconds=1)
-        return base64.urlsafe_b64encode(struct.pack(">q", micros) + self.id.bytes).decode()
+        place = struct.pack(">q", _micros(self.timestamp))
+        return base64.urlsafe_b64encode(place + self.id.bytes).decode()
 
     @classmethod
-    def decode(cls, text: str) -> Position:
+    def decode(cls, text: str) -> PageToken:
         """Raises ProblemError 422 for what no `encode` has written."""
         try:
             raw = base64.b64decode(text, altchars=b"-_", validate=True)
-        except (ValueError, binascii.Error):
+        except ValueError:
             raw = b""
-        if len(raw) != 24:
-            raise ProblemError(
-                422,
-                "query.cursor: not a cursor of this API: take it from a Link header",
-                errors=[{"field": "query.cursor", "message": "not a cursor"}],
+        if len(raw) != TOKEN_BYTES:
+            raise field_problem(
+                "query.cursor",
+                "not a cursor of this API: take it from a Link header",
             )
-        try:
-            moment = _EPOCH + timedelta(microseconds=struct.unpack(">q", raw[:8])[0])
-        except OverflowError:  # forged, but a time all the same
-            moment = datetime.max.replace(tzinfo=UTC) if raw[0] < 128 else datetime.min.replace(tzinfo=UTC)
-        return cls(moment, uuid.UUID(bytes=raw[8:]))
+        (micros,) = struct.unpack(">q", raw[:8])
+        return cls(_moment(micros), uuid.UUID(bytes=raw[8:]))
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _moment(micros: int) -> datetime:
+    """A time from microseconds; a forged one beyond all years is the first or the last."""
+    try:
+        return _EPOCH + timedelta(microseconds=micros)
+    except OverflowError:
+        return _LAST if micros > 0 else _FIRST
+
+
+def next_link(request: Request, cursor: str) -> dict[str, str]:
+    """The header that leads to the page after `cursor`."""
+    url = request.url.remove_query_params(
+        PAGE_PARAMETERS
+    ).include_query_params(cursor=cursor)
+    return {"Link": f'<{url.path}?{url.query}>; rel="next"'}

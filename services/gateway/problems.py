@@ -1,4 +1,4 @@
-"""Every error is an RFC 9457 problem: `application/problem+json` with type, title, status, detail."""
+"""Every error is a problem of RFC 9457: `application/problem+json`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.gateway.database import AWAY, BusyError
+from services.gateway.database import DATABASE_UNAVAILABLE, BusyError
 from shared.runtime import logs
 
 MEDIA_TYPE = "application/problem+json"
+ALWAYS = (408, 429)  # every route may answer so
+_CONTENT = {
+    MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}
+}
+FieldErrors = list[dict[str, str]]
 log = logs.get(__name__)
 
 
@@ -35,19 +41,40 @@ class ProblemError(Exception):
     """Raise to answer with a problem."""
 
     def __init__(
-        self, status: int, detail: str, *, headers: dict[str, str] | None = None, errors: list[dict[str, str]] | None = None
+        self,
+        status: int,
+        detail: str,
+        *,
+        headers: dict[str, str] | None = None,
+        errors: FieldErrors | None = None,
     ) -> None:
         super().__init__(detail)
-        self.status, self.detail, self.headers, self.errors = status, detail, headers or {}, errors
+        self.status = status
+        self.detail = detail
+        self.headers = headers or {}
+        self.errors = errors
 
 
-def unavailable(what: str, retry_after_s: int = 5) -> ProblemError:
-    return ProblemError(503, what, headers={"Retry-After": str(retry_after_s)})
+def unavailable(detail: str) -> ProblemError:
+    """503: try again in a moment."""
+    return ProblemError(503, detail, headers={"Retry-After": "5"})
+
+
+def field_problem(field: str, message: str) -> ProblemError:
+    """422 for a field, such as `query.limit`."""
+    errors = [{"field": field, "message": message}]
+    return ProblemError(422, f"{field}: {message}", errors=errors)
 
 
 def respond(
-    request: Request, status: int, detail: str, *, headers: dict[str, str] | None = None, errors: list[dict[str, str]] | None = None
+    request: Request,
+    status: int,
+    detail: str,
+    *,
+    headers: dict[str, str] | None = None,
+    errors: FieldErrors | None = None,
 ) -> Response:
+    """The response with a problem."""
     problem: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -57,75 +84,143 @@ def respond(
     }
     if errors:
         problem["errors"] = errors
-    return Response(msgspec.json.encode(problem), status, headers, MEDIA_TYPE)
+    return Response(
+        msgspec.json.encode(problem), status, headers, MEDIA_TYPE
+    )
+
+
+def refuse(status: int, detail: str) -> ASGIApp:
+    """An app that answers a problem and closes the connection."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {"Connection": "close"}
+        response = respond(Request(scope), status, detail, headers=headers)
+        await response(scope, receive, send)
+
+    return app
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """`responses=` of a route: these statuses answer with a problem; so do 408 and 429, to which every route may come."""
-    statuses = tuple(sorted({*statuses, 408, 429}))
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+    """`responses=` of a route: these statuses, and `ALWAYS`, answer with a problem."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": _CONTENT,
+        }
+        for status in sorted({*statuses, *ALWAYS})
+    }
 
 
 def install(app: FastAPI) -> None:
-    @app.exception_handler(ProblemError)
-    async def _problem(request: Request, error: ProblemError) -> Response:
-        return respond(request, error.status, error.detail, headers=error.headers, errors=error.errors)
+    """Have every error of the app answered with a problem."""
+    handlers: dict[type[Exception], Any] = {
+        ProblemError: _on_problem,
+        HTTPException: _on_http_error,
+        RequestValidationError: _on_invalid_request,
+        BusyError: _on_busy,
+        asyncpg.QueryCanceledError: _on_slow_query,
+        asyncpg.DataError: _on_bad_value,
+        Exception: _on_unexpected,
+        **dict.fromkeys(DATABASE_UNAVAILABLE, _on_database_unavailable),
+    }
+    for error, handler in handlers.items():
+        app.add_exception_handler(error, handler)
 
-    @app.exception_handler(HTTPException)
-    async def _http(request: Request, error: HTTPException) -> Response:
-        if error.status_code == 400:  # starlette's word for a body that is not UTF-8
-            return respond(request, 422, "body: it is not JSON in UTF-8", errors=[{"field": "body", "message": "it is not JSON in UTF-8"}])
-        details = {404: f"there is nothing at {request.url.path}: see /docs", 405: f"{request.method} is not allowed here"}
-        headers = dict(error.headers or {})
-        if error.status_code == 405:
+
+async def _on_problem(request: Request, error: ProblemError) -> Response:
+    return respond(
+        request,
+        error.status,
+        error.detail,
+        headers=error.headers,
+        errors=error.errors,
+    )
+
+
+async def _on_http_error(
+    request: Request, error: HTTPException
+) -> Response:
+    headers = dict(error.headers or {})
+    path = request.url.path
+    match error.status_code:
+        case 400:  # starlette's answer to a body that is not UTF-8
+            return await _on_problem(
+                request, field_problem("body", "it is not JSON in UTF-8")
+            )
+        case 404:
+            return respond(
+                request,
+                404,
+                f"there is nothing at {path}: see /docs",
+                headers=headers,
+            )
+        case 405:
             headers["Allow"] = ", ".join(_allowed(request))
-        return respond(request, error.status_code, details.get(error.status_code, str(error.detail)), headers=headers)
-
-    @app.exception_handler(RequestValidationError)
-    async def _invalid(request: Request, error: RequestValidationError) -> Response:
-        errors = [
-            {"field": ".".join(map(str, each["loc"])), "message": str(each["msg"]).removeprefix("Value error, ")} for each in error.errors()
-        ]
-        first = errors[0] if errors else {"field": "request", "message": "is not valid"}
-        return respond(request, 422, f"{first['field']}: {first['message']}", errors=errors)
-
-    app.add_exception_handler(BusyError, _busy)
-    for away in AWAY:
-        app.add_exception_handler(away, _database_away)
-    app.add_exception_handler(asyncpg.QueryCanceledError, _too_slow)
-    app.add_exception_handler(asyncpg.DataError, _bad_value)
-    app.add_exception_handler(Exception, _unexpected)
+            detail = f"{request.method} is not allowed here"
+            return respond(request, 405, detail, headers=headers)
+        case status:
+            return respond(
+                request, status, str(error.detail), headers=headers
+            )
 
 
 def _allowed(request: Request) -> list[str]:
     """Every method of the path; the framework names those of the first route alone."""
-    routes = [route for route in request.app.routes if route.matches(request.scope)[0] != Match.NONE]
-    return sorted({method for route in routes for method in getattr(route, "methods", None) or ()})
+    methods: set[str] = set()
+    for route in request.app.routes:
+        is_match = route.matches(request.scope)[0] != Match.NONE
+        if is_match:
+            methods |= getattr(route, "methods", None) or set()
+    return sorted(methods)
 
 
-async def _database_away(request: Request, error: Exception) -> Response:
-    log.warning("database_away", error=repr(error), path=request.url.path)
-    return respond(request, 503, "the database cannot be reached: try again in a moment", headers={"Retry-After": "5"})
-
-
-async def _busy(request: Request, _error: Exception) -> Response:
-    return respond(request, 429, "too many requests at once: try again in a moment", headers={"Retry-After": "2"})
-
-
-async def _too_slow(request: Request, _error: Exception) -> Response:
+async def _on_invalid_request(
+    request: Request, error: RequestValidationError
+) -> Response:
+    errors = [
+        {
+            "field": ".".join(map(str, each["loc"])),
+            "message": str(each["msg"]).removeprefix("Value error, "),
+        }
+        for each in error.errors()
+    ]
+    first = (
+        errors[0]
+        if errors
+        else {"field": "request", "message": "is not valid"}
+    )
     return respond(
-        request,
-        503,
-        "the query took too long: narrow it with symbol, source, from and to, or page with cursor instead of skip",
-        headers={"Retry-After": "5"},
+        request, 422, f"{first['field']}: {first['message']}", errors=errors
     )
 
 
-async def _bad_value(request: Request, error: Exception) -> Response:
+async def _on_database_unavailable(
+    request: Request, error: Exception
+) -> Response:
+    log.warning("database_away", error=repr(error), path=request.url.path)
+    detail = "the database cannot be reached: try again in a moment"
+    return respond(request, 503, detail, headers={"Retry-After": "5"})
+
+
+async def _on_busy(request: Request, _error: Exception) -> Response:
+    detail = "too many requests at once: try again in a moment"
+    return respond(request, 429, detail, headers={"Retry-After": "2"})
+
+
+async def _on_slow_query(request: Request, _error: Exception) -> Response:
+    detail = (
+        "the query took too long: narrow it with symbol, source, from and to, or page with cursor "
+        "instead of skip"
+    )
+    return respond(request, 503, detail, headers={"Retry-After": "5"})
+
+
+async def _on_bad_value(request: Request, error: Exception) -> Response:
     return respond(request, 422, f"a value cannot be used: {error}")
 
 
-async def _unexpected(request: Request, error: Exception) -> Response:
+async def _on_unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected_error", path=request.url.path, exc_info=error)
-    return respond(request, 500, "an unexpected error; it is in the gateway's log")
+    return respond(
+        request, 500, "an unexpected error; it is in the gateway's log"
+    )

@@ -8,6 +8,9 @@ from pydantic import Field, SecretStr, field_validator
 
 from shared.runtime.settings import CommonSettings, reader_dsn
 
+MIN_KEY = 8  # characters
+KEY_RULE = f"must have at least {MIN_KEY} printable characters"
+
 
 class GatewaySettings(CommonSettings):
     """Address, key and limits of the API."""
@@ -15,18 +18,26 @@ class GatewaySettings(CommonSettings):
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8000, ge=1, le=65535)
     api_key: SecretStr = SecretStr("test-api-key")
-    gateway_database_url: SecretStr = SecretStr("")  # empty: DATABASE_URL with the read-only role of the migration
+    # Empty: DATABASE_URL with the read-only role of the migration.
+    gateway_database_url: SecretStr = SecretStr("")
     pool_size: int = Field(default=10, ge=1, le=100)
     max_body_bytes: int = Field(default=2 * 1024 * 1024, ge=1024)
-    csv_dir: Path = Path("data/csv")  # only looked into by GET /sources/csv/inspect
-    client_timeout_s: float = Field(default=30.0, gt=0)  # for a body to arrive, and for an answer to be taken
+    csv_dir: Path = Path(
+        "data/csv"
+    )  # only read by GET /sources/csv/inspect
+    # For a body to arrive, and for an answer to be taken.
+    client_timeout_s: float = Field(default=30.0, gt=0)
 
     @field_validator("api_key")
     @classmethod
-    def _not_empty(cls, value: SecretStr) -> SecretStr:
-        if not value.get_secret_value().isprintable() or len(value.get_secret_value()) < 8:
-            raise ValueError("must have at least 8 printable characters")
+    def _strong_enough(cls, value: SecretStr) -> SecretStr:
+        key = value.get_secret_value()
+        if not key.isprintable() or len(key) < MIN_KEY:
+            raise ValueError(KEY_RULE)
         return value
 
     def reader(self) -> str:
-        return self.gateway_database_url.get_secret_value() or reader_dsn(self.dsn())
+        """The URL of the database with the role that may only read."""
+        return self.gateway_database_url.get_secret_value() or reader_dsn(
+            self.dsn()
+        )

@@ -1,4 +1,4 @@
-"""Times in requests."""
+"""Times in requests and answers."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from services.gateway.problems import ProblemError
+from services.gateway.problems import field_problem
 
 
-def _no_number(value: object) -> object:
-    if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?", value.strip()):
+def _not_a_number(value: object) -> object:
+    is_number = isinstance(value, str) and re.fullmatch(
+        r"[-+]?\d+(\.\d*)?", value.strip()
+    )
+    if is_number:
         raise ValueError("write a time such as 2024-01-31T12:00:00Z")
     return value
 
 
-Time = Annotated[datetime | None, BeforeValidator(_no_number)]
+Time = Annotated[datetime | None, BeforeValidator(_not_a_number)]
 
 
 def now() -> str:
@@ -25,10 +28,17 @@ def now() -> str:
     return datetime.now(UTC).isoformat()
 
 
+def to_seconds(moment: datetime) -> str:
+    """A time for people, such as `2024-01-31T12:00:00Z`."""
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
 def as_utc(moment: datetime | None) -> datetime | None:
     """A time without a zone is UTC. Raises ValueError for one that UTC has no year for."""
+    if moment is None:
+        return None
     try:
-        return moment if moment is None else moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except OverflowError:
         raise ValueError("the time is out of range") from None
 
@@ -38,4 +48,4 @@ def utc(name: str, moment: datetime | None) -> datetime | None:
     try:
         return as_utc(moment)
     except ValueError:
-        raise ProblemError(422, f"query.{name}: out of range", errors=[{"field": f"query.{name}", "message": "out of range"}]) from None
+        raise field_problem(f"query.{name}", "out of range") from None

@@ -1,4 +1,7 @@
-"""`python -m services.loader` loads; `python -m services.loader migrate` makes tables and topics, and ends."""
+"""`python -m services.loader` loads.
+
+`python -m services.loader migrate` makes tables and topics, and ends.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +13,26 @@ from services.loader.migrate import migrate
 from services.loader.settings import LoaderSettings
 from shared.runtime import logs
 from shared.runtime.health import Health
-from shared.runtime.lifecycle import errors_said_plainly, run_until_stopped
+from shared.runtime.lifecycle import exit_on_known_errors, run_until_stopped
 from shared.runtime.settings import load_or_exit
 
 
 def main() -> None:
     settings = load_or_exit(LoaderSettings)
-    logs.configure("loader", level=settings.log_level, fmt=settings.log_format)
+    logs.configure(
+        "loader", level=settings.log_level, fmt=settings.log_format
+    )
     logs.get(__name__).info("starting", settings=settings.masked())
-    with errors_said_plainly():
+    with exit_on_known_errors():
         if sys.argv[1:] == ["migrate"]:
             migrate(settings)
         else:
             health = Health(settings.health_file)
-            asyncio.run(run_until_stopped(lambda stop: app.run(settings, health, stop), health))
+            asyncio.run(
+                run_until_stopped(
+                    lambda stop: app.run(settings, health, stop), health
+                )
+            )
 
 
 if __name__ == "__main__":

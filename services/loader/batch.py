@@ -2,69 +2,165 @@
 
 from __future__ import annotations
 
-import threading
+import asyncio
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy.exc
+from aiokafka import TopicPartition
 from sqlalchemy import Connection
 
-from services.loader.dead_letters.undecodable import Undecodable, forwarded
+from services.loader.database import db_of
+from services.loader.dead_letters import requeue
+from services.loader.dead_letters.undecodable import Undecodable
 from services.loader.pages.copy_rows import StagedPage
-from services.loader.runs import event_handlers
-from services.loader.runs.event_handlers import Timed
+from services.loader.pages.dead_letter_rows import insert_dead_letters
+from services.loader.runs.event_handlers import ReceivedMessage, apply
 from shared.messages.base import Message
-from shared.messages.serialization import UndecodableError, command_decoder, decode, run_event_decoder
-from shared.messages.topics import COMMANDS, DEAD_LETTERS, UNIFIED, UNIFIED_REPLAY
+from shared.messages.commands import PublishReplay, RequeueDeadLetters
+from shared.messages.serialization import (
+    UndecodableError,
+    command_decoder,
+    decode,
+    run_event_decoder,
+)
+from shared.messages.topics import (
+    COMMANDS,
+    DEAD_LETTERS,
+    UNIFIED,
+    UNIFIED_REPLAY,
+)
 from shared.runtime import logs
 
+_REFUSALS = (
+    sqlalchemy.exc.DataError,
+    sqlalchemy.exc.IntegrityError,
+    ValueError,
+)
+Polled = dict[TopicPartition, list[Any]]
 log = logs.get(__name__)
 
 
+@dataclass
 class Batch:
-    """Records of one poll, decoded and sorted by what they are."""
+    """The records of one poll, decoded and sorted by what they are."""
 
-    def __init__(self, records: list[Any]) -> None:
-        self.pages: list[StagedPage] = []
-        self.replayed: list[StagedPage] = []
-        self.messages: list[Timed] = []
-        self.letters: list[Undecodable] = []
-        self.outbox: list[Message] = []  # tasks that its commands ask for
-        self.is_stored = False
-        self.is_done = threading.Event()  # stored, or given up because the service stops
-        for record in records:
-            try:
-                self._take(record)
-            except UndecodableError as error:
-                log.error("message_undecodable", topic=record.topic, partition=record.partition, offset=record.offset, error=str(error))
-                self.letters.append(Undecodable.of(record, error))
+    pages: list[StagedPage] = field(default_factory=list)
+    replayed: list[StagedPage] = field(default_factory=list)
+    messages: list[ReceivedMessage] = field(default_factory=list)
+    dead_letters: list[Undecodable] = field(default_factory=list)
+    outbox: list[Message] = field(
+        default_factory=list
+    )  # tasks that its commands ask for
+    is_stored: bool = False
+    is_done: asyncio.Event = field(
+        default_factory=asyncio.Event
+    )  # stored, or given up at a stop
 
-    def _take(self, record: Any) -> None:
-        if record.topic == UNIFIED.name:
-            self.pages.append(StagedPage.from_message(record.value))
-        elif record.topic == UNIFIED_REPLAY.name:
-            self.replayed.append(StagedPage.from_message(record.value))
-        elif record.topic == DEAD_LETTERS.name:
-            self.letters.append(forwarded(record))
-        else:
-            decoder = command_decoder if record.topic == COMMANDS.name else run_event_decoder
-            self.messages.append(Timed(decode(decoder, record.value), record.timestamp, record))
+    @classmethod
+    def of(cls, polled: Polled) -> Batch:
+        """Decode records as aiokafka returns them. Blocks."""
+        batch = cls()
+        for records in polled.values():
+            for record in records:
+                batch._add(record)
+        return batch
+
+    def _add(self, record: Any) -> None:
+        try:
+            self._sort_in(record)
+        except UndecodableError as error:
+            _log("message_undecodable", record, error)
+            self.dead_letters.append(Undecodable.of(record, error))
+
+    def _sort_in(self, record: Any) -> None:
+        match record.topic:
+            case UNIFIED.name:
+                self.pages.append(StagedPage.from_message(record.value))
+            case UNIFIED_REPLAY.name:
+                self.replayed.append(StagedPage.from_message(record.value))
+            case DEAD_LETTERS.name:
+                self.dead_letters.append(Undecodable.forwarded(record))
+            case COMMANDS.name:
+                self._add_message(
+                    decode(command_decoder, record.value), record
+                )
+            case _:
+                self._add_message(
+                    decode(run_event_decoder, record.value), record
+                )
+
+    def _add_message(self, message: Any, record: Any) -> None:
+        self.messages.append(
+            ReceivedMessage(message, record.timestamp, record)
+        )
 
     def run_ids(self) -> set[str]:
-        return {page.run_id for page in (*self.pages, *self.replayed)} | {timed.run_id for timed in self.messages if timed.run_id}
+        """The runs that it says something about."""
+        of_pages = {page.run_id for page in (*self.pages, *self.replayed)}
+        return of_pages | {
+            received.run_id for received in self.messages if received.run_id
+        }
+
+    def has_previews_to_publish(self) -> bool:
+        return any(
+            isinstance(received.message, PublishReplay)
+            for received in self.messages
+        )
+
+    def apply_messages(self, transaction: Connection) -> None:
+        """Store its commands, events and dead letters; fills `outbox`."""
+        results = [
+            _applied(transaction, received) for received in self.messages
+        ]
+        refused = [
+            dead_letter
+            for dead_letter in results
+            if dead_letter is not None
+        ]
+        rows = [
+            dead_letter.row()
+            for dead_letter in (*self.dead_letters, *refused)
+        ]
+        insert_dead_letters(db_of(transaction), rows)
+        self.outbox = []
+        for received in self.messages:
+            if isinstance(received.message, RequeueDeadLetters):
+                self.outbox += requeue.tasks(
+                    transaction, received.message.run_id
+                )
 
 
-def _applied(transaction: Connection, timed: Timed) -> Undecodable | None:
-    """Store one message; a dead letter instead when PostgreSQL refuses its content, so that it does not hold up the others."""
+def next_offsets(polled: Polled) -> dict[TopicPartition, int]:
+    """The offsets to commit when these records are stored."""
+    return {
+        partition: records[-1].offset + 1
+        for partition, records in polled.items()
+    }
+
+
+def _applied(
+    transaction: Connection, received: ReceivedMessage
+) -> Undecodable | None:
+    """Store one message.
+
+    A dead letter instead when PostgreSQL refuses its content, so that it does not hold up others.
+    """
     try:
         with transaction.begin_nested():
-            event_handlers.apply(transaction, [timed])
-    except (sqlalchemy.exc.DataError, sqlalchemy.exc.IntegrityError, ValueError) as error:
-        log.error(
-            "message_refused",
-            topic=timed.record.topic,
-            partition=timed.record.partition,
-            offset=timed.record.offset,
-            error=str(getattr(error, "orig", error)),
-        )
-        return Undecodable.of(timed.record, getattr(error, "orig", None) or error)
+            apply(transaction, received)
+    except _REFUSALS as error:
+        cause = getattr(error, "orig", None) or error
+        _log("message_refused", received.record, cause)
+        return Undecodable.of(received.record, cause)
     return None
+
+
+def _log(event: str, record: Any, error: Exception) -> None:
+    log.error(
+        event,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        error=str(error),
+    )

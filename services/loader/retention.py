@@ -1,94 +1,120 @@
-"""Retention: old raw pages and revisions are removed, a small batch a transaction, so that nobody waits for it."""
+"""Retention: old raw pages and revisions are removed, in small batches that nobody waits for."""
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
-from typing import Annotated, Any
 
-from pydantic import BeforeValidator
 from sqlalchemy import Engine, text
 
 from shared.runtime import logs
 
-BATCHES_A_TIME = 10
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-# What is removed becomes unknown before it is removed: whoever asks for it is told so, and never answered with a part.
-_SAY = """
+MAX_BATCHES = 10  # at a time
+# What is removed becomes unknown before it is removed: whoever asks for it is told, and never
+# answered with a part.
+_MARK_PRUNED = """
 INSERT INTO pruned (what, before) VALUES (:what, :before)
 ON CONFLICT (what) DO UPDATE SET before = greatest(pruned.before, excluded.before)
 """
-# A page with an open dead letter stays: it is what the letter's records are processed again from.
-_RAW = """
+# A page with an open dead letter stays: its records are processed again from it.
+_DELETE_RAW = """
 DELETE FROM raw_data WHERE page_id IN (
     SELECT r.page_id FROM raw_data AS r WHERE r.broker_time < :before
-    AND NOT EXISTS (SELECT FROM dead_letters AS d WHERE d.page_id = r.page_id AND d.status = 'open')
+    AND NOT EXISTS (
+        SELECT FROM dead_letters AS d WHERE d.page_id = r.page_id AND d.status = 'open')
     ORDER BY r.broker_time LIMIT 100 FOR UPDATE SKIP LOCKED)
 """
-_REVISIONS = """
+_DELETE_REVISIONS = """
 DELETE FROM unified_revisions WHERE (id, revision) IN (
-    SELECT id, revision FROM unified_revisions WHERE replaced_at < :before ORDER BY replaced_at LIMIT 2000 FOR UPDATE SKIP LOCKED)
+    SELECT id, revision FROM unified_revisions WHERE replaced_at < :before
+    ORDER BY replaced_at LIMIT 2000 FOR UPDATE SKIP LOCKED)
 """
-_CLOSE_PREVIEWS = """
-UPDATE runs SET preview = 'discarded', notes = notes || '["the preview was discarded: it is older than REVISIONS_RETENTION"]'::jsonb
+_DISCARD_PREVIEWS = """
+UPDATE runs SET preview = 'discarded', notes = notes ||
+    '["the preview was discarded: it is older than REVISIONS_RETENTION"]'::jsonb
 WHERE preview = 'open' AND finished_at < :before
 """
-_PREVIEWS = """
+_DELETE_PREVIEW_POINTS = """
 DELETE FROM preview_points WHERE ctid = ANY(ARRAY(
-    SELECT p.ctid FROM preview_points AS p JOIN runs AS r USING (run_id) WHERE r.preview <> 'open' AND r.finished_at < :before LIMIT 2000))
+    SELECT p.ctid FROM preview_points AS p JOIN runs AS r USING (run_id)
+    WHERE r.preview <> 'open' AND r.finished_at < :before LIMIT 2000))
 """
+_EXISTS_RAW = (
+    "SELECT EXISTS (SELECT FROM raw_data WHERE broker_time < :before)"
+)
+_EXISTS_REVISION = "SELECT EXISTS (SELECT FROM unified_revisions WHERE replaced_at < :before)"
 log = logs.get(__name__)
 
 
-def _span(value: Any) -> Any:
-    if value in (None, ""):
-        return None
-    found = re.fullmatch(r"(\d{1,5})([mhd])", str(value))
-    if found is None or int(found[1]) == 0:
-        raise ValueError(f"{value!r} is no span of time: write a number and m, h or d, such as 30d; empty keeps everything")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
-
-
-Span = Annotated[timedelta | None, BeforeValidator(_span)]
-
-
 class Retention:
-    """What is older than its span goes. None keeps everything."""
+    """Removes what is older than its span. None keeps everything."""
 
-    def __init__(self, engine: Engine, *, raw: timedelta | None, revisions: timedelta | None) -> None:
-        self._engine, self._raw, self._revisions = engine, raw, revisions
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        raw: timedelta | None,
+        revisions: timedelta | None,
+    ) -> None:
+        self._engine = engine
+        self._raw = raw
+        self._revisions = revisions
 
     def prune(self) -> None:
-        """Some batches of each, oldest first. Blocks; raises what SQLAlchemy raises when the database is away."""
+        """Remove some batches of each, oldest first. Blocks; raises DATABASE_UNAVAILABLE."""
         if self._raw is not None:
-            self._prune("raw_data", self._raw, _RAW)
+            self._prune(
+                "raw_data",
+                self._before(self._raw),
+                _EXISTS_RAW,
+                _DELETE_RAW,
+            )
         if self._revisions is not None:
-            self._prune("unified_revisions", self._revisions, _REVISIONS)
             before = self._before(self._revisions)
-            self._batches("open previews", before, _CLOSE_PREVIEWS)
-            self._batches("preview_points", before, _PREVIEWS)
+            self._prune(
+                "unified_revisions",
+                before,
+                _EXISTS_REVISION,
+                _DELETE_REVISIONS,
+            )
+            self._delete("open previews", before, _DISCARD_PREVIEWS)
+            self._delete("preview_points", before, _DELETE_PREVIEW_POINTS)
 
-    def _prune(self, what: str, span: timedelta, delete: str) -> None:
-        column = {"raw_data": "broker_time", "unified_revisions": "replaced_at"}[what]
-        before = self._before(span)
+    def _prune(
+        self, what: str, before: datetime, exists: str, delete: str
+    ) -> None:
+        if self._exists(exists, before):
+            self._mark(what, before)
+            self._delete(what, before, delete)
+
+    def _exists(self, query: str, before: datetime) -> bool:
         with self._engine.begin() as transaction:
-            if not transaction.execute(text(f"SELECT EXISTS (SELECT FROM {what} WHERE {column} < :before)"), {"before": before}).scalar():
-                return
-            transaction.execute(text(_SAY), {"what": what, "before": before})
-        self._batches(what, before, delete)
+            found = transaction.execute(text(query), {"before": before})
+            return bool(found.scalar())
+
+    def _mark(self, what: str, before: datetime) -> None:
+        values = {"what": what, "before": before}
+        with self._engine.begin() as transaction:
+            transaction.execute(text(_MARK_PRUNED), values)
 
     def _before(self, span: timedelta) -> datetime:
+        now = text("SELECT clock_timestamp() - :span")
         with self._engine.begin() as transaction:
-            found: datetime = transaction.execute(text("SELECT clock_timestamp() - :span"), {"span": span}).scalar_one()
+            found: datetime = transaction.execute(
+                now, {"span": span}
+            ).scalar_one()
             return found
 
-    def _batches(self, what: str, before: datetime, statement: str) -> None:
+    def _delete(self, what: str, before: datetime, statement: str) -> None:
         removed = 0
-        for _ in range(BATCHES_A_TIME):
+        for _ in range(MAX_BATCHES):
             with self._engine.begin() as transaction:
-                count = transaction.execute(text(statement), {"before": before}).rowcount
+                count = transaction.execute(
+                    text(statement), {"before": before}
+                ).rowcount
             removed += count
             if not count:
                 break
         if removed:
-            log.info("pruned", what=what, rows=removed, before=before.isoformat())
+            log.info(
+                "pruned", what=what, rows=removed, before=before.isoformat()
+            )

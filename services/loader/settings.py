@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+import re
+from datetime import timedelta
+from typing import Annotated, Any
 
-from services.loader.retention import Span
+from pydantic import BeforeValidator, Field
+
 from shared.runtime.settings import CommonSettings
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def _span(value: Any) -> Any:
+    if value in (None, ""):
+        return None
+    found = re.fullmatch(r"(\d{1,5})([mhd])", str(value))
+    if found is None or int(found[1]) == 0:
+        raise ValueError(
+            f"{value!r} is no span of time: write a number and m, h or d, such as 30d; empty keeps "
+            "everything"
+        )
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+Span = Annotated[timedelta | None, BeforeValidator(_span)]
 
 
 class LoaderSettings(CommonSettings):
-    """How much is written in one transaction, and when a run is taken care of."""
+    """How much is written in one transaction, and when a run is looked after."""
 
     batch_pages: int = Field(default=10, ge=1, le=500)
     sweep_interval_s: float = Field(default=2.0, gt=0)
     incomplete_after_s: float = Field(default=600.0, gt=0)
-    repair_after_s: float = Field(default=60.0, gt=0)  # a run in which nothing moves is looked through for what is lost
-    reject_limit_pages: int = Field(
-        default=20, ge=1
-    )  # so many pages rejected whole in a row stop a task; no task is stopped before it has as many
-    reject_limit_share: float = Field(default=0.9, gt=0, le=1)  # so large a part of its records rejected stops a task
-    raw_retention: Span = None  # raw pages older than this are removed; None: never
+    # A run in which nothing moves is looked through for what is lost.
+    repair_after_s: float = Field(default=60.0, gt=0)
+    # So many pages rejected whole in a row stop a task; none is stopped before it has as many.
+    reject_limit_pages: int = Field(default=20, ge=1)
+    reject_limit_share: float = Field(
+        default=0.9, gt=0, le=1
+    )  # of a task's records, stops it
+    raw_retention: Span = (
+        None  # raw pages older than this are removed; None: never
+    )
     revisions_retention: Span = None  # as are replaced values

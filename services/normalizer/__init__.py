@@ -1,1 +1,4 @@
-"""The normalizer turns pages of raw records into pages of UnifiedData. Faust lives here and nowhere else."""
+"""The normalizer turns pages of raw records into pages of UnifiedData.
+
+Faust lives here and nowhere else.
+"""

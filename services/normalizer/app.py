@@ -1,7 +1,9 @@
-"""Faust: raw pages in, unified pages out. A page is acknowledged after the broker has its unified page, never before.
+"""Faust: raw pages in, unified pages out.
 
-Faust acknowledges in `finally` whatever happens to a message, also when it is cancelled at SIGTERM. So the stream is
-`noack()`, deliveries acknowledge when they are done, and any other way out of a page ends the process.
+A page is acknowledged after the broker has its unified page, never before. Faust acknowledges in
+`finally` whatever happens to a message, also when it is cancelled at SIGTERM. So the stream is
+`noack()`, deliveries acknowledge when they are done, and any other way out of a page ends the
+process.
 """
 
 from __future__ import annotations
@@ -17,41 +19,69 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from services.normalizer.settings import NormalizerSettings
 from services.normalizer.transport import App
-from services.normalizer.unify import unify, unify_again
+from services.normalizer.unify import unify, unify_replayed
 from shared.errors import POISON_EXIT_CODE, StuckError
 from shared.kafka import clients
 from shared.kafka.lag import LagReader
+from shared.kafka.partitions import partitions_of
 from shared.kafka.progress import Monitor
 from shared.messages.base import Stage
-from shared.messages.headers import Place, headers_for, origin_headers, place_of
-from shared.messages.pages import RawPage, UnifiedPage
+from shared.messages.headers import (
+    BrokerPosition,
+    Headers,
+    first_position,
+    headers_for,
+    origin_headers,
+)
+from shared.messages.pages import RawPage, Rejection, UnifiedPage
 from shared.messages.serialization import UndecodableError, encode
-from shared.messages.topics import DEAD_LETTERS, NORMALIZER_GROUP, RAW, REPLAY_PAGES, UNIFIED, UNIFIED_REPLAY
+from shared.messages.topics import (
+    DEAD_LETTERS,
+    NORMALIZER_GROUP,
+    RAW,
+    REPLAY_PAGES,
+    UNIFIED,
+    UNIFIED_REPLAY,
+)
 from shared.runtime import logs
 from shared.runtime.health import Health
 from shared.runtime.lifecycle import keep_beating
 
 READ = (RAW, REPLAY_PAGES)
+BUFFERED_PAGES = 64
+DAY_S = 24 * 3600.0
 log = logs.get(__name__)
 
 
-def end_without_acknowledging(why: str, **facts: Any) -> None:
+def end_without_acknowledging(reason: str, **facts: Any) -> None:
     """The page comes again, to this service after its restart or to another."""
-    log.critical("ending_without_acknowledging", why=why, **facts)
+    log.critical("ending_without_acknowledging", why=reason, **facts)
     os._exit(POISON_EXIT_CODE)
 
 
 class Deliveries:
-    """Unified pages on their way to the broker; each acknowledges its raw page when it has arrived."""
+    """Unified pages on their way to the broker; each acknowledges its raw page on arrival."""
 
     def __init__(self, producer: AIOKafkaProducer, limit: int) -> None:
-        self._producer, self._limit, self._slots = producer, limit, asyncio.Semaphore(limit)
+        self._producer = producer
+        self._limit = limit
+        self._slots = asyncio.Semaphore(limit)
 
     async def send(
-        self, topic: str, value: bytes, event: Any, *, key: bytes | None, partition: int, headers: list[tuple[str, bytes]]
+        self,
+        topic: str,
+        value: bytes,
+        event: Any,
+        *,
+        key: bytes | None,
+        partition: int,
+        headers: Headers,
     ) -> None:
+        """Begin a delivery, waiting while as many as allowed are under way."""
         await self._slots.acquire()
-        future = await self._producer.send(topic, value, key=key, partition=partition, headers=headers)
+        future = await self._producer.send(
+            topic, value, key=key, partition=partition, headers=headers
+        )
         future.add_done_callback(lambda done: self._delivered(done, event))
 
     async def drain(self) -> None:
@@ -64,18 +94,29 @@ class Deliveries:
     def _delivered(self, done: asyncio.Future[Any], event: Any) -> None:
         self._slots.release()
         if done.cancelled() or done.exception() is not None:
-            error = "cancelled" if done.cancelled() else repr(done.exception())
+            error = (
+                "cancelled" if done.cancelled() else repr(done.exception())
+            )
             end_without_acknowledging(
-                "a unified page was not delivered", error=error, partition=event.message.partition, offset=event.message.offset
+                "a unified page was not delivered",
+                error=error,
+                partition=event.message.partition,
+                offset=event.message.offset,
             )
         event.ack()
 
 
 def _unified(message: Any) -> tuple[RawPage, UnifiedPage]:
     if message.topic == REPLAY_PAGES.name:
-        return unify_again(message.value)
-    place = place_of(message.headers, Place(message.offset, round(message.timestamp * 1000)))
-    return unify(message.value, partition=message.partition, offset=place.offset, broker_ms=place.time_ms)
+        return unify_replayed(message.value)
+    here = BrokerPosition(message.offset, round(message.timestamp * 1000))
+    first = first_position(message.headers, here)
+    return unify(
+        message.value,
+        partition=message.partition,
+        offset=first.offset,
+        broker_ms=first.time_ms,
+    )
 
 
 async def handle(event: Any, deliveries: Deliveries) -> None:
@@ -84,85 +125,179 @@ async def handle(event: Any, deliveries: Deliveries) -> None:
     try:
         page, unified = _unified(message)
     except UndecodableError as error:
-        log.error("raw_page_undecodable", partition=message.partition, offset=message.offset, error=str(error))
-        # Acknowledged in order: Faust's committed offset may pass one page that is still on its way.
-        await deliveries.drain()
-        await deliveries.send(
-            DEAD_LETTERS.name,
-            message.value or b"",
-            event,
-            key=message.key,
-            partition=0,
-            headers=origin_headers(message.topic, message.partition, message.offset, error, Stage.MAP),
-        )
-        await deliveries.drain()
+        await _dead_letter(event, error, deliveries)
         return
     if page.rejections or unified.rejected:
-        log.warning(
-            "records_rejected",
-            run_id=page.run_id,
-            stream=page.stream,
-            page_no=page.page_no,
-            partition=message.partition,
-            offset=message.offset,
-            rejected=sum(r.count for r in unified.rejected),
-            first=unified.rejected[0].message,
-        )
-    topic = UNIFIED if unified.replay is None else UNIFIED_REPLAY
+        _log_rejections(message, page, unified)
+    topic = UNIFIED
+    run_id = page.run_id
+    if unified.replay is not None:
+        topic = UNIFIED_REPLAY
+        run_id = unified.replay.run_id
     await deliveries.send(
-        topic.name, encode(unified), event, key=page.stream.encode(), partition=message.partition, headers=_unified_headers(page, unified)
+        topic.name,
+        encode(unified),
+        event,
+        key=page.stream.encode(),
+        partition=message.partition,
+        headers=headers_for(
+            unified, "normalizer", event_id=page.page_id, run_id=run_id
+        ),
     )
 
 
-def _unified_headers(page: RawPage, unified: UnifiedPage) -> list[tuple[str, bytes]]:
-    run_id = page.run_id if unified.replay is None else unified.replay.run_id
-    return headers_for(unified, "normalizer", event_id=page.page_id, run_id=run_id)
+async def _dead_letter(
+    event: Any, error: UndecodableError, deliveries: Deliveries
+) -> None:
+    message = event.message
+    log.error(
+        "raw_page_undecodable",
+        partition=message.partition,
+        offset=message.offset,
+        error=str(error),
+    )
+    # Acknowledged in order: Faust's committed offset may pass one page that is still on its way.
+    await deliveries.drain()
+    await deliveries.send(
+        DEAD_LETTERS.name,
+        message.value or b"",
+        event,
+        key=message.key,
+        partition=0,
+        headers=origin_headers(
+            message.topic,
+            message.partition,
+            message.offset,
+            error,
+            Stage.MAP,
+        ),
+    )
+    await deliveries.drain()
+
+
+def _log_rejections(
+    message: Any, page: RawPage, unified: UnifiedPage
+) -> None:
+    log.warning(
+        "records_rejected",
+        run_id=page.run_id,
+        stream=page.stream,
+        page_no=page.page_no,
+        partition=message.partition,
+        offset=message.offset,
+        rejected=_count(unified.rejected),
+        first=unified.rejected[0].message,
+    )
+
+
+def _count(rejections: list[Rejection]) -> int:
+    return sum(rejection.count for rejection in rejections)
 
 
 def held_by(app: faust.App) -> set[TopicPartition]:
-    """The partitions that this instance has to see to. In a rebalance all of them: one that does not end is a standstill too."""
-    everything = {TopicPartition(topic.name, number) for topic in READ for number in range(topic.partitions)}
-    return everything if app.rebalancing else {TopicPartition(at.topic, at.partition) for at in app.consumer.assignment()}
+    """The partitions that this instance has to see to.
+
+    In a rebalance all of them: one that does not end is a standstill too.
+    """
+    if app.rebalancing:
+        return {at for topic in READ for at in partitions_of(topic)}
+    return {
+        TopicPartition(at.topic, at.partition)
+        for at in app.consumer.assignment()
+    }
+
+
+def _faust_app(settings: NormalizerSettings) -> faust.App:
+    """The app's id is the consumer group.
+
+    Nothing of it may change between versions that run side by side.
+    """
+    brokers = settings.kafka_bootstrap_servers.replace(",", ";kafka://")
+    datadir = (
+        Path(tempfile.gettempdir()) / f"crypto-ingest-faust-{os.getuid()}"
+    )
+    return App(
+        NORMALIZER_GROUP,
+        version=1,
+        broker=f"kafka://{brokers}",
+        autodiscover=False,
+        web_enabled=False,
+        datadir=str(datadir),
+        store="memory://",
+        value_serializer="raw",
+        key_serializer="raw",
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        stream_buffer_maxsize=BUFFERED_PAGES,
+        broker_max_poll_records=BUFFERED_PAGES,
+        broker_commit_interval=1.0,
+        broker_commit_every=BUFFERED_PAGES,
+        broker_session_timeout=settings.kafka_session_timeout_ms / 1000,
+        broker_heartbeat_interval=2.0,
+        broker_request_timeout=20.0,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=clients.FETCH_BYTES,
+        stream_processing_timeout=DAY_S,
+        worker_redirect_stdouts=False,
+        processing_guarantee="at_least_once",
+    )
 
 
 def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
-    """The Faust app. Its id is the consumer group; nothing of it may change between versions that run side by side."""
-    app = App(
-        NORMALIZER_GROUP, version=1, broker=f"kafka://{settings.kafka_bootstrap_servers.replace(',', ';kafka://')}", autodiscover=False, web_enabled=False,
-        datadir=str(Path(tempfile.gettempdir()) / f"crypto-ingest-faust-{os.getuid()}"), store="memory://", value_serializer="raw", key_serializer="raw",
-        topic_disable_leader=True, topic_allow_declare=False, stream_buffer_maxsize=64, broker_max_poll_records=64, broker_commit_interval=1.0, broker_commit_every=64,
-        broker_session_timeout=settings.kafka_session_timeout_ms / 1000, broker_heartbeat_interval=2.0, broker_request_timeout=20.0,
-        consumer_auto_offset_reset="earliest", consumer_max_fetch_size=clients.FETCH_BYTES, stream_processing_timeout=24 * 3600.0,
-        worker_redirect_stdouts=False, processing_guarantee="at_least_once",
-    )  # fmt: skip
+    """The Faust app with its agents, and the task that reports its health."""
+    app = _faust_app(settings)
+    bootstrap = settings.kafka_bootstrap_servers
+    client = f"normalizer-{os.getpid()}"
 
     async def normalize(stream: Any) -> None:
-        producer = clients.producer(settings.kafka_bootstrap_servers, f"normalizer-{os.getpid()}")
+        producer = clients.producer(bootstrap, client)
         await clients.start(producer, asyncio.Event(), "producer")
         deliveries = Deliveries(producer, settings.max_deliveries)
         async for event in stream.noack().events():
-            try:
-                await handle(event, deliveries)
-            except BaseException as error:  # noqa: BLE001  CancelledError too: Faust would acknowledge
-                end_without_acknowledging(
-                    "a page was left", error=repr(error), partition=event.message.partition, offset=event.message.offset
-                )
+            await _handle_or_end(event, deliveries)
 
     for topic in READ:
-        channel = app.topic(topic.name, key_serializer="raw", value_serializer="raw", internal=False)
+        channel = app.topic(
+            topic.name,
+            key_serializer="raw",
+            value_serializer="raw",
+            internal=False,
+        )
         app.agent(channel, name=f"normalizer.{topic.name}")(normalize)
 
     @app.task  # type: ignore[untyped-decorator]
     async def _report_health() -> None:
-        lag = LagReader(settings.kafka_bootstrap_servers, f"normalizer-{os.getpid()}")
+        lag = LagReader(bootstrap, client)
         await lag.start(asyncio.Event())
-        monitor = Monitor(lag, NORMALIZER_GROUP, READ, health, stuck_after_s=settings.stuck_after_s)
-        beating = asyncio.create_task(keep_beating(health))
-        try:
-            await monitor.run(held=lambda: held_by(app), trouble=lambda: "rebalancing" if app.rebalancing else "")
-        except StuckError as error:
-            end_without_acknowledging(str(error))
-        finally:
-            beating.cancel()
+        limit = settings.stuck_after_s
+        monitor = Monitor(
+            lag, NORMALIZER_GROUP, READ, health, stuck_after_s=limit
+        )
+        await _watch(app, monitor, health)
 
     return app
+
+
+async def _handle_or_end(event: Any, deliveries: Deliveries) -> None:
+    try:
+        await handle(event, deliveries)
+    except BaseException as error:  # noqa: BLE001  CancelledError too: Faust would acknowledge
+        end_without_acknowledging(
+            "a page was left",
+            error=repr(error),
+            partition=event.message.partition,
+            offset=event.message.offset,
+        )
+
+
+async def _watch(app: faust.App, monitor: Monitor, health: Health) -> None:
+    beating = asyncio.create_task(keep_beating(health))
+    try:
+        await monitor.run(
+            held=lambda: held_by(app),
+            trouble=lambda: "rebalancing" if app.rebalancing else "",
+        )
+    except StuckError as error:
+        end_without_acknowledging(str(error))
+    finally:
+        beating.cancel()

@@ -1,4 +1,4 @@
-"""Faust's Kafka transport with one setting that Faust does not offer: how long a fetch may wait."""
+"""Faust's Kafka transport with one setting that Faust lacks: how long a fetch may wait."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from shared.runtime import lifecycle
 class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
-        # Faust says 1,500 ms: a fetch that asks the other, empty partitions then holds up the busy one as long.
-        consumer._fetch_max_wait_ms = PAGES_MAX_WAIT_MS  # noqa: SLF001  read when the consumer starts; a test watches the name
+        # Faust sets 1,500 ms: a fetch that asks the other, empty partitions then holds up the busy
+        # one as long. Read when the consumer starts; a test watches the name.
+        consumer._fetch_max_wait_ms = PAGES_MAX_WAIT_MS  # noqa: SLF001
         return consumer
 
 
@@ -30,14 +31,14 @@ class _Transport(driver.Transport):  # type: ignore[misc]
 
 
 class App(faust.App):  # type: ignore[misc]
-    """A Faust app whose consumer waits as briefly as the loader's, and which ends in time also when the broker does not answer."""
+    """A Faust app whose consumer waits briefly, and which ends in time without a broker too."""
 
     def _new_transport(self) -> _Transport:
         return _Transport(self.conf.broker_consumer, self, loop=self.loop)
 
     async def on_stop(self) -> None:
         # Faust waits for its last commit and for the producer, without a limit.
-        watch = threading.Timer(lifecycle.DRAIN_S, lifecycle.give_up)
+        watch = threading.Timer(lifecycle.DRAIN_S, lifecycle.force_exit)
         watch.daemon = True
         watch.start()
         await super().on_stop()

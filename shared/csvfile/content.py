@@ -1,7 +1,7 @@
-"""The bytes of a file, read forward only: decompressed, in an encoding that extends ASCII, lines ending in a line feed.
+"""The bytes of a file, read forward only: decompressed, in an encoding that extends ASCII.
 
-So a plain file, a `.csv.gz`, a member of a `.zip` and a file in UTF-16 are all read, resumed and hashed alike; offsets
-count the bytes that come out here.
+Lines end in a line feed. So a plain file, a `.csv.gz`, a member of a `.zip` and a file in UTF-16
+are all read, resumed and hashed alike; offsets count the bytes that come out here.
 """
 
 from __future__ import annotations
@@ -14,27 +14,55 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import zstandard
 
 from shared.errors import TaskError
 
-SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst", ".zip")
+SUFFIXES = (
+    ".csv",
+    ".tsv",
+    ".csv.gz",
+    ".tsv.gz",
+    ".csv.zst",
+    ".tsv.zst",
+    ".zip",
+)
 MAX_BYTES = 32 << 30  # decompressed
-MAX_RATIO = 500  # decompressed to compressed, once it is more than a beginning
+MAX_RATIO = (
+    500  # decompressed to compressed, once it is more than a beginning
+)
 RATIO_FROM = 64 << 20
 MAX_MEMBERS = 1_000
 HEAD_BYTES = 256 * 1024
+MAX_WINDOW = 1 << 27  # of zstandard
 _CHUNK = 256 * 1024
-_BROKEN = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, zstandard.ZstdError, NotImplementedError, RuntimeError)
+_UTF16_SAMPLE = 4096
+_BROKEN = (
+    EOFError,
+    OSError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    zstandard.ZstdError,
+    NotImplementedError,
+    RuntimeError,
+)
+Read = Callable[[int], bytes]
+
+
+class Readable(Protocol):
+    def read(self, count: int, /) -> bytes: ...
 
 
 class Content:
     """What comes next in a file, with look-ahead."""
 
-    def __init__(self, read: Callable[[int], bytes]) -> None:
-        self._read, self._buffer, self._start = read, bytearray(), 0
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self._buffer = bytearray()
+        self._start = 0
         self._ended = False
         self.offset = 0
 
@@ -44,34 +72,44 @@ class Content:
             if self._start > _CHUNK:
                 del self._buffer[: self._start]
                 self._start = 0
-            piece = self._read(max(_CHUNK, count))
-            self._buffer += piece
-            self._ended = not piece
+            more = self._read(max(_CHUNK, count))
+            self._buffer += more
+            self._ended = not more
         return bytes(self._buffer[self._start : self._start + count])
 
     def take(self, count: int) -> bytes:
         """The next `count` bytes, left behind."""
-        piece = self.peek(count)
-        self._start += len(piece)
-        self.offset += len(piece)
-        return piece
+        taken = self.peek(count)
+        self._start += len(taken)
+        self.offset += len(taken)
+        return taken
 
     def readline(self, limit: int) -> bytes:
         """The rest of the line, with its end; at most `limit` bytes of it."""
-        found = self._buffer.find(b"\n", self._start, self._start + limit)
-        if found < 0:
+        end = self._line_end(limit)
+        if end < 0:
             self.peek(limit)
-            found = self._buffer.find(b"\n", self._start, self._start + limit)
-        return self.take(limit if found < 0 else found + 1 - self._start)
+            end = self._line_end(limit)
+        return self.take(limit if end < 0 else end + 1 - self._start)
+
+    def _line_end(self, limit: int) -> int:
+        return self._buffer.find(b"\n", self._start, self._start + limit)
 
 
 @contextmanager
-def open_content(path: Path, member: str | None = None) -> Iterator[Content]:
-    """The content of a file, or of one member of a zip. Errors: TaskError `unreadable_file`, `bad_archive`, `limit_exceeded`."""
+def open_content(
+    path: Path, member: str | None = None
+) -> Iterator[Content]:
+    """The content of a file, or of one member of a zip.
+
+    Raises TaskError `unreadable_file`, `bad_archive`, `limit_exceeded`.
+    """
     try:
         file = path.open("rb")
     except OSError as error:
-        raise TaskError("unreadable_file", f"{path.name}: {error.strerror}") from error
+        raise TaskError(
+            "unreadable_file", f"{path.name}: {error.strerror}"
+        ) from error
     with file:
         yield Content(_translated(_decompressed(file, path.name, member)))
 
@@ -80,145 +118,217 @@ def members(path: Path) -> list[str]:
     """The CSV files in a zip. Raises TaskError `bad_archive` and `limit_exceeded`."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if name.lower().endswith((".csv", ".tsv")) and "__MACOSX" not in name]
+            names = [name for name in archive.namelist() if _is_csv(name)]
     except _BROKEN as error:
-        raise TaskError("bad_archive", f"{path.name} is no zip that can be read: {error}") from error
+        message = f"{path.name} is not a zip that can be read: {error}"
+        raise TaskError("bad_archive", message) from error
+    names = [name for name in names if "__MACOSX" not in name]
     if len(names) > MAX_MEMBERS:
-        raise TaskError("limit_exceeded", f"{path.name} holds {len(names)} CSV files, at most {MAX_MEMBERS} are read")
+        message = f"{path.name} holds {len(names)} CSV files, at most {MAX_MEMBERS} are read"
+        raise TaskError("limit_exceeded", message)
     return sorted(names)
 
 
-def _decompressed(file: BinaryIO, name: str, member: str | None) -> Callable[[int], bytes]:
-    lower = name.lower()
-    if not lower.endswith((".gz", ".zst", ".zip")):
+def _is_csv(name: str) -> bool:
+    return name.lower().endswith((".csv", ".tsv"))
+
+
+def _decompressed(file: BinaryIO, name: str, member: str | None) -> Read:
+    if not name.lower().endswith((".gz", ".zst", ".zip")):
         return file.read
     try:
-        source = _decompressor(file, lower, member, name)
+        source = _decompressor(file, member, name)
     except _BROKEN as error:
-        raise TaskError("bad_archive", f"{name} cannot be decompressed: {error}") from error
-    total = 0
+        message = f"{name} cannot be decompressed: {error}"
+        raise TaskError("bad_archive", message) from error
+    return _Limited(source, file, name).read
 
-    def read(count: int) -> bytes:
-        nonlocal total
+
+class _Limited:
+    """Decompressed bytes, up to a size and a ratio."""
+
+    def __init__(self, source: Readable, file: BinaryIO, name: str) -> None:
+        self._source = source
+        self._file = file
+        self._name = name
+        self._total = 0
+
+    def read(self, count: int) -> bytes:
         try:
-            piece = source.read(count)
+            data = self._source.read(count)
         except _BROKEN as error:
-            raise TaskError("bad_archive", f"{name} cannot be decompressed after {total} bytes: {error or type(error).__name__}") from error
-        total += len(piece)
-        if total > MAX_BYTES or (total > RATIO_FROM and total > MAX_RATIO * max(file.tell(), 1)):
+            reason = str(error) or type(error).__name__
+            message = f"{self._name} cannot be decompressed after {self._total} bytes: {reason}"
+            raise TaskError("bad_archive", message) from error
+        self._total += len(data)
+        if self._total > MAX_BYTES or self._is_bomb():
             raise TaskError(
-                "limit_exceeded", f"{name} grows to more than {MAX_RATIO} times its size, or {MAX_BYTES >> 30} GiB: cut off there"
+                "limit_exceeded",
+                f"{self._name} grows to more than {MAX_RATIO} times its size, or "
+                f"{MAX_BYTES >> 30} GiB: cut off there",
             )
-        return piece
+        return data
 
-    return read
+    def _is_bomb(self) -> bool:
+        if self._total <= RATIO_FROM:
+            return False
+        return self._total > MAX_RATIO * max(self._file.tell(), 1)
 
 
-def _decompressor(file: BinaryIO, lower: str, member: str | None, name: str) -> BinaryIO:
+def _decompressor(
+    file: BinaryIO, member: str | None, name: str
+) -> Readable:
+    lower = name.lower()
     if lower.endswith(".gz"):
-        return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]
+        return gzip.GzipFile(fileobj=file)
     if lower.endswith(".zst"):
-        return _Zstd(file)  # type: ignore[return-value]
+        return _Zstd(file)
     archive = zipfile.ZipFile(file)
-    names = [member] if member else [each for each in archive.namelist() if each.lower().endswith((".csv", ".tsv"))]
+    names = (
+        [member]
+        if member
+        else [each for each in archive.namelist() if _is_csv(each)]
+    )
     if not names:
         raise TaskError("bad_archive", f"{name} holds no CSV file")
-    return archive.open(names[0])  # type: ignore[return-value]
+    return archive.open(names[0])
 
 
 class _Zstd:
     """zstandard's own reader takes a file that was cut off for one that has ended."""
 
-    _PIECE = 1024  # compressed; a few bytes may stand for a hundred kilobytes
+    _COMPRESSED = (
+        1024  # bytes at a time; a few may stand for a hundred kilobytes
+    )
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file, self._frame, self._rest = file, self._begin(), b""
+        self._file = file
+        self._frame = self._begin()
+        self._rest = b""
 
     @staticmethod
     def _begin() -> zstandard.ZstdDecompressionObj:
-        return zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
+        return zstandard.ZstdDecompressor(
+            max_window_size=MAX_WINDOW
+        ).decompressobj()
 
     def read(self, _count: int) -> bytes:
         while True:
-            piece = self._rest or self._file.read(self._PIECE)
+            data = self._rest or self._file.read(self._COMPRESSED)
             self._rest = b""
-            if not piece:
+            if not data:
                 if not self._frame.eof:
                     raise EOFError("it was cut off")
                 return b""
             if self._frame.eof:
                 self._frame = self._begin()
-            out = self._frame.decompress(piece)
+            out = self._frame.decompress(data)
             if self._frame.eof:
                 self._rest = self._frame.unused_data
             if out:
                 return out
 
 
-def _translated(read: Callable[[int], bytes]) -> Callable[[int], bytes]:
-    """UTF-16 as UTF-8, and lone carriage returns as line feeds, where the beginning of the file shows them."""
-    head = b""
-    while len(head) < HEAD_BYTES and (piece := read(HEAD_BYTES - len(head))):
-        head += piece
+def _translated(read: Read) -> Read:
+    """UTF-16 as UTF-8, and lone carriage returns as line feeds, where the beginning has them."""
+    head = _beginning(read)
     encoding = _utf16(head)
     text = head.decode(encoding, "replace").encode() if encoding else head
-    lone_returns = text.count(b"\r") > text.count(b"\r\n") + text.endswith(b"\r")
-    if not encoding and not lone_returns:
-        return _chained(head, read)
-    decoder = codecs.getincrementaldecoder(encoding)("replace") if encoding else None
-    newlines = _Newlines() if lone_returns else None
+    has_lone_returns = _has_lone_returns(text)
+    whole = _Chained(head, read).read
+    if not encoding and not has_lone_returns:
+        return whole
+    return _Translation(
+        whole, encoding, has_lone_returns=has_lone_returns
+    ).read
 
-    def translate(piece: bytes, *, is_last: bool) -> bytes:
-        if decoder is not None:
-            piece = decoder.decode(piece, is_last).encode()
-        return newlines.translate(piece, is_last=is_last) if newlines else piece
 
-    inner, ended = _chained(head, read), False
+def _beginning(read: Read) -> bytes:
+    head = b""
+    while len(head) < HEAD_BYTES:
+        more = read(HEAD_BYTES - len(head))
+        if not more:
+            break
+        head += more
+    return head
 
-    def read_translated(count: int) -> bytes:
-        nonlocal ended
-        while not ended:
-            piece = inner(count)
-            ended = not piece
-            if out := translate(piece, is_last=ended):
+
+def _has_lone_returns(text: bytes) -> bool:
+    """A return at the very end may be half of a pair."""
+    returns = text.count(b"\r") - text.endswith(b"\r")
+    return returns > text.count(b"\r\n")
+
+
+class _Chained:
+    """What was read already, then the rest."""
+
+    def __init__(self, head: bytes, read: Read) -> None:
+        self._head = head
+        self._read = read
+
+    def read(self, count: int) -> bytes:
+        if self._head:
+            head = self._head
+            self._head = b""
+            return head
+        return self._read(count)
+
+
+def _decoder_of(encoding: str | None) -> codecs.IncrementalDecoder | None:
+    if encoding is None:
+        return None
+    return codecs.getincrementaldecoder(encoding)("replace")
+
+
+class _Translation:
+    """Bytes in another encoding, or with other line ends, as they come."""
+
+    def __init__(
+        self, read: Read, encoding: str | None, *, has_lone_returns: bool
+    ) -> None:
+        self._read = read
+        self._decoder = _decoder_of(encoding)
+        self._newlines = _Newlines() if has_lone_returns else None
+        self._ended = False
+
+    def read(self, count: int) -> bytes:
+        while not self._ended:
+            data = self._read(count)
+            self._ended = not data
+            out = self._translate(data)
+            if out:
                 return out
         return b""
 
-    return read_translated
-
-
-def _chained(head: bytes, read: Callable[[int], bytes]) -> Callable[[int], bytes]:
-    rest: bytes | None = head
-
-    def chained(count: int) -> bytes:
-        nonlocal rest
-        if rest:
-            piece, rest = rest, None
-            return piece
-        return read(count)
-
-    return chained
+    def _translate(self, data: bytes) -> bytes:
+        if self._decoder is not None:
+            data = self._decoder.decode(data, self._ended).encode()
+        if self._newlines is not None:
+            data = self._newlines.translate(data, is_last=self._ended)
+        return data
 
 
 def _utf16(head: bytes) -> str | None:
     """UTF-16 by its mark, or by every other byte being zero."""
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    sample = head[:4096]
-    if len(sample) >= 8 and sample.count(0) > len(sample) * 0.4:
-        return "utf-16-le" if sample[1::2].count(0) > sample[0::2].count(0) else "utf-16-be"
-    return None
+    sample = head[:_UTF16_SAMPLE]
+    if len(sample) < 8 or sample.count(0) <= len(sample) * 0.4:
+        return None
+    is_little = sample[1::2].count(0) > sample[0::2].count(0)
+    return "utf-16-le" if is_little else "utf-16-be"
 
 
 class _Newlines:
-    """`\\r\\n` and `\\r` as `\\n`, over pieces."""
+    """`\\r\\n` and `\\r` as `\\n`, as they come."""
 
     def __init__(self) -> None:
         self._held = b""
 
-    def translate(self, piece: bytes, *, is_last: bool) -> bytes:
-        piece = self._held + piece
+    def translate(self, data: bytes, *, is_last: bool) -> bytes:
+        data = self._held + data
         self._held = b""
-        if piece.endswith(b"\r") and not is_last:
-            piece, self._held = piece[:-1], b"\r"
-        return piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if data.endswith(b"\r") and not is_last:
+            data = data[:-1]
+            self._held = b"\r"
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")

@@ -1,4 +1,7 @@
-"""What the beginning of a CSV file shows about how it is written: encoding, delimiter, lines above the header, header rows."""
+"""What the beginning of a CSV file shows about how it is written.
+
+Encoding, delimiter, lines above the header, header rows.
+"""
 
 from __future__ import annotations
 
@@ -8,137 +11,264 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from shared.csvfile.overrides import Hints
+from shared.csvfile.overrides import Overrides
 
 PREAMBLE_LINES = 20
 SAMPLE_ROWS = 20
 MAX_HEADER_ROWS = 4
+READ_LINES = PREAMBLE_LINES + SAMPLE_ROWS + MAX_HEADER_ROWS + 2
+VALUES_SHARE = 0.3  # of cells: then a column holds values
+MAX_PREAMBLE = 200  # characters of a line above the header
 DELIMITERS = (",", ";", "\t", "|")
 _QUOTED = re.compile(r'"[^"]*"')
 _BOM = b"\xef\xbb\xbf"
 _SEP = re.compile(r"sep=(.)", re.IGNORECASE)
-_MISSING = re.compile(r"-|–|—|null|none|nan|n/?a|#n/a|nil|\\n", re.IGNORECASE)
-_SPELLED_DATE = re.compile(r"(?:\d{1,2}[. -]+)?[^\W\d_]{3,10}[. -]+\d{1,2}(?:,? *\d{4})?.*|\d{1,2}[. -]+[^\W\d_]{3,10}[. -]+\d{2,4}.*")
-_PERIOD = re.compile(r"\d+ ?(?:[hdwmy]|min|hr?|day|week|month|year)s?\b.*", re.IGNORECASE)
+_MISSING = re.compile(
+    r"-|–|—|null|none|nan|n/?a|#n/a|nil|\\n", re.IGNORECASE
+)
+_SPELLED_DATE = re.compile(
+    r"(?:\d{1,2}[. -]+)?[^\W\d_]{3,10}[. -]+\d{1,2}(?:,? *\d{4})?.*"
+    r"|\d{1,2}[. -]+[^\W\d_]{3,10}[. -]+\d{2,4}.*"
+)
+_PERIOD = re.compile(
+    r"\d+ ?(?:[hdwmy]|min|hr?|day|week|month|year)s?\b.*", re.IGNORECASE
+)
+Row = list[str]
 
 
 @dataclass(frozen=True)
-class Head:
-    """`columns` is empty where the file has no header. `size` bytes and `lines` lines stand before the first row."""
+class Header:
+    """`columns` is empty where the file has no header.
+
+    `size` bytes and `lines` lines stand before the first row.
+    """
 
     encoding: str
     delimiter: str
-    columns: list[str]
-    header: list[list[str]]
+    columns: Row
+    header: list[Row]
     preamble: list[str]
-    sample: list[list[str]]
+    sample: list[Row]
     width: int
     size: int
     lines: int
 
 
-def read_head(head: bytes, encoding: str, hints: Hints | None = None) -> Head | None:
+@dataclass(frozen=True)
+class _Layout:
+    """Where the header stands among the rows that hold something.
+
+    `names`: the header rows. `above`: the index of the first of them, or of the first row. `last`:
+    the index of the line on which the header ends, −1 where there is none.
+    """
+
+    names: list[Row]
+    above: int
+    last: int
+    width: int
+    sample: list[Row]
+
+
+def read_header(
+    head: bytes, encoding: str, overrides: Overrides | None = None
+) -> Header | None:
     """None: no row that ended yet, so nothing can be said."""
-    hints = hints or Hints()
-    lines = head.removeprefix(_BOM).splitlines(keepends=True)[: PREAMBLE_LINES + SAMPLE_ROWS + MAX_HEADER_ROWS + 2]
+    overrides = overrides or Overrides()
+    lines = head.removeprefix(_BOM).splitlines(keepends=True)[:READ_LINES]
     texts = [line.decode(encoding, "replace") for line in lines]
-    declared = next((found[1] for text in texts[:1] if (found := _SEP.fullmatch(text.strip()))), None)
-    mark = hints.delimiter or declared or delimiter_of(texts)
-    rows = [(row, last) for row, last in parsed_rows(texts, mark) if any(cell.strip() for cell in row)]
-    if declared:
-        rows = rows[1:]
-    usual = _usual_width([row for row, _ in rows])
-    first = next((n for n, (row, _) in enumerate(rows) if len(row) == usual), None)
+    declared = _declared_delimiter(texts)
+    delimiter = overrides.delimiter or declared or delimiter_of(texts)
+    rows = _filled_rows(texts, delimiter)[bool(declared) :]
+    layout = _layout(rows, overrides.header_rows)
+    if layout is None or not _is_whole(lines, layout.last):
+        return None
+    begin = int(bool(declared))
+    if layout.above:
+        begin = rows[layout.above - 1][1] + 1
+    bom = len(_BOM) if head.startswith(_BOM) else 0
+    return Header(
+        encoding=encoding,
+        delimiter=delimiter,
+        columns=_joined(layout.names),
+        header=layout.names,
+        preamble=_preamble(texts[:begin]),
+        sample=layout.sample,
+        width=layout.width,
+        size=bom + sum(map(len, lines[: layout.last + 1])),
+        lines=layout.last + 1,
+    )
+
+
+def _filled_rows(texts: list[str], delimiter: str) -> list[tuple[Row, int]]:
+    rows = parsed_rows(texts, delimiter)
+    return [(row, line) for row, line in rows if _holds_something(row)]
+
+
+def _is_whole(lines: list[bytes], last: int) -> bool:
+    """Whether a header's last line has ended; else it is still being written."""
+    return last < 0 or lines[last].endswith((b"\n", b"\r"))
+
+
+def _layout(
+    rows: list[tuple[Row, int]], header_rows: int | None
+) -> _Layout | None:
+    width = _usual_width([row for row, _ in rows])
+    first = _first_of_width(rows, width)
     if first is None:
         return None
-    kept = [row for row, _ in rows[first:] if len(row) == usual]
-    count = hints.header_rows if hints.header_rows is not None else _header_rows(kept)
-    names = [_padded(row, usual) for row, _ in rows[first : first + count]]
+    kept = [row for row, _ in rows[first:] if len(row) == width]
+    count = _header_rows(kept) if header_rows is None else header_rows
+    names = [_padded(row, width) for row, _ in rows[first : first + count]]
     above = first
-    if count == 0 and first and (shifted := _shifted_header(rows[first - 1][0], kept)):
-        names, above = [shifted], first - 1
-    last = rows[first + count - 1][1] if count else rows[first - 1][1] if first else -1
-    if last >= 0 and not lines[last].endswith((b"\n", b"\r")):
-        return None  # a header that is still being written: look again next time
-    begin = rows[above - 1][1] + 1 if above else int(bool(declared))
-    return Head(
-        encoding=encoding, delimiter=mark, columns=_joined(names), header=names,
-        preamble=[text.strip()[:200] for text in texts[:begin] if text.strip()],
-        sample=kept[count:][:SAMPLE_ROWS], width=usual,
-        size=(len(_BOM) if head.startswith(_BOM) else 0) + sum(map(len, lines[: last + 1])), lines=last + 1,
-    )  # fmt: skip
+    if count == 0 and first:
+        shifted = _shifted_header(rows[first - 1][0], kept)
+        if shifted is not None:
+            names = [shifted]
+            above = first - 1
+    sample = kept[count:][:SAMPLE_ROWS]
+    return _Layout(
+        names, above, _last_line(rows, first + count), width, sample
+    )
+
+
+def _first_of_width(rows: list[tuple[Row, int]], width: int) -> int | None:
+    for index, (row, _) in enumerate(rows):
+        if len(row) == width:
+            return index
+    return None
+
+
+def _last_line(rows: list[tuple[Row, int]], before: int) -> int:
+    """The line at which the row before this one ends, −1 before the first."""
+    return rows[before - 1][1] if before else -1
+
+
+def _declared_delimiter(texts: list[str]) -> str | None:
+    """What Excel's `sep=;` in the first line says."""
+    found = _SEP.fullmatch(texts[0].strip()) if texts else None
+    return found[1] if found else None
+
+
+def _preamble(texts: list[str]) -> list[str]:
+    return [text.strip()[:MAX_PREAMBLE] for text in texts if text.strip()]
+
+
+def _holds_something(row: Row) -> bool:
+    return any(cell.strip() for cell in row)
 
 
 def is_utf8(head: bytes) -> bool:
+    """Whether the beginning of a file is UTF-8; it may end within a character."""
     try:
         head.decode()
     except UnicodeDecodeError as error:
-        return error.reason == "unexpected end of data" and error.end == len(head)
+        return (
+            error.reason == "unexpected end of data"
+            and error.end == len(head)
+        )
     return True
 
 
 def delimiter_of(texts: list[str]) -> str:
-    """The one that cuts most of the first lines into the same number of cells; what stands in quotes does not count."""
+    """The one that cuts most of the first lines into the same number of cells.
+
+    What stands in quotes does not count.
+    """
     lines = _QUOTED.sub("", "".join(texts)).splitlines()
-
-    def score(mark: str) -> tuple[int, int]:
-        counts = [text.count(mark) for text in lines if text.strip()]
-        common = max(set(counts), key=counts.count, default=0) if counts else 0
-        return (counts.count(common) if common else 0, common)
-
-    return max(DELIMITERS, key=score)
+    filled = [line for line in lines if line.strip()]
+    return max(
+        DELIMITERS,
+        key=lambda mark: _score([line.count(mark) for line in filled]),
+    )
 
 
-def parsed_rows(texts: list[str], delimiter: str) -> list[tuple[list[str], int]]:
+def _score(counts: list[int]) -> tuple[int, int]:
+    """(how many lines have the most frequent count, that count)."""
+    common = max(set(counts), key=counts.count, default=0)
+    return (counts.count(common) if common else 0, common)
+
+
+def parsed_rows(texts: list[str], delimiter: str) -> list[tuple[Row, int]]:
     """Rows, each with the index of its last line, as far as the quoting makes sense."""
     reader = csv.reader(texts, delimiter=delimiter)
-    rows: list[tuple[list[str], int]] = []
+    rows: list[tuple[Row, int]] = []
     with contextlib.suppress(csv.Error):
         rows.extend((row, reader.line_num - 1) for row in reader)
     return rows
 
 
 def is_value(cell: str) -> bool:
-    """Whether a cell looks like a number or a time, and so like no name of a column."""
+    """Whether a cell looks like a number or a time, and so not like the name of a column."""
     cell = cell.strip()
     digits = sum(map(str.isdigit, cell))
     if not digits or _PERIOD.fullmatch(cell):
         return False
-    return sum(map(str.isalpha, cell)) <= 0.4 * len(cell) or _SPELLED_DATE.fullmatch(cell) is not None
+    letters = sum(map(str.isalpha, cell))
+    return (
+        letters <= 0.4 * len(cell)
+        or _SPELLED_DATE.fullmatch(cell) is not None
+    )
 
 
-def _usual_width(rows: list[list[str]]) -> int:
+def _usual_width(rows: list[Row]) -> int:
     widths = Counter(len(row) for row in rows if len(row) > 1)
     return widths.most_common(1)[0][0] if widths else 0
 
 
-def _header_rows(rows: list[list[str]]) -> int:
+def _header_rows(rows: list[Row]) -> int:
     """How many of the first rows name columns: they hold words where the rows below hold values."""
-    below = rows[len(rows) // 2 :]
-    values = [n for n in range(len(rows[0])) if sum(is_value(row[n]) for row in below) > 0.3 * len(below)]
-    if not values or len(rows) == 1:
-        return 0 if len(rows) == 1 and sum(map(is_value, rows[0])) > len(rows[0]) / 2 else 1
+    if len(rows) == 1:
+        is_row = sum(map(is_value, rows[0])) > len(rows[0]) / 2
+        return 0 if is_row else 1
+    values = _columns_of_values(rows[len(rows) // 2 :])
+    if not values:
+        return 1
     count = 0
     for row in rows[:MAX_HEADER_ROWS]:
-        cells = [row[n].strip() for n in values]
-        is_header = not any(map(is_value, cells)) and any(cell and not _MISSING.fullmatch(cell) for cell in cells)
-        if not is_header:
+        if not _names_columns([row[column].strip() for column in values]):
             break
         count += 1
     return count
 
 
-def _shifted_header(names: list[str], rows: list[list[str]]) -> list[str] | None:
-    """A header with one name fewer than rows have cells: each row ends in a delimiter, or begins with a nameless index."""
-    if len(names) + 1 != len(rows[0]) or any(map(is_value, names)) or not all(name.strip() for name in names):
+def _columns_of_values(rows: list[Row]) -> list[int]:
+    """The columns in which at least three of ten cells are values."""
+    found = []
+    for number, cells in enumerate(zip(*rows, strict=True)):
+        if sum(map(is_value, cells)) > VALUES_SHARE * len(rows):
+            found.append(number)
+    return found
+
+
+def _names_columns(cells: list[str]) -> bool:
+    if any(map(is_value, cells)):
+        return False
+    return any(cell and not _MISSING.fullmatch(cell) for cell in cells)
+
+
+def _shifted_header(names: Row, rows: list[Row]) -> Row | None:
+    """A header with one name fewer than rows have cells.
+
+    Each row ends in a delimiter, or begins with a nameless index.
+    """
+    if len(names) + 1 != len(rows[0]):
         return None
-    return [*names, ""] if all(not row[-1].strip() for row in rows) else ["", *names]
+    if any(map(is_value, names)) or not all(name.strip() for name in names):
+        return None
+    ends_in_delimiter = all(not row[-1].strip() for row in rows)
+    return [*names, ""] if ends_in_delimiter else ["", *names]
 
 
-def _padded(row: list[str], width: int) -> list[str]:
+def _padded(row: Row, width: int) -> Row:
     return [*row, *[""] * (width - len(row))][:width]
 
 
-def _joined(rows: list[list[str]]) -> list[str]:
+def _joined(rows: list[Row]) -> Row:
     """One name a column, from all header rows."""
-    return [" ".join(dict.fromkeys(cell.strip() for cell in cells if cell.strip())) for cells in zip(*rows, strict=True)]
+    return [_joined_name(cells) for cells in zip(*rows, strict=True)]
+
+
+def _joined_name(cells: tuple[str, ...]) -> str:
+    return " ".join(
+        dict.fromkeys(cell.strip() for cell in cells if cell.strip())
+    )

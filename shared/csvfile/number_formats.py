@@ -1,166 +1,306 @@
-"""How a file writes dates and numbers, and how far apart its rows are, decided on whole columns or refused."""
+"""How a file writes dates and numbers, and how far apart its rows are.
+
+Decided on whole columns, or refused.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.errors import BadValueError, UnmappableError
 
 Json = dict[str, Any]
 Row = list[str]
 NUMBER_KINDS = frozenset(
-    [
-        "integer",
-        "thousands_comma",
-        "thousands_point",
-        "decimal_comma",
-        "comma_either",
-        "point_either",
-        "decimal_point",
-        "spaced",
-        "exponent",
-    ]
+    "integer thousands_comma thousands_point decimal_comma comma_either point_either "
+    "decimal_point spaced exponent".split()
 )
 EMPTY_KINDS = frozenset(["blank", "word"])
-_INTERVALS = {60: "1m", 180: "3m", 300: "5m", 600: "10m", 900: "15m", 1800: "30m", 3600: "1h", 7200: "2h", 10800: "3h", 14400: "4h", 21600: "6h", 28800: "8h", 43200: "12h", 86400: "1d", 259200: "3d", 604800: "1w"}  # fmt: skip
-_NAMED_INTERVAL = re.compile(r"(?<![A-Za-z0-9])(\d{1,3})(min|hour|day|week|[mhdwM])(?![A-Za-z0-9])")
+BY_PERSON = "mapping.yaml says so"
+BY_DELIMITER = (
+    "the file is cut at commas, so those inside quotes group thousands"
+)
+MONTHS = 12
+_MINUTE = 60
+_HOUR = 3600
+_DAY = 86_400
+_INTERVALS = {
+    _MINUTE: "1m",
+    3 * _MINUTE: "3m",
+    5 * _MINUTE: "5m",
+    10 * _MINUTE: "10m",
+    15 * _MINUTE: "15m",
+    30 * _MINUTE: "30m",
+    _HOUR: "1h",
+    2 * _HOUR: "2h",
+    3 * _HOUR: "3h",
+    4 * _HOUR: "4h",
+    6 * _HOUR: "6h",
+    8 * _HOUR: "8h",
+    12 * _HOUR: "12h",
+    _DAY: "1d",
+    3 * _DAY: "3d",
+    7 * _DAY: "1w",
+}
+_NAMED_INTERVAL = re.compile(
+    r"(?<![A-Za-z0-9])(\d{1,3})(min|hour|day|week|[mhdwM])(?![A-Za-z0-9])"
+)
 _EXCEL = re.compile(r"[3-6]\d{4}(?:[.,]\d+)?", re.ASCII)
-_OVERWHELMING = 20  # to one: then the few are slips, which become dead letters
+_EXCEL_SHAPE = re.compile(r"9{5}(?:[.,]9+)?|")
+_DATE_NAME = re.compile(r"date|time|dat|fecha|дата", re.IGNORECASE)
+_IN_FIGURES = re.compile(r"\D?9{1,2}[/.\-] ?9{1,2}[/.\-] ?9")
+_OVERWHELMING = (
+    20  # to one: then the few are slips, which become dead letters
+)
 
 
-def lines(path: str, **said: object) -> str:
+class Decided(NamedTuple):
+    """A conclusion, None where there is nothing to conclude, and the reason for it."""
+
+    value: str | None
+    reason: str
+
+
+UNDECIDED = Decided(None, "")
+
+
+def lines(path: str, **given: object) -> str:
     """The lines for the mapping file that settle something."""
-    body = "\n".join(f"    {name}: {value}" for name, value in said.items())
+    body = "\n".join(
+        f"    {name}: {value}" for name, value in given.items()
+    )
     return f"files:\n  - file: {path!r}\n{body}"
 
 
-def mapping_hint(path: str, what: str, **said: object) -> str:
-    return f"{what}: write into CSV_DIR/mapping.yaml\n{lines(path, **said)}"
+def mapping_hint(path: str, what: str, **given: object) -> str:
+    return (
+        f"{what}: write into CSV_DIR/mapping.yaml\n{lines(path, **given)}"
+    )
 
 
 def share(column: Json, kinds: Iterable[str]) -> float:
     """The share of these kinds among the cells that hold something."""
     found: dict[str, int] = column.get("kinds") or {}
-    filled = sum(count for kind, count in found.items() if kind not in EMPTY_KINDS)
-    return sum(found.get(kind, 0) for kind in kinds) / filled if filled else 0.0
+    filled = sum(
+        count for kind, count in found.items() if kind not in EMPTY_KINDS
+    )
+    return (
+        sum(found.get(kind, 0) for kind in kinds) / filled
+        if filled
+        else 0.0
+    )
 
 
-# -- dates ------------------------------------------------------------------------------------------------------------
+# -- dates ----------------------------------------------------------------------------------------
 
 
-def date_order(path: str, name: str, column: Json, said: str | None) -> tuple[str | None, str]:
-    """(order of day and month, why). (None, "") where every date says it itself. Raises UnmappableError `ambiguous_date`."""
-    if said:
-        return said, "mapping.yaml says so"
+def date_order(
+    path: str, name: str, column: Json, given: str | None
+) -> Decided:
+    """The order of day and month; undecided where every date says it itself.
+
+    Raises UnmappableError `ambiguous_date`.
+    """
+    if given:
+        return Decided(given, BY_PERSON)
     parts = column.get("date_parts")
-    shapes: dict[str, int] = column.get("shapes") or {}
-    in_figures = [shape for shape in shapes if re.match(r"\D?9{1,2}[/.\-] ?9{1,2}[/.\-] ?9", shape)]
+    in_figures = list(filter(_IN_FIGURES.match, column.get("shapes") or {}))
     if not parts or not in_figures or parts[0][1] > 31:
-        return None, ""
-    (low, first), (_, second), (third_low, third) = parts
-    if third <= 31 and first - low <= 15 and low >= 9 and third - third_low >= 20:
-        return "year_first", f"the first number stays between {low} and {first}, the last runs from {third_low} to {third}"
+        return UNDECIDED
+    if _is_year_first(parts):
+        return _year_first(parts)
     if any("." in shape for shape in in_figures):
-        return "day_first", "dates with points begin with the day"
-    if first > 12 and second > 12:
-        raise UnmappableError(
-            "ambiguous_date", f"{path}: in column {name!r} both the first and the second number of dates go beyond 12", "time"
+        return Decided("day_first", "dates with points begin with the day")
+    return _by_highest(path, name, parts[0][1], parts[1][1])
+
+
+def _year_first(parts: list[list[int]]) -> Decided:
+    (low, high), _, (third_low, third_high) = parts
+    last = f"the last runs from {third_low} to {third_high}"
+    reason = f"the first number stays between {low} and {high}, {last}"
+    return Decided("year_first", reason)
+
+
+def _is_year_first(parts: list[list[int]]) -> bool:
+    """Years of two digits in front: few of them, and days at the end."""
+    (low, high), _, (third_low, third_high) = parts
+    is_year = low >= 9 and high - low <= 15
+    return is_year and third_high <= 31 and third_high - third_low >= 20
+
+
+def _by_highest(path: str, name: str, first: int, second: int) -> Decided:
+    if first > MONTHS and second > MONTHS:
+        message = (
+            "both the first and the second number of dates go beyond 12"
         )
-    if first > 12:
-        return "day_first", f"the first number goes up to {first}, the second only to {second}"
-    if second > 12:
-        return "month_first", f"the second number goes up to {second}, the first only to {first}"
-    raise UnmappableError(
-        "ambiguous_date",
-        mapping_hint(
-            path, f"{path}: the dates in column {name!r} may be day/month or month/day, no number of them goes beyond 12",
-            dates="day_first   # or month_first",
-        ),
-        "time",
-    )  # fmt: skip
+        shown = f"{path}: in column {name!r} {message}"
+        raise UnmappableError("ambiguous_date", shown, "time")
+    if first > MONTHS:
+        highest = f"the first number goes up to {first}"
+        return Decided(
+            "day_first", f"{highest}, the second only to {second}"
+        )
+    if second > MONTHS:
+        highest = f"the second number goes up to {second}"
+        return Decided(
+            "month_first", f"{highest}, the first only to {first}"
+        )
+    raise _ambiguous_dates(path, name)
+
+
+def _ambiguous_dates(path: str, name: str) -> UnmappableError:
+    what = (
+        f"{path}: the dates in column {name!r} may be day/month or month/day, "
+        "no number of them goes beyond 12"
+    )
+    hint = mapping_hint(path, what, dates="day_first   # or month_first")
+    return UnmappableError("ambiguous_date", hint, "time")
 
 
 def is_excel_days(name: str, column: Json, sample: list[str]) -> bool:
     """Whether a column of dates holds a spreadsheet's count of days (44197 for 2021-01-01)."""
     filled = [text.strip() for text in sample if text.strip()]
+    if not filled or _DATE_NAME.search(name) is None:
+        return False
     shapes: dict[str, int] = column.get("shapes") or {}
-    return (
-        bool(filled)
-        and re.search(r"date|time|dat|fecha|дата", name, re.IGNORECASE) is not None
-        and all(_EXCEL.fullmatch(text) for text in filled)
-        and all(re.fullmatch(r"9{5}(?:[.,]9+)?|", shape.strip()) for shape in shapes)
+    is_count = all(_EXCEL.fullmatch(text) for text in filled)
+    return is_count and all(
+        _EXCEL_SHAPE.fullmatch(shape.strip()) for shape in shapes
     )
 
 
-# -- numbers ----------------------------------------------------------------------------------------------------------
+# -- numbers --------------------------------------------------------------------------------------
+
+
+class NumberColumn(NamedTuple):
+    """A column of numbers: its name as people see it, and its statistics."""
+
+    name: str
+    stats: Json
 
 
 def decimal_marks(
-    path: str, delimiter: str, columns: dict[int, Json], names: dict[int, str], said: str | None
+    path: str,
+    delimiter: str,
+    columns: dict[int, NumberColumn],
+    given: str | None,
 ) -> tuple[dict[int, str], str]:
-    """What stands before a fraction in each of these columns, and why. Raises UnmappableError `ambiguous_number`."""
-    if said:
-        return dict.fromkeys(columns, said), "mapping.yaml says so"
-    marks = {position: _mark_of(path, names[position], column) for position, column in columns.items()}
-    decided = {mark for mark in marks.values() if mark}
+    """What stands before a fraction in each of these columns, and why.
+
+    Raises UnmappableError `ambiguous_number`.
+    """
+    if given:
+        return dict.fromkeys(columns, given), BY_PERSON
+    marks = {
+        position: _mark_of(path, column)
+        for position, column in columns.items()
+    }
+    decided = set(filter(None, marks.values()))
     if len(decided) == 1:
-        mark = decided.pop()
-        return dict.fromkeys(columns, mark), f"columns show {'1,5' if mark == ',' else '1.5 or 1,234.5'}"
-    why = "each column shows its own" if decided else ""
-    for position in (position for position, mark in marks.items() if mark is None):
-        kinds = columns[position].get("kinds") or {}
-        has_comma, has_point = kinds.get("comma_either", 0) > 0, kinds.get("point_either", 0) > 0
-        if (has_comma or has_point) and (delimiter != "," or (has_comma and has_point)):
-            shape = "1,234" if has_comma else "1.234"
-            raise UnmappableError(
-                "ambiguous_number",
-                mapping_hint(
-                    path, f"{path}: numbers such as {shape} in column {names[position]!r} may be fractions or thousands",
-                    decimal='"."   # or ","',
-                ),
-                "price",
-            )  # fmt: skip
-        if has_comma:
-            why = "the file is cut at commas, so those inside quotes group thousands"
-    return {position: mark or "." for position, mark in marks.items()}, why
+        (common,) = decided
+        example = "1,5" if common == "," else "1.5 or 1,234.5"
+        return dict.fromkeys(columns, common), f"columns show {example}"
+    reason = "each column shows its own" if decided else ""
+    for position, mark in marks.items():
+        if mark is None and _has_commas(path, delimiter, columns[position]):
+            reason = BY_DELIMITER
+    return {
+        position: mark or "." for position, mark in marks.items()
+    }, reason
 
 
-def _mark_of(path: str, name: str, column: Json) -> str | None:
-    kinds: dict[str, int] = column.get("kinds") or {}
-    comma = kinds.get("decimal_comma", 0) + kinds.get("thousands_point", 0) * (kinds.get("decimal_point", 0) == 0)
-    point = kinds.get("decimal_point", 0) + kinds.get("thousands_comma", 0)
-    if comma and point and max(comma, point) < _OVERWHELMING * min(comma, point):
-        raise UnmappableError(
-            "ambiguous_number",
-            mapping_hint(path, f"{path}: column {name!r} has numbers with a decimal comma and with a point", decimal='","'),
-            "price",
-        )
-    return None if not comma and not point else "," if comma > point else "."
+def _has_commas(path: str, delimiter: str, column: NumberColumn) -> bool:
+    """Whether a column that does not say what its marks mean has commas in its numbers."""
+    kinds: dict[str, int] = column.stats.get("kinds") or {}
+    has_comma = kinds.get("comma_either", 0) > 0
+    has_point = kinds.get("point_either", 0) > 0
+    is_open = delimiter != "," or (has_comma and has_point)
+    if (has_comma or has_point) and is_open:
+        shape = "1,234" if has_comma else "1.234"
+        raise _ambiguous_mark(path, column.name, shape)
+    return has_comma
 
 
-# -- spacing ----------------------------------------------------------------------------------------------------------
+def _ambiguous_mark(path: str, name: str, shape: str) -> UnmappableError:
+    what = (
+        f"{path}: numbers such as {shape} in column {name!r} may be fractions or "
+        "thousands"
+    )
+    hint = mapping_hint(path, what, decimal='"."   # or ","')
+    return UnmappableError("ambiguous_number", hint, "price")
 
 
-def interval_of(path: str, rows: list[Row], moment: Callable[[Row], datetime], said: str | None) -> tuple[str | None, str]:
-    """(how far apart rows are, why): the most frequent distance between neighbours, else what the file's name says."""
-    if said:
-        return said, "mapping.yaml says so"
-    moments = []
-    for row in rows:
-        try:
-            moments.append(moment(row))
-        except (BadValueError, IndexError):
-            continue
-    gaps = Counter(seconds for a, b in pairwise(moments) if (seconds := abs(round((b - a).total_seconds()))))
+def _mark_of(path: str, column: NumberColumn) -> str | None:
+    kinds: dict[str, int] = column.stats.get("kinds") or {}
+    comma = kinds.get("decimal_comma", 0)
+    point = kinds.get("decimal_point", 0)
+    if not point:
+        comma += kinds.get("thousands_point", 0)
+    point += kinds.get("thousands_comma", 0)
+    fewer, more = sorted((comma, point))
+    if not more:
+        return None
+    if fewer and more < _OVERWHELMING * fewer:
+        raise _both_marks(path, column.name)
+    return "," if comma > point else "."
+
+
+def _both_marks(path: str, name: str) -> UnmappableError:
+    what = f"{path}: column {name!r} has numbers with a decimal comma and with a point"
+    hint = mapping_hint(path, what, decimal='","')
+    return UnmappableError("ambiguous_number", hint, "price")
+
+
+# -- spacing --------------------------------------------------------------------------------------
+
+
+def interval_of(
+    path: str,
+    rows: list[Row],
+    moment: Callable[[Row], datetime],
+    given: str | None,
+) -> Decided:
+    """How far apart rows are: the most frequent distance, else what the file's name says."""
+    if given:
+        return Decided(given, BY_PERSON)
+    gaps: Counter[int] = Counter(_gaps(list(_moments(rows, moment))))
     if gaps:
         seconds, count = gaps.most_common(1)[0]
-        text = "1M" if 28 * 86400 <= seconds <= 31 * 86400 else _INTERVALS.get(seconds, f"{seconds}s")
-        return text, f"{count} of {sum(gaps.values())} distances between the first rows"
-    if found := _NAMED_INTERVAL.search(path.rpartition("/")[2]):
-        return f"{found[1]}{found[2][0]}", "the file's name says so"
-    return None, ""
+        shown = (
+            f"{count} of {gaps.total()} distances between the first rows"
+        )
+        return Decided(_interval_text(seconds), shown)
+    named = _NAMED_INTERVAL.search(path.rpartition("/")[2])
+    if named is not None:
+        return Decided(
+            f"{named[1]}{named[2][0]}", "the file's name says so"
+        )
+    return UNDECIDED
+
+
+def _moments(
+    rows: list[Row], moment: Callable[[Row], datetime]
+) -> Iterator[datetime]:
+    for row in rows:
+        with contextlib.suppress(BadValueError, IndexError):
+            yield moment(row)
+
+
+def _gaps(moments: list[datetime]) -> Iterator[int]:
+    """The seconds between neighbours that differ."""
+    for before, after in pairwise(moments):
+        seconds = abs(round((after - before).total_seconds()))
+        if seconds:
+            yield seconds
+
+
+def _interval_text(seconds: int) -> str:
+    if 28 * _DAY <= seconds <= 31 * _DAY:
+        return "1M"
+    return _INTERVALS.get(seconds, f"{seconds}s")

@@ -8,23 +8,43 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
 from shared.errors import TaskError
 
 NAME = "mapping.yaml"
 MAX_BYTES = 1 << 20
-Role = Literal["time", "date", "open", "high", "low", "close", "price", "volume", "market_cap", "symbol", "currency"]
+Role = Literal[
+    "time",
+    "date",
+    "open",
+    "high",
+    "low",
+    "close",
+    "price",
+    "volume",
+    "market_cap",
+    "symbol",
+    "currency",
+]
 DateOrder = Literal["day_first", "month_first", "year_first"]
 
 
-class Hints(BaseModel):
-    """What is said about the files that `file` matches. Everything that is not said is concluded from the file."""
+class Overrides(BaseModel):
+    """What is given for the files that `file` matches. All else is inferred from the file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     file: str = "*"
-    symbol: str | None = Field(default=None, pattern=r"^[A-Za-z0-9$.]{1,20}$")
+    symbol: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9$.]{1,20}$"
+    )
     currency: str | None = Field(default=None, pattern=r"^[A-Za-z]{2,10}$")
     interval: str | None = Field(default=None, pattern=r"^\d{1,4}[smhdwM]$")
     dates: DateOrder | None = None
@@ -42,43 +62,65 @@ class Hints(BaseModel):
             try:
                 ZoneInfo(value)
             except (KeyError, ValueError, OSError):
-                raise ValueError(f"{value!r} is no time zone such as Europe/Berlin") from None
+                message = (
+                    f"{value!r} is not a time zone such as Europe/Berlin"
+                )
+                raise ValueError(message) from None
         return value
 
-    def said(self) -> dict[str, Any]:
-        """Only what was said, without `file`."""
+    def given(self) -> dict[str, Any]:
+        """Only what was given, without `file`."""
         return self.model_dump(exclude={"file"}, exclude_defaults=True)
 
 
 class MappingFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    files: list[Hints] = []
+    files: list[Overrides] = []
 
-    def hints_for(self, path: str) -> Hints:
+    def overrides_for(self, path: str) -> Overrides:
         """All entries that match the path, later ones over earlier ones."""
-        said: dict[str, Any] = {}
+        given: dict[str, Any] = {}
+        name = path.rpartition("/")[2]
         for entry in self.files:
-            if fnmatch.fnmatchcase(path, entry.file) or fnmatch.fnmatchcase(path.rpartition("/")[2], entry.file):
-                said.update(entry.said())
-        return Hints(**said)
+            if fnmatch.fnmatchcase(path, entry.file) or fnmatch.fnmatchcase(
+                name, entry.file
+            ):
+                given.update(entry.given())
+        return Overrides(**given)
 
 
 def load(root: Path) -> MappingFile:
-    """The mapping file of CSV_DIR, empty where there is none. Raises TaskError `bad_mapping` that says what is wrong where."""
-    path = root / NAME
-    try:
-        text = path.read_text("utf-8") if path.stat().st_size <= MAX_BYTES else None
-    except FileNotFoundError:
-        return MappingFile()
-    except (OSError, UnicodeDecodeError) as error:
-        raise TaskError("bad_mapping", f"{NAME} cannot be read: {error}") from error
-    if text is None:
-        raise TaskError("bad_mapping", f"{NAME} has more than {MAX_BYTES} bytes")
+    """The mapping file of CSV_DIR, empty where there is none.
+
+    Raises TaskError `bad_mapping` that says what is wrong where.
+    """
+    text = _read(root / NAME)
     try:
         return MappingFile.model_validate(yaml.safe_load(text) or {})
     except yaml.YAMLError as error:
-        raise TaskError("bad_mapping", f"{NAME} is no YAML: {' '.join(str(error).split())[:300]}") from error
+        shown = " ".join(str(error).split())[:300]
+        raise TaskError(
+            "bad_mapping", f"{NAME} is not valid YAML: {shown}"
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
-        raise TaskError("bad_mapping", f"{NAME}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        at = ".".join(map(str, first["loc"]))
+        raise TaskError(
+            "bad_mapping", f"{NAME}: {at}: {first['msg']}"
+        ) from error
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise TaskError(
+                "bad_mapping", f"{NAME} has more than {MAX_BYTES} bytes"
+            )
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise TaskError(
+            "bad_mapping", f"{NAME} cannot be read: {error}"
+        ) from error

@@ -1,4 +1,4 @@
-"""What the columns of a CSV file mean, as `conclude` found it; how a row is read by it."""
+"""What the columns of a CSV file mean, as `infer` found it; how a row is read by it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,74 @@ from shared.values.times import iso, timestamp, timestamp_text
 
 Json = dict[str, Any]
 Row = list[str]
-_EXCEL_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001  naive on purpose: all times here are UTC
-_DAY, _CLOCK = re.compile(r"\d{8}", re.ASCII), re.compile(r"\d{1,6}", re.ASCII)
+MAX_DESCRIBED = 50  # series
+MAX_CURRENCY = 10
+_EXCEL_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001  times are naive UTC here
+_DAY_S = 86_400
+_DAY = re.compile(r"\d{8}", re.ASCII)
+_CLOCK = re.compile(r"\d{1,6}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class TimeFormat:
+    """How the time of a row is written: its column, a date beside it, order, zone."""
+
+    time: int
+    date: int | None = None
+    order: str | None = None
+    zone: ZoneInfo | None = None
+    is_excel: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the one cell says it all."""
+        return not (
+            self.date is not None
+            or self.order
+            or self.zone
+            or self.is_excel
+        )
+
+    def moment(self, row: Row) -> datetime:
+        """The row's time as naive UTC. Raises BadValueError."""
+        text = row[self.time].strip()
+        if self.date is not None:
+            text = _day_and_clock(row[self.date].strip(), text)
+        if self.is_excel:
+            return _from_excel(text)
+        return timestamp("time", text, self.order, self.zone)
+
+    def reader(self) -> Callable[[Row], str]:
+        """Reads a row's time as ISO 8601 in UTC."""
+        if self.is_plain:
+            position = self.time
+            return lambda row: timestamp_text("time", row[position])
+        return lambda row: iso(self.moment(row))
+
+
+def _day_and_clock(day: str, clock: str) -> str:
+    if _DAY.fullmatch(day) and _CLOCK.fullmatch(clock):
+        return f"{day}{clock.zfill(6)}"  # 20210101 beside 93000 (MetaTrader, Finam)
+    return f"{day} {clock}".strip()
+
+
+def _from_excel(text: str) -> datetime:
+    try:
+        seconds = round(float(text.replace(",", ".")) * _DAY_S)
+        return timestamp(
+            "time", iso(_EXCEL_EPOCH + timedelta(seconds=seconds))
+        )
+    except (ValueError, OverflowError):
+        message = f"time is not a spreadsheet's day: {text[:40]!r}"
+        raise BadValueError("time", "bad_time", message) from None
 
 
 @dataclass(frozen=True)
 class Series:
-    """The columns of one series of prices. `pair` None: each row names its own. `currency`: as the header names it."""
+    """The columns of one series of prices.
+
+    `pair` None: each row names its own. `currency`: as the header names it.
+    """
 
     columns: dict[str, int]
     pair: Pair | None
@@ -35,77 +96,89 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What the columns of a file mean, and why. Positions count from 0."""
+class CsvSchema:
+    """What the columns of a file mean, and why. Positions count from 0.
+
+    `fallback_currency`: where neither a row nor the header names one. `unused`: columns that mean
+    nothing to this product; the archive keeps them.
+    """
 
     width: int
-    time: int
-    date: int | None
-    order: str | None
-    zone: ZoneInfo | None
-    is_excel: bool
+    times: TimeFormat
     decimals: dict[int, str]
     series: list[Series]
     symbol: int | None
     currency: int | None
-    fallback_currency: str | None  # where neither a row nor the header names one
+    fallback_currency: str | None
     interval: str | None
     reasons: list[Json]
-    unused: list[str]  # columns that mean nothing to this product; the archive keeps them
+    unused: list[str]
 
     @cached_property
     def moment(self) -> Callable[[Row], str]:
-        """The row's time as ISO 8601 in UTC."""
-        position = self.time
-        if self.date is None and self.order is None and self.zone is None and not self.is_excel:
-            return lambda row: timestamp_text("time", row[position])
-        return lambda row: iso(moment_of(row, position, self.date, self.order, self.zone, is_excel=self.is_excel))
+        """Reads a row's time as ISO 8601 in UTC."""
+        return self.times.reader()
 
-    def which(self, series: Series, row: Row) -> Pair:
-        """What the row's price is of. The row's own words count most, then the header's, then the file's name."""
-        pair = series.pair
-        if pair is None:
-            text = row[self.symbol or 0]
-            pair = parse_pair(text)
-            if pair is None:
-                raise BadValueError("symbol", "unknown_symbol", f"not a symbol: {text[:40]!r}")
-        if self.currency is not None and (own := row[self.currency].strip()):
-            if not own.isalnum() or len(own) > 10:
-                raise BadValueError("currency", "unknown_currency", f"not a currency: {own[:40]!r}")
-            return Pair(pair.symbol, own.upper())
-        if series.currency and (series.pair is not None or pair.currency is None):
+    def pair_of(self, series: Series, row: Row) -> Pair:
+        """What the row's price is of.
+
+        The row's own words count most, then the header's, then the file's name. Raises
+        BadValueError.
+        """
+        pair = series.pair or self._symbol_in(row)
+        own = self._currency_in(row)
+        if own is not None:
+            return Pair(pair.symbol, own)
+        is_open = series.pair is not None or pair.currency is None
+        if series.currency and is_open:
             return Pair(pair.symbol, series.currency.upper())
         if pair.currency is None and self.fallback_currency:
             return Pair(pair.symbol, self.fallback_currency)
         return pair
 
+    def _currency_in(self, row: Row) -> str | None:
+        own = "" if self.currency is None else row[self.currency].strip()
+        if not own:
+            return None
+        if not own.isalnum() or len(own) > MAX_CURRENCY:
+            message = f"not a currency: {own[:40]!r}"
+            raise BadValueError("currency", "unknown_currency", message)
+        return own.upper()
+
+    def _symbol_in(self, row: Row) -> Pair:
+        text = row[self.symbol or 0]
+        pair = parse_pair(text)
+        if pair is None:
+            message = f"not a symbol: {text[:40]!r}"
+            raise BadValueError("symbol", "unknown_symbol", message)
+        return pair
+
     def described(self) -> Json:
         """For people: what the file was taken for, and why."""
+        has_candles = any(series.is_candle for series in self.series)
         return {
-            "kind": "candle" if any(series.is_candle for series in self.series) else "price",
+            "kind": "candle" if has_candles else "price",
             "series": [
-                {
-                    "symbol": series.pair.symbol if series.pair else "of each row",
-                    "currency": (series.currency or (series.pair.currency if series.pair else None) or self.fallback_currency or "").upper() or None,
-                    "columns": {role: position + 1 for role, position in series.columns.items()},
-                }
-                for series in self.series[:50]
+                self._described(series)
+                for series in self.series[:MAX_DESCRIBED]
             ],
             "interval": self.interval,
             "unused_columns": self.unused,
             "reasons": self.reasons,
-        }  # fmt: skip
+        }
 
-
-def moment_of(row: Row, time: int, date: int | None, order: str | None, zone: ZoneInfo | None, *, is_excel: bool = False) -> datetime:
-    text = row[time].strip()
-    if date is not None:
-        day = row[date].strip()
-        # 20210101 beside 93000 (MetaTrader, Finam)
-        text = f"{day}{text.zfill(6)}" if _DAY.fullmatch(day) and _CLOCK.fullmatch(text) else f"{day} {text}".strip()
-    if is_excel:
-        try:
-            return timestamp("time", iso(_EXCEL_EPOCH + timedelta(seconds=round(float(text.replace(",", ".")) * 86400))))
-        except (ValueError, OverflowError):
-            raise BadValueError("time", "bad_time", f"time is no spreadsheet's day: {text[:40]!r}") from None
-    return timestamp("time", text, order, zone)
+    def _described(self, series: Series) -> Json:
+        pair = series.pair
+        currency = (
+            series.currency
+            or (pair.currency if pair else None)
+            or self.fallback_currency
+        )
+        return {
+            "symbol": pair.symbol if pair else "of each row",
+            "currency": currency.upper() if currency else None,
+            "columns": {
+                role: position + 1
+                for role, position in series.columns.items()
+            },
+        }

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from shared.kafka.topic_follower import Follower
+from shared.kafka.topic_follower import TopicFollower
 from shared.messages.checkpoints import Checkpoint
-from shared.messages.serialization import UndecodableError, checkpoint_decoder, decode
+from shared.messages.serialization import (
+    UndecodableError,
+    checkpoint_decoder,
+    decode,
+)
 from shared.messages.topics import CHECKPOINTS
 from shared.runtime import logs
+from shared.values.times import from_ms
 
-# Checkpoints that are no stream's, beside those of the source's streams: how often it was called, and its list of coins.
-BUDGET, COIN_LIST = "@budget", "@coins"
+# Checkpoints that are not a stream's: how often a source was called, and its list of coins.
+BUDGET = "@budget"
+COIN_LIST = "@coins"
 log = logs.get(__name__)
 
 
@@ -27,7 +33,9 @@ class CheckpointLog:
     def __init__(self, bootstrap: str, client_id: str) -> None:
         self._latest: dict[str, Checkpoint] = {}
         self._moved_at: dict[str, datetime] = {}
-        self.follower = Follower(bootstrap, CHECKPOINTS, client_id, self._on_record)
+        self.follower = TopicFollower(
+            bootstrap, CHECKPOINTS, client_id, self._on_record
+        )
 
     def get(self, stream: str) -> Checkpoint | None:
         return self._latest.get(stream)
@@ -37,6 +45,7 @@ class CheckpointLog:
         return self._moved_at.get(stream)
 
     def all(self) -> list[Checkpoint]:
+        """In the order of their streams."""
         return [self._latest[stream] for stream in sorted(self._latest)]
 
     def _on_record(self, record: Any) -> None:
@@ -44,16 +53,21 @@ class CheckpointLog:
         if record.value is None:
             self._latest.pop(stream, None)
             return
+        at = {
+            "stream": stream,
+            "partition": record.partition,
+            "offset": record.offset,
+        }
         try:
             checkpoint = decode(checkpoint_decoder, record.value)
         except UndecodableError as error:
             # Without a checkpoint the stream is read from its start, which doubles nothing.
-            log.error("checkpoint_unreadable", stream=stream, partition=record.partition, offset=record.offset, error=str(error))
+            log.error("checkpoint_unreadable", **at, error=str(error))
             self._latest.pop(stream, None)
             return
         known = self._latest.get(checkpoint.stream)
         if known is not None and 0 < checkpoint.sequence <= known.sequence:
-            log.warning("checkpoint_superseded", stream=stream, partition=record.partition, offset=record.offset)
+            log.warning("checkpoint_superseded", **at)
             return
         self._latest[checkpoint.stream] = checkpoint
-        self._moved_at[checkpoint.stream] = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+        self._moved_at[checkpoint.stream] = from_ms(record.timestamp)

@@ -9,12 +9,16 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from shared.kafka import clients
+from shared.kafka.partitions import partitions_of
 from shared.messages.topics import Topic
 
 
 @dataclass(frozen=True)
-class Stand:
-    """Of one group in one partition: where the partition begins and ends, and the offset that is read next (−1: none committed)."""
+class GroupPosition:
+    """Where a group stands in one partition.
+
+    `begin`, `end`: of the partition. `committed`: the offset that is read next, −1 where none is.
+    """
 
     begin: int
     end: int
@@ -22,27 +26,40 @@ class Stand:
 
     @property
     def position(self) -> int:
-        """A position that the topic does not hold any more counts as its beginning: what was removed does not wait."""
-        return self.committed if self.begin <= self.committed <= self.end else self.begin
+        """The committed offset, or the beginning where the topic no longer holds it.
+
+        What was removed does not wait.
+        """
+        return (
+            self.committed
+            if self.begin <= self.committed <= self.end
+            else self.begin
+        )
 
     @property
     def lag(self) -> int:
         return self.end - self.position
 
 
-Stands = dict[TopicPartition, Stand]
+GroupPositions = dict[TopicPartition, GroupPosition]
 
 
-def total(stands: Stands) -> int:
+def total(positions: GroupPositions) -> int:
     """Messages that wait."""
-    return sum(stand.lag for stand in stands.values())
+    return sum(position.lag for position in positions.values())
 
 
 class LagReader:
-    """Asks the broker. One admin client for what is committed, one consumer without a group for where partitions begin and end."""
+    """Asks the broker.
+
+    One admin client for what is committed, one consumer without a group for where partitions begin
+    and end.
+    """
 
     def __init__(self, bootstrap: str, client_id: str) -> None:
-        self._admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id=client_id)
+        self._admin = AIOKafkaAdminClient(
+            bootstrap_servers=bootstrap, client_id=client_id
+        )
         self._reader = clients.consumer(bootstrap, client_id, group=None)
         self._started: list[object] = []
 
@@ -54,12 +71,22 @@ class LagReader:
             self._started.append(client)
         return True
 
-    async def stands(self, group: str, *topics: Topic) -> Stands:
-        """Raises KafkaError and OSError when the broker is away."""
-        partitions = [TopicPartition(topic.name, number) for topic in topics for number in range(topic.partitions)]
-        begins, ends = await self._reader.beginning_offsets(partitions), await self._reader.end_offsets(partitions)
-        committed = await self._admin.list_consumer_group_offsets(group, partitions=partitions)
-        return {at: Stand(begins[at], ends[at], committed[at].offset if at in committed else -1) for at in partitions}
+    async def positions(self, group: str, *topics: Topic) -> GroupPositions:
+        """Of every partition of the topics.
+
+        Raises KafkaError and OSError while the broker is unavailable.
+        """
+        partitions = [at for topic in topics for at in partitions_of(topic)]
+        begins = await self._reader.beginning_offsets(partitions)
+        ends = await self._reader.end_offsets(partitions)
+        committed = await self._admin.list_consumer_group_offsets(
+            group, partitions=partitions
+        )
+        offsets = {at: found.offset for at, found in committed.items()}
+        return {
+            at: GroupPosition(begins[at], ends[at], offsets.get(at, -1))
+            for at in partitions
+        }
 
     async def close(self) -> None:
         if self._admin in self._started:

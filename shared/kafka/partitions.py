@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aiokafka import TopicPartition
 from aiokafka.partitioner import DefaultPartitioner
 
 from shared.messages.base import Source
@@ -10,7 +11,9 @@ from shared.messages.topics import PARTITIONS, REPLAY_TASKS, TASKS, Topic
 
 _partitioner = DefaultPartitioner()
 _ALL_PARTITIONS = list(range(PARTITIONS))
-_SHARING = frozenset(str(source) for source in Source if source.shares_call_budget)
+_SHARING = frozenset(
+    str(source) for source in Source if source.shares_call_budget
+)
 
 
 def partition_of(stream: str) -> int:
@@ -23,6 +26,16 @@ def partition_of(stream: str) -> int:
     return int(_partitioner(key.encode(), _ALL_PARTITIONS, _ALL_PARTITIONS))
 
 
-def place_of_task(task: Task) -> tuple[Topic, int]:
-    """The topic of a task, and its partition there: that of its stream, or of the pages that it replays."""
-    return (REPLAY_TASKS, task.partition) if isinstance(task, ReplayPages) else (TASKS, partition_of(task.stream))
+def partitions_of(topic: Topic) -> list[TopicPartition]:
+    """Every partition of a topic."""
+    return [
+        TopicPartition(topic.name, number)
+        for number in range(topic.partitions)
+    ]
+
+
+def topic_and_partition(task: Task) -> tuple[Topic, int]:
+    """The topic of a task, and the partition of its stream or of the pages that it replays."""
+    if isinstance(task, ReplayPages):
+        return REPLAY_TASKS, task.partition
+    return TASKS, partition_of(task.stream)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -13,6 +14,16 @@ from shared.messages.base import Message
 from shared.messages.headers import Headers, headers_for
 from shared.messages.serialization import encode
 from shared.messages.topics import Topic
+
+
+@contextmanager
+def _acknowledged(what: str, topic: str) -> Iterator[None]:
+    try:
+        yield
+    except (KafkaError, OSError) as error:
+        raise TransientError(
+            f"Kafka did not acknowledge {what} on {topic}: {error!r}"
+        ) from error
 
 
 async def publish(
@@ -26,57 +37,99 @@ async def publish(
     event_id: str | None = None,
     run_id: str | None = None,
 ) -> Any:
-    """Publish one message and wait for the broker; returns its metadata (partition, offset). Raises TransientError."""
-    try:
+    """Publish one message and wait for the broker. Raises TransientError.
+
+    Returns the broker's metadata (partition, offset, timestamp).
+    """
+    headers = headers_for(
+        message, service, event_id=event_id, run_id=run_id
+    )
+    with _acknowledged(type(message).__name__, topic.name):
         return await client.send_and_wait(
             topic.name,
             encode(message),
             key=key.encode(),
             partition=partition,
-            headers=headers_for(message, service, event_id=event_id, run_id=run_id),
+            headers=headers,
         )
-    except (KafkaError, OSError) as error:
-        raise TransientError(f"Kafka did not acknowledge {type(message).__name__} on {topic.name}: {error!r}") from error
 
 
 async def publish_batch(
-    client: AIOKafkaProducer, topic: Topic, messages: Sequence[tuple[str, Message]], *, key: str, service: str, partition: int
+    client: AIOKafkaProducer,
+    topic: Topic,
+    messages: Sequence[tuple[str, Message]],
+    *,
+    key: str,
+    service: str,
+    partition: int,
 ) -> int:
-    """Publish messages, each with its event id, in order and wait for the broker; returns the offset of the last.
+    """Publish (event id, message) pairs in order and wait for the broker. Raises TransientError.
 
-    They travel as one batch, which the broker appends whole or not at all; as several, one after the other, where one
-    cannot hold them. Raises TransientError.
+    They travel as one batch, which the broker appends whole or not at all; as several, one after
+    the other, where one cannot hold them. Returns the offset of the last.
     """
     rest = list(messages)
     last = -1
-    try:
+    with _acknowledged("pages", topic.name):
         while rest:
             batch = client.create_batch()
-            count = 0
-            for event_id, message in rest:
-                headers = headers_for(message, service, event_id=event_id)
-                if batch.append(key=key.encode(), value=encode(message), timestamp=None, headers=headers) is None:
-                    break
-                count += 1
+            count = _fill(batch, rest, key.encode(), service)
             batch.close()
-            metadata = await (await client.send_batch(batch, topic.name, partition=partition))
-            last = metadata.offset + count - 1
+            sent = await client.send_batch(
+                batch, topic.name, partition=partition
+            )
+            last = (await sent).offset + count - 1
             rest = rest[count:]
-    except (KafkaError, OSError) as error:
-        raise TransientError(f"Kafka did not acknowledge pages on {topic.name}: {error!r}") from error
     return last
 
 
+def _fill(
+    batch: Any,
+    messages: Sequence[tuple[str, Message]],
+    key: bytes,
+    service: str,
+) -> int:
+    """Append messages until the batch is full; returns how many."""
+    for count, (event_id, message) in enumerate(messages):
+        headers = headers_for(message, service, event_id=event_id)
+        appended = batch.append(
+            key=key, value=encode(message), timestamp=None, headers=headers
+        )
+        if appended is None:
+            return count
+    return len(messages)
+
+
 async def send(
-    client: AIOKafkaProducer, topic: str, value: bytes | None, *, key: bytes | None, headers: Headers, partition: int | None = None
+    client: AIOKafkaProducer,
+    topic: str,
+    value: bytes | None,
+    *,
+    key: bytes | None,
+    headers: Headers,
+    partition: int | None = None,
 ) -> None:
-    """Publish bytes and wait for the broker; raises TransientError."""
-    try:
-        await client.send_and_wait(topic, value, key=key, headers=headers, partition=partition)
-    except (KafkaError, OSError) as error:
-        raise TransientError(f"Kafka did not acknowledge a message on {topic}: {error!r}") from error
+    """Publish bytes and wait for the broker. Raises TransientError."""
+    with _acknowledged("a message", topic):
+        await client.send_and_wait(
+            topic, value, key=key, headers=headers, partition=partition
+        )
 
 
-async def forward(client: AIOKafkaProducer, topic: str, record: Any, headers: Headers, *, partition: int | None = None) -> None:
-    """Publish a record's bytes as they are, with other headers; raises TransientError."""
-    await send(client, topic, record.value, key=record.key, headers=headers, partition=partition)
+async def forward(
+    client: AIOKafkaProducer,
+    topic: str,
+    record: Any,
+    headers: Headers,
+    *,
+    partition: int | None = None,
+) -> None:
+    """Publish a record's bytes as they are, with other headers. Raises TransientError."""
+    await send(
+        client,
+        topic,
+        record.value,
+        key=record.key,
+        headers=headers,
+        partition=partition,
+    )

@@ -13,17 +13,34 @@ from shared.errors import TransientError
 READ_TIMEOUT_S = 20.0
 
 
-async def between(consumer: AIOKafkaConsumer, where: TopicPartition, start: int, end: int) -> AsyncIterator[Any]:
-    """The records of a partition from `start` to before `end`, which exist. Raises TransientError when they do not come."""
-    consumer.assign([where])
-    consumer.seek(where, start)
-    came_at = time.monotonic()
-    while await consumer.position(where) < end:
-        records = (await consumer.getmany(where, timeout_ms=500)).get(where, [])
+async def bounds(
+    consumer: AIOKafkaConsumer, at: TopicPartition
+) -> tuple[int, int]:
+    """(first offset, offset after the last) of a partition."""
+    begin = (await consumer.beginning_offsets([at]))[at]
+    end = (await consumer.end_offsets([at]))[at]
+    return int(begin), int(end)
+
+
+async def between(
+    consumer: AIOKafkaConsumer, at: TopicPartition, start: int, end: int
+) -> AsyncIterator[Any]:
+    """The records of a partition from `start` to before `end`, which exist.
+
+    Raises TransientError when they do not come.
+    """
+    consumer.assign([at])
+    consumer.seek(at, start)
+    arrived_at = time.monotonic()
+    while await consumer.position(at) < end:
+        records = (await consumer.getmany(at, timeout_ms=500)).get(at, [])
         if records:
-            came_at = time.monotonic()
-        elif time.monotonic() - came_at > READ_TIMEOUT_S:  # the topic may have been created again meanwhile
-            raise TransientError(f"{where.topic}[{where.partition}] cannot be read from {start} to {end}")
+            arrived_at = time.monotonic()
+        elif time.monotonic() - arrived_at > READ_TIMEOUT_S:
+            # The topic may have been created again meanwhile.
+            raise TransientError(
+                f"{at.topic}[{at.partition}] cannot be read: {start} to {end}"
+            )
         for record in records:
             if record.offset < end:
                 yield record

@@ -16,16 +16,26 @@ from shared.runtime.lifecycle import sleep_or_stop
 log = logs.get(__name__)
 
 
-async def ensure_topics(bootstrap: str, topics: Iterable[Topic] = TOPICS) -> list[str]:
-    """Create missing topics; returns their names. A topic with another partition count is refused (ConfigError)."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id="migration")
+async def ensure_topics(
+    bootstrap: str, topics: Iterable[Topic] = TOPICS
+) -> list[str]:
+    """Create missing topics; returns their names.
+
+    A topic with another number of partitions is refused (ConfigError). Raises TransientError while
+    Kafka is unavailable.
+    """
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=bootstrap, client_id="migration"
+    )
     try:
         await admin.start()
         present = set(await admin.list_topics())
         missing = [topic for topic in topics if topic.name not in present]
         if missing:
             await _create(admin, missing)
-        await _check(admin, [topic for topic in topics if topic.name in present])
+        await _check(
+            admin, [topic for topic in topics if topic.name in present]
+        )
     except (KafkaError, OSError) as error:
         raise TransientError(f"Kafka at {bootstrap}: {error!r}") from error
     finally:
@@ -34,26 +44,42 @@ async def ensure_topics(bootstrap: str, topics: Iterable[Topic] = TOPICS) -> lis
 
 
 async def _create(admin: AIOKafkaAdminClient, topics: list[Topic]) -> None:
-    response = await admin.create_topics([NewTopic(t.name, t.partitions, 1, topic_configs=t.broker_config()) for t in topics])
+    new = [
+        NewTopic(
+            topic.name,
+            topic.partitions,
+            1,
+            topic_configs=topic.broker_config(),
+        )
+        for topic in topics
+    ]
+    response = await admin.create_topics(new)
     for name, code, *rest in response.topic_errors:
-        # Another instance may have created it a moment ago; _check of the next start looks at it.
+        # Another instance may have created it a moment ago; the next start checks it.
         if code and for_code(code) is not TopicAlreadyExistsError:
             raise for_code(code)(f"{name}: {rest}")
 
 
 async def _check(admin: AIOKafkaAdminClient, topics: list[Topic]) -> None:
-    for found in await admin.describe_topics([topic.name for topic in topics]) if topics else []:
-        wanted = next(topic for topic in topics if topic.name == found["topic"])
+    if not topics:
+        return
+    wanted = {topic.name: topic.partitions for topic in topics}
+    for found in await admin.describe_topics(list(wanted)):
+        name = found["topic"]
         count = len(found["partitions"])
-        if count != wanted.partitions:
+        if count != wanted[name]:
             raise ConfigError(
-                f"topic {wanted.name} has {count} partitions and must have {wanted.partitions}: a stream would change its partition. "
-                "Delete the topic; the migration step creates it with the right count, and what is missing is read again."
+                f"topic {name} has {count} partitions and must have {wanted[name]}: a stream would "
+                "change its partition. Delete the topic; the migration step creates it with the "
+                "right count, and what is missing is read again."
             )
 
 
 async def topics_exist(bootstrap: str) -> bool:
-    """Whether the migration step has created every topic. Raises ConfigError for one with another number of partitions."""
+    """Whether the migration step has created every topic.
+
+    Raises ConfigError for one with another number of partitions.
+    """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     try:
         await admin.start()
@@ -70,10 +96,14 @@ async def topics_exist(bootstrap: str) -> bool:
 
 
 async def wait_for_topics(bootstrap: str, stop: asyncio.Event) -> None:
-    """Wait until the broker answers and the migration step is through. Raises ConfigError for a wrong number of partitions."""
-    said = False
+    """Wait until the broker answers and the migration step is through.
+
+    Raises ConfigError for a topic with another number of partitions.
+    """
+    is_logged = False
     while not stop.is_set() and not await topics_exist(bootstrap):
-        if not said:
-            log.warning("waiting_for_topics", kafka=bootstrap, hint="the migration step creates them")
-            said = True
+        if not is_logged:
+            hint = "the migration step creates them"
+            log.warning("waiting_for_topics", kafka=bootstrap, hint=hint)
+            is_logged = True
         await sleep_or_stop(stop, 1)

@@ -1,4 +1,4 @@
-"""Following a whole topic: every instance reads all partitions from the start, without a consumer group."""
+"""Following a whole topic: every instance reads all partitions, without a consumer group."""
 
 from __future__ import annotations
 
@@ -11,36 +11,55 @@ from aiokafka.errors import KafkaError
 
 from shared.errors import TransientError
 from shared.kafka import clients
+from shared.kafka.partitions import partitions_of
 from shared.messages.topics import Topic
 from shared.runtime import logs
 
 log = logs.get(__name__)
 
 
-class Follower:
-    """Hands every record of a topic to `on_record` (a plain function that must not raise), in partition order."""
+class TopicFollower:
+    """Hands every record of a topic to `on_record`, in partition order.
 
-    def __init__(self, bootstrap: str, topic: Topic, client_id: str, on_record: Callable[[Any], None]) -> None:
-        self._topic, self._on_record = topic, on_record
-        self._partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
-        self._consumer: AIOKafkaConsumer = clients.consumer(bootstrap, client_id, group=None)
+    `on_record` is an ordinary function that must not raise.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: Topic,
+        client_id: str,
+        on_record: Callable[[Any], None],
+    ) -> None:
+        self._topic = topic
+        self._on_record = on_record
+        self._partitions = partitions_of(topic)
+        self._consumer: AIOKafkaConsumer = clients.consumer(
+            bootstrap, client_id, group=None
+        )
         self._moved = asyncio.Condition()
         self._started = False
 
     async def start(self, stop: asyncio.Event) -> bool:
-        self._started = await clients.start(self._consumer, stop, f"follower of {self._topic.name}")
+        """Wait for the broker; False when stopped first."""
+        what = f"follower of {self._topic.name}"
+        self._started = await clients.start(self._consumer, stop, what)
         if self._started:
             self._consumer.assign(self._partitions)
             await self._consumer.seek_to_beginning(*self._partitions)
         return self._started
 
     async def run(self) -> None:
-        """Read for ever. A broker that is away is waited for."""
+        """Read until cancelled. A broker that is unavailable is waited for."""
         while True:
             try:
                 batches = await self._consumer.getmany(timeout_ms=500)
             except KafkaError as error:
-                log.warning("follow_failed", topic=self._topic.name, error=str(error))
+                log.warning(
+                    "follow_failed",
+                    topic=self._topic.name,
+                    error=str(error),
+                )
                 await asyncio.sleep(1)
                 continue
             for records in batches.values():
@@ -49,11 +68,22 @@ class Follower:
             async with self._moved:
                 self._moved.notify_all()
 
-    async def catch_up(self, timeout_s: float = 10, partition: int | None = None) -> None:
-        """Return when everything that stood in the topic (or in one partition) at the time of the call was handed over. Raises TransientError."""
+    async def catch_up(
+        self, timeout_s: float = 10, partition: int | None = None
+    ) -> None:
+        """Return when everything that stood in the topic at the time of the call was handed over.
+
+        `partition`: of this one alone. Raises TransientError.
+        """
         if not self._started:
-            raise TransientError(f"{self._topic.name} is not being read yet")
-        wanted = [tp for tp in self._partitions if partition in (None, tp.partition)]
+            raise TransientError(
+                f"{self._topic.name} is not being read yet"
+            )
+        wanted = [
+            at
+            for at in self._partitions
+            if partition in (None, at.partition)
+        ]
         try:
             async with asyncio.timeout(timeout_s):
                 ends = await self._consumer.end_offsets(wanted)
@@ -61,7 +91,10 @@ class Follower:
                     while not await self._reached(ends):
                         await self._moved.wait()
         except (TimeoutError, KafkaError, OSError) as error:
-            raise TransientError(f"{self._topic.name} cannot be read to its end: {error!r}") from error
+            message = (
+                f"{self._topic.name} cannot be read to its end: {error!r}"
+            )
+            raise TransientError(message) from error
 
     async def _reached(self, ends: dict[TopicPartition, int]) -> bool:
         for partition, end in ends.items():

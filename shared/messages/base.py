@@ -15,12 +15,18 @@ import msgspec
 SCHEMA_VERSION = 1
 MAX_PAGE_RECORDS = 500
 MAX_PAGE_BYTES = 512 * 1024  # of raw records as JSON
-MAX_PAYLOAD = 64 * 1024  # of a dead letter; characters of a text, bytes of what is no text
+MAX_PAYLOAD = (
+    64 * 1024
+)  # of a dead letter: characters of a text, else bytes
+REPLAY = (
+    "replay"  # in place of a source: in tasks that read raw pages again
+)
+MESSAGES = "messages"  # in place of a source: in runs that forward messages of no page
 Json = dict[str, Any]
-
-
 # A UUID in its usual form: PostgreSQL, which stores them, must not meet anything else.
-Id = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+Id = Annotated[
+    str, msgspec.Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+]
 
 
 class Source(StrEnum):
@@ -38,16 +44,17 @@ class Source(StrEnum):
     module: str
     shares_call_budget: bool
 
-    def __new__(cls, name: str, module: str = "", shares_call_budget: bool = False) -> Self:  # noqa: FBT001, FBT002  an enum's line
+    def __new__(
+        cls,
+        name: str,
+        module: str = "",
+        shares_call_budget: bool = False,  # noqa: FBT001,FBT002  an enum's value is a tuple
+    ) -> Self:
         source = str.__new__(cls, name)
         source._value_ = name
         source.module = module or name
         source.shares_call_budget = shares_call_budget
         return source
-
-
-REPLAY = "replay"  # stands where a source stands, in tasks that read raw pages again
-MESSAGES = "messages"  # stands where a source stands, in a run that forwards messages which belong to no page
 
 
 class Stage(StrEnum):
@@ -58,5 +65,7 @@ class Stage(StrEnum):
     LOAD = "load"
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Message(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
+):
     """Base of all messages."""

@@ -7,8 +7,6 @@ import msgspec
 from shared.messages.base import Id, Json, Message
 from shared.messages.run_events import RunError
 
-# -- checkpoints ------------------------------------------------------------------------------------------------------
-
 
 class TaskProgress(Message, frozen=True):
     """How far a task came: totals over the pages that it has published."""
@@ -20,14 +18,16 @@ class TaskProgress(Message, frozen=True):
     notes: list[str] = []
     error: RunError | None = None
     cancelled: bool = False
-    cursor_before: str | None = None  # where the stream stood when the task began, as JSON
+    cursor_before: str | None = (
+        None  # where the stream stood when the task began, as JSON
+    )
     profile: Json | None = None  # what the stream was taken for, and why
 
 
 class Checkpoint(Message, frozen=True, tag="Checkpoint"):
     """Where a stream stands. An index into the raw topic, which is the truth.
 
-    `sequence` counts the stream's checkpoints: one that does not count further is of a process that was frozen and had a successor.
+    `sequence` counts the stream's checkpoints: one that does not count further is a stale worker's.
     """
 
     stream: str
@@ -37,3 +37,19 @@ class Checkpoint(Message, frozen=True, tag="Checkpoint"):
     current: TaskProgress | None = None
     finished: list[TaskProgress] = []  # the last 50, newest last
     sequence: int = 0
+
+    @property
+    def pages(self) -> int:
+        """Pages that the task which is under way has published."""
+        return self.current.pages if self.current else 0
+
+    def following(self) -> Checkpoint:
+        """The same place, as the stream's next checkpoint."""
+        return msgspec.structs.replace(self, sequence=self.sequence + 1)
+
+    def finished_task(self, task_id: str) -> TaskProgress | None:
+        """How a task ended, None where it is not among the last ones."""
+        return next(
+            (done for done in self.finished if done.task_id == task_id),
+            None,
+        )

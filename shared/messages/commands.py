@@ -1,4 +1,4 @@
-"""Commands: what the gateway asks for, in the imperative. Typed and frozen like all messages (shared/events.py)."""
+"""Commands: what the gateway asks for, in the imperative."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from shared.messages.base import Id, Message
 class StartIngestion(Message, frozen=True, tag="StartIngestion"):
     """Run the pipeline. `sources` None: all. `streams` None: every stream of the sources.
 
-    With `start` and `end` (YYYY-MM-DD, excluded): the history of those days, of the sources that have one."""
+    With `start` and `end` (YYYY-MM-DD, excluded): the history of those days, of the sources that
+    have one.
+    """
 
     run_id: Id
     sources: list[str] | None = None
@@ -32,13 +34,13 @@ class CancelRun(Message, frozen=True, tag="CancelRun"):
 
 
 class RepairRun(Message, frozen=True, tag="RepairRun"):
-    """Have what a run's ledger misses done again: its missing pages, and its tasks that nobody works on."""
+    """Do again what a run's ledger misses: missing pages, and tasks that nobody works on."""
 
     run_id: Id
     requested_at: str | None = None
 
 
-class LetterFilter(Message, frozen=True):
+class DeadLetterFilter(Message, frozen=True):
     """Which open dead letters are meant: all fields that are given must match."""
 
     ids: list[Id] | None = None
@@ -53,20 +55,22 @@ class RequeueDeadLetters(Message, frozen=True, tag="RequeueDeadLetters"):
     """Process open dead letters again, as a run of its own."""
 
     run_id: Id
-    letters: LetterFilter
+    letters: DeadLetterFilter
     requested_at: str | None = None
 
 
 class DiscardDeadLetters(Message, frozen=True, tag="DiscardDeadLetters"):
     """Close open dead letters for good, with a note that says why."""
 
-    letters: LetterFilter
+    letters: DeadLetterFilter
     note: str
-    run_id: Id | None = None  # none: a discarded letter belongs to no new run
+    run_id: Id | None = (
+        None  # none: a discarded dead letter belongs to no new run
+    )
 
 
 class OffsetRange(Message, frozen=True):
-    """Messages of a partition of ingest.raw from `start` to before `end` (None: to where it ends)."""
+    """Messages of a partition of ingest.raw from `start` to before `end` (None: to its end)."""
 
     partition: Annotated[int, msgspec.Meta(ge=0)]
     start: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -74,7 +78,7 @@ class OffsetRange(Message, frozen=True):
 
 
 class ReplayOrigin(StrEnum):
-    """Where pages are read again. `auto`: from the topic, and from the archive what the topic holds no more."""
+    """Where pages are read again. `auto`: the topic, and the archive for what it no longer has."""
 
     AUTO = "auto"
     TOPIC = "topic"
@@ -82,16 +86,17 @@ class ReplayOrigin(StrEnum):
 
 
 class ReplayMode(StrEnum):
-    """`apply` writes; `preview` keeps what it would write, until it is published or discarded."""
+    """`apply` writes; `preview` keeps what it would write, until published or discarded."""
 
     APPLY = "apply"
     PREVIEW = "preview"
 
 
 class Selection(Message, frozen=True):
-    """Which raw pages are meant: all fields that are given must match. Times are the broker's, of the first publishing, ISO 8601.
+    """Which raw pages are meant: all fields that are given must match.
 
-    `symbol`: of their data points those about this coin alone.
+    Times are the broker's, of the first publishing, ISO 8601. `symbol`: of their data points those
+    about this coin alone.
     """
 
     start: str | None = None
@@ -101,6 +106,14 @@ class Selection(Message, frozen=True):
     source: str | None = None
     stream: str | None = None
     symbol: str | None = None
+
+    def spans(self, partition: int) -> list[OffsetRange]:
+        """The ranges of a partition that are selected by their offsets."""
+        return [
+            span
+            for span in self.offsets or []
+            if span.partition == partition
+        ]
 
 
 class StartReplay(Message, frozen=True, tag="StartReplay"):
@@ -128,7 +141,10 @@ class DiscardReplay(Message, frozen=True, tag="DiscardReplay"):
 
 
 class MoveCheckpoint(Message, frozen=True, tag="MoveCheckpoint"):
-    """Have a stream read from another place: `cursor` as JSON, None for its start. A run of its own."""
+    """Read a stream from another place, as a run of its own.
+
+    `cursor`: as JSON, None for the stream's start.
+    """
 
     run_id: Id
     stream: str
@@ -136,5 +152,15 @@ class MoveCheckpoint(Message, frozen=True, tag="MoveCheckpoint"):
     requested_at: str | None = None
 
 
-Opening = StartIngestion | RequeueDeadLetters | StartReplay | MoveCheckpoint  # commands that open a run
-Command = Opening | CancelRun | RepairRun | DiscardDeadLetters | PublishReplay | DiscardReplay
+# Commands that open a run.
+RunCommand = (
+    StartIngestion | RequeueDeadLetters | StartReplay | MoveCheckpoint
+)
+Command = (
+    RunCommand
+    | CancelRun
+    | RepairRun
+    | DiscardDeadLetters
+    | PublishReplay
+    | DiscardReplay
+)

@@ -1,11 +1,11 @@
-"""Headers of messages: CloudEvents names, the origin of dead letters, the first place of raw pages.
+"""Headers of messages: CloudEvents names, the origin of dead letters, the first position of pages.
 
 Messages that belong to no page go to ingest.dead-letters as they are; their origin stands in the
 headers that Kafka Connect uses and Kafka UIs know.
 
-A raw page that is published a second time, for a repair or a requeue, is marked, so that nobody takes
-it for a stream's newest page. It carries where and when its records first lay in ingest.raw, so that
-they never overwrite what is newer.
+A raw page that is published a second time, for a repair or a requeue, is marked, so that nobody
+takes it for a stream's newest page. It carries where and when its records first lay in ingest.raw,
+so that they never overwrite what is newer.
 """
 
 from __future__ import annotations
@@ -18,10 +18,21 @@ from typing import Any
 from shared.messages.base import SCHEMA_VERSION, Message, Stage
 
 Headers = list[tuple[str, bytes]]
+_ORIGIN = "__connect.errors."
+_REPUBLISHED = "republished"
+_FIRST_OFFSET = "first_offset"
+_FIRST_TIME = "first_time_ms"
+_OF_REPUBLISHED = (_REPUBLISHED, _FIRST_OFFSET, _FIRST_TIME)
 
 
-def headers_for(message: Message, service: str, *, event_id: str | None = None, run_id: str | None = None) -> Headers:
-    """The CloudEvents names (`ce_*`), `schema_version`, `run_id` and `traceparent` for a message."""
+def headers_for(
+    message: Message,
+    service: str,
+    *,
+    event_id: str | None = None,
+    run_id: str | None = None,
+) -> Headers:
+    """The CloudEvents names (`ce_*`), `schema_version`, `run_id` and `traceparent` of a message."""
     run = run_id or getattr(message, "run_id", None)
     pairs = {
         "ce_specversion": "1.0",
@@ -30,10 +41,10 @@ def headers_for(message: Message, service: str, *, event_id: str | None = None, 
         "ce_source": f"/services/{service}",
         "ce_time": datetime.now(UTC).isoformat(),
         "schema_version": str(SCHEMA_VERSION),
-        "traceparent": trace_parent(run) if run else None,
-        "run_id": run,
     }
-    return [(name, value.encode()) for name, value in pairs.items() if value is not None]
+    if run:
+        pairs |= {"traceparent": trace_parent(run), "run_id": run}
+    return [(name, value.encode()) for name, value in pairs.items()]
 
 
 def trace_parent(run_id: str) -> str:
@@ -41,48 +52,85 @@ def trace_parent(run_id: str) -> str:
     return f"00-{uuid.UUID(run_id).hex}-{uuid.uuid4().hex[:16]}-01"
 
 
-_PREFIX = "__connect.errors."
-
-
-def origin_headers(topic: str, partition: int, offset: int, error: Exception, stage: Stage) -> Headers:
+def origin_headers(
+    topic: str, partition: int, offset: int, error: Exception, stage: Stage
+) -> Headers:
     """Where a message lay and why it could not be processed."""
     pairs = {
-        f"{_PREFIX}topic": topic, f"{_PREFIX}partition": partition, f"{_PREFIX}offset": offset,
-        f"{_PREFIX}exception.class.name": type(error).__name__, f"{_PREFIX}exception.message": str(error), "stage": stage,
-    }  # fmt: skip
-    return [(name, str(value).encode("utf-8", "replace")) for name, value in pairs.items()]
+        f"{_ORIGIN}topic": topic,
+        f"{_ORIGIN}partition": partition,
+        f"{_ORIGIN}offset": offset,
+        f"{_ORIGIN}exception.class.name": type(error).__name__,
+        f"{_ORIGIN}exception.message": str(error),
+        "stage": stage,
+    }
+    return [
+        (name, str(value).encode("utf-8", "replace"))
+        for name, value in pairs.items()
+    ]
 
 
-def read_headers(headers: Headers) -> dict[str, str]:
+def read_origin(headers: Headers) -> dict[str, str]:
     """`topic`, `partition`, `offset`, `exception.message`, `stage` …, as far as they are there."""
-    return {name.removeprefix(_PREFIX): (value or b"").decode("utf-8", "replace") for name, value in headers}
-
-
-_MARK, _OFFSET, _TIME = "republished", "first_offset", "first_time_ms"
+    return {
+        name.removeprefix(_ORIGIN): (value or b"").decode(
+            "utf-8", "replace"
+        )
+        for name, value in headers
+    }
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a page first lay in its partition, and the broker's time of it."""
+class BrokerPosition:
+    """Where a page lies in its partition, and the broker's time of it."""
 
     offset: int
     time_ms: int
 
 
-def marked(headers: Headers, first: Place | None) -> Headers:
-    """Headers of a page that is published again. `first` None: it was read anew from its source."""
-    kept = [(name, value) for name, value in headers if name not in (_MARK, _OFFSET, _TIME)]
-    place = [] if first is None else [(_OFFSET, str(first.offset).encode()), (_TIME, str(first.time_ms).encode())]
-    return [*kept, (_MARK, b"1"), *place]
+def republished_headers(
+    headers: Headers, first: BrokerPosition | None
+) -> Headers:
+    """Headers of a page that is published again.
+
+    `first`: its first position; None where it was read again from its source.
+    """
+    kept = [
+        (name, value)
+        for name, value in headers
+        if name not in _OF_REPUBLISHED
+    ]
+    kept.append((_REPUBLISHED, b"1"))
+    if first is not None:
+        kept.append((_FIRST_OFFSET, str(first.offset).encode()))
+        kept.append((_FIRST_TIME, str(first.time_ms).encode()))
+    return kept
 
 
 def is_republished(headers: Any) -> bool:
-    """Whether a raw page is one that was published before or stands in for one. `headers` as aiokafka or Faust give them."""
-    return _MARK in dict(headers or ())
+    """Whether a raw page was published before, or stands in for one that was.
+
+    `headers`: as aiokafka or Faust give them.
+    """
+    return _REPUBLISHED in dict(headers or ())
 
 
-def place_of(headers: Any, here: Place) -> Place:
+def first_position(headers: Any, here: BrokerPosition) -> BrokerPosition:
     """Where a raw page first lay: `here`, unless its headers say otherwise."""
     known = dict(headers or ())
-    offset, time = known.get(_OFFSET) or b"", known.get(_TIME) or b""
-    return Place(int(offset), int(time)) if offset.isdigit() and time.isdigit() else here
+    offset = _whole(known.get(_FIRST_OFFSET))
+    time_ms = _whole(known.get(_FIRST_TIME))
+    if offset is None or time_ms is None:
+        return here
+    return BrokerPosition(offset, time_ms)
+
+
+def _whole(text: bytes | None) -> int | None:
+    return int(text) if text and text.isdigit() else None
+
+
+def first_position_of(record: Any) -> BrokerPosition:
+    """As `first_position`, of a record of ingest.raw as aiokafka gives it."""
+    return first_position(
+        record.headers, BrokerPosition(record.offset, record.timestamp)
+    )

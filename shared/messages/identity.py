@@ -6,15 +6,18 @@ import hashlib
 import uuid
 
 _NAMESPACE = uuid.UUID("6f1c1b0e-6f0d-5d0a-9a63-3c7c0b6f2a11")
+_SEPARATOR = "\x1f"
 
 
 def _uuid5(*parts: str) -> str:
-    return str(uuid.uuid5(_NAMESPACE, "\x1f".join(parts)))
+    return str(uuid.uuid5(_NAMESPACE, _SEPARATOR.join(parts)))
 
 
 def new_run_id(api_key: str, idempotency_key: str | None) -> str:
     """The run of a request: random, or the same for the same key and Idempotency-Key."""
-    return str(uuid.uuid4()) if idempotency_key is None else _uuid5("run", api_key, idempotency_key)
+    if idempotency_key is None:
+        return str(uuid.uuid4())
+    return _uuid5("run", api_key, idempotency_key)
 
 
 def scheduled_run_id(at: str) -> str:
@@ -27,7 +30,13 @@ def task_id(run_id: str, stream: str) -> str:
     return _uuid5("task", run_id, stream)
 
 
-def page_id(run_id: str, stream: str, page_no: int, records: bytes, rejections: bytes = b"") -> str:
+def page_id(
+    run_id: str,
+    stream: str,
+    page_no: int,
+    records: bytes,
+    rejections: bytes = b"",
+) -> str:
     """The same slice of a stream published twice in a run is the same page."""
     digest = hashlib.sha256(records + rejections).hexdigest()
     return _uuid5("page", run_id, stream, str(page_no), digest)
@@ -38,31 +47,52 @@ def dead_letter_id(page: str, record: str, stage: str) -> str:
     return _uuid5("dead-letter", page, record, stage)
 
 
-def gap_id(topic: str, partition: int, first_missing: int, first_available: int, group: str) -> str:
+def gap_id(
+    topic: str,
+    partition: int,
+    first_missing: int,
+    first_available: int,
+    group: str,
+) -> str:
     """A gap that is noticed twice is one gap."""
-    return _uuid5("gap", topic, str(partition), str(first_missing), str(first_available), group)
+    return _uuid5(
+        "gap",
+        topic,
+        str(partition),
+        str(first_missing),
+        str(first_available),
+        group,
+    )
 
 
-def requeue_run_id(letter_id: str) -> str:
+def requeue_run_id(dead_letter: str) -> str:
     """The run that processes one dead letter again, however often it is asked for."""
-    return _uuid5("requeue", letter_id)
+    return _uuid5("requeue", dead_letter)
 
 
 def data_id(source: str, dataset: str, *natural_key: str) -> str:
     """32 hex digits of the identity of a data point."""
-    return text_id("\x1f".join((source, dataset, *natural_key)))
+    return text_id(_SEPARATOR.join((source, dataset, *natural_key)))
 
 
 def text_id(text: str) -> str:
     """The identity of what is named by a text. MD5 as a fast 128-bit name, not as protection."""
-    return hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
+    encoded = text.encode("utf-8", "surrogatepass")
+    return hashlib.md5(encoded, usedforsecurity=False).hexdigest()
 
 
 def value_hash(*values: object) -> int:
     """Signed 64 bits over values, to tell whether a data point changed."""
-    return text_hash("\x1f".join(["" if value is None else value if value.__class__ is str else str(value) for value in values]))
+    return text_hash(
+        _SEPARATOR.join(
+            ["" if value is None else str(value) for value in values]
+        )
+    )
 
 
 def text_hash(text: str) -> int:
     """Signed 64 bits over a text."""
-    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big", signed=True)
+    digest = hashlib.blake2b(
+        text.encode("utf-8", "surrogatepass"), digest_size=8
+    ).digest()
+    return int.from_bytes(digest, "big", signed=True)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
 from shared.messages.base import Id, Json, Message, Stage
 
-# -- pages ------------------------------------------------------------------------------------------------------------
-
 
 class Rejection(Message, frozen=True):
-    """Records that could not be processed, with the reason. `index` None: before the record had a place in its page.
+    """Records that could not be processed, with the reason.
 
-    `count` > 1 stands for the whole page failing alike; `payload` then holds a few samples.
+    `index` None: before the record had a place in its page. `count` > 1: the whole page failed
+    alike; `payload` then holds a few samples.
     """
 
     reason: str
@@ -25,11 +24,13 @@ class Rejection(Message, frozen=True):
     payload: str | None = None
     count: int = 1
     stage: str = Stage.MAP
-    payload_sha256: str | None = None  # of the whole, where `payload` is its beginning
+    payload_sha256: str | None = (
+        None  # of the whole, where `payload` is its beginning
+    )
 
 
 class Skip(Message, frozen=True):
-    """A record that carries nothing to load (an exporter's empty day), with the reason. Not an error."""
+    """A record that carries nothing to load, with the reason. Not an error."""
 
     index: int
     reason: str
@@ -38,8 +39,8 @@ class Skip(Message, frozen=True):
 class RawPage(Message, frozen=True, tag="RawPage"):
     """One fetch's answer or one slice of a file: raw records, decoded in syntax only.
 
-    `records` is a JSON array; `context` is what the whole file or answer says about them and is all that a mapping may
-    conclude from; `rejections` are records that could not even be decoded.
+    `records`: a JSON array. `context`: what the whole file or answer says about them, all that a
+    mapping may conclude from. `rejections`: records that could not even be decoded.
     """
 
     page_id: Id
@@ -60,7 +61,7 @@ class RawPage(Message, frozen=True, tag="RawPage"):
 
 
 class UnifiedData(Message, frozen=True, gc=False):
-    """One normalized data point. `id` is its identity, `value_hash` tells whether its values changed."""
+    """One normalized data point. `id`: its identity; `value_hash`: whether its values changed."""
 
     id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]  # of a UUID
     value_hash: int  # signed 64 bits over every value below
@@ -96,17 +97,20 @@ class ReplayOf(Message, frozen=True):
 
 
 class ReplayPage(Message, frozen=True, tag="ReplayPage"):
-    """A raw page read again, with its place in ingest.raw when it was first published (`raw_time`: the broker's, ms since the epoch)."""
+    """A raw page read again, with its place in ingest.raw when it was first published."""
 
     replay: ReplayOf
     raw: msgspec.Raw  # the RawPage as it was published
     raw_partition: int
     raw_offset: int
-    raw_time: int
+    raw_time: int  # the broker's, ms since the epoch
 
 
 class UnifiedPage(Message, frozen=True, tag="UnifiedPage"):
-    """What a raw page became: records = data points' records + skipped + rejected. Carries the raw page as it came."""
+    """What a raw page became, with the raw page as it came.
+
+    Its records = records of the data points + skipped + rejected.
+    """
 
     page_id: Id
     events: list[UnifiedData]
@@ -121,11 +125,17 @@ class UnifiedPage(Message, frozen=True, tag="UnifiedPage"):
     replay: ReplayOf | None = None
 
 
-def place(origin: dict[str, Any], index: int) -> dict[str, object]:
-    """Path, line and row of a record of a file, or nothing but its index in the page."""
+def record_location(origin: Json, index: int) -> dict[str, object]:
+    """Path, line and row of a record of a file; of other sources its index in the page."""
     if "first_row" not in origin:
         return {"index": index}
+    line = origin.get("first_line", 0) + index
     lines = origin.get("lines")
-    line = lines[index] if lines and index < len(lines) else origin.get("first_line", 0) + index
-    row = origin["rows"][index] if "rows" in origin else origin["first_row"] + index  # records of a requeued page do not follow each other
+    if lines and index < len(lines):
+        line = lines[index]
+    row = origin["first_row"] + index
+    if (
+        "rows" in origin
+    ):  # records of a requeued page do not follow each other
+        row = origin["rows"][index]
     return {"path": origin.get("path"), "row": row, "line": line}

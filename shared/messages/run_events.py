@@ -6,8 +6,6 @@ from enum import StrEnum
 
 from shared.messages.base import Id, Json, Message
 
-# -- run events -------------------------------------------------------------------------------------------------------
-
 
 class PlannedTask(Message, frozen=True):
     """A task as RunPlanned names it."""
@@ -27,9 +25,10 @@ class RunError(Message, frozen=True):
 
 
 class RunPlanned(Message, frozen=True, tag="RunPlanned"):
-    """All tasks of a run are published. `errors` are streams or sources that could not be planned.
+    """All tasks of a run are published.
 
-    A run of very many tasks takes several messages; `is_last` marks the one that completes the plan.
+    `errors`: streams or sources that could not be planned. A run of very many tasks takes several
+    messages; `is_last` marks the one that completes the plan.
     """
 
     run_id: Id
@@ -84,7 +83,10 @@ class RunCancelled(Message, frozen=True, tag="RunCancelled"):
 
 
 class TaskStopped(Message, frozen=True, tag="TaskStopped"):
-    """The source of a task has gone bad as a whole: the task ends, and its stream stands where it stood before it."""
+    """The source of a task has gone bad as a whole.
+
+    The task ends, and its stream stands where it stood before it.
+    """
 
     run_id: Id
     task_id: Id
@@ -92,7 +94,7 @@ class TaskStopped(Message, frozen=True, tag="TaskStopped"):
 
 
 class PagesRepaired(Message, frozen=True, tag="PagesRepaired"):
-    """Missing pages were published again; `lost` are those that neither topic nor source has any more."""
+    """Missing pages were published again. `lost`: those that neither topic nor source has."""
 
     run_id: Id
     task_id: Id
@@ -103,11 +105,16 @@ class PagesRepaired(Message, frozen=True, tag="PagesRepaired"):
 
 
 class GapReason(StrEnum):
-    """Why messages could not be read."""
+    """Why messages could not be read.
 
-    RETENTION = "retention"  # they were removed before the consumer came to them
-    RECREATED = "recreated"  # the topic was deleted and created again
-    UNKNOWN_POSITION = "unknown_position"  # nobody knows how far the consumer had come, and the topic's beginning is gone
+    retention: they were removed before the consumer came to them. recreated: the topic was deleted
+    and created again. unknown_position: nobody knows how far the consumer had come, and the topic's
+    beginning is gone.
+    """
+
+    RETENTION = "retention"
+    RECREATED = "recreated"
+    UNKNOWN_POSITION = "unknown_position"
 
 
 class DataGap(Message, frozen=True, tag="DataGap"):
@@ -122,4 +129,13 @@ class DataGap(Message, frozen=True, tag="DataGap"):
     reason: str = GapReason.RETENTION
 
 
-RunEvent = RunPlanned | TaskStarted | TaskFinished | TaskFailed | TaskStopped | PagesRepaired | RunCancelled | DataGap
+RunEvent = (
+    RunPlanned
+    | TaskStarted
+    | TaskFinished
+    | TaskFailed
+    | TaskStopped
+    | PagesRepaired
+    | RunCancelled
+    | DataGap
+)

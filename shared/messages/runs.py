@@ -11,10 +11,10 @@ import msgspec
 
 from shared.messages.commands import (
     MoveCheckpoint,
-    Opening,
     ReplayMode,
     ReplayOrigin,
     RequeueDeadLetters,
+    RunCommand,
     Selection,
     StartIngestion,
     StartReplay,
@@ -56,7 +56,14 @@ class RunStatus(StrEnum):
         return self in _BALANCED or self is RunStatus.INCOMPLETE
 
 
-_BALANCED = frozenset({RunStatus.SUCCEEDED, RunStatus.PARTIAL, RunStatus.FAILED, RunStatus.CANCELLED})
+_BALANCED = frozenset(
+    {
+        RunStatus.SUCCEEDED,
+        RunStatus.PARTIAL,
+        RunStatus.FAILED,
+        RunStatus.CANCELLED,
+    }
+)
 
 
 class TaskStatus(StrEnum):
@@ -102,7 +109,7 @@ class RunRequest:
     request: dict[str, Any]
 
 
-def describe(command: Opening) -> RunRequest:
+def describe(command: RunCommand) -> RunRequest:
     """Kind and request of the run that a command opens."""
     match command:
         case StartIngestion():
@@ -112,11 +119,18 @@ def describe(command: Opening) -> RunRequest:
             return RunRequest(RunKind.REQUEUE, {"dead_letters": filters})
         case StartReplay():
             selection = msgspec.to_builtins(command.selection)
-            request = {"origin": command.origin, "mode": command.mode, **selection}
+            request = {
+                "origin": command.origin,
+                "mode": command.mode,
+                **selection,
+            }
             return RunRequest(RunKind.REPLAY, request)
         case MoveCheckpoint():
             cursor = json.loads(command.cursor or "null")
-            return RunRequest(RunKind.CHECKPOINT, {"stream": command.stream, "cursor": cursor})
+            return RunRequest(
+                RunKind.CHECKPOINT,
+                {"stream": command.stream, "cursor": cursor},
+            )
 
 
 def _ingest_request(command: StartIngestion) -> dict[str, Any]:
@@ -144,19 +158,27 @@ def start_ingestion(run_id: str, request: dict[str, Any]) -> StartIngestion:
 
 def start_replay(run_id: str, request: dict[str, Any]) -> StartReplay:
     """The command that `describe` described."""
-    selection = dict(request)
-    origin = ReplayOrigin(selection.pop("origin"))
-    mode = ReplayMode(selection.pop("mode"))
     return StartReplay(
         run_id=run_id,
-        selection=msgspec.convert(selection, Selection),
-        origin=origin,
-        mode=mode,
+        selection=_selection(request),
+        origin=ReplayOrigin(request["origin"]),
+        mode=ReplayMode(request["mode"]),
     )
+
+
+def _selection(request: dict[str, Any]) -> Selection:
+    fields = dict(request)
+    del fields["origin"], fields["mode"]
+    return msgspec.convert(fields, Selection)
 
 
 def move_checkpoint(run_id: str, request: dict[str, Any]) -> MoveCheckpoint:
     """The command that `describe` described."""
-    cursor = request.get("cursor")
-    text = None if cursor is None else msgspec.json.encode(cursor).decode()
-    return MoveCheckpoint(run_id=run_id, stream=request["stream"], cursor=text)
+    cursor = _json_or_none(request.get("cursor"))
+    return MoveCheckpoint(
+        run_id=run_id, stream=request["stream"], cursor=cursor
+    )
+
+
+def _json_or_none(value: Any) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()

@@ -1,6 +1,7 @@
-"""Messages to bytes and back, with CloudEvents headers.
+"""Messages to bytes and back.
 
-A message that cannot be decoded raises `UndecodableError`; what to do with it is the reader's decision (a dead letter).
+A message that cannot be decoded raises `UndecodableError`; what to do with it is the reader's
+decision (a dead letter).
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from shared.messages.run_events import RunEvent
 from shared.messages.tasks import Task
 
 T = TypeVar("T")
+MAX_EXPONENT = 1_000
 _encoder = msgspec.json.Encoder(decimal_format="number")
+
 command_decoder = msgspec.json.Decoder(Command)
 task_decoder = msgspec.json.Decoder(Task)
 raw_page_decoder = msgspec.json.Decoder(RawPage)
@@ -27,13 +30,13 @@ replay_page_decoder = msgspec.json.Decoder(ReplayPage)
 unified_page_decoder = msgspec.json.Decoder(UnifiedPage)
 run_event_decoder = msgspec.json.Decoder(RunEvent)
 checkpoint_decoder = msgspec.json.Decoder(Checkpoint)
-MAX_EXPONENT = 1_000
 
 
 def exact_number(text: str) -> Decimal | int | str:
-    """A fraction as Decimal, in the one spelling that JSONB would give back (`1e5` is 100000, `-0.0` is 0.0).
+    """A fraction as Decimal, in the one spelling that JSONB would give back.
 
-    One beyond all sense (`1e200000`, which JSONB refuses) stays a text, for a mapping to reject.
+    So `1e5` is 100000 and `-0.0` is 0.0. One beyond all sense (`1e200000`, which JSONB refuses)
+    stays a text, for a mapping to reject.
     """
     number = Decimal(text)
     if abs(number.adjusted()) >= MAX_EXPONENT:
@@ -56,26 +59,39 @@ def encode(value: Any) -> bytes:
     return _encoder.encode(value)
 
 
-def raw(value: Any) -> msgspec.Raw:
+def raw_json(value: Any) -> msgspec.Raw:
     """A value as JSON that later encoders copy as it is."""
     return msgspec.Raw(_encoder.encode(value))
 
 
-def plain(value: msgspec.Raw) -> Any:
-    """What `raw` wrote, as plain Python values; fractions as Decimal."""
+def to_python(value: msgspec.Raw) -> Any:
+    """What `raw_json` wrote, as plain Python values; fractions as Decimal."""
     return exact_decoder.decode(value)
 
 
 def decode(decoder: msgspec.json.Decoder[T], data: bytes | None) -> T:
     """Decode one message; raises UndecodableError with a reason that names the place."""
+    if data is None:
+        raise UndecodableError("the message is a tombstone (no value)")
     if not data:
-        raise UndecodableError("the message is empty" if data is not None else "the message is a tombstone (no value)")
+        raise UndecodableError("the message is empty")
     try:
         return decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise UndecodableError(f"not a {_wanted(decoder)}: {error}") from error
+    except (
+        msgspec.DecodeError,
+        UnicodeDecodeError,
+        ValueError,
+        RecursionError,
+    ) as error:
+        raise UndecodableError(
+            f"not a {_wanted(decoder)}: {error}"
+        ) from error
 
 
 def _wanted(decoder: msgspec.json.Decoder[Any]) -> str:
-    members: Iterable[Any] = getattr(decoder.type, "__args__", (decoder.type,))
-    return " | ".join(getattr(member, "__name__", str(member)) for member in members)
+    members: Iterable[Any] = getattr(
+        decoder.type, "__args__", (decoder.type,)
+    )
+    return " | ".join(
+        getattr(member, "__name__", str(member)) for member in members
+    )

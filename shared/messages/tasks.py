@@ -1,18 +1,24 @@
-"""Tasks: what extractors do, one at a time for a stream. Typed and frozen like all messages (shared/events.py)."""
+"""Tasks: what extractors do, one at a time for a stream."""
 
 from __future__ import annotations
 
 from shared.messages.base import REPLAY, Id, Message
-from shared.messages.commands import MoveCheckpoint, ReplayMode, ReplayOrigin, Selection, StartReplay
+from shared.messages.commands import (
+    MoveCheckpoint,
+    ReplayMode,
+    ReplayOrigin,
+    Selection,
+    StartReplay,
+)
 from shared.messages.identity import task_id
 from shared.messages.topics import PARTITIONS
 
 
 class FetchStream(Message, frozen=True, tag="FetchStream"):
-    """One task: fetch one stream for one run. `raw_offset` is the end of the raw partition when it was planned.
+    """Fetch one stream for one run. `raw_offset`: the end of the raw partition when planned.
 
-    A task that was lost is published again with what is loaded of it: `pages` and `records`, where it goes on counting, and
-    `cursor`, where it goes on reading, as JSON.
+    A task that was lost is published again with what is loaded of it: `pages` and `records`, where
+    it goes on counting, and `cursor`, where it goes on reading, as JSON.
     """
 
     run_id: Id
@@ -29,8 +35,9 @@ class FetchStream(Message, frozen=True, tag="FetchStream"):
 class PageRange(Message, frozen=True):
     """Page numbers `first` to `last` of a task that never arrived.
 
-    `cursor` (JSON) is where the source is read for them, None where nobody knows. `offset` and `time_ms` are the place in
-    ingest.raw that they take among the task's other pages, so that rows read anew from a file do not overwrite later ones.
+    `cursor` (JSON): where the source is read for them, None where nobody knows. `offset`,
+    `time_ms`: the place in ingest.raw that they take among the task's other pages, so that rows
+    read again from a file do not overwrite later ones.
     """
 
     first: int
@@ -41,7 +48,10 @@ class PageRange(Message, frozen=True):
 
 
 class RepairPages(Message, frozen=True, tag="RepairPages"):
-    """Publish missing pages of a task again: from ingest.raw, where they lie since `since_ms`, else from the source."""
+    """Publish missing pages of a task again.
+
+    From ingest.raw, where they lie since `since_ms`, else from the source.
+    """
 
     run_id: Id
     task_id: Id
@@ -52,7 +62,10 @@ class RepairPages(Message, frozen=True, tag="RepairPages"):
 
 
 class PagePlace(Message, frozen=True):
-    """Where a raw page lies, and which of its records are meant (None: all). `time_ms` is the broker's, None where it is not known."""
+    """Where a raw page lies, and which of its records are meant (None: all).
+
+    `time_ms` is the broker's, None where it is not known.
+    """
 
     page_id: Id
     partition: int
@@ -90,7 +103,10 @@ class ForwardMessages(Message, frozen=True, tag="ForwardMessages"):
 
 
 class ReplayPages(Message, frozen=True, tag="ReplayPages"):
-    """Publish raw pages of one partition again, on ingest.replay. Its stream is `replay/<partition>`."""
+    """Publish raw pages of one partition again, on ingest.replay.
+
+    Its stream is `replay/<partition>`.
+    """
 
     run_id: Id
     task_id: Id
@@ -112,27 +128,49 @@ class SetCursor(Message, frozen=True, tag="SetCursor"):
     cursor: str | None = None
 
 
-Task = FetchStream | RepairPages | RequeueRecords | ForwardMessages | ReplayPages | SetCursor
+Task = (
+    FetchStream
+    | RepairPages
+    | RequeueRecords
+    | ForwardMessages
+    | ReplayPages
+    | SetCursor
+)
 
 
 def replay_tasks(command: StartReplay) -> list[ReplayPages]:
-    """The tasks of a replay, one for each partition that may hold a page which is meant. The same each time."""
-    meant = command.selection
+    """The tasks of a replay: one for each partition that may hold a page. The same each time."""
+    selection = command.selection
     partitions = set(range(PARTITIONS))
-    if meant.offsets is not None:
-        partitions &= {each.partition for each in meant.offsets}
-    streams = {partition: f"{REPLAY}/{partition}" for partition in sorted(partitions)}
+    if selection.offsets is not None:
+        partitions &= {span.partition for span in selection.offsets}
     return [
-        ReplayPages(
-            run_id=command.run_id, task_id=task_id(command.run_id, stream), source=REPLAY, stream=stream, partition=partition,
-            selection=meant, origin=command.origin, mode=command.mode,
-        )
-        for partition, stream in streams.items()
-    ]  # fmt: skip
+        _replay_task(command, partition) for partition in sorted(partitions)
+    ]
+
+
+def _replay_task(command: StartReplay, partition: int) -> ReplayPages:
+    run_id = command.run_id
+    stream = f"{REPLAY}/{partition}"
+    return ReplayPages(
+        run_id=run_id,
+        task_id=task_id(run_id, stream),
+        source=REPLAY,
+        stream=stream,
+        partition=partition,
+        selection=command.selection,
+        origin=command.origin,
+        mode=command.mode,
+    )
 
 
 def set_cursor(command: MoveCheckpoint) -> SetCursor:
     """The one task of a run that moves a checkpoint."""
     stream = command.stream
-    source = stream.partition("/")[0]
-    return SetCursor(run_id=command.run_id, task_id=task_id(command.run_id, stream), source=source, stream=stream, cursor=command.cursor)
+    return SetCursor(
+        run_id=command.run_id,
+        task_id=task_id(command.run_id, stream),
+        source=stream.partition("/")[0],
+        stream=stream,
+        cursor=command.cursor,
+    )

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-PARTITIONS = 6  # the same along the path of a page, so that a stream keeps its partition from source to table
+# The same along the path of a page, so that a stream keeps its partition from source to table.
+PARTITIONS = 6
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 DAY_MS = 24 * 3600 * 1000
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic as the migration step creates it. `config` holds broker settings beyond the common ones."""
+    """A topic as the migration step creates it.
+
+    `config` holds broker settings beyond the common ones.
+    """
 
     name: str
     partitions: int = PARTITIONS
@@ -34,14 +38,33 @@ COMMANDS = Topic("ingest.commands", partitions=1, retention_ms=30 * DAY_MS)
 TASKS = Topic("ingest.tasks")
 RAW = Topic("ingest.raw")
 UNIFIED = Topic("ingest.unified", retention_ms=3 * DAY_MS)
-REPLAY_TASKS = Topic("ingest.replay-tasks")  # of their own: a replay takes long, and holds back the offsets of what comes after it
+# Of their own: a replay takes long, and holds back the offsets of what comes after it.
+REPLAY_TASKS = Topic("ingest.replay-tasks")
 REPLAY_PAGES = Topic("ingest.replay", retention_ms=3 * DAY_MS)
 UNIFIED_REPLAY = Topic("ingest.unified-replay", retention_ms=3 * DAY_MS)
-RUN_EVENTS = Topic("ingest.run-events", partitions=1, retention_ms=30 * DAY_MS)
-CHECKPOINTS = Topic("ingest.checkpoints", config={"cleanup.policy": "compact", "segment.ms": str(DAY_MS)})
-DEAD_LETTERS = Topic("ingest.dead-letters", partitions=1, retention_ms=30 * DAY_MS)
+RUN_EVENTS = Topic(
+    "ingest.run-events", partitions=1, retention_ms=30 * DAY_MS
+)
+CHECKPOINTS = Topic(
+    "ingest.checkpoints",
+    config={"cleanup.policy": "compact", "segment.ms": str(DAY_MS)},
+)
+DEAD_LETTERS = Topic(
+    "ingest.dead-letters", partitions=1, retention_ms=30 * DAY_MS
+)
 
-TOPICS = (COMMANDS, TASKS, RAW, UNIFIED, REPLAY_TASKS, REPLAY_PAGES, UNIFIED_REPLAY, RUN_EVENTS, CHECKPOINTS, DEAD_LETTERS)
+TOPICS = (
+    COMMANDS,
+    TASKS,
+    RAW,
+    UNIFIED,
+    REPLAY_TASKS,
+    REPLAY_PAGES,
+    UNIFIED_REPLAY,
+    RUN_EVENTS,
+    CHECKPOINTS,
+    DEAD_LETTERS,
+)
 
 # Consumer groups: their committed offsets are the checkpoints of the pipeline.
 PLANNER_GROUP = "extractor-planner"

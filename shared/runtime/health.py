@@ -1,6 +1,7 @@
 """A service's health as a small file, for the supervisor and the container's health check.
 
-`python -m shared.runtime.health FILE` exits 0 when the file says ready and is fresh, 1 otherwise, and prints why.
+`python -m shared.runtime.health FILE` exits 0 when the file says ready and is fresh, 1 otherwise,
+and prints why.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ STALE_AFTER_S = 20.0
 
 
 class Health:
-    """Written by the service about once a second; `ready` means that it makes progress, not merely that it lives."""
+    """Written by the service about once a second; `ready` means that it makes progress."""
 
     def __init__(self, path: str | None) -> None:
         self._path = Path(path) if path else None
@@ -27,17 +28,22 @@ class Health:
         self.beat()
 
     def beat(self) -> None:
-        """Write the file anew, atomically. A folder that cannot be written is not worth dying for."""
+        """Write the file again, atomically. A folder that cannot be written is no reason to end."""
         if self._path is None:
             return
-        text = json.dumps({**self._state, "pid": os.getpid(), "at": time.time()}, default=str)
+        text = json.dumps(
+            {**self._state, "pid": os.getpid(), "at": time.time()},
+            default=str,
+        )
         temporary = self._path.with_suffix(".tmp")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             temporary.write_text(text)
             temporary.replace(self._path)
         except OSError as error:
-            sys.stderr.write(f"health file {self._path} cannot be written: {error}\n")
+            sys.stderr.write(
+                f"health file {self._path} cannot be written: {error}\n"
+            )
             self._path = None
 
 
@@ -54,7 +60,12 @@ def read(path: Path) -> tuple[bool, str]:
 
 
 def main() -> int:
-    ready, reason = read(Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("HEALTH_FILE", "")))
+    path = (
+        sys.argv[1]
+        if len(sys.argv) > 1
+        else os.environ.get("HEALTH_FILE", "")
+    )
+    ready, reason = read(Path(path))
     sys.stdout.write(f"{'ready' if ready else 'not ready'} {reason}\n")
     return 0 if ready else 1
 

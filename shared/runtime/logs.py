@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on standard output (key=value when `LOG_FORMAT=text`)."""
+"""Structured logs: one JSON object a line on standard output (`LOG_FORMAT=text`: key=value)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,24 @@ from typing import Any
 
 import structlog
 
+NOISY = (
+    "httpx",
+    "httpcore",
+    "faust",
+    "mode",
+    "kafka",
+    "alembic",
+    "uvicorn.access",
+)
 
-def configure(service: str, *, level: str = "INFO", fmt: str = "json") -> None:
-    """Set up structlog and route the standard library's logging (aiokafka, faust, uvicorn) through it."""
-    renderer: Any = structlog.processors.JSONRenderer() if fmt == "json" else structlog.dev.ConsoleRenderer(colors=False)
+
+def configure(
+    service: str, *, level: str = "INFO", fmt: str = "json"
+) -> None:
+    """Set up structlog, and route the standard library's logging through it.
+
+    That is what aiokafka, Faust and uvicorn use.
+    """
     common: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -19,24 +33,41 @@ def configure(service: str, *, level: str = "INFO", fmt: str = "json") -> None:
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
-        processors=[*common, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            *common,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[level.upper()]
+        ),
     )
+    root = logging.getLogger()
+    root.handlers[:] = [_handler(common, fmt)]
+    root.setLevel(level.upper())
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # A broker that is unavailable is logged once by the services themselves; aiokafka would do so
+    # several times a second.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    structlog.contextvars.bind_contextvars(service=service)
+
+
+def _handler(common: list[Any], fmt: str) -> logging.Handler:
+    renderer: Any = structlog.processors.JSONRenderer()
+    if fmt != "json":
+        renderer = structlog.dev.ConsoleRenderer(colors=False)
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer], foreign_pre_chain=common
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                renderer,
+            ],
+            foreign_pre_chain=common,
         )
     )
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level.upper())
-    for noisy in ("httpx", "httpcore", "faust", "mode", "kafka", "alembic", "uvicorn.access"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    # A broker that is away is said once by the services themselves; aiokafka would say it several times a second.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    structlog.contextvars.bind_contextvars(service=service)
+    return handler
 
 
 def get(name: str) -> Any:

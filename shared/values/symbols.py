@@ -4,127 +4,27 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
 
-FIAT = frozenset(
-    ["usd", "usdt", "usdc", "busd", "tusd", "fdusd", "eur", "gbp", "jpy", "krw", "try", "aud", "cad", "chf", "cny", "inr", "brl", "rub", "pln", "sek",
-     "nok", "dkk", "mxn", "sgd", "hkd", "nzd", "zar", "thb", "idr", "uah", "czk", "huf", "vnd", "ngn", "ars", "ils"]
-)  # fmt: skip
+from shared.values.words import words
+
+_HERE = Path(__file__).parent
+FIAT = words(_HERE / "fiat.txt")
 # Longest first, so that BTCUSDT is not read as BTCUSD + T.
-QUOTES = (*sorted(FIAT, key=lambda quote: (-len(quote), quote)), "btc", "eth", "bnb")
-_FILE_QUOTES = frozenset({"usd", "usdt", "usdc", "eur", "gbp", "jpy"})
-# Words in file names that are no coin there, though some are symbols elsewhere.
-COMMON_WORDS = frozenset(
-    [
-        "prices",
-        "price",
-        "data",
-        "export",
-        "history",
-        "historical",
-        "ohlcv",
-        "ohlc",
-        "candles",
-        "candle",
-        "chart",
-        "charts",
-        "all",
-        "max",
-        "min",
-        "daily",
-        "hourly",
-        "weekly",
-        "crypto",
-        "coins",
-        "coin",
-        "market",
-        "markets",
-        "test",
-        "sample",
-        "file",
-        "download",
-        "values",
-        "value",
-        "quotes",
-        "trades",
-        "spot",
-        "futures",
-        "full",
-        "new",
-        "old",
-        "one",
-        "near",
-        "hot",
-        "link",
-        "op",
-        "ape",
-        "flow",
-        "dash",
-        "comp",
-        "sand",
-        "bat",
-        "atom",
-        "etc",
-        "ton",
-        "leo",
-        "cake",
-        "blur",
-        "dot",
-        "uni",
-        "render",
-        "try",
-        "rates",
-        "rate",
-        "table",
-        "output",
-        "result",
-        "results",
-        "report",
-        "stats",
-        "backup",
-        "latest",
-        "today",
-        "year",
-        "month",
-        "day",
-        *[
-            "amp",
-            "win",
-            "best",
-            "super",
-            "ocean",
-            "ray",
-            "soul",
-            "alt",
-            "keep",
-            "ant",
-            "move",
-            "beam",
-            "blast",
-            "drift",
-            "safe",
-            "sonic",
-            "manta",
-            "flux",
-            "nano",
-            "ren",
-            "hive",
-            "zen",
-            "ron",
-            "bal",
-            "ip",
-            "fx",
-            "rad",
-            "med",
-            "celo",
-            "morpho",
-        ],
-    ]
+QUOTES = (
+    *sorted(FIAT, key=lambda quote: (-len(quote), quote)),
+    "btc",
+    "eth",
+    "bnb",
 )
+_FILE_QUOTES = frozenset({"usd", "usdt", "usdc", "eur", "gbp", "jpy"})
+COMMON_WORDS = words(_HERE / "common_words.txt")
 ALIASES = {"xbt": "btc", "xdg": "doge"}
+MAX_SYMBOL = 10  # letters of an unknown symbol that a file's name may be
 _PAIR_MARKS = re.compile(r"[/\-_: ]")
 _TOKEN = re.compile(r"[A-Za-z0-9$]+")
 _BITFINEX = re.compile(r"t[A-Z]{6,8}")
@@ -135,7 +35,7 @@ _SYMBOL = re.compile(r"[a-z0-9$.]{1,20}")
 
 @dataclass(frozen=True)
 class Pair:
-    """What a price is of. `instrument` is `btc-usd`, or `btc` where the quote currency is not known."""
+    """What a price is of. `instrument`: `btc-usd`, or `btc` where the quote is not known."""
 
     symbol: str
     currency: str | None
@@ -146,7 +46,11 @@ class Pair:
 
     @cached_property
     def instrument(self) -> str:
-        return f"{self.symbol}-{self.currency.lower()}" if self.currency else self.symbol
+        return (
+            f"{self.symbol}-{self.currency.lower()}"
+            if self.currency
+            else self.symbol
+        )
 
 
 @dataclass(frozen=True)
@@ -161,7 +65,7 @@ class Coin:
 @cache
 def coins() -> tuple[Coin, ...]:
     """The built-in list of well-known coins, best rank first."""
-    listed = json.loads(Path(__file__).with_name("coins.json").read_text("utf-8"))
+    listed = json.loads((_HERE / "coins.json").read_text("utf-8"))
     return tuple(Coin(*entry) for entry in listed)
 
 
@@ -172,7 +76,10 @@ def _known_symbols() -> frozenset[str]:
 
 @cache
 def _known_names() -> dict[str, str]:
-    return {coin.name.lower().replace(" ", ""): coin.symbol.lower() for coin in coins()}
+    return {
+        coin.name.lower().replace(" ", ""): coin.symbol.lower()
+        for coin in coins()
+    }
 
 
 def is_known_symbol(symbol: str) -> bool:
@@ -181,31 +88,45 @@ def is_known_symbol(symbol: str) -> bool:
 
 
 def coin_named(name: str) -> str | None:
-    """The symbol of the coin of this name (lower case, without spaces), from the built-in list."""
+    """The symbol of the coin of this name (lower case, without spaces)."""
     return _known_names().get(name)
 
 
+def unaliased(symbol: str) -> str:
+    """The usual symbol for one that some exchanges use."""
+    return ALIASES.get(symbol, symbol)
+
+
 def _pair(base: str, quote: str | None) -> Pair:
-    base = ALIASES.get(base, base)
-    return Pair(base, ALIASES.get(quote, quote).upper() if quote else None)
+    return Pair(
+        unaliased(base), unaliased(quote).upper() if quote else None
+    )
 
 
 @lru_cache(maxsize=10_000)
 def parse_pair(text: str) -> Pair | None:
-    """`BTC/USD`, `BTCUSD`, `btc-usd`, `BTC`, Kraken's `XXBTZUSD`, Bitfinex's `tBTCUSD`; None for what is no symbol."""
-    text = _plain(text.strip())
+    """`BTC/USD`, `BTCUSD`, `btc-usd`, `BTC`, Kraken's `XXBTZUSD`, Bitfinex's `tBTCUSD`.
+
+    None for what is not a symbol.
+    """
+    text = _undecorated(text.strip())
     parts = [part for part in _PAIR_MARKS.split(text.lower()) if part]
-    if (named := _known_names().get("".join(parts))) is not None:
+    named = coin_named("".join(parts))
+    if named is not None:
         return _pair(named, None)
-    if len(parts) == 2 and _SYMBOL.fullmatch(parts[0]) and parts[1] in QUOTES:
+    if (
+        len(parts) == 2
+        and _SYMBOL.fullmatch(parts[0])
+        and parts[1] in QUOTES
+    ):
         return _pair(parts[0], parts[1])
     if len(parts) != 1 or not _SYMBOL.fullmatch(parts[0]):
         return None
     return glued_pair(parts[0]) or _pair(parts[0], None)
 
 
-def _plain(text: str) -> str:
-    """A pair without what some exchanges put around it; of a perpetual future the pair that it is on."""
+def _undecorated(text: str) -> str:
+    """A pair without what some exchanges put around it; of a perpetual future its pair."""
     text = _PERPETUAL.sub("", text)
     if _BITFINEX.fullmatch(text):
         return text[1:]
@@ -214,40 +135,99 @@ def _plain(text: str) -> str:
 
 def glued_pair(token: str) -> Pair | None:
     """`btcusdt` as a pair; None for a token that is a coin itself or ends in no currency."""
-    if token in _known_symbols():
+    if is_known_symbol(token):
         return None  # `wbtc` and `steth` are coins, not pairs
-    splits = [(token.removesuffix(quote), quote) for quote in QUOTES if token.endswith(quote) and len(token) - len(quote) >= 2]
-    # A base that is known beats a longer quote: XBTUSD is XBT in USD, not XB in TUSD.
-    best = next(((base, quote) for base, quote in splits if ALIASES.get(base, base) in _known_symbols()), splits[0] if splits else None)
-    return _pair(*best) if best else None
+    splits = list(_splits(token))
+    for base, quote in splits:
+        # A base that is known beats a longer quote: XBTUSD is XBT in USD, not XB in TUSD.
+        if is_known_symbol(unaliased(base)):
+            return _pair(base, quote)
+    return _pair(*splits[0]) if splits else None
+
+
+def _splits(token: str) -> Iterator[tuple[str, str]]:
+    for quote in QUOTES:
+        base = token.removesuffix(quote)
+        if 2 <= len(base) < len(token):
+            yield base, quote
 
 
 def pair_from_name(stem: str) -> Pair | None:
-    """What the stem of a file's name says: `BTCUSDT-1h-2024`, `cdd_bitstamp_btcusd_d`, `btc-usd-max`, `coin_Bitcoin`.
+    """What the stem of a file's name says: `BTCUSDT-1h-2024`, `btc-usd-max`, `coin_Bitcoin`.
 
-    Strongest evidence first: a glued pair of known parts, two neighbours that are a pair, a known symbol, a known name,
-    and at last a name that is one word in capitals.
+    Strongest evidence first: a glued pair of known parts, two neighbours that are a pair, a known
+    symbol, a known name, and at last a name that is one word in capitals.
     """
-    tokens = [_plain(token).lower() for token in _TOKEN.findall(stem)]
-    known = _known_symbols()
-    glued = [pair for token in tokens if not token.isdigit() and (pair := glued_pair(token))]
-    neighbours = [_neighbours(a, b) for a, b in pairwise(tokens) if b in QUOTES and ALIASES.get(a, a) in known and a != b]
-    sure = [pair for pair in glued if pair.symbol in known]
-    for candidates in (sure, neighbours):
-        if candidates:
-            return candidates[0]
-    quote = next((token for token in tokens if token in _FILE_QUOTES), None)
-    symbols = [ALIASES.get(token, token) for token in tokens if ALIASES.get(token, token) in known and token != quote and len(token) > 2]
-    names = [_known_names()[token] for token in tokens if token in _known_names()]
-    for symbol in (*(symbol for symbol in symbols if symbol not in COMMON_WORDS), *names, *(symbols if len(tokens) == 1 else ())):
-        return _pair(symbol, quote)
-    if glued and any(token.isupper() and glued_pair(token.lower()) == glued[0] for token in _TOKEN.findall(stem)):
-        return glued[0]  # an upper-case FILUSDT of a coin that the list does not know
-    if len(tokens) == 1 and stem.isupper() and stem.isalpha() and len(stem) <= 10 and tokens[0] not in COMMON_WORDS | set(QUOTES):
-        return glued[0] if glued else _pair(tokens[0], None)
+    written = _TOKEN.findall(stem)
+    tokens = [_undecorated(token).lower() for token in written]
+    glued = [
+        pair
+        for token in tokens
+        if not token.isdigit() and (pair := glued_pair(token))
+    ]
+    for pair in glued:
+        if pair.is_known:
+            return pair
+    return (
+        _neighbouring_pair(tokens)
+        or _known_coin(tokens)
+        or _capital_pair(written, glued)
+        or _capital_word(stem, tokens, glued)
+    )
+
+
+def _neighbouring_pair(tokens: list[str]) -> Pair | None:
+    """`btc_usd`; also Poloniex's `USDT_BTC`, which names the quote first."""
+    for first, second in pairwise(tokens):
+        if (
+            second not in QUOTES
+            or first == second
+            or not is_known_symbol(unaliased(first))
+        ):
+            continue
+        is_reversed = first in _FILE_QUOTES and second not in _FILE_QUOTES
+        return _pair(second, first) if is_reversed else _pair(first, second)
     return None
 
 
-def _neighbours(a: str, b: str) -> Pair:
-    """`btc_usd`; also Poloniex's `USDT_BTC`, which names the quote first."""
-    return _pair(b, a) if a in _FILE_QUOTES and b not in _FILE_QUOTES else _pair(a, b)
+def _known_coin(tokens: list[str]) -> Pair | None:
+    """A known symbol that is not a common word, a known name, or a common word alone."""
+    quote = next((token for token in tokens if token in _FILE_QUOTES), None)
+    symbols = [
+        unaliased(token)
+        for token in tokens
+        if is_known_symbol(unaliased(token))
+        and token != quote
+        and len(token) > 2
+    ]
+    usual = [symbol for symbol in symbols if symbol not in COMMON_WORDS]
+    names = [named for token in tokens if (named := coin_named(token))]
+    alone = symbols if len(tokens) == 1 else []
+    found = [*usual, *names, *alone]
+    return _pair(found[0], quote) if found else None
+
+
+def _capital_pair(written: list[str], glued: list[Pair]) -> Pair | None:
+    """An upper-case FILUSDT of a coin that the list does not know."""
+    if not glued:
+        return None
+    is_written = any(
+        token.isupper() and glued_pair(token.lower()) == glued[0]
+        for token in written
+    )
+    return glued[0] if is_written else None
+
+
+def _capital_word(
+    stem: str, tokens: list[str], glued: list[Pair]
+) -> Pair | None:
+    """A name that is one short word in capitals."""
+    is_word = (
+        len(tokens) == 1
+        and stem.isupper()
+        and stem.isalpha()
+        and len(stem) <= MAX_SYMBOL
+    )
+    if not is_word or tokens[0] in COMMON_WORDS or tokens[0] in QUOTES:
+        return None
+    return glued[0] if glued else _pair(tokens[0], None)

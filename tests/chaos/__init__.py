@@ -1,1 +1,4 @@
-"""`python -m tests.chaos`: breaks a running product while records flow, and compares what it holds with an oracle."""
+"""`python -m tests.chaos`.
+
+Breaks a running product while records flow, and compares what it holds with an oracle.
+"""

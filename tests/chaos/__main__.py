@@ -1,4 +1,7 @@
-"""`python -m tests.chaos [--rounds 3] [--records 200000] [--seed N]`: prints what was done, what was expected, what was counted."""
+"""`python -m tests.chaos [--rounds 3] [--records 200000] [--seed N]`.
+
+Prints what was done, what was expected, what was counted.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,15 @@ from tests.simulator import Simulator
 
 ROWS_A_WAVE = 20_000
 FAULTS_A_WAVE = 3
-# A consumer that stalls after a rebalance, which Faust is known for, is ended after 40 s instead of two minutes.
-SETTINGS = {"EXTRACTORS": "2", "NORMALIZERS": "3", "LOADERS": "3", "REPAIR_AFTER_S": "15", "STUCK_AFTER_S": "20"}
+# A consumer that stalls after a rebalance, which Faust is known for, is ended after 40 s instead
+# of two minutes.
+SETTINGS = {
+    "EXTRACTORS": "2",
+    "NORMALIZERS": "3",
+    "LOADERS": "3",
+    "REPAIR_AFTER_S": "15",
+    "STUCK_AFTER_S": "20",
+}
 
 
 def say(text: str) -> None:
@@ -34,51 +44,141 @@ def table(results: list[Result]) -> str:
     for result in results:
         for fault, _what in result.done:
             counted[fault.name, fault.expected] += 1
-    lines = ["| what was done | times | what the product must do |", "|---|---|---|"]
-    lines += [f"| {name} | {times} | {expected} |" for (name, expected), times in sorted(counted.items())]
-    lines += ["", "| seed | records fed | seconds | faults | data points compared | raw records compared | dead letters compared | runs | pages | late pages refused | differences |"]  # fmt: skip
+    lines = [
+        "| what was done | times | what the product must do |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| {name} | {times} | {expected} |"
+        for (name, expected), times in sorted(counted.items())
+    ]
+    lines += [
+        "",
+        (
+            "| seed | records fed | seconds | faults | data points compared | raw records"
+            " compared | dead letters compared | runs | pages | late pages refused |"
+            " differences |"
+        ),
+    ]
     lines.append("|" + "---|" * 11)
     for result in results:
         of = result.checked
-        cells = (result.seed, result.records, round(result.seconds), len(result.done), of.get("data points", 0), of.get("raw records", 0), of.get("dead letters", 0), of.get("runs", 0), of.get("pages", 0), of.get("superseded pages", 0), len(result.findings))  # fmt: skip
-        lines.append("| " + " | ".join(f"{cell:,}" if n else str(cell) for n, cell in enumerate(cells)) + " |")
+        cells = (
+            result.seed,
+            result.records,
+            round(result.seconds),
+            len(result.done),
+            of.get("data points", 0),
+            of.get("raw records", 0),
+            of.get("dead letters", 0),
+            of.get("runs", 0),
+            of.get("pages", 0),
+            of.get("superseded pages", 0),
+            len(result.findings),
+        )
+        lines.append(
+            "| "
+            + " | ".join(
+                f"{cell:,}" if n else str(cell)
+                for n, cell in enumerate(cells)
+            )
+            + " |"
+        )
     return "\n".join(lines)
 
 
 def main() -> int:
     arguments = argparse.ArgumentParser(prog="python -m tests.chaos")
     arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument("--records", type=int, default=200_000, help="CSV rows in each round")
-    arguments.add_argument("--seed", type=int, default=None, help="of the first round; the next have the next numbers")
+    arguments.add_argument(
+        "--records",
+        type=int,
+        default=200_000,
+        help="CSV rows in each round",
+    )
+    arguments.add_argument(
+        "--seed",
+        type=int,
+        default=None,
+        help="of the first round; the next have the next numbers",
+    )
     asked = arguments.parse_args()
-    seed = asked.seed if asked.seed is not None else random.SystemRandom().randrange(1, 10_000)
+    seed = (
+        asked.seed
+        if asked.seed is not None
+        else random.SystemRandom().randrange(1, 10_000)
+    )
     results: list[Result] = []
-    with tempfile.TemporaryDirectory(prefix="chaos-") as folder, Simulator() as upstream:
+    with (
+        tempfile.TemporaryDirectory(prefix="chaos-") as folder,
+        Simulator() as upstream,
+    ):
         root = Path(folder)
         root.chmod(0o755)  # PostgreSQL runs as another user
         (root / "csv").mkdir()
         (root / "state").mkdir()
-        settings = {**Input(root / "csv", upstream, seed, 0, 0).settings(), **SETTINGS}
-        with chaos_stack(root / "state", root / "csv", **settings) as stack, keeping_logs(stack.settings.logs, results):
+        settings = {
+            **Input(root / "csv", upstream, seed, 0, 0).settings(),
+            **SETTINGS,
+        }
+        with (
+            chaos_stack(root / "state", root / "csv", **settings) as stack,
+            keeping_logs(stack.settings.logs, results),
+        ):
             for number in range(asked.rounds):
-                result = _round(stack, root, upstream, seed + number, asked.records, number)
+                result = _round(
+                    stack,
+                    root,
+                    upstream,
+                    seed + number,
+                    asked.records,
+                    number,
+                )
                 results.append(result)
                 for finding in result.findings[:20]:
                     say(f"  DIFFERENCE {finding}")
     say("\n" + table(results))
     failed = [str(result.seed) for result in results if result.findings]
-    say(f"\nlost, doubled or torn in the rounds with seed {', '.join(failed)}: run again with SEED={failed[0]} ROUNDS=1" if failed else "\nnothing lost, nothing doubled, nothing torn")  # fmt: skip
+    say(
+        f"\nlost, doubled or torn in the rounds with seed {', '.join(failed)}: run again with"
+        f" SEED={failed[0]} ROUNDS=1"
+        if failed
+        else "\nnothing lost, nothing doubled, nothing torn"
+    )
     return 1 if failed else 0
 
 
-def _round(stack: object, root: Path, upstream: Simulator, seed: int, records: int, number: int) -> Result:
+def _round(
+    stack: object,
+    root: Path,
+    upstream: Simulator,
+    seed: int,
+    records: int,
+    number: int,
+) -> Result:
     waves = max(2, records // ROWS_A_WAVE)
-    long = LONG_OUTAGES[number % 2 : number % 2 + 1] if records >= 100_000 else ()
-    faults = plan(random.Random(seed), waves, a_wave=FAULTS_A_WAVE, long=long)
+    long = (
+        LONG_OUTAGES[number % 2 : number % 2 + 1]
+        if records >= 100_000
+        else ()
+    )
+    faults = plan(
+        random.Random(seed), waves, a_wave=FAULTS_A_WAVE, long=long
+    )
     given = Input(root / "csv", upstream, seed, coins=1_000, entries=150)
-    say(f"round {number + 1}, seed {seed}: {records:,} rows in {waves} waves, {sum(map(len, faults))} faults")
+    say(
+        f"round {number + 1}, seed {seed}: {records:,} rows in {waves} waves,"
+        f" {sum(map(len, faults))} faults"
+    )
     empty(stack)  # type: ignore[arg-type]
-    return play(stack, given, records=records, waves=waves, faults=faults, say=say)  # type: ignore[arg-type]
+    return play(
+        stack,  # type: ignore[arg-type]
+        given,
+        records=records,
+        waves=waves,
+        faults=faults,
+        say=say,
+    )
 
 
 @contextlib.contextmanager

@@ -14,9 +14,15 @@ from shared.messages.topics import Topic
 from tests.chaos.stack import ChaosStack
 
 
-def on_kafka(stack: ChaosStack, work: Callable[[AIOKafkaProducer, AIOKafkaAdminClient], Awaitable[Any]]) -> Any:
+def on_kafka(
+    stack: ChaosStack,
+    work: Callable[[AIOKafkaProducer, AIOKafkaAdminClient], Awaitable[Any]],
+) -> Any:
     async def run() -> Any:
-        producer, admin = clients.producer(stack.broker_address, "test"), AIOKafkaAdminClient(bootstrap_servers=stack.broker_address)
+        producer, admin = (
+            clients.producer(stack.broker_address, "test"),
+            AIOKafkaAdminClient(bootstrap_servers=stack.broker_address),
+        )
         await producer.start()
         await admin.start()
         try:
@@ -31,7 +37,16 @@ def on_kafka(stack: ChaosStack, work: Callable[[AIOKafkaProducer, AIOKafkaAdminC
 def remove_messages(stack: ChaosStack, topic: Topic) -> None:
     """As retention does: everything up to the end goes."""
 
-    async def work(_producer: AIOKafkaProducer, admin: AIOKafkaAdminClient) -> None:
-        await admin.delete_records({TopicPartition(topic.name, n): RecordsToDelete(before_offset=-1) for n in range(topic.partitions)})
+    async def work(
+        _producer: AIOKafkaProducer, admin: AIOKafkaAdminClient
+    ) -> None:
+        await admin.delete_records(
+            {
+                TopicPartition(topic.name, n): RecordsToDelete(
+                    before_offset=-1
+                )
+                for n in range(topic.partitions)
+            }
+        )
 
     on_kafka(stack, work)

@@ -1,7 +1,9 @@
-"""Named places inside the services where a test can kill or freeze them, and switches that break a guarantee on purpose.
+"""Named places inside the services where a test can kill or freeze them, and switches that break
+a guarantee on purpose.
 
-They exist in tests only: the services do not know of them. A file in FAULT_DIR that is named after a point arms it; its
-content says what happens there, once: `kill`, `freeze`, `sleep 3`. A file `break.<name>` turns a guarantee off.
+They exist in tests only: the services do not know of them. A file in FAULT_DIR that is named after
+a point arms it; its content is what happens there, once: `kill`, `freeze`, `sleep 3`. A file
+`break.<name>` turns a guarantee off.
 """
 
 from __future__ import annotations
@@ -32,9 +34,15 @@ POINTS = {
     "extractor.before_publish": "extractor",
     "extractor.after_publish": "extractor",  # pages are in the topic, the checkpoint is not
     "extractor.before_checkpoint": "extractor",
-    "extractor.after_checkpoint": "extractor",  # the checkpoint says finished, TaskFinished is not published
-    "extractor.before_offset": "extractor",  # TaskFinished is published, the task's offset is not committed
-    "replayer.after_publish": "extractor",  # a page of a replay is in the topic, the replay goes on
+    "extractor.after_checkpoint": (
+        "extractor"
+    ),  # the checkpoint says finished, TaskFinished is not published
+    "extractor.before_offset": (
+        "extractor"
+    ),  # TaskFinished is published, the task's offset is not committed
+    "replayer.after_publish": (
+        "extractor"
+    ),  # a page of a replay is in the topic, the replay goes on
     "normalizer.before_delivery": "normalizer",
     "normalizer.after_delivery": "normalizer",  # delivered, not acknowledged
     "loader.in_copy": "loader",
@@ -77,14 +85,24 @@ def is_broken(guarantee: str) -> bool:
 
 
 def install(service: str) -> None:
-    """Wrap the functions at which the service's points lie. A name that is gone raises, so that no point is lost silently."""
+    """Wrap the functions at which the service's points lie.
+
+    A name that is gone raises, so that no point is lost silently.
+    """
     _INSTALL[service]()
-    if offset := json.loads(os.environ.get("CLOCK_OFFSETS_S", "{}")).get(service):
+    if offset := json.loads(os.environ.get("CLOCK_OFFSETS_S", "{}")).get(
+        service
+    ):
         _shift_clock(float(offset))
 
 
 def _wrap(
-    owner: Any, name: str, *, before: str | None = None, after: str | None = None, when: Callable[..., bool] = lambda *_a, **_k: True
+    owner: Any,
+    name: str,
+    *,
+    before: str | None = None,
+    after: str | None = None,
+    when: Callable[..., bool] = lambda *_a, **_k: True,
 ) -> None:
     inner = getattr(owner, name)
 
@@ -108,22 +126,41 @@ def _wrap(
             reached(after)
         return result
 
-    setattr(owner, name, asynchronous if inspect.iscoroutinefunction(inner) else synchronous)
+    setattr(
+        owner,
+        name,
+        asynchronous if inspect.iscoroutinefunction(inner) else synchronous,
+    )
 
 
 def _extractor() -> None:
     from services.extractor.checkpoints import CheckpointStore
     from services.extractor.planner import Planner
     from services.extractor.task_worker import TaskWorker
-    from services.extractor.tasks.replay import Replayer
+    from services.extractor.tasks.replay import ReplayHandler
     from shared.kafka import publishing
     from shared.messages.run_events import RunPlanned
 
-    _wrap(publishing, "publish_batch", before="extractor.before_publish", after="extractor.after_publish")
-    _wrap(CheckpointStore, "publish", before="extractor.before_checkpoint", after="extractor.after_checkpoint")
-    _wrap(Replayer, "_publish", after="replayer.after_publish")
+    _wrap(
+        publishing,
+        "publish_batch",
+        before="extractor.before_publish",
+        after="extractor.after_publish",
+    )
+    _wrap(
+        CheckpointStore,
+        "publish",
+        before="extractor.before_checkpoint",
+        after="extractor.after_checkpoint",
+    )
+    _wrap(ReplayHandler, "_publish", after="replayer.after_publish")
     _wrap(TaskWorker, "_finish", before="extractor.before_offset")
-    _wrap(Planner, "_publish", before="planner.before_planned", when=lambda _self, event: isinstance(event, RunPlanned))
+    _wrap(
+        Planner,
+        "_publish",
+        before="planner.before_planned",
+        when=lambda _self, event: isinstance(event, RunPlanned),
+    )
 
 
 def _normalizer() -> None:
@@ -141,7 +178,9 @@ def _normalizer() -> None:
     _newer_mapping()
     send = Deliveries.send
 
-    async def broken_send(self: Any, topic: str, value: bytes, event: Any, **more: Any) -> None:
+    async def broken_send(
+        self: Any, topic: str, value: bytes, event: Any, **more: Any
+    ) -> None:
         if is_broken("normalizer_acknowledges_early"):
             event.ack()
             await asyncio.sleep(2.5)  # longer than Faust's commit interval
@@ -153,7 +192,10 @@ def _normalizer() -> None:
 
 
 def _newer_mapping() -> None:
-    """A later version of all mappings: of ten records the first gets another price, the second another identity."""
+    """A later version of all mappings.
+
+    Of ten records the first gets another price, the second another identity.
+    """
     from services.normalizer import unify
     from shared.messages.identity import text_id
 
@@ -161,11 +203,26 @@ def _newer_mapping() -> None:
 
     def corrected(event: Any) -> Any:
         if event.record_index % 10 == 0:
-            field = "close" if event.kind == "candle" else "price" if event.kind == "price" else "summary"
-            return msgspec.structs.replace(event, **{field: "77"}, value_hash=event.value_hash ^ 1)
+            field = (
+                "close"
+                if event.kind == "candle"
+                else "price"
+                if event.kind == "price"
+                else "summary"
+            )
+            return msgspec.structs.replace(
+                event, **{field: "77"}, value_hash=event.value_hash ^ 1
+            )
         if event.record_index % 10 == 1:
-            moved = datetime.fromisoformat(event.timestamp) - timedelta(days=36_500)
-            return msgspec.structs.replace(event, id=text_id(event.id), timestamp=moved.isoformat(), value_hash=event.value_hash ^ 1)
+            moved = datetime.fromisoformat(event.timestamp) - timedelta(
+                days=36_500
+            )
+            return msgspec.structs.replace(
+                event,
+                id=text_id(event.id),
+                timestamp=moved.isoformat(),
+                value_hash=event.value_hash ^ 1,
+            )
         return event
 
     def newer(page: Any) -> Any:
@@ -184,7 +241,9 @@ def _loader() -> None:
     from services.loader.runs import repair
 
     idle_runs = repair.idle_runs
-    repair.idle_runs = lambda transaction, after_s: idle_runs(transaction, 1e6 if is_broken("automatic_repair") else after_s)
+    repair.idle_runs = lambda transaction, after_s: idle_runs(
+        transaction, 1e6 if is_broken("automatic_repair") else after_s
+    )
 
     class Interrupted(io.BytesIO):
         """COPY reads it piece by piece: between two pieces the point lies."""
@@ -199,15 +258,26 @@ def _loader() -> None:
 
     write.io = types.SimpleNamespace(BytesIO=Interrupted)  # type: ignore[assignment]
     _wrap(write, "upsert", after="loader.in_transaction")
-    _break_receipts(write)
+    _break_receipts(write.LiveWriter)
 
     def has_pages(_self: Any, offsets: Any) -> bool:
-        return any(partition.topic in ("ingest.unified", "ingest.unified-replay") for partition in offsets)
+        return any(
+            partition.topic in ("ingest.unified", "ingest.unified-replay")
+            for partition in offsets
+        )
 
-    _wrap(Loader, "_commit", before="loader.after_commit", after="loader.after_offsets", when=has_pages)
+    _wrap(
+        Loader,
+        "_commit",
+        before="loader.after_commit",
+        after="loader.after_offsets",
+        when=has_pages,
+    )
     load = Loader._load
 
-    async def broken_load(self: Any, batch: Any, offsets: Any, before: Any, stop: Any) -> None:
+    async def broken_load(
+        self: Any, batch: Any, offsets: Any, before: Any, stop: Any
+    ) -> None:
         while is_broken("loader_hangs"):
             await asyncio.sleep(0.2)
         if is_broken("loader_commits_first"):
@@ -218,32 +288,47 @@ def _loader() -> None:
 
 
 def _break_receipts(writer: Any) -> None:
-    write = writer._write
+    apply = writer.apply
 
-    def broken_write(cursor: Any, pages: list[Any], *turn: Any) -> int:
+    def broken_apply(self: Any, db: Any, batch: Any) -> int:
+        ids = [page.page_id for page in batch.pages]
         if is_broken("page_is_applied_twice"):
-            cursor.execute("DELETE FROM page_receipts WHERE page_id = ANY(%s::uuid[])", ([page.raw.page_id for page in pages],))
-        new = write(cursor, pages, *turn)
+            db.execute(
+                "DELETE FROM page_receipts WHERE page_id = ANY(%s::uuid[])",
+                (ids,),
+            )
+        new = apply(self, db, batch)
         if is_broken("receipt_is_dropped"):
             with contextlib.suppress(OSError):
                 (FOLDER / "break.receipt_is_dropped").unlink()
-                cursor.execute("DELETE FROM page_receipts WHERE page_id = %s", (pages[0].raw.page_id,))
+                db.execute(
+                    "DELETE FROM page_receipts WHERE page_id = %s",
+                    (ids[0],),
+                )
         return int(new)
 
-    writer._write = broken_write
+    writer.apply = broken_apply
 
 
 def _gateway() -> None:
-    from services.gateway.command_bus import Broker
+    from services.gateway.command_bus import CommandBus
 
-    _wrap(Broker, "tell", after="gateway.after_publish")
+    _wrap(CommandBus, "publish", after="gateway.after_publish")
 
 
-_INSTALL: dict[str, Callable[[], None]] = {"extractor": _extractor, "normalizer": _normalizer, "loader": _loader, "gateway": _gateway}
+_INSTALL: dict[str, Callable[[], None]] = {
+    "extractor": _extractor,
+    "normalizer": _normalizer,
+    "loader": _loader,
+    "gateway": _gateway,
+}
 
 
 def _shift_clock(seconds: float) -> None:
-    """Let this process's wall clock be wrong; the monotonic one goes on, and the health file is for others to read."""
+    """Let this process's wall clock be wrong.
+
+    The monotonic one goes on, and the health file is for others to read.
+    """
     import datetime as dt
 
     real_time, real = time.time, dt.datetime
@@ -258,5 +343,8 @@ def _shift_clock(seconds: float) -> None:
             return real.now(tz) + timedelta(seconds=seconds)
 
     for name, loaded in list(sys.modules.items()):
-        if name.startswith(("services.", "shared.")) and getattr(loaded, "datetime", None) is real:
+        if (
+            name.startswith(("services.", "shared."))
+            and getattr(loaded, "datetime", None) is real
+        ):
             loaded.datetime = Shifted  # type: ignore[attr-defined]

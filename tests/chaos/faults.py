@@ -1,4 +1,8 @@
-"""What is done to the stack. Each fault does its harm at once and says what it did; `ChaosStack.heal` undoes what is left of it."""
+"""What is done to the stack.
+
+Each fault does its harm at once and says what it did; `ChaosStack.heal` undoes what is left of
+it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,10 @@ Do = Callable[[ChaosStack, random.Random], str]
 
 @dataclass(frozen=True)
 class Fault:
-    """`expected` says for people what the product must do about it. With a `point` it strikes when a service comes to that point."""
+    """`expected` says for people what the product must do about it.
+
+    With a `point` it strikes when a service comes to that point.
+    """
 
     name: str
     expected: str
@@ -28,7 +35,11 @@ class Fault:
     point: str | None = None
 
 
-def _pick(stack: ChaosStack, rng: random.Random, services: tuple[str, ...] = SERVICES) -> tuple[str, int] | None:
+def _pick(
+    stack: ChaosStack,
+    rng: random.Random,
+    services: tuple[str, ...] = SERVICES,
+) -> tuple[str, int] | None:
     """One process of one service; None when it has none right now."""
     service = rng.choice(services)
     pids = stack.pids(service)
@@ -70,7 +81,9 @@ def _scale(stack: ChaosStack, rng: random.Random) -> str:
     return f"{service} scaled to 1 and back"
 
 
-def _away(name: str, number: signal.Signals | None, low: float, high: float) -> Do:
+def _away(
+    name: str, number: signal.Signals | None, low: float, high: float
+) -> Do:
     def do(stack: ChaosStack, rng: random.Random) -> str:
         part, seconds = getattr(stack, name), rng.uniform(low, high)
         part.stop(number)
@@ -102,7 +115,10 @@ def _cut(stack: ChaosStack, rng: random.Random) -> str:
 
 
 def _slow(stack: ChaosStack, rng: random.Random) -> str:
-    link, seconds = rng.choice(("kafka_link", "postgres_link")), rng.uniform(2, 5)
+    link, seconds = (
+        rng.choice(("kafka_link", "postgres_link")),
+        rng.uniform(2, 5),
+    )
     getattr(stack, link).slow(400_000)
     time.sleep(seconds)
     getattr(stack, link).slow(0)
@@ -127,20 +143,61 @@ def _at(point: str, what: str) -> Fault:
         if what == "kill"
         else "its successor is not blocked; its late work changes nothing"
     )
-    return Fault(f"{'kill -9' if what == 'kill' else what} at {point}", expected, do, point)
+    return Fault(
+        f"{'kill -9' if what == 'kill' else what} at {point}",
+        expected,
+        do,
+        point,
+    )
 
 
 RANDOM = (
-    Fault("kill -9 a service", "restarted, goes on where it stood", _signal(signal.SIGKILL)),
-    Fault("SIGTERM a service", "ends within its grace period, nothing half done", _signal(signal.SIGTERM)),
-    Fault("freeze a service past its session", "its successor is not blocked; its late work changes nothing", _freeze),
-    Fault("scale 3→1→3 under load", "partitions move, nothing is skipped or done twice", _scale),
-    Fault("kill -9 the broker", "services stay up and catch up", _away("kafka", signal.SIGKILL, 0, 6)),
-    Fault("stop the broker", "services stay up and catch up", _away("kafka", None, 0, 6)),
+    Fault(
+        "kill -9 a service",
+        "restarted, goes on where it stood",
+        _signal(signal.SIGKILL),
+    ),
+    Fault(
+        "SIGTERM a service",
+        "ends within its grace period, nothing half done",
+        _signal(signal.SIGTERM),
+    ),
+    Fault(
+        "freeze a service past its session",
+        "its successor is not blocked; its late work changes nothing",
+        _freeze,
+    ),
+    Fault(
+        "scale 3→1→3 under load",
+        "partitions move, nothing is skipped or done twice",
+        _scale,
+    ),
+    Fault(
+        "kill -9 the broker",
+        "services stay up and catch up",
+        _away("kafka", signal.SIGKILL, 0, 6),
+    ),
+    Fault(
+        "stop the broker",
+        "services stay up and catch up",
+        _away("kafka", None, 0, 6),
+    ),
     Fault("freeze the broker", "services wait", _frozen_part("kafka")),
-    Fault("kill -9 PostgreSQL with its sessions", "batches are rolled back and written again", _away("postgres", signal.SIGKILL, 0, 6)),
-    Fault("stop PostgreSQL", "the loader waits, heartbeats go on", _away("postgres", None, 0, 6)),
-    Fault("freeze PostgreSQL", "the loader waits, heartbeats go on", _frozen_part("postgres")),
+    Fault(
+        "kill -9 PostgreSQL with its sessions",
+        "batches are rolled back and written again",
+        _away("postgres", signal.SIGKILL, 0, 6),
+    ),
+    Fault(
+        "stop PostgreSQL",
+        "the loader waits, heartbeats go on",
+        _away("postgres", None, 0, 6),
+    ),
+    Fault(
+        "freeze PostgreSQL",
+        "the loader waits, heartbeats go on",
+        _frozen_part("postgres"),
+    ),
     Fault("cut connections", "reconnected, nothing half done", _cut),
     Fault("slow links", "slower, nothing else", _slow),
 )
@@ -156,6 +213,14 @@ FROZEN_IN_WINDOWS = tuple(
     )
 )
 LONG_OUTAGES = (
-    Fault("broker away for a minute", "services stay up, not ready; catch up by themselves", _away("kafka", signal.SIGKILL, 60, 61)),
-    Fault("PostgreSQL away for a minute", "ingestion is accepted; the loader catches up", _away("postgres", None, 60, 61)),
+    Fault(
+        "broker away for a minute",
+        "services stay up, not ready; catch up by themselves",
+        _away("kafka", signal.SIGKILL, 60, 61),
+    ),
+    Fault(
+        "PostgreSQL away for a minute",
+        "ingestion is accepted; the loader catches up",
+        _away("postgres", None, 60, 61),
+    ),
 )

@@ -1,4 +1,7 @@
-"""What the tables must hold, from the input alone. Shares no code with the pipeline; each finding is a sentence."""
+"""What the tables must hold, from the input alone.
+
+Shares no code with the pipeline; each finding is a sentence.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +15,29 @@ import psycopg2
 
 from tests.chaos.feed import CsvFile, Input
 
-Counts = tuple[int, int, int, int, int, int]  # records, inserted, updated, unchanged, skipped, rejected
-TOLERATED = "superseded_page"  # a page that came from a process which was frozen and had a successor: said, and not applied
+# records, inserted, updated, unchanged, skipped, rejected
+Counts = tuple[int, int, int, int, int, int]
+TOLERATED = (
+    "superseded_page"  # of a stale worker: reported, and not applied
+)
 
-# Each replay: its records, those of the run that it replays, those accounted for, and those that changed anything.
+# Each replay: its records, those of the run that it replays, those accounted for, and those that
+# changed anything.
 _REPLAYS = f"""
 SELECT r.run_id::text, sum(p.records) - coalesce(sum((p.skip_reasons->>'{TOLERATED}')::int), 0),
-       (SELECT sum(records) FROM page_receipts AS of WHERE of.run_id = (r.request->>'run_id')::uuid),
-       sum(p.inserted + p.updated + p.unchanged + p.skipped + p.rejected), sum(p.inserted + p.updated), sum(p.records)
+       (SELECT sum(records) FROM page_receipts AS of
+        WHERE of.run_id = (r.request->>'run_id')::uuid),
+       sum(p.inserted + p.updated + p.unchanged + p.skipped + p.rejected),
+       sum(p.inserted + p.updated), sum(p.records)
 FROM runs AS r JOIN replay_receipts AS p USING (run_id) GROUP BY r.run_id
 """
 
 
 class Oracle:
-    """Compares a database with an input. `findings` is empty when nothing is lost, doubled or torn."""
+    """Compares a database with an input.
+
+    `findings` is empty when nothing is lost, doubled or torn.
+    """
 
     def __init__(self, dsn: str) -> None:
         self._connection = psycopg2.connect(dsn)
@@ -44,7 +56,10 @@ class Oracle:
             return cursor.fetchall()
 
     def compare(self, given: Input, reads: int) -> list[str]:
-        """`reads`: how many runs have read the tickers of all waves, each of them all coins of its wave."""
+        """`reads`.
+
+        How many runs have read the tickers of all waves, each of them all coins of its wave.
+        """
         for file in given.files:
             self._file(file)
             self._raw(file)
@@ -57,12 +72,17 @@ class Oracle:
 
     def _say(self, what: str, expected: Any, found: Any) -> None:
         if expected != found:
-            self.findings.append(f"{what}: expected {expected}, found {found}")
+            self.findings.append(
+                f"{what}: expected {expected}, found {found}"
+            )
 
-    # -- files --------------------------------------------------------------------------------------------------------
+    # -- files -----------------------------------------------------------------------------------
 
     def _file(self, file: CsvFile) -> None:
-        """The last value of each minute, the sums of the receipts, and each bad line as one dead letter."""
+        """The last value of each minute, the sums of the receipts.
+
+        And each bad line as one dead letter.
+        """
         last: dict[datetime, tuple[Decimal, ...]] = {}
         bad: dict[int, str] = {}
         good = blank = 0
@@ -82,19 +102,32 @@ class Oracle:
                 wrong.append((moment, last.get(moment), tuple(values)))
         self._say(f"{file.stream}: data points", len(last), found)
         if wrong:
-            self.findings.append(f"{file.stream}: {len(wrong)} data points differ, such as {wrong[0]}")
-        records, inserted, updated, unchanged, skipped, rejected = self._sums(file.stream)
+            self.findings.append(
+                f"{file.stream}: {len(wrong)} data points differ, such as {wrong[0]}"
+            )
+        records, inserted, updated, unchanged, skipped, rejected = (
+            self._sums(file.stream)
+        )
         self._say(f"{file.stream}: records counted", file.rows, records)
         self._say(f"{file.stream}: inserted", len(last), inserted)
-        self._say(f"{file.stream}: updated and unchanged", good - len(last), updated + unchanged)
+        self._say(
+            f"{file.stream}: updated and unchanged",
+            good - len(last),
+            updated + unchanged,
+        )
         self._say(f"{file.stream}: skipped", blank, skipped)
         self._say(f"{file.stream}: rejected", len(bad), rejected)
         letters = self.rows(
-            "SELECT (origin->>'line')::int, reason, count FROM dead_letters WHERE stream = %s AND reason <> %s ORDER BY 1",
+            "SELECT (origin->>'line')::int, reason, count FROM dead_letters WHERE stream = %s"
+            " AND reason <> %s ORDER BY 1",
             file.stream,
             TOLERATED,
         )
-        self._say(f"{file.stream}: dead letters by line", sorted((line, why, 1) for line, why in bad.items()), letters)
+        self._say(
+            f"{file.stream}: dead letters by line",
+            sorted((line, why, 1) for line, why in bad.items()),
+            letters,
+        )
         self.checked["data points"] += found
         self.checked["dead letters"] += len(letters)
 
@@ -102,7 +135,9 @@ class Oracle:
         with self._connection.cursor(name="candles") as cursor:
             cursor.itersize = 10_000
             cursor.execute(
-                'SELECT "timestamp", open, high, low, close, volume FROM unified_data WHERE stream = %s ORDER BY "timestamp"', (stream,)
+                'SELECT "timestamp", open, high, low, close, volume FROM unified_data WHERE'
+                ' stream = %s ORDER BY "timestamp"',
+                (stream,),
             )
             yield from cursor
 
@@ -113,90 +148,194 @@ class Oracle:
         with self._connection.cursor(name="raw") as cursor:
             cursor.itersize = 50
             cursor.execute(
-                "SELECT payload FROM raw_data JOIN runs USING (run_id) WHERE stream = %s ORDER BY requested_at, page_no", (file.stream,)
+                "SELECT payload FROM raw_data JOIN runs USING (run_id) WHERE stream = %s ORDER"
+                " BY requested_at, page_no",
+                (file.stream,),
             )
             for (payload,) in cursor:
                 for cells in payload:
                     count += 1
                     if (expected := next(rows, None)) != cells:
-                        self.findings.append(f"{file.stream}: raw row {count} is {cells}, expected {expected}")
+                        self.findings.append(
+                            f"{file.stream}: raw row {count} is {cells}, expected {expected}"
+                        )
                         return
         self._say(f"{file.stream}: raw rows", file.rows, count)
         self.checked["raw records"] += count
 
     def _sums(self, stream: str) -> Counts:
         columns = ", ".join(
-            f"coalesce(sum({name}), 0)::int" for name in ("records", "inserted", "updated", "unchanged", "skipped", "rejected")
+            f"coalesce(sum({name}), 0)::int"
+            for name in (
+                "records",
+                "inserted",
+                "updated",
+                "unchanged",
+                "skipped",
+                "rejected",
+            )
         )
-        return self.rows(f"SELECT {columns} FROM page_receipts WHERE stream = %s", stream)[0]  # type: ignore[return-value]
+        query = f"SELECT {columns} FROM page_receipts WHERE stream = %s"
+        return self.rows(query, stream)[0]  # type: ignore[return-value]
 
-    # -- feeds and tickers --------------------------------------------------------------------------------------------
+    # -- feeds and tickers -----------------------------------------------------------------------
 
     def _feed(self, name: str, articles: dict[str, dict[str, str]]) -> None:
-        expected = sorted((entry["link"], entry["title"], entry["summary"]) for entry in articles.values())
-        found = sorted(self.rows("SELECT url, title, summary FROM unified_data WHERE stream = %s", f"rss/{name}"))
+        expected = sorted(
+            (entry["link"], entry["title"], entry["summary"])
+            for entry in articles.values()
+        )
+        found = sorted(
+            self.rows(
+                "SELECT url, title, summary FROM unified_data WHERE stream = %s",
+                f"rss/{name}",
+            )
+        )
         self._say(f"rss/{name}: articles", len(expected), len(found))
         if differing := set(expected) ^ set(found):
-            self.findings.append(f"rss/{name}: {len(differing)} articles differ, such as {next(iter(differing))}")
+            self.findings.append(
+                f"rss/{name}: {len(differing)} articles differ, such as {next(iter(differing))}"
+            )
         inserted = self._sums(f"rss/{name}")[1]
         self._say(f"rss/{name}: inserted", len(articles), inserted)
-        edited = sum(entry["title"].count("(edited") for entry in articles.values())
-        revisions = self.rows(
-            "SELECT count(*) FROM unified_revisions AS r JOIN unified_data AS u USING (id) WHERE u.stream = %s", f"rss/{name}"
+        edited = sum(
+            entry["title"].count("(edited") for entry in articles.values()
         )
-        self._say(f"rss/{name}: replaced values that are kept", edited, revisions[0][0])
+        revisions = self.rows(
+            "SELECT count(*) FROM unified_revisions AS r JOIN unified_data AS u USING (id)"
+            " WHERE u.stream = %s",
+            f"rss/{name}",
+        )
+        self._say(
+            f"rss/{name}: replaced values that are kept",
+            edited,
+            revisions[0][0],
+        )
         self.checked["data points"] += len(found)
 
     def _tickers(self, given: Input, reads: int) -> None:
         found = {
             (coin, moment.isoformat()): price
             for coin, moment, price in self.rows(
-                "SELECT instrument, \"timestamp\", price FROM unified_data WHERE stream = 'coinpaprika/tickers'"
+                'SELECT instrument, "timestamp", price FROM unified_data WHERE stream ='
+                " 'coinpaprika/tickers'"
             )
         }
         if found != given.quoted:
             odd = set(found.items()) ^ set(given.quoted.items())
-            self.findings.append(f"coinpaprika/tickers: {len(odd)} differences, such as {next(iter(odd))}")
+            self.findings.append(
+                f"coinpaprika/tickers: {len(odd)} differences, such as {next(iter(odd))}"
+            )
         records, inserted, *_ = self._sums("coinpaprika/tickers")
-        self._say("coinpaprika/tickers: records counted", reads * given.coins, records)
-        self._say("coinpaprika/tickers: inserted", len(given.quoted), inserted)
+        self._say(
+            "coinpaprika/tickers: records counted",
+            reads * given.coins,
+            records,
+        )
+        self._say(
+            "coinpaprika/tickers: inserted", len(given.quoted), inserted
+        )
         self.checked["data points"] += len(found)
 
-    # -- accounting ---------------------------------------------------------------------------------------------------
+    # -- accounting ------------------------------------------------------------------------------
 
     def _ledgers(self) -> None:
-        """Every run has ended; its pages are numbered without gap or double; every record stands in exactly one column."""
-        for run_id, status in self.rows("SELECT run_id::text, status FROM runs WHERE status NOT IN ('succeeded', 'partial')"):
+        """Every run has ended; its pages are numbered without gap or double.
+
+        Every record stands in exactly one column.
+        """
+        for run_id, status in self.rows(
+            "SELECT run_id::text, status FROM runs WHERE status NOT IN ('succeeded', 'partial')"
+        ):
             self.findings.append(f"run {run_id} is {status}")
         for run_id, stream, pages, numbers, highest in self.rows(
-            "SELECT run_id::text, stream, count(*), count(DISTINCT page_no), max(page_no) FROM page_receipts GROUP BY run_id, stream"
+            "SELECT run_id::text, stream, count(*), count(DISTINCT page_no), max(page_no) FROM"
+            " page_receipts GROUP BY run_id, stream"
         ):
-            self._say(f"run {run_id} {stream}: page numbers", (pages, pages - 1), (numbers, highest))
+            self._say(
+                f"run {run_id} {stream}: page numbers",
+                (pages, pages - 1),
+                (numbers, highest),
+            )
         for page_id, records, accounted in self.rows(
-            "SELECT page_id::text, records, inserted + updated + unchanged + skipped + rejected FROM page_receipts"
-            " WHERE records <> inserted + updated + unchanged + skipped + rejected"
+            "SELECT page_id::text, records, inserted + updated + unchanged + skipped + rejected"
+            " FROM page_receipts WHERE records <> inserted + updated + unchanged + skipped +"
+            " rejected"
         ):
-            self.findings.append(f"page {page_id}: {records} records, {accounted} accounted for")
+            self.findings.append(
+                f"page {page_id}: {records} records, {accounted} accounted for"
+            )
         for run_id, stream, published, received in self.rows(
-            "SELECT t.run_id::text, t.stream, t.pages, count(p.page_id) FROM run_tasks AS t LEFT JOIN page_receipts AS p USING (task_id)"
-            " WHERE t.source <> 'replay' GROUP BY t.task_id HAVING t.pages IS DISTINCT FROM count(p.page_id)"
+            "SELECT t.run_id::text, t.stream, t.pages, count(p.page_id) FROM run_tasks AS t"
+            " LEFT JOIN page_receipts AS p USING (task_id) WHERE t.source <> 'replay' GROUP BY"
+            " t.task_id HAVING t.pages IS DISTINCT FROM count(p.page_id)"
         ):
-            self.findings.append(f"run {run_id} {stream}: {published} pages published, {received} received")
-        for run_id, replayed, of_run, accounted, moved, records in self.rows(_REPLAYS):
-            self._say(f"replay {run_id}: records, and those that changed anything", (of_run, 0), (replayed, moved))
-            self._say(f"replay {run_id}: records accounted for", records, accounted)
-        self.checked["replayed pages"] = self.rows("SELECT count(*) FROM replay_receipts")[0][0]
+            self.findings.append(
+                f"run {run_id} {stream}: {published} pages published, {received} received"
+            )
+        for (
+            run_id,
+            replayed,
+            of_run,
+            accounted,
+            moved,
+            records,
+        ) in self.rows(_REPLAYS):
+            self._say(
+                f"replay {run_id}: records, and those that changed anything",
+                (of_run, 0),
+                (replayed, moved),
+            )
+            self._say(
+                f"replay {run_id}: records accounted for",
+                records,
+                accounted,
+            )
+        self.checked["replayed pages"] = self.rows(
+            "SELECT count(*) FROM replay_receipts"
+        )[0][0]
         self.checked["runs"] = self.rows("SELECT count(*) FROM runs")[0][0]
-        self.checked["pages"] = self.rows("SELECT count(*) FROM page_receipts")[0][0]
+        self.checked["pages"] = self.rows(
+            "SELECT count(*) FROM page_receipts"
+        )[0][0]
 
     def _rest(self, given: Input) -> None:
         """Nothing is there that was not asked for."""
         known = set(given.streams())
-        for table in ("unified_data", "raw_data", "page_receipts", "stream_state"):
-            foreign = [stream for (stream,) in self.rows(f"SELECT DISTINCT stream FROM {table}") if stream not in known]
+        for table in (
+            "unified_data",
+            "raw_data",
+            "page_receipts",
+            "stream_state",
+        ):
+            foreign = [
+                stream
+                for (stream,) in self.rows(
+                    f"SELECT DISTINCT stream FROM {table}"
+                )
+                if stream not in known
+            ]
             self._say(f"{table}: foreign streams", [], foreign)
-        self._say("pages in raw_data without a receipt", 0, self.rows("SELECT count(*) FROM raw_data LEFT JOIN page_receipts AS p USING (page_id) WHERE p.page_id IS NULL")[0][0])  # fmt: skip
-        self._say("receipts without a page in raw_data", 0, self.rows("SELECT count(*) FROM page_receipts AS p LEFT JOIN raw_data AS r USING (page_id) WHERE r.page_id IS NULL")[0][0])  # fmt: skip
-        foreign = self.rows("SELECT DISTINCT reason FROM dead_letters WHERE page_id IS NULL")
+        self._say(
+            "pages in raw_data without a receipt",
+            0,
+            self.rows(
+                "SELECT count(*) FROM raw_data LEFT JOIN page_receipts AS p USING (page_id)"
+                " WHERE p.page_id IS NULL"
+            )[0][0],
+        )
+        self._say(
+            "receipts without a page in raw_data",
+            0,
+            self.rows(
+                "SELECT count(*) FROM page_receipts AS p LEFT JOIN raw_data AS r USING"
+                " (page_id) WHERE r.page_id IS NULL"
+            )[0][0],
+        )
+        foreign = self.rows(
+            "SELECT DISTINCT reason FROM dead_letters WHERE page_id IS NULL"
+        )
         self._say("dead letters of foreign messages", [], foreign)
-        self.checked["superseded pages"] = self.rows("SELECT count(*) FROM dead_letters WHERE reason = %s", TOLERATED)[0][0]
+        self.checked["superseded pages"] = self.rows(
+            "SELECT count(*) FROM dead_letters WHERE reason = %s", TOLERATED
+        )[0][0]

@@ -44,23 +44,33 @@ class Proxy:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", self.port))
+        self._loop.run_until_complete(
+            asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        )
         self._ready.set()
         self._loop.run_forever()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         try:
-            upstream, back = await asyncio.open_connection("127.0.0.1", self._target)
+            upstream, back = await asyncio.open_connection(
+                "127.0.0.1", self._target
+            )
         except OSError:
             writer.transport.abort()
             return
         self._writers |= {writer, back}
         try:
-            await asyncio.gather(self._pass(reader, back), self._pass(upstream, writer))
+            await asyncio.gather(
+                self._pass(reader, back), self._pass(upstream, writer)
+            )
         finally:
             self._writers -= {writer, back}
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: Any) -> None:
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: Any
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(CHUNK):
                 if self._bytes_per_s:

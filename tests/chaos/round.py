@@ -14,7 +14,13 @@ import psycopg2
 import psycopg2.errors
 
 from shared.tables import metadata
-from tests.chaos.faults import FROZEN_IN_WINDOWS, IN_WINDOWS, NOBODY, RANDOM, Fault
+from tests.chaos.faults import (
+    FROZEN_IN_WINDOWS,
+    IN_WINDOWS,
+    NOBODY,
+    RANDOM,
+    Fault,
+)
 from tests.chaos.feed import Input
 from tests.chaos.oracle import Oracle
 from tests.chaos.stack import ChaosStack
@@ -36,22 +42,41 @@ class Result:
 
 
 def empty(stack: ChaosStack) -> None:
-    """Tables as at the start, so that a round is compared for itself. The topics keep what they hold."""
+    """Tables as at the start, so that a round is compared for itself.
+
+    The topics keep what they hold.
+    """
     stack.wait_quiet()
-    tables = ", ".join(name for name in metadata.tables if name != "loader_positions")  # those belong to the topics
+    tables = ", ".join(
+        name for name in metadata.tables if name != "loader_positions"
+    )  # those belong to the topics
     for attempt in range(5):
         try:
-            with psycopg2.connect(stack.dsn) as connection, connection.cursor() as cursor:
+            with (
+                psycopg2.connect(stack.dsn) as connection,
+                connection.cursor() as cursor,
+            ):
                 cursor.execute(f"TRUNCATE {tables}")
-        except psycopg2.errors.DeadlockDetected:  # a loader was looking after its runs
+        except (
+            psycopg2.errors.DeadlockDetected
+        ):  # a loader was looking after its runs
             if attempt == 4:
                 raise
         else:
             return
 
 
-def plan(rng: random.Random, waves: int, *, a_wave: int, long: Sequence[Fault] = ()) -> list[list[Fault]]:
-    """Which faults come in which wave: every kind once before any comes twice, as far as there is room."""
+def plan(
+    rng: random.Random,
+    waves: int,
+    *,
+    a_wave: int,
+    long: Sequence[Fault] = (),
+) -> list[list[Fault]]:
+    """Which faults come in which wave.
+
+    Every kind once before any comes twice, as far as there is room.
+    """
     pool: list[Fault] = []
     chosen: list[Fault] = list(long)
     while len(chosen) < waves * a_wave:
@@ -63,7 +88,15 @@ def plan(rng: random.Random, waves: int, *, a_wave: int, long: Sequence[Fault] =
     return [chosen[n::waves] for n in range(waves)]
 
 
-def play(stack: ChaosStack, given: Input, *, records: int, waves: int, faults: list[list[Fault]], say: Callable[[str], None]) -> Result:
+def play(
+    stack: ChaosStack,
+    given: Input,
+    *,
+    records: int,
+    waves: int,
+    faults: list[list[Fault]],
+    say: Callable[[str], None],
+) -> Result:
     """Feed, break, heal and wait, wave by wave; then compare."""
     result = Result(given.seed)
     rng = random.Random(given.seed)
@@ -75,14 +108,32 @@ def play(stack: ChaosStack, given: Input, *, records: int, waves: int, faults: l
         reads += runs
         for fault in faults[wave]:
             if fault.point:
-                stack.arm(fault.point, "freeze" if fault in FROZEN_IN_WINDOWS else "kill")
-        breaking = threading.Thread(target=_break, args=(stack, rng, faults[wave], result, say))
+                stack.arm(
+                    fault.point,
+                    "freeze" if fault in FROZEN_IN_WINDOWS else "kill",
+                )
+        breaking = threading.Thread(
+            target=_break, args=(stack, rng, faults[wave], result, say)
+        )
         breaking.start()
-        run_ids = [_start(stack, given, f"{given.seed}-{wave}-{n}") for n in range(runs)]
+        run_ids = [
+            _start(stack, given, f"{given.seed}-{wave}-{n}")
+            for n in range(runs)
+        ]
         before, replayed = run_ids[0], before
-        if replayed:  # what an earlier wave fetched is normalized again meanwhile, which must change nothing
-            body = {"run_id": replayed, "origin": ("topic", "archive", "auto")[wave % 3]}
-            run_ids.append(str(stack.insist("/replay", body, f"{given.seed}-{wave}-replay")["run_id"]))
+        if replayed:
+            # What an earlier wave fetched is normalized again meanwhile, which must change nothing.
+            body = {
+                "run_id": replayed,
+                "origin": ("topic", "archive", "auto")[wave % 3],
+            }
+            run_ids.append(
+                str(
+                    stack.insist(
+                        "/replay", body, f"{given.seed}-{wave}-replay"
+                    )["run_id"]
+                )
+            )
         breaking.join()
         stack.heal()
         for run_id in run_ids:
@@ -93,7 +144,10 @@ def play(stack: ChaosStack, given: Input, *, records: int, waves: int, faults: l
     stack.wait_quiet()
     oracle = Oracle(stack.dsn)
     result.findings = oracle.compare(given, reads)
-    result.checked, result.records = dict(oracle.checked), sum(file.rows for file in given.files)
+    result.checked, result.records = (
+        dict(oracle.checked),
+        sum(file.rows for file in given.files),
+    )
     oracle.close()
     return result
 
@@ -103,11 +157,19 @@ def _start(stack: ChaosStack, given: Input, key: str) -> str:
     body = {"streams": given.streams()}
     first = stack.insist("/ingest", body, key)
     again = stack.insist("/ingest", body, key)
-    assert first["run_id"] == again["run_id"], "one Idempotency-Key gave two runs"
+    assert first["run_id"] == again["run_id"], (
+        "one Idempotency-Key gave two runs"
+    )
     return str(first["run_id"])
 
 
-def _break(stack: ChaosStack, rng: random.Random, faults: list[Fault], result: Result, say: Callable[[str], None]) -> None:
+def _break(
+    stack: ChaosStack,
+    rng: random.Random,
+    faults: list[Fault],
+    result: Result,
+    say: Callable[[str], None],
+) -> None:
     for fault in faults:
         time.sleep(rng.uniform(0.2, 1.2))
         try:
@@ -130,4 +192,6 @@ def _wait(stack: ChaosStack, run_id: str) -> None:
                 return
         stack.second_gateway()
         time.sleep(0.3)
-    raise AssertionError(f"run {run_id} did not end within {RUN_TIMEOUT_S:.0f} s: it is {status}")
+    raise AssertionError(
+        f"run {run_id} did not end within {RUN_TIMEOUT_S:.0f} s: it is {status}"
+    )

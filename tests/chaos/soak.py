@@ -1,4 +1,7 @@
-"""`python -m tests.chaos.soak [--records 2000000]`: one long run under repeated rebalances; watches memory, lag and standstills."""
+"""`python -m tests.chaos.soak [--records 2000000]`: one long run under repeated rebalances.
+
+Watches memory, lag and standstills.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,9 @@ from tests.support.product import ENDED
 FILE_ROWS = 100_000
 REBALANCE_EVERY_S = 6.0
 SAMPLE_EVERY_S = 2.0
-MAX_GROWTH_MB = 40.0  # of a service, from the second third of the run to the last
+MAX_GROWTH_MB = (
+    40.0  # of a service, from the second third of the run to the last
+)
 MAX_STANDSTILL_S = 30.0  # several rebalances and a session timeout
 
 
@@ -43,7 +48,16 @@ class Watch:
             for service, megabytes in self._stack.memory_mb().items():
                 self.memory[service].append(megabytes)
             with contextlib.suppress(psycopg2.Error):
-                self.records.append((time.monotonic(), int(self._stack.query("SELECT coalesce(sum(records), 0) FROM page_receipts")[0][0])))
+                self.records.append(
+                    (
+                        time.monotonic(),
+                        int(
+                            self._stack.query(
+                                "SELECT coalesce(sum(records), 0) FROM page_receipts"
+                            )[0][0]
+                        ),
+                    )
+                )
 
     def standstill_s(self) -> float:
         """The longest time in which nothing was loaded."""
@@ -58,10 +72,17 @@ class Watch:
         """(median of the last third minus that of the second, highest)."""
         samples = self.memory[service]
         third = max(1, len(samples) // 3)
-        return statistics.median(samples[-third:]) - statistics.median(samples[third:-third] or samples), max(samples)
+        return statistics.median(samples[-third:]) - statistics.median(
+            samples[third:-third] or samples
+        ), max(samples)
 
 
-def rebalance(stack: ChaosStack, rng: random.Random, stop: threading.Event, counted: list[str]) -> None:
+def rebalance(
+    stack: ChaosStack,
+    rng: random.Random,
+    stop: threading.Event,
+    counted: list[str],
+) -> None:
     """1→3→1, service by service, over and over."""
     while not stop.wait(REBALANCE_EVERY_S):
         service = rng.choice(("extractor", "normalizer", "loader"))
@@ -70,18 +91,28 @@ def rebalance(stack: ChaosStack, rng: random.Random, stop: threading.Event, coun
         counted.append(f"{service} → {count}")
 
 
-def soak(stack: ChaosStack, folder: Path, records: int, seed: int) -> list[str]:
+def soak(
+    stack: ChaosStack, folder: Path, records: int, seed: int
+) -> list[str]:
     """Everything, and what was wrong with it."""
-    files = [CsvFile(folder, f"soak{n}", seed * 1000 + n, odd=False) for n in range(max(1, records // FILE_ROWS))]
+    files = [
+        CsvFile(folder, f"soak{n}", seed * 1000 + n, odd=False)
+        for n in range(max(1, records // FILE_ROWS))
+    ]
     for file in files:
         file.grow(min(records, FILE_ROWS))
     stop, watch, rebalances = threading.Event(), Watch(stack), list[str]()
     jobs = [
         threading.Thread(target=watch.run, args=(stop,)),
-        threading.Thread(target=rebalance, args=(stack, random.Random(seed), stop, rebalances)),
+        threading.Thread(
+            target=rebalance,
+            args=(stack, random.Random(seed), stop, rebalances),
+        ),
     ]
     started = time.monotonic()
-    run_id = stack.insist("/ingest", {"sources": ["csv"]}, f"soak-{seed}")["run_id"]
+    run_id = stack.insist("/ingest", {"sources": ["csv"]}, f"soak-{seed}")[
+        "run_id"
+    ]
     for job in jobs:
         job.start()
     run = stack.run_state(run_id)
@@ -104,16 +135,25 @@ def soak(stack: ChaosStack, folder: Path, records: int, seed: int) -> list[str]:
     oracle.close()
     findings = list(oracle.findings)
     say(
-        f"{run['records']:,} records in {seconds:.0f} s ({run['records'] / seconds:,.0f} a second) under {len(rebalances)} rebalances: {run['status']}"
+        f"{run['records']:,} records in {seconds:.0f} s ({run['records'] / seconds:,.0f} a"
+        f" second) under {len(rebalances)} rebalances: {run['status']}"
     )
-    say(f"lag at the end: {lag}; longest standstill: less than {watch.standstill_s() + SAMPLE_EVERY_S:.0f} s")
+    say(
+        f"lag at the end: {lag}; longest standstill: less than"
+        f" {watch.standstill_s() + SAMPLE_EVERY_S:.0f} s"
+    )
     for service in sorted(watch.memory):
         growth, highest = watch.growth_mb(service)
-        say(f"memory of the largest {service}: at most {highest:.0f} MB, {growth:+.0f} MB from the second third to the last")
+        say(
+            f"memory of the largest {service}: at most {highest:.0f} MB, {growth:+.0f} MB from"
+            " the second third to the last"
+        )
         if growth > MAX_GROWTH_MB:
             findings.append(f"the {service} grew by {growth:.0f} MB")
     if watch.standstill_s() > MAX_STANDSTILL_S:
-        findings.append(f"nothing was loaded for {watch.standstill_s():.0f} s")
+        findings.append(
+            f"nothing was loaded for {watch.standstill_s():.0f} s"
+        )
     if lag != {"normalizer": 0, "loader": 0}:
         findings.append(f"lag is {lag}")
     return findings
@@ -124,12 +164,17 @@ def main() -> int:
     arguments.add_argument("--records", type=int, default=2_000_000)
     arguments.add_argument("--seed", type=int, default=1)
     asked = arguments.parse_args()
-    with tempfile.TemporaryDirectory(prefix="soak-") as folder, Simulator() as upstream:
+    with (
+        tempfile.TemporaryDirectory(prefix="soak-") as folder,
+        Simulator() as upstream,
+    ):
         root = Path(folder)
         root.chmod(0o755)
         for name in ("csv", "state"):
             (root / name).mkdir()
-        with chaos_stack(root / "state", root / "csv", **upstream.settings(), **SETTINGS) as stack:
+        with chaos_stack(
+            root / "state", root / "csv", **upstream.settings(), **SETTINGS
+        ) as stack:
             findings = soak(stack, root / "csv", asked.records, asked.seed)
     for finding in findings:
         say(f"DIFFERENCE {finding}")

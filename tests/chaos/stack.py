@@ -1,4 +1,8 @@
-"""A stack for breaking: broker and database are its own processes behind proxies, services have fault points, two gateways."""
+"""A stack for breaking.
+
+Broker and database are its own processes behind proxies, services have fault points, two
+gateways.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +24,14 @@ import psutil
 from embedded import kafka, postgres, supervision
 from embedded.settings import ROOT, StackSettings
 from embedded.stack import not_ready
-from shared.kafka.lag import LagReader, Stands, total
-from shared.messages.topics import LOADER_GROUP, NORMALIZER_GROUP, RAW, UNIFIED, Topic
+from shared.kafka.lag import GroupPositions, LagReader, total
+from shared.messages.topics import (
+    LOADER_GROUP,
+    NORMALIZER_GROUP,
+    RAW,
+    UNIFIED,
+    Topic,
+)
 from tests.chaos.fault_points import BREAKS, POINTS
 from tests.chaos.proxy import Proxy
 from tests.support.ports import free_ports
@@ -34,8 +44,14 @@ SERVICES = ("extractor", "normalizer", "loader", "gateway")
 class Part:
     """One process of the infrastructure, which can be killed and started again."""
 
-    def __init__(self, command: list[str], log: Path, stop_signal: signal.Signals) -> None:
-        self._command, self._log, self._stop_signal = command, log, stop_signal
+    def __init__(
+        self, command: list[str], log: Path, stop_signal: signal.Signals
+    ) -> None:
+        self._command, self._log, self._stop_signal = (
+            command,
+            log,
+            stop_signal,
+        )
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -45,7 +61,12 @@ class Part:
     def start(self) -> None:
         if not self.is_up:
             with self._log.open("ab") as log:
-                self._process = subprocess.Popen(self._command, stdout=log, stderr=log, start_new_session=True)
+                self._process = subprocess.Popen(
+                    self._command,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
 
     def signal(self, number: int) -> None:
         """To it and all its children: PostgreSQL's sessions are processes of their own."""
@@ -72,39 +93,83 @@ class ChaosStack(Stack):
     """Everything of `Stack`, and what breaks it."""
 
     def __init__(self, state: Path, csv_dir: Path, **settings: str) -> None:
-        kafka_port, postgres_port, kafka_proxy, postgres_proxy, second = free_ports(5)
+        kafka_port, postgres_port, kafka_proxy, postgres_proxy, second = (
+            free_ports(5)
+        )
         self.faults = state / "faults"
         self.faults.mkdir(parents=True)
         own = StackSettings(
-            _env_file=None, mode="native", database_url="", kafka_bootstrap_servers="", state_dir=state / "infra", postgres_port=postgres_port,
-            kafka_port=kafka_port, postgres_db="ingestion_test", kafka_heap="384m",
-        )  # fmt: skip
+            _env_file=None,
+            mode="native",
+            database_url="",
+            kafka_bootstrap_servers="",
+            state_dir=state / "infra",
+            postgres_port=postgres_port,
+            kafka_port=kafka_port,
+            postgres_db="ingestion_test",
+            kafka_heap="384m",
+        )
         (state / "infra").mkdir()
         self._own = own
         super().__init__(
-            state / "stack", csv_dir, KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{kafka_proxy}", POSTGRES_PASSWORD="postgres",
-            DATABASE_URL=f"postgresql://postgres:postgres@127.0.0.1:{postgres_proxy}/ingestion_test", FAULT_DIR=str(self.faults),
-            PYTHONPATH=f"{ROOT / 'tests' / 'chaos' / 'inject'}{os.pathsep}{ROOT}", **settings,
-        )  # fmt: skip
+            state / "stack",
+            csv_dir,
+            KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{kafka_proxy}",
+            POSTGRES_PASSWORD="postgres",
+            DATABASE_URL=(
+                f"postgresql://postgres:postgres@127.0.0.1:{postgres_proxy}/ingestion_test"
+            ),
+            FAULT_DIR=str(self.faults),
+            PYTHONPATH=f"{ROOT / 'tests' / 'chaos' / 'inject'}{os.pathsep}{ROOT}",
+            **settings,
+        )
         self.dsn = own.dsn()  # the oracle looks past the proxies
-        # Measuring coverage costs a service a third of its speed, and what is killed measures nothing.
-        self.environment = {name: value for name, value in self.environment.items() if not name.startswith("COVERAGE_")}
+        # Measuring coverage costs a service a third of its speed, and what is killed measures
+        # nothing.
+        self.environment = {
+            name: value
+            for name, value in self.environment.items()
+            if not name.startswith("COVERAGE_")
+        }
         self.broker_address = f"127.0.0.1:{kafka_port}"
-        self.kafka_link, self.postgres_link = Proxy(kafka_proxy, kafka_port), Proxy(postgres_proxy, postgres_port)
+        self.kafka_link, self.postgres_link = (
+            Proxy(kafka_proxy, kafka_port),
+            Proxy(postgres_proxy, postgres_port),
+        )
         kafka.fetch_jars(lambda _name: None)  # what is missing
         kafka.prepare(own)
         postgres.prepare(own)
         properties = own.state / "kafka" / "server.properties"
-        properties.write_text(properties.read_text() + f"advertised.listeners=PLAINTEXT://127.0.0.1:{kafka_proxy}\n")
-        self.kafka = Part(kafka.command(own), own.state / "kafka.log", signal.SIGTERM)
-        self.postgres = Part(postgres.command(own), own.state / "postgres.log", signal.SIGINT)
+        properties.write_text(
+            properties.read_text()
+            + f"advertised.listeners=PLAINTEXT://127.0.0.1:{kafka_proxy}\n"
+        )
+        self.kafka = Part(
+            kafka.command(own), own.state / "kafka.log", signal.SIGTERM
+        )
+        self.postgres = Part(
+            postgres.command(own), own.state / "postgres.log", signal.SIGINT
+        )
         log = (own.state / "gateway-2.log").open("ab")
-        environment = {**self.environment, "API_PORT": str(second), "HEALTH_FILE": str(own.state / "gateway-2.json")}
+        environment = {
+            **self.environment,
+            "API_PORT": str(second),
+            "HEALTH_FILE": str(own.state / "gateway-2.json"),
+        }
         self._gateway_2 = lambda: subprocess.Popen(
-            [sys.executable, "-m", "services.gateway"], cwd=ROOT, env=environment, stdout=log, stderr=log
+            [sys.executable, "-m", "services.gateway"],
+            cwd=ROOT,
+            env=environment,
+            stdout=log,
+            stderr=log,
         )
         self._second: subprocess.Popen[bytes] | None = None
-        self.api_2 = httpx.Client(base_url=f"http://127.0.0.1:{second}/api/v1", headers={"x-api-key": KEY}, timeout=20, trust_env=False)
+        self.api_2 = httpx.Client(
+            base_url=f"http://127.0.0.1:{second}/api/v1",
+            headers={"x-api-key": KEY},
+            timeout=20,
+            trust_env=False,
+        )
 
     def up(self) -> None:
         for part in (self.kafka, self.postgres):
@@ -129,7 +194,7 @@ class ChaosStack(Stack):
             for link in (self.kafka_link, self.postgres_link):
                 link.stop()
 
-    # -- breaking and healing -----------------------------------------------------------------------------------------
+    # -- breaking and healing --------------------------------------------------------------------
 
     def second_gateway(self) -> None:
         """Start it, if it does not run."""
@@ -138,7 +203,9 @@ class ChaosStack(Stack):
 
     def signal_all(self, number: int) -> None:
         """To every process of every service."""
-        pids = [pid for service in SERVICES for pid in self.pids(service)] + ([self._second.pid] if self._second else [])
+        pids = [
+            pid for service in SERVICES for pid in self.pids(service)
+        ] + ([self._second.pid] if self._second else [])
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
@@ -162,16 +229,28 @@ class ChaosStack(Stack):
     def scale(self, service: str, count: int) -> None:
         """Run so many instances of those that were configured."""
         for number in range(self.settings.counts()[service]):
-            name, server = f"{service}:{service}-{number}", supervision.rpc(self.settings)
-            is_up = server.getProcessInfo(name)["statename"] in {"RUNNING", "STARTING", "BACKOFF"}
-            with contextlib.suppress(xmlrpc.client.Fault):  # the supervisor has done it meanwhile
+            name, server = (
+                f"{service}:{service}-{number}",
+                supervision.rpc(self.settings),
+            )
+            is_up = server.getProcessInfo(name)["statename"] in {
+                "RUNNING",
+                "STARTING",
+                "BACKOFF",
+            }
+            with contextlib.suppress(
+                xmlrpc.client.Fault
+            ):  # the supervisor has done it meanwhile
                 if number < count and not is_up:
                     server.startProcess(name, False)
                 elif number >= count and is_up:
                     server.stopProcess(name, False)
 
     def heal(self) -> None:
-        """Undo whatever is broken, as an operator would; what the services do by themselves is left to them."""
+        """Undo whatever is broken, as an operator would.
+
+        What the services do by themselves is left to them.
+        """
         for link in (self.kafka_link, self.postgres_link):
             link.slow(0)
         for part in (self.kafka, self.postgres):
@@ -186,26 +265,38 @@ class ChaosStack(Stack):
 
     def wait_whole(self, timeout_s: float = 120) -> None:
         """Until every process runs and says that it is ready."""
-        names = [(service, number) for service, count in self.settings.counts().items() for number in range(count)]
+        names = [
+            (service, number)
+            for service, count in self.settings.counts().items()
+            for number in range(count)
+        ]
 
         def why_not() -> dict[str, str]:
             return {
-                f"{service}-{number}": why for service, number in names if (why := not_ready(self.settings, service, number)) is not None
+                f"{service}-{number}": why
+                for service, number in names
+                if (why := not_ready(self.settings, service, number))
+                is not None
             }
 
         try:
-            until("every service to be ready", lambda: not why_not(), timeout_s, 0.5)
+            until(
+                "every service to be ready",
+                lambda: not why_not(),
+                timeout_s,
+                0.5,
+            )
         except AssertionError as error:
             raise AssertionError(f"{error}: {why_not()}") from error
 
-    def stands(self, group: str, *topics: Topic) -> Stands:
+    def positions(self, group: str, *topics: Topic) -> GroupPositions:
         """Where the group stands in the topics, asked past the proxies."""
 
-        async def ask() -> Stands:
+        async def ask() -> GroupPositions:
             lag = LagReader(self.broker_address, "test")
             await lag.start(asyncio.Event())
             try:
-                return await lag.stands(group, *topics)
+                return await lag.positions(group, *topics)
             finally:
                 await lag.close()
 
@@ -213,15 +304,23 @@ class ChaosStack(Stack):
 
     def waiting(self, group: str, *topics: Topic) -> int:
         """Messages that the group has not committed yet."""
-        return total(self.stands(group, *topics))
+        return total(self.positions(group, *topics))
 
     def wait_quiet(self) -> None:
-        """Until nothing is under way any more: pages that come twice have come, and a consumer that stalled was started anew."""
+        """Until nothing is under way any more.
+
+        Pages that come twice have come, and a consumer that stalled was started anew.
+        """
         groups = {NORMALIZER_GROUP: RAW, LOADER_GROUP: UNIFIED}
         found: dict[str, int] = {}
 
         def is_quiet() -> bool:
-            found.update({group: self.waiting(group, topic) for group, topic in groups.items()})
+            found.update(
+                {
+                    group: self.waiting(group, topic)
+                    for group, topic in groups.items()
+                }
+            )
             return not any(found.values())
 
         try:
@@ -235,28 +334,45 @@ class ChaosStack(Stack):
         for service in SERVICES:
             for pid in self.pids(service):
                 with contextlib.suppress(psutil.Error):
-                    found[service] = max(found.get(service, 0), psutil.Process(pid).memory_info().rss / 1e6)
+                    found[service] = max(
+                        found.get(service, 0),
+                        psutil.Process(pid).memory_info().rss / 1e6,
+                    )
         return found
 
-    # -- asking, whatever is broken -----------------------------------------------------------------------------------
+    # -- asking, whatever is broken --------------------------------------------------------------
 
-    def insist(self, path: str, body: Any, key: str, timeout_s: float = 180) -> dict[str, Any]:
-        """POST until it is accepted, at one gateway or the other, with an Idempotency-Key as a careful client does."""
+    def insist(
+        self, path: str, body: Any, key: str, timeout_s: float = 180
+    ) -> dict[str, Any]:
+        """POST until it is accepted, at one gateway or the other.
+
+        With an Idempotency-Key as a careful client does.
+        """
         end, turn = time.monotonic() + timeout_s, 0
         while time.monotonic() < end:
             client = (self.api, self.api_2)[turn % 2]
             turn += 1
             with contextlib.suppress(httpx.HTTPError):
-                answer = client.post(path, json=body, headers={"idempotency-key": key}, timeout=8)
+                answer = client.post(
+                    path,
+                    json=body,
+                    headers={"idempotency-key": key},
+                    timeout=8,
+                )
                 if answer.status_code == 202:
                     return dict(answer.json())
                 assert answer.status_code == 503, answer.text
             time.sleep(0.3)
-        raise AssertionError(f"nobody accepted {path} for {timeout_s:.0f} s")
+        raise AssertionError(
+            f"nobody accepted {path} for {timeout_s:.0f} s"
+        )
 
 
 @contextlib.contextmanager
-def chaos_stack(state: Path, csv_dir: Path, **settings: str) -> Iterator[ChaosStack]:
+def chaos_stack(
+    state: Path, csv_dir: Path, **settings: str
+) -> Iterator[ChaosStack]:
     """Up, and down again whatever happens."""
     stack = ChaosStack(state, csv_dir, **settings)
     try:

@@ -1,4 +1,7 @@
-"""Build, start, ingest, scale under load, kill, scale down, compare with the oracle, stop and start with the data kept."""
+"""Build, start, ingest, scale under load, kill, scale down, compare with the oracle.
+
+Stop and start with the data kept.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,17 @@ SCALED = {"extractor": 2, "normalizer": 3, "loader": 2, "gateway": 2}
 COMMAND = compose_command()
 
 pytestmark = [
-    pytest.mark.skipif(COMMAND is None, reason="no Docker engine with compose answers here"),
+    pytest.mark.skipif(
+        COMMAND is None, reason="no Docker engine with compose answers here"
+    ),
     pytest.mark.timeout(900),
 ]
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
+def stack(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[ComposeStack]:
     csv_dir: Path = tmp_path_factory.mktemp("csv")
     for folder in (csv_dir, *csv_dir.parents[:2]):
         folder.chmod(0o755)  # the container's user reads it
@@ -35,49 +42,104 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
     stack.down(volumes=True)
 
 
-def test_1_a_clean_start_ingests_all_three_sources(stack: ComposeStack) -> None:
-    small = write_candles(stack.csv_dir / "small" / "eth-usd.csv", 500, seed=7)
+def test_1_a_clean_start_ingests_all_three_sources(
+    stack: ComposeStack,
+) -> None:
+    small = write_candles(
+        stack.csv_dir / "small" / "eth-usd.csv", 500, seed=7
+    )
 
     run = stack.ingest()
 
-    assert (run["status"], run["records"]) == ("succeeded", 500 + 2 + 5), run
+    assert (run["status"], run["records"]) == ("succeeded", 500 + 2 + 5), (
+        run
+    )
     assert stack.candles("csv/small/eth-usd.csv") == small.candles
-    assert {point["source"] for point in stack.api.get("/data", params={"source": "rss"}).json()} == {"rss"}
-    assert stack.api.get("/data", params={"source": "coinpaprika", "symbol": "btc"}).json()[0]["kind"] == "ticker"
+    assert {
+        point["source"]
+        for point in stack.api.get("/data", params={"source": "rss"}).json()
+    } == {"rss"}
+    assert (
+        stack.api.get(
+            "/data", params={"source": "coinpaprika", "symbol": "btc"}
+        ).json()[0]["kind"]
+        == "ticker"
+    )
     assert stack.api.get("/health").json()["status"] == "ok"
 
 
-def test_2_no_image_holds_build_tools_or_runs_as_root(stack: ComposeStack) -> None:
+def test_2_no_image_holds_build_tools_or_runs_as_root(
+    stack: ComposeStack,
+) -> None:
     for service in ("extractor", "normalizer", "loader", "gateway"):
         (container,) = stack.containers(service)
         assert stack.docker("exec", container, "id", "-u").strip() != "0"
-        assert stack.docker("exec", container, "sh", "-c", "command -v gcc uv make || true").strip() == ""
-        others = {"extractor", "normalizer", "loader", "gateway"} - {service}
-        assert not others & set(stack.docker("exec", container, "ls", "services").split())
-        assert int(stack.docker("inspect", "-f", "{{.HostConfig.Memory}}", container)) == 256 * 1024 * 1024
+        assert (
+            stack.docker(
+                "exec",
+                container,
+                "sh",
+                "-c",
+                "command -v gcc uv make || true",
+            ).strip()
+            == ""
+        )
+        others = {"extractor", "normalizer", "loader", "gateway"} - {
+            service
+        }
+        assert not others & set(
+            stack.docker("exec", container, "ls", "services").split()
+        )
+        assert (
+            int(
+                stack.docker(
+                    "inspect", "-f", "{{.HostConfig.Memory}}", container
+                )
+            )
+            == 256 * 1024 * 1024
+        )
 
 
-def test_3_scaled_and_killed_under_load_it_holds_what_the_oracle_says(stack: ComposeStack) -> None:
+def test_3_scaled_and_killed_under_load_it_holds_what_the_oracle_says(
+    stack: ComposeStack,
+) -> None:
     files: dict[str, CandleFile] = {
-        f"csv/load{n}/btc-usd.csv": write_candles(stack.csv_dir / f"load{n}" / "btc-usd.csv", ROWS, seed=n) for n in range(STREAMS)
+        f"csv/load{n}/btc-usd.csv": write_candles(
+            stack.csv_dir / f"load{n}" / "btc-usd.csv", ROWS, seed=n
+        )
+        for n in range(STREAMS)
     }
     runs = [stack.start_run(sources=["csv"], streams=list(files))]
     stack.wait_for_records(runs[0], 1_000)
     stack.up(**SCALED)
 
     for service in ("normalizer", "loader", "gateway", "extractor"):
-        runs.append(stack.start_run(sources=["csv"], streams=list(files), full_refresh=True))
+        runs.append(
+            stack.start_run(
+                sources=["csv"], streams=list(files), full_refresh=True
+            )
+        )
         stack.wait_for_records(runs[-1], 1_000)
         killed = stack.containers(service)[0]
         stack.docker("kill", "--signal", "KILL", killed)
-        assert stack.run_state(runs[-1])["status"] not in ENDED, "the load was over before the kill"
+        assert stack.run_state(runs[-1])["status"] not in ENDED, (
+            "the load was over before the kill"
+        )
         # An instance is left: the address answers all the while.
-        until(f"an answer after the kill of a {service}", lambda: stack.api.get("/health/live").status_code == 200, 5)
+        until(
+            f"an answer after the kill of a {service}",
+            lambda: stack.api.get("/health/live").status_code == 200,
+            5,
+        )
         stack.docker("start", killed)
     stack.up(extractor=1, normalizer=1, loader=1, gateway=1)
 
     for run in (stack.wait_for(run_id, 300) for run_id in runs):
-        assert (run["status"], run["records"], run["rejected"]) == ("succeeded", STREAMS * ROWS, 0), run
+        assert (run["status"], run["records"], run["rejected"]) == (
+            "succeeded",
+            STREAMS * ROWS,
+            0,
+        ), run
     for stream, file in files.items():
         assert stack.candles(stream) == file.candles
         for run_id in runs:
@@ -85,27 +147,53 @@ def test_3_scaled_and_killed_under_load_it_holds_what_the_oracle_says(stack: Com
     assert stack.query("SELECT count(*) FROM unified_revisions") == [(0,)]
 
 
-def test_4_the_proxy_spreads_requests_over_the_gateways(stack: ComposeStack) -> None:
+def test_4_the_proxy_spreads_requests_over_the_gateways(
+    stack: ComposeStack,
+) -> None:
     stack.up(gateway=2)
     gateways = stack.containers("gateway")
     assert len(gateways) == 2
     for stopped in gateways:
         stack.docker("stop", stopped)
-        until("the other gateway to answer", lambda: stack.api.get("/data", params={"limit": 1}).status_code == 200, 10)
+        until(
+            "the other gateway to answer",
+            lambda: (
+                stack.api.get("/data", params={"limit": 1}).status_code
+                == 200
+            ),
+            10,
+        )
         stack.docker("start", stopped)
         stack.wait_healthy()
 
 
-def test_5_without_a_gateway_the_answer_is_a_problem(stack: ComposeStack) -> None:
+def test_5_without_a_gateway_the_answer_is_a_problem(
+    stack: ComposeStack,
+) -> None:
     for gateway in stack.containers("gateway"):
         stack.docker("stop", gateway)
-    answer = until("503", lambda: (got := stack.api.get("/health/live")).status_code == 503 and got, 15)
-    assert (answer.headers["content-type"], answer.headers["retry-after"]) == ("application/problem+json", "2")
+    answer = until(
+        "503",
+        lambda: (
+            (got := stack.api.get("/health/live")).status_code == 503
+            and got
+        ),
+        15,
+    )
+    assert (
+        answer.headers["content-type"],
+        answer.headers["retry-after"],
+    ) == (
+        "application/problem+json",
+        "2",
+    )
     assert "no gateway" in answer.json()["detail"]
     stack.up()
 
 
-def test_6_stopped_and_started_again_it_has_its_data(stack: ComposeStack) -> None:
+def test_6_stopped_and_started_again_it_has_its_data(
+    stack: ComposeStack,
+) -> None:
     before = stack.query("SELECT count(*) FROM unified_data")
 
     stack.down()

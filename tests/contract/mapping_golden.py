@@ -1,4 +1,7 @@
-"""`python -m tests.contract.mapping_golden`: write anew what the golden pages yield, after NORMALIZER_VERSION was raised."""
+"""`python -m tests.contract.mapping_golden`.
+
+Write anew what the golden pages yield, after NORMALIZER_VERSION was raised.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from services.normalizer.mapping import NORMALIZER_VERSION
+from services.normalizer.mapping.registry import NORMALIZER_VERSION
 from services.normalizer.unify import unify
 from shared.messages.serialization import encode
 
@@ -16,7 +19,10 @@ VERSION = FOLDER / "version.txt"
 
 def pages() -> dict[str, bytes]:
     """Raw pages of every source by name, as they lay in the topic."""
-    return {path.name.removesuffix(".page.json"): path.read_bytes().strip() for path in sorted(FOLDER.glob("*.page.json"))}
+    return {
+        path.name.removesuffix(".page.json"): path.read_bytes().strip()
+        for path in sorted(FOLDER.glob("*.page.json"))
+    }
 
 
 def yields_file(name: str) -> Path:
@@ -27,7 +33,9 @@ def yields(page: bytes) -> bytes:
     """Everything that the mapping makes of a page, a line each."""
     unified = unify(page, partition=0, offset=0, broker_ms=0)[1]
     made = [*unified.events, *unified.skipped, *unified.rejected]
-    return b"".join(encode(msgspec.to_builtins(each)) + b"\n" for each in made)
+    return b"".join(
+        encode(msgspec.to_builtins(each)) + b"\n" for each in made
+    )
 
 
 if __name__ == "__main__":

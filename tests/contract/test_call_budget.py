@@ -1,4 +1,7 @@
-"""The call budget and the list of coins live in a topic: what one process has counted, its successor knows."""
+"""The call budget and the list of coins live in a topic.
+
+What one process has counted, its successor knows.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,21 @@ import pytest
 
 from services.extractor.checkpoints import CheckpointStore
 from services.extractor.sources.coinpaprika.call_budget import CallBudget
-from services.extractor.sources.coinpaprika.coin_list import STREAM, CoinList
+from services.extractor.sources.coinpaprika.coin_list import (
+    STREAM,
+    CoinList,
+)
 from services.extractor.sources.http_client import Answer
 from shared.errors import TaskError
 from shared.kafka import clients, partitions
 from shared.messages.base import Source
-from shared.messages.serialization import encode, plain
+from shared.messages.serialization import encode, to_python
 from tests.support.infra import Infrastructure
 
 
-def with_store(infra: Infrastructure, work: Callable[[CheckpointStore], Awaitable[Any]]) -> Any:
+def with_store(
+    infra: Infrastructure, work: Callable[[CheckpointStore], Awaitable[Any]]
+) -> Any:
     """As a process that starts anew."""
 
     async def run() -> Any:
@@ -41,19 +49,44 @@ def with_store(infra: Infrastructure, work: Callable[[CheckpointStore], Awaitabl
     return asyncio.run(run())
 
 
-def test_calls_are_counted_across_restarts_until_the_month_is_used_up_and_from_the_next_one_on(infra: Infrastructure) -> None:
-    def calls(times: int, month: int) -> Callable[[CheckpointStore], Awaitable[Any]]:
+def test_calls_are_counted_across_restarts_until_the_month_is_used_up_and_from_the_next_one_on(
+    infra: Infrastructure,
+) -> None:
+    def calls(
+        times: int, month: int
+    ) -> Callable[[CheckpointStore], Awaitable[Any]]:
         async def take(store: CheckpointStore) -> Any:
-            budget = CallBudget(Source.COINPAPRIKA, store, per_second=1000, per_month=5, now=lambda: datetime(2031, month, 30, tzinfo=UTC))
+            budget = CallBudget(
+                Source.COINPAPRIKA,
+                store,
+                per_second=1000,
+                per_month=5,
+                now=lambda: datetime(2031, month, 30, tzinfo=UTC),
+            )
             for _ in range(times):
-                await budget.take()
-            return plain((await store.latest("coinpaprika/@budget", partitions.partition_of("coinpaprika/@budget"))).cursor)
+                await budget.count_call()
+            return to_python(
+                (
+                    await store.latest(
+                        "coinpaprika/@budget",
+                        partitions.partition_of("coinpaprika/@budget"),
+                    )
+                ).cursor
+            )
 
         return take
 
     assert with_store(infra, calls(3, 11))["used"] == 3
-    assert with_store(infra, calls(2, 11)) == {"month": "2031-11", "used": 5, "per_month": 5, "per_second": 1000}
-    with pytest.raises(TaskError, match=r"the 5 calls of 2031-11 are used up .* begins on 2031-12-01") as caught:
+    assert with_store(infra, calls(2, 11)) == {
+        "month": "2031-11",
+        "used": 5,
+        "per_month": 5,
+        "per_second": 1000,
+    }
+    with pytest.raises(
+        TaskError,
+        match=r"the 5 calls of 2031-11 are used up .* begins on 2031-12-01",
+    ) as caught:
         with_store(infra, calls(1, 11))
     assert caught.value.code == "budget_exhausted"
     assert with_store(infra, calls(1, 12))["used"] == 1
@@ -61,21 +94,35 @@ def test_calls_are_counted_across_restarts_until_the_month_is_used_up_and_from_t
 
 def test_no_more_calls_a_second_than_allowed(infra: Infrastructure) -> None:
     async def take(store: CheckpointStore) -> float:
-        budget = CallBudget(Source.COINPAPRIKA, store, per_second=20, per_month=0)
+        budget = CallBudget(
+            Source.COINPAPRIKA, store, per_second=20, per_month=0
+        )
         clock = asyncio.get_running_loop().time
         began = clock()
-        await asyncio.gather(*(budget.take() for _ in range(11)))
+        await asyncio.gather(*(budget.count_call() for _ in range(11)))
         return clock() - began
 
     assert with_store(infra, take) >= 10 / 20
 
 
-def test_the_list_of_coins_is_fetched_once_and_known_to_the_next_process(infra: Infrastructure) -> None:
+def test_the_list_of_coins_is_fetched_once_and_known_to_the_next_process(
+    infra: Infrastructure,
+) -> None:
     listed = [
-        {"symbol": "QQZ", "name": "Quokka Zone", "rank": 700, "is_active": True},
+        {
+            "symbol": "QQZ",
+            "name": "Quokka Zone",
+            "rank": 700,
+            "is_active": True,
+        },
         {"symbol": "QQZ", "name": "Copy", "rank": 800, "is_active": True},
         {"symbol": "BTC", "name": "Bitcoin", "rank": 1, "is_active": True},
-        {"symbol": "GONE", "name": "Gone Coin", "rank": 2, "is_active": False},
+        {
+            "symbol": "GONE",
+            "name": "Gone Coin",
+            "rank": 2,
+            "is_active": False,
+        },
         {"symbol": None, "name": 5, "rank": "x", "is_active": True},
     ]
     asked: list[str] = []
@@ -87,7 +134,9 @@ def test_the_list_of_coins_is_fetched_once_and_known_to_the_next_process(infra: 
     async def refresh(store: CheckpointStore) -> Any:
         await CoinList(store).refresh(get)
         await store.latest(STREAM, partitions.partition_of(STREAM))
-        return CoinList(store).mentioned(["Quokka Zone (QQZ) and Bitcoin", "a Gone Coin"])
+        return CoinList(store).mentioned(
+            ["Quokka Zone (QQZ) and Bitcoin", "a Gone Coin"]
+        )
 
     assert with_store(infra, refresh) == [["QQZ", "Quokka Zone"]]
     assert with_store(infra, refresh) == [["QQZ", "Quokka Zone"]]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.normalizer.mapping import NORMALIZER_VERSION
+from services.normalizer.mapping.registry import NORMALIZER_VERSION
 from services.normalizer.unify import unify
 from shared.messages import serialization
 from shared.messages.serialization import UndecodableError, decode, encode
@@ -20,11 +20,49 @@ from tests.contract import mapping_golden
 
 GOLDEN = Path(__file__).parent / "golden"
 DECODERS: dict[str, Any] = {
-    **dict.fromkeys(("StartIngestion", "CancelRun", "RepairRun", "RequeueDeadLetters", "DiscardDeadLetters", "StartReplay", "PublishReplay", "DiscardReplay", "MoveCheckpoint"), serialization.command_decoder),
-    **dict.fromkeys(("FetchStream", "RepairPages", "RequeueRecords", "ForwardMessages", "ReplayPages", "SetCursor"), serialization.task_decoder), "RawPage": serialization.raw_page_decoder, "ReplayPage": serialization.replay_page_decoder,
-    "UnifiedPage": serialization.unified_page_decoder, "Checkpoint": serialization.checkpoint_decoder,
-    **dict.fromkeys(("RunPlanned", "TaskStarted", "TaskFinished", "TaskFailed", "TaskStopped", "PagesRepaired", "RunCancelled", "DataGap"), serialization.run_event_decoder),
-}  # fmt: skip
+    **dict.fromkeys(
+        (
+            "StartIngestion",
+            "CancelRun",
+            "RepairRun",
+            "RequeueDeadLetters",
+            "DiscardDeadLetters",
+            "StartReplay",
+            "PublishReplay",
+            "DiscardReplay",
+            "MoveCheckpoint",
+        ),
+        serialization.command_decoder,
+    ),
+    **dict.fromkeys(
+        (
+            "FetchStream",
+            "RepairPages",
+            "RequeueRecords",
+            "ForwardMessages",
+            "ReplayPages",
+            "SetCursor",
+        ),
+        serialization.task_decoder,
+    ),
+    "RawPage": serialization.raw_page_decoder,
+    "ReplayPage": serialization.replay_page_decoder,
+    "UnifiedPage": serialization.unified_page_decoder,
+    "Checkpoint": serialization.checkpoint_decoder,
+    **dict.fromkeys(
+        (
+            "RunPlanned",
+            "TaskStarted",
+            "TaskFinished",
+            "TaskFailed",
+            "TaskStopped",
+            "PagesRepaired",
+            "RunCancelled",
+            "DataGap",
+        ),
+        serialization.run_event_decoder,
+    ),
+}
 
 
 def golden(name: str) -> bytes:
@@ -32,31 +70,71 @@ def golden(name: str) -> bytes:
 
 
 @pytest.mark.parametrize("name", DECODERS)
-def test_a_message_is_read_and_written_as_it_lies_in_the_topics(name: str) -> None:
+def test_a_message_is_read_and_written_as_it_lies_in_the_topics(
+    name: str,
+) -> None:
     assert encode(decode(DECODERS[name], golden(name))) == golden(name)
 
 
 @pytest.mark.parametrize("name", DECODERS)
 def test_fields_of_a_newer_version_are_ignored(name: str) -> None:
     newer = encode({**json.loads(golden(name)), "a_new_field": {"x": 1}})
-    assert decode(DECODERS[name], newer) == decode(DECODERS[name], golden(name))
+    assert decode(DECODERS[name], newer) == decode(
+        DECODERS[name], golden(name)
+    )
 
 
-@pytest.mark.parametrize("value", [None, b"", b"\xff\xfe", b"[]", b"null", b'{"type": "Unheard"}', b"{}", b"[" * 100_000])
-@pytest.mark.parametrize("name", ["StartIngestion", "FetchStream", "RawPage", "UnifiedPage", "TaskFailed"])
-def test_what_is_no_message_is_said_and_nothing_else_happens(name: str, value: bytes | None) -> None:
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        b"",
+        b"\xff\xfe",
+        b"[]",
+        b"null",
+        b'{"type": "Unheard"}',
+        b"{}",
+        b"[" * 100_000,
+    ],
+)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "StartIngestion",
+        "FetchStream",
+        "RawPage",
+        "UnifiedPage",
+        "TaskFailed",
+    ],
+)
+def test_what_is_no_message_is_said_and_nothing_else_happens(
+    name: str, value: bytes | None
+) -> None:
     with pytest.raises(UndecodableError):
         decode(DECODERS[name], value)
 
 
 def test_an_id_that_is_none_is_refused_before_it_reaches_postgres() -> None:
     with pytest.raises(UndecodableError, match="run_id"):
-        decode(DECODERS["StartIngestion"], b'{"type":"StartIngestion","run_id":"not-a-uuid"}')
+        decode(
+            DECODERS["StartIngestion"],
+            b'{"type":"StartIngestion","run_id":"not-a-uuid"}',
+        )
 
 
-def test_the_normalizer_makes_of_the_golden_page_what_it_always_did() -> None:
-    """When this changes, raise NORMALIZER_VERSION, say so in the changelog, and write the golden page anew."""
-    _, unified = unify(golden("RawPage"), partition=2, offset=41, broker_ms=1_700_000_000_123)
+def test_the_normalizer_makes_of_the_golden_page_what_it_always_did() -> (
+    None
+):
+    """When this changes, raise NORMALIZER_VERSION, say so in the changelog.
+
+    And write the golden page anew.
+    """
+    _, unified = unify(
+        golden("RawPage"),
+        partition=2,
+        offset=41,
+        broker_ms=1_700_000_000_123,
+    )
     assert encode(unified) == golden("UnifiedPage")
 
 
@@ -67,20 +145,39 @@ def test_no_bytes_do_anything_but_be_refused(value: bytes) -> None:
 
 
 def test_a_page_copies_its_raw_page_to_the_letter() -> None:
-    assert bytes(decode(DECODERS["UnifiedPage"], golden("UnifiedPage")).raw) == golden("RawPage")
-    assert msgspec.json.decode(golden("UnifiedPage"))["raw"] == json.loads(golden("RawPage"))
+    assert bytes(
+        decode(DECODERS["UnifiedPage"], golden("UnifiedPage")).raw
+    ) == golden("RawPage")
+    assert msgspec.json.decode(golden("UnifiedPage"))["raw"] == json.loads(
+        golden("RawPage")
+    )
 
 
 def test_topics_along_the_path_have_the_same_partitions() -> None:
     assert {
-        topic.partitions for topic in TOPICS if topic.name in ("ingest.tasks", "ingest.raw", "ingest.unified", "ingest.checkpoints")
+        topic.partitions
+        for topic in TOPICS
+        if topic.name
+        in (
+            "ingest.tasks",
+            "ingest.raw",
+            "ingest.unified",
+            "ingest.checkpoints",
+        )
     } == {6}
 
 
 @pytest.mark.parametrize("name", mapping_golden.pages())
 def test_a_mapping_changes_only_with_its_version(name: str) -> None:
-    """When this fails: raise NORMALIZER_VERSION, add it to docs/mapping-versions.md, and run `python -m tests.contract.mapping_golden`."""
-    assert (int(mapping_golden.VERSION.read_text()), mapping_golden.yields_file(name).read_text()) == (
+    """When this fails.
+
+    Raise NORMALIZER_VERSION, add it to docs/mapping-versions.md, and run `python -m
+    tests.contract.mapping_golden`.
+    """
+    assert (
+        int(mapping_golden.VERSION.read_text()),
+        mapping_golden.yields_file(name).read_text(),
+    ) == (
         NORMALIZER_VERSION,
         mapping_golden.yields(mapping_golden.pages()[name]).decode(),
     )

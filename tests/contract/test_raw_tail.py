@@ -1,4 +1,7 @@
-"""Recovery of a stream's position: one suite on the in-memory tail of the unit tests and on a real topic."""
+"""Recovery of a stream's position.
+
+One suite on the in-memory tail of the unit tests and on a real topic.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,12 @@ from shared.kafka.partitions import partition_of
 from shared.messages.checkpoints import Checkpoint
 from shared.messages.identity import task_id
 from shared.messages.pages import RawPage
-from shared.messages.serialization import plain, raw
+from shared.messages.serialization import raw_json, to_python
 from shared.messages.tasks import FetchStream
 from shared.messages.topics import RAW
+from tests.support.fakes import Tail
 from tests.support.infra import Infrastructure
 from tests.support.pages import raw_page
-from tests.unit.test_extractor_parts import Tail
 
 Recover = Callable[[FetchStream, list[RawPage]], Checkpoint]
 
@@ -30,13 +33,25 @@ def on_fake(task: FetchStream, pages: list[RawPage]) -> Checkpoint:
 
 
 def on_kafka(bootstrap: str) -> Recover:
-    async def publish_and_recover(task: FetchStream, pages: list[RawPage]) -> Checkpoint:
-        producer, consumer = clients.producer(bootstrap, "test"), clients.consumer(bootstrap, "test", group=None)
+    async def publish_and_recover(
+        task: FetchStream, pages: list[RawPage]
+    ) -> Checkpoint:
+        producer, consumer = (
+            clients.producer(bootstrap, "test"),
+            clients.consumer(bootstrap, "test", group=None),
+        )
         await producer.start()
         await consumer.start()
         try:
             for page in pages:
-                await publishing.publish(producer, RAW, page, key=page.stream, service="test", partition=partition_of(task.stream))
+                await publishing.publish(
+                    producer,
+                    RAW,
+                    page,
+                    key=page.stream,
+                    service="test",
+                    partition=partition_of(task.stream),
+                )
             return await recover(_start(task), task, consumer)
         finally:
             await producer.stop()
@@ -46,7 +61,12 @@ def on_kafka(bootstrap: str) -> Recover:
 
 
 def _start(task: FetchStream) -> Checkpoint:
-    return Checkpoint(stream=task.stream, cursor=raw(None), raw_partition=partition_of(task.stream), raw_offset=-1)
+    return Checkpoint(
+        stream=task.stream,
+        cursor=raw_json(None),
+        raw_partition=partition_of(task.stream),
+        raw_offset=-1,
+    )
 
 
 @pytest.fixture(params=["fake", "kafka"])
@@ -65,21 +85,35 @@ def stream() -> str:
 
 def page(run_id: str, stream: str, number: int) -> RawPage:
     return raw_page(
-        run_id=run_id, stream=stream, page_no=number, task_id=task_id(run_id, stream), cursor_after=raw({"offset": 100 * (number + 1)})
+        run_id=run_id,
+        stream=stream,
+        page_no=number,
+        task_id=task_id(run_id, stream),
+        cursor_after=raw_json({"offset": 100 * (number + 1)}),
     )
 
 
 def task(run_id: str, stream: str, **more: Any) -> FetchStream:
-    return FetchStream(run_id=run_id, task_id=task_id(run_id, stream), source="csv", stream=stream, **more)
+    return FetchStream(
+        run_id=run_id,
+        task_id=task_id(run_id, stream),
+        source="csv",
+        stream=stream,
+        **more,
+    )
 
 
-def test_nothing_published_is_the_start(recover_on: Recover, stream: str) -> None:
+def test_nothing_published_is_the_start(
+    recover_on: Recover, stream: str
+) -> None:
     position = recover_on(task(str(uuid.uuid4()), stream), [])
     assert position.current is not None
-    assert (position.current.pages, plain(position.cursor)) == (0, None)
+    assert (position.current.pages, to_python(position.cursor)) == (0, None)
 
 
-def test_it_goes_on_after_the_last_own_page(recover_on: Recover, stream: str) -> None:
+def test_it_goes_on_after_the_last_own_page(
+    recover_on: Recover, stream: str
+) -> None:
     run_id, other = str(uuid.uuid4()), str(uuid.uuid4())
     pages = [
         page(other, stream, 0),
@@ -90,9 +124,22 @@ def test_it_goes_on_after_the_last_own_page(recover_on: Recover, stream: str) ->
     ]
     position = recover_on(task(run_id, stream), pages)
     assert position.current is not None
-    assert (position.current.pages, position.current.records, plain(position.cursor)) == (2, 2, {"offset": 200})
+    assert (
+        position.current.pages,
+        position.current.records,
+        to_python(position.cursor),
+    ) == (
+        2,
+        2,
+        {"offset": 200},
+    )
 
 
-def test_a_full_refresh_sees_only_its_own_pages(recover_on: Recover, stream: str) -> None:
-    position = recover_on(task(str(uuid.uuid4()), stream, full_refresh=True), [page(str(uuid.uuid4()), stream, 0)])
-    assert plain(position.cursor) is None
+def test_a_full_refresh_sees_only_its_own_pages(
+    recover_on: Recover, stream: str
+) -> None:
+    position = recover_on(
+        task(str(uuid.uuid4()), stream, full_refresh=True),
+        [page(str(uuid.uuid4()), stream, 0)],
+    )
+    assert to_python(position.cursor) is None

@@ -1,4 +1,7 @@
-"""One stack with one instance of each service, pointed at the simulator, and one to break, for the whole tier."""
+"""One stack with one instance of each service, pointed at the simulator, and one to break.
+
+For the whole tier.
+"""
 
 from __future__ import annotations
 
@@ -20,16 +23,24 @@ def upstream() -> Iterator[Simulator]:
 
 
 @pytest.fixture(scope="session")
-def stack(upstream: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(
+    upstream: Simulator, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
     root: Path = tmp_path_factory.mktemp("stack")
     (root / "csv").mkdir()
-    settings = {**upstream.settings("news", "late"), "COIN_IDS": '["btc-bitcoin", "eth-ethereum"]', "HTTP_TIMEOUT_S": "10"}
+    settings = {
+        **upstream.settings("news", "late"),
+        "COIN_IDS": '["btc-bitcoin", "eth-ethereum"]',
+        "HTTP_TIMEOUT_S": "10",
+    }
     with running(root / "state", root / "csv", **settings) as stack:
         yield stack
 
 
 @pytest.fixture(scope="session")
-def broken(upstream: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosStack]:
+def broken(
+    upstream: Simulator, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ChaosStack]:
     """A stack with fault points, two gateways and wrong clocks."""
     root = tmp_path_factory.mktemp("guarantees")
     for each in (root, *root.parents[:2]):
@@ -37,8 +48,20 @@ def broken(upstream: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Ite
     (root / "csv").mkdir()
     (root / "state").mkdir()
     settings = {
-        **upstream.settings("news"), "REPAIR_AFTER_S": "4", "SWEEP_INTERVAL_S": "1", "STUCK_AFTER_S": "5", "REJECT_LIMIT_PAGES": "8", "MAX_WAITING_PAGES": "20",
-        "CLOCK_OFFSETS_S": json.dumps({"extractor": 3600, "normalizer": -3600, "loader": 3600, "gateway": -3600}),
-    }  # fmt: skip
+        **upstream.settings("news"),
+        "REPAIR_AFTER_S": "4",
+        "SWEEP_INTERVAL_S": "1",
+        "STUCK_AFTER_S": "5",
+        "REJECT_LIMIT_PAGES": "8",
+        "MAX_WAITING_PAGES": "20",
+        "CLOCK_OFFSETS_S": json.dumps(
+            {
+                "extractor": 3600,
+                "normalizer": -3600,
+                "loader": 3600,
+                "gateway": -3600,
+            }
+        ),
+    }
     with chaos_stack(root / "state", root / "csv", **settings) as stack:
         yield stack

@@ -16,14 +16,23 @@ from tests.support.infra import Infrastructure, empty_tables, infrastructure
 
 
 @pytest.fixture(scope="session")
-def infra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Infrastructure]:
-    with infrastructure(tmp_path_factory.mktemp("infra") / "state") as found:
+def infra(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Infrastructure]:
+    with infrastructure(
+        tmp_path_factory.mktemp("infra") / "state"
+    ) as found:
         migrate(loader_settings(found))
         yield found
 
 
 def loader_settings(infra: Infrastructure) -> LoaderSettings:
-    return LoaderSettings(_env_file=None, database_url=infra.dsn, kafka_bootstrap_servers=infra.bootstrap, mode="native")
+    return LoaderSettings(
+        _env_file=None,
+        database_url=infra.dsn,
+        kafka_bootstrap_servers=infra.bootstrap,
+        mode="native",
+    )
 
 
 @pytest.fixture

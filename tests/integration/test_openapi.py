@@ -13,7 +13,9 @@ from tests.integration.test_gateway import KEY, address, finished_run
 __all__ = ["address"]
 
 
-def test_the_api_keeps_its_contract(address: str, engine: Engine, tmp_path: Path) -> None:
+def test_the_api_keeps_its_contract(
+    address: str, engine: Engine, tmp_path: Path
+) -> None:
     finished_run(engine, 5)
     program = str(Path(sys.executable).with_name("schemathesis"))
     arguments = [
@@ -34,10 +36,22 @@ def test_the_api_keeps_its_contract(address: str, engine: Engine, tmp_path: Path
     # No schema can say that `from` lies before `to`, or that one parameter excludes another.
     (tmp_path / "schemathesis.toml").write_text(
         "".join(
-            f"[[operations]]\ninclude-name = '{name}'\n"
-            "checks.positive_data_acceptance.expected-statuses = ['2xx', '401', '403', '404', '409', '422', '429', '5xx']\n"
-            for name in ("POST /api/v1/ingest", "POST /api/v1/replay", "GET /api/v1/data")
+            "[[operations]]\ninclude-name ="
+            f" '{name}'\nchecks.positive_data_acceptance.expected-statuses = ['2xx', '401',"
+            " '403', '404', '409', '422', '429', '5xx']\n"
+            for name in (
+                "POST /api/v1/ingest",
+                "POST /api/v1/replay",
+                "GET /api/v1/data",
+            )
         )
     )
-    done = subprocess.run([program, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(
+        [program, *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]

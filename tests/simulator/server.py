@@ -20,7 +20,12 @@ from xml.sax.saxutils import escape
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import (
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Route
 
 NOW = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
@@ -39,17 +44,43 @@ class Fault:
     redirect_to: str = ""
 
 
-def ticker(coin: str, price: float = 42000.5, *, minute: int = 0) -> dict[str, Any]:
+def ticker(
+    coin: str, price: float = 42000.5, *, minute: int = 0
+) -> dict[str, Any]:
     """A ticker in the shape that CoinPaprika sends."""
     symbol, _, name = coin.partition("-")
     return {
-        "id": coin, "name": name.replace("-", " ").title(), "symbol": symbol.upper(), "rank": 1, "total_supply": 19_900_000, "max_supply": 21_000_000, "beta_value": 0.9,
-        "first_data_at": "2010-07-17T00:00:00Z", "last_updated": (NOW + timedelta(minutes=minute)).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "quotes": {"USD": {"price": price, "volume_24h": 16010948942.9, "market_cap": 720916758464, "percent_change_24h": 0.9, "ath_price": None, "ath_date": None}},
-    }  # fmt: skip
+        "id": coin,
+        "name": name.replace("-", " ").title(),
+        "symbol": symbol.upper(),
+        "rank": 1,
+        "total_supply": 19_900_000,
+        "max_supply": 21_000_000,
+        "beta_value": 0.9,
+        "first_data_at": "2010-07-17T00:00:00Z",
+        "last_updated": (NOW + timedelta(minutes=minute)).strftime(
+            "%Y-%m-%dT%H:%M:%SZ"
+        ),
+        "quotes": {
+            "USD": {
+                "price": price,
+                "volume_24h": 16010948942.9,
+                "market_cap": 720916758464,
+                "percent_change_24h": 0.9,
+                "ath_price": None,
+                "ath_date": None,
+            }
+        },
+    }
 
 
-def entry(number: int, title: str = "", *, summary: str = "A summary.", guid: str | None = None) -> dict[str, str]:
+def entry(
+    number: int,
+    title: str = "",
+    *,
+    summary: str = "A summary.",
+    guid: str | None = None,
+) -> dict[str, str]:
     """An item of a feed."""
     return {
         "guid": guid or f"guid-{number}",
@@ -63,18 +94,26 @@ def entry(number: int, title: str = "", *, summary: str = "A summary.", guid: st
 def rss(entries: list[dict[str, str]]) -> bytes:
     """An RSS 2.0 document."""
     items = "".join(
-        f"<item><title>{escape(e['title'])}</title><link>{escape(e['link'])}</link><guid isPermaLink='false'>{escape(e['guid'])}</guid>"
-        f"<pubDate>{e['date']}</pubDate><description>{escape(e['summary'])}</description></item>" for e in entries
-    )  # fmt: skip
-    return f"<?xml version='1.0' encoding='utf-8'?><rss version='2.0'><channel><title>Simulated</title><link>https://news.example</link>{items}</channel></rss>".encode()
+        f"<item><title>{escape(e['title'])}</title><link>{escape(e['link'])}</link><guid"
+        f" isPermaLink='false'>{escape(e['guid'])}</guid>"
+        f"<pubDate>{e['date']}</pubDate><description>{escape(e['summary'])}</description></item>"
+        for e in entries
+    )
+    title = "<title>Simulated</title><link>https://news.example</link>"
+    channel = f"<rss version='2.0'><channel>{title}{items}</channel></rss>"
+    return f"<?xml version='1.0' encoding='utf-8'?>{channel}".encode()
 
 
 class Simulator:
     """Start with `with Simulator() as upstream:`; `upstream.url` is its address."""
 
     def __init__(self, port: int = 0, address: str = "127.0.0.1") -> None:
-        self.tickers: dict[str, dict[str, Any]] = {coin: ticker(coin) for coin in ("btc-bitcoin", "eth-ethereum")}
-        self.feeds: dict[str, bytes] = {"news": rss([entry(n) for n in range(5)])}
+        self.tickers: dict[str, dict[str, Any]] = {
+            coin: ticker(coin) for coin in ("btc-bitcoin", "eth-ethereum")
+        }
+        self.feeds: dict[str, bytes] = {
+            "news": rss([entry(n) for n in range(5)])
+        }
         self.allowed_from: date | None = None  # the plan's history
         self.faults: dict[str, deque[Fault]] = defaultdict(deque)
         self.requests: list[tuple[str, dict[str, str]]] = []
@@ -88,9 +127,17 @@ class Simulator:
             Route("/v1/tickers/{coin}/historical", self._historical),
             Route("/feeds/{name}", self._feed),
         ]
-        config = uvicorn.Config(_Faulty(Starlette(routes=routes), self), host=address, port=port, log_config=None, lifespan="off")
+        config = uvicorn.Config(
+            _Faulty(Starlette(routes=routes), self),
+            host=address,
+            port=port,
+            log_config=None,
+            lifespan="off",
+        )
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.run, daemon=True
+        )
 
     def __enter__(self) -> Simulator:
         self._thread.start()
@@ -108,8 +155,15 @@ class Simulator:
 
     def settings(self, *feeds: str) -> dict[str, str]:
         """The variables that point a stack to this simulator."""
-        listed = [{"name": name, "url": f"{self.url}/feeds/{name}"} for name in feeds or self.feeds]
-        return {"COINPAPRIKA_API_URL": f"{self.url}/v1", "RSS_FEEDS": json.dumps(listed), "ALLOW_PRIVATE_URLS": "true"}
+        listed = [
+            {"name": name, "url": f"{self.url}/feeds/{name}"}
+            for name in feeds or self.feeds
+        ]
+        return {
+            "COINPAPRIKA_API_URL": f"{self.url}/v1",
+            "RSS_FEEDS": json.dumps(listed),
+            "ALLOW_PRIVATE_URLS": "true",
+        }
 
     def fail(self, path: str, fault: Fault) -> None:
         self.faults[path].append(fault)
@@ -122,51 +176,114 @@ class Simulator:
 
     async def _ticker(self, request: Request) -> Response:
         found = self.tickers.get(request.path_params["coin"])
-        return _json(found) if found else _json({"error": "id not found"}, 404)
+        return (
+            _json(found) if found else _json({"error": "id not found"}, 404)
+        )
 
     async def _coins(self, _request: Request) -> Response:
-        listed = [("BTC", "Bitcoin", 1, True), ("ZZQ", "Zebra Quay", 900, True), ("ZZQ", "Zorba", 901, True), ("ZZX", "Zed Gone", 0, False)]
-        return _json([
-            {"id": f"{symbol}-{name}".lower().replace(" ", "-"), "symbol": symbol, "name": name, "rank": rank, "is_active": is_active}
-            for symbol, name, rank, is_active in listed
-        ])  # fmt: skip
+        listed = [
+            ("BTC", "Bitcoin", 1, True),
+            ("ZZQ", "Zebra Quay", 900, True),
+            ("ZZQ", "Zorba", 901, True),
+            ("ZZX", "Zed Gone", 0, False),
+        ]
+        return _json(
+            [
+                {
+                    "id": f"{symbol}-{name}".lower().replace(" ", "-"),
+                    "symbol": symbol,
+                    "name": name,
+                    "rank": rank,
+                    "is_active": is_active,
+                }
+                for symbol, name, rank, is_active in listed
+            ]
+        )
 
     async def _coin(self, request: Request) -> Response:
         found = self.tickers.get(request.path_params["coin"])
         return (
-            _json({"id": found["id"], "symbol": found["symbol"], "name": found["name"]}) if found else _json({"error": "id not found"}, 404)
+            _json(
+                {
+                    "id": found["id"],
+                    "symbol": found["symbol"],
+                    "name": found["name"],
+                }
+            )
+            if found
+            else _json({"error": "id not found"}, 404)
         )
 
     async def _markets(self, request: Request) -> Response:
         """CoinGecko's, for any id that begins with a letter before `x`."""
-        ids = [each for each in request.query_params["ids"].split(",") if each < "x"]
+        ids = [
+            each
+            for each in request.query_params["ids"].split(",")
+            if each < "x"
+        ]
         return _json(
             [
-                {"id": each, "symbol": each[:3], "name": each.title(), "image": "https://i.example/1.png", "current_price": 5.25 + n, "market_cap": 10**9, "total_volume": 1234.5,
-                 "last_updated": NOW.strftime("%Y-%m-%dT%H:%M:%S.123Z"), "roi": None}
+                {
+                    "id": each,
+                    "symbol": each[:3],
+                    "name": each.title(),
+                    "image": "https://i.example/1.png",
+                    "current_price": 5.25 + n,
+                    "market_cap": 10**9,
+                    "total_volume": 1234.5,
+                    "last_updated": NOW.strftime("%Y-%m-%dT%H:%M:%S.123Z"),
+                    "roi": None,
+                }
                 for n, each in enumerate(ids)
             ]
-        )  # fmt: skip
+        )
 
     async def _ohlcv(self, request: Request) -> Response:
         return self._days(
             request,
             lambda day, n: {
-                "time_open": f"{day}T00:00:00Z", "time_close": f"{day}T23:59:59Z", "open": 100 + n, "high": 103.5 + n, "low": 99 + n, "close": 101 + n, "volume": 7, "market_cap": None,
+                "time_open": f"{day}T00:00:00Z",
+                "time_close": f"{day}T23:59:59Z",
+                "open": 100 + n,
+                "high": 103.5 + n,
+                "low": 99 + n,
+                "close": 101 + n,
+                "volume": 7,
+                "market_cap": None,
             },
-        )  # fmt: skip
+        )
 
     async def _historical(self, request: Request) -> Response:
-        return self._days(request, lambda day, n: {"timestamp": f"{day}T00:00:00Z", "price": 100.5 + n, "volume_24h": 7, "market_cap": 9})
+        return self._days(
+            request,
+            lambda day, n: {
+                "timestamp": f"{day}T00:00:00Z",
+                "price": 100.5 + n,
+                "volume_24h": 7,
+                "market_cap": 9,
+            },
+        )
 
-    def _days(self, request: Request, make: Callable[[date, int], dict[str, Any]]) -> Response:
+    def _days(
+        self, request: Request, make: Callable[[date, int], dict[str, Any]]
+    ) -> Response:
         """A record a day from `start` to `end`, both included, as CoinPaprika answers."""
-        start, end = (date.fromisoformat(request.query_params[name]) for name in ("start", "end"))
+        start, end = (
+            date.fromisoformat(request.query_params[name])
+            for name in ("start", "end")
+        )
         if self.allowed_from and start < self.allowed_from:
-            text = f"Getting historical OHLCV data before {self.allowed_from} 09:50:50.1 +0000 UTC is not allowed in this plan. Check plans on coinpaprika.com/api"
+            text = (
+                f"Getting historical OHLCV data before {self.allowed_from} 09:50:50.1 +0000 UTC"
+                " is not allowed in this plan. Check plans on coinpaprika.com/api"
+            )
             return _json({"error": text}, 402)
         days = [start + timedelta(n) for n in range((end - start).days + 1)]
-        return _json([make(day, (day - date(2020, 1, 1)).days) for day in days][: int(request.query_params["limit"])])
+        return _json(
+            [make(day, (day - date(2020, 1, 1)).days) for day in days][
+                : int(request.query_params["limit"])
+            ]
+        )
 
     async def _feed(self, request: Request) -> Response:
         body = self.feeds.get(request.path_params["name"])
@@ -175,11 +292,15 @@ class Simulator:
         etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
         if request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers={"etag": etag})
-        return Response(body, media_type="application/rss+xml", headers={"etag": etag})
+        return Response(
+            body, media_type="application/rss+xml", headers={"etag": etag}
+        )
 
 
 def _json(value: Any, status: int = 200) -> Response:
-    return Response(json.dumps(value), status, media_type="application/json")
+    return Response(
+        json.dumps(value), status, media_type="application/json"
+    )
 
 
 class _Faulty:
@@ -221,6 +342,8 @@ async def _drip(fault: Fault) -> AsyncIterator[bytes]:
 
 
 async def _endless() -> AsyncIterator[bytes]:
-    for _ in range(500):  # far beyond any limit of the reader, and still bounded
+    for _ in range(
+        500
+    ):  # far beyond any limit of the reader, and still bounded
         yield b" " * 65536
         await asyncio.sleep(0.001)

@@ -10,7 +10,7 @@ import msgspec
 from services.normalizer.unify import unify
 from shared.messages.identity import page_id
 from shared.messages.pages import RawPage, Rejection, UnifiedPage
-from shared.messages.serialization import encode, raw
+from shared.messages.serialization import encode, raw_json
 
 CANDLE_COLUMNS = ["date", "open", "high", "low", "close", "volume"]
 
@@ -33,16 +33,48 @@ def raw_page(
     run_id = run_id or str(uuid.uuid4())
     encoded = encode(records)
     source, _, rest = stream.partition("/")
-    context = {"path": rest, "columns": CANDLE_COLUMNS, "preamble": [], "sample": [candle(1), candle(2)]} if context is None else context
+    context = (
+        {
+            "path": rest,
+            "columns": CANDLE_COLUMNS,
+            "preamble": [],
+            "sample": [candle(1), candle(2)],
+        }
+        if context is None
+        else context
+    )
     fields: dict[str, Any] = {
-        "page_id": page_id(run_id, stream, page_no, encoded), "run_id": run_id, "task_id": str(uuid.uuid5(uuid.UUID(run_id), stream)), "source": source,
-        "dataset": rest.partition("/")[0] or rest, "stream": stream, "page_no": page_no, "records": msgspec.Raw(encoded),
-        "record_count": len(records) + sum(r.count for r in rejections or []), "context": raw(context), "origin": raw({"path": rest, "first_row": 1, "first_line": 2}),
-        "fetched_at": "2026-01-15T12:00:00+00:00", "cursor_before": raw(None), "cursor_after": raw({"offset": 1}), "rejections": rejections or [],
-    }  # fmt: skip
+        "page_id": page_id(run_id, stream, page_no, encoded),
+        "run_id": run_id,
+        "task_id": str(uuid.uuid5(uuid.UUID(run_id), stream)),
+        "source": source,
+        "dataset": rest.partition("/")[0] or rest,
+        "stream": stream,
+        "page_no": page_no,
+        "records": msgspec.Raw(encoded),
+        "record_count": len(records)
+        + sum(r.count for r in rejections or []),
+        "context": raw_json(context),
+        "origin": raw_json({"path": rest, "first_row": 1, "first_line": 2}),
+        "fetched_at": "2026-01-15T12:00:00+00:00",
+        "cursor_before": raw_json(None),
+        "cursor_after": raw_json({"offset": 1}),
+        "rejections": rejections or [],
+    }
     return RawPage(**{**fields, **more})
 
 
-def unified_page(page: RawPage | None = None, *, offset: int = 0, broker_ms: int = 1_700_000_000_000, partition: int = 0) -> UnifiedPage:
+def unified_page(
+    page: RawPage | None = None,
+    *,
+    offset: int = 0,
+    broker_ms: int = 1_700_000_000_000,
+    partition: int = 0,
+) -> UnifiedPage:
     """What the normalizer makes of a page."""
-    return unify(encode(page or raw_page()), partition=partition, offset=offset, broker_ms=broker_ms)[1]
+    return unify(
+        encode(page or raw_page()),
+        partition=partition,
+        offset=offset,
+        broker_ms=broker_ms,
+    )[1]

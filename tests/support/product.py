@@ -1,4 +1,7 @@
-"""The product as its users and its operators see it: the API and the tables, wherever the services run."""
+"""The product as its users and its operators see it.
+
+The API and the tables, wherever the services run.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,21 @@ ENDED = {"succeeded", "partial", "failed", "cancelled", "incomplete"}
 KEY = "test-api-key"
 
 
-def until(what: str, condition: Callable[[], Any], timeout_s: float = 60, every_s: float = 0.1) -> Any:
+def until(
+    what: str,
+    condition: Callable[[], Any],
+    timeout_s: float = 60,
+    every_s: float = 0.1,
+) -> Any:
     """Poll until the condition is true and return it; fail saying what was waited for."""
     end = time.monotonic() + timeout_s
     while True:
         if result := condition():
             return result
         if time.monotonic() > end:
-            raise AssertionError(f"waited {timeout_s:.0f} s in vain for: {what}")
+            raise AssertionError(
+                f"waited {timeout_s:.0f} s in vain for: {what}"
+            )
         time.sleep(every_s)
 
 
@@ -32,7 +42,12 @@ class Product:
 
     def __init__(self, api_port: int, dsn: str) -> None:
         self.dsn = dsn
-        self.api = httpx.Client(base_url=f"http://127.0.0.1:{api_port}/api/v1", headers={"x-api-key": KEY}, timeout=20, trust_env=False)
+        self.api = httpx.Client(
+            base_url=f"http://127.0.0.1:{api_port}/api/v1",
+            headers={"x-api-key": KEY},
+            timeout=20,
+            trust_env=False,
+        )
 
     def wait_ready(self) -> None:
         def is_ready() -> bool:
@@ -42,7 +57,7 @@ class Product:
 
         until("the gateway to be ready", is_ready, 60)
 
-    # -- the API ------------------------------------------------------------------------------------------------------
+    # -- the API ---------------------------------------------------------------------------------
 
     def start_run(self, **body: Any) -> str:
         answer = self.api.post("/ingest", json=body)
@@ -56,14 +71,31 @@ class Product:
                 return dict(answer.json())
         return {"status": "unknown", "records": 0, "items_processed": 0}
 
-    def wait_for(self, run_id: str, timeout_s: float = 120) -> dict[str, Any]:
+    def wait_for(
+        self, run_id: str, timeout_s: float = 120
+    ) -> dict[str, Any]:
         """The run at its end."""
-        return dict(until(f"run {run_id} to end", lambda: (run := self.run_state(run_id))["status"] in ENDED and run, timeout_s, 0.2))
+        return dict(
+            until(
+                f"run {run_id} to end",
+                lambda: (
+                    (run := self.run_state(run_id))["status"] in ENDED
+                    and run
+                ),
+                timeout_s,
+                0.2,
+            )
+        )
 
-    def wait_for_records(self, run_id: str, records: int, timeout_s: float = 90) -> None:
+    def wait_for_records(
+        self, run_id: str, records: int, timeout_s: float = 90
+    ) -> None:
         until(
             f"{records} records of run {run_id}",
-            lambda: self.run_state(run_id)["records"] >= records or self.run_state(run_id)["status"] in ENDED,
+            lambda: (
+                self.run_state(run_id)["records"] >= records
+                or self.run_state(run_id)["status"] in ENDED
+            ),
             timeout_s,
             0.05,
         )
@@ -71,7 +103,7 @@ class Product:
     def ingest(self, timeout_s: float = 120, **body: Any) -> dict[str, Any]:
         return self.wait_for(self.start_run(**body), timeout_s)
 
-    # -- the tables ---------------------------------------------------------------------------------------------------
+    # -- the tables ------------------------------------------------------------------------------
 
     def query(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
         connection = psycopg2.connect(self.dsn)
@@ -93,20 +125,27 @@ class Product:
 
     def candles(self, stream: str) -> list[Candle]:
         return self.query(
-            'SELECT "timestamp", open, high, low, close, volume FROM unified_data WHERE stream = %s AND kind = \'candle\' ORDER BY "timestamp"',
+            'SELECT "timestamp", open, high, low, close, volume FROM unified_data WHERE stream'
+            " = %s AND kind = 'candle' ORDER BY \"timestamp\"",
             stream,
         )  # type: ignore[return-value]
 
     def assert_ledger(self, run_id: str, stream: str, records: int) -> None:
-        """Pages are numbered without gap or double, and every record of the input stands in exactly one column."""
+        """Pages are numbered without gap or double.
+
+        And every record of the input stands in exactly one column.
+        """
         rows = self.query(
-            "SELECT page_no, records, inserted + updated + unchanged + skipped + rejected FROM page_receipts WHERE run_id = %s AND stream = %s ORDER BY page_no",
+            "SELECT page_no, records, inserted + updated + unchanged + skipped + rejected FROM"
+            " page_receipts WHERE run_id = %s AND stream = %s ORDER BY page_no",
             run_id,
             stream,
         )
         assert [row[0] for row in rows] == list(range(len(rows)))
         assert sum(row[1] for row in rows) == records
         assert all(row[1] == row[2] for row in rows)
-        assert self.query("SELECT count(*), sum(record_count) FROM raw_data WHERE run_id = %s AND stream = %s", run_id, stream) == [
-            (len(rows), records)
-        ]
+        assert self.query(
+            "SELECT count(*), sum(record_count) FROM raw_data WHERE run_id = %s AND stream = %s",
+            run_id,
+            stream,
+        ) == [(len(rows), records)]

@@ -1,4 +1,7 @@
-"""A stack of its own: started as `make up` starts it, on its own ports and state, stopped at the end."""
+"""A stack of its own.
+
+Started as `make up` starts it, on its own ports and state, stopped at the end.
+"""
 
 from __future__ import annotations
 
@@ -25,20 +28,39 @@ class Stack(Product):
         api, postgres, kafka = free_ports(3)
         self.csv_dir = csv_dir
         self.variables = {
-            "API_PORT": str(api), "POSTGRES_PORT": str(postgres), "KAFKA_PORT": str(kafka), "STATE_DIR": str(state), "CSV_DIR": str(csv_dir),
-            "POSTGRES_USER": "postgres", "POSTGRES_PASSWORD": "p@ss/word 1", "POSTGRES_DB": "ingestion_test", "DATABASE_URL": "", "API_KEY": KEY, "MODE": "native",
-            "KAFKA_SESSION_TIMEOUT_MS": "6000", "KAFKA_HEAP": "384m", "RSS_FEEDS": "[]", "COIN_IDS": "[]", **settings,
-        }  # fmt: skip
+            "API_PORT": str(api),
+            "POSTGRES_PORT": str(postgres),
+            "KAFKA_PORT": str(kafka),
+            "STATE_DIR": str(state),
+            "CSV_DIR": str(csv_dir),
+            "POSTGRES_USER": "postgres",
+            "POSTGRES_PASSWORD": "p@ss/word 1",
+            "POSTGRES_DB": "ingestion_test",
+            "DATABASE_URL": "",
+            "API_KEY": KEY,
+            "MODE": "native",
+            "KAFKA_SESSION_TIMEOUT_MS": "6000",
+            "KAFKA_HEAP": "384m",
+            "RSS_FEEDS": "[]",
+            "COIN_IDS": "[]",
+            **settings,
+        }
         self.environment = {**os.environ, **self.variables}
         self.settings = StackSettings(
             _env_file=None,
-            **{name.lower(): value for name, value in self.variables.items() if name.lower() in StackSettings.model_fields and value},
+            **{
+                name.lower(): value
+                for name, value in self.variables.items()
+                if name.lower() in StackSettings.model_fields and value
+            },
         )
         super().__init__(api, self.settings.dsn())
 
-    # -- the stack ----------------------------------------------------------------------------------------------------
+    # -- the stack -------------------------------------------------------------------------------
 
-    def command(self, *arguments: str, timeout_s: float = 180, **more: str) -> subprocess.CompletedProcess[str]:
+    def command(
+        self, *arguments: str, timeout_s: float = 180, **more: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "embedded", *arguments],
             cwd=ROOT,
@@ -59,7 +81,11 @@ class Stack(Product):
         assert done.returncode == 0, done.stdout + done.stderr
 
     def pids(self, service: str) -> list[int]:
-        return [process["pid"] for process in supervision.processes(self.settings) if process["group"] == service and process["pid"]]
+        return [
+            process["pid"]
+            for process in supervision.processes(self.settings)
+            if process["group"] == service and process["pid"]
+        ]
 
     def kill(self, service: str, number: int = signal.SIGKILL) -> None:
         """Send a signal to one instance of a service."""
@@ -73,7 +99,9 @@ class Stack(Product):
 
     def processes(self) -> list[psutil.Process]:
         """Every process of the stack, found by its supervisor."""
-        supervisor = psutil.Process(int((self.settings.state / "supervisord.pid").read_text()))
+        supervisor = psutil.Process(
+            int((self.settings.state / "supervisord.pid").read_text())
+        )
         return [supervisor, *supervisor.children(recursive=True)]
 
 

@@ -1,6 +1,7 @@
 """What a source offers to the extractor, and the slices that it yields.
 
-A source knows nothing of Kafka, runs or pages. It lists its streams and fetches one of them from a cursor on.
+A source knows nothing of Kafka, runs or pages. It lists its streams and fetches one of them from a
+cursor on.
 """
 
 from __future__ import annotations
@@ -16,9 +17,20 @@ from typing import Any, NoReturn
 import msgspec
 
 from shared.errors import TaskError
-from shared.messages.base import MAX_PAGE_BYTES, MAX_PAGE_RECORDS, MAX_PAYLOAD, Json, Source, Stage
+from shared.messages.base import (
+    MAX_PAGE_BYTES,
+    MAX_PAGE_RECORDS,
+    MAX_PAYLOAD,
+    Json,
+    Source,
+    Stage,
+)
 from shared.messages.pages import Rejection
-from shared.messages.serialization import encode, exact_decoder, exact_number
+from shared.messages.serialization import (
+    encode,
+    exact_decoder,
+    exact_number,
+)
 
 
 @dataclass(frozen=True)
@@ -33,8 +45,8 @@ class StreamInfo:
 class Slice:
     """Records that become one page, and where the stream stands after them.
 
-    A slice without records and rejections moves the cursor only. `note` is a sentence for the run's report,
-    `profile` what the stream was taken for, and why.
+    A slice without records and rejections moves the cursor only. `note` is a sentence for the run's
+    report, `profile` what the stream was taken for, and why.
     """
 
     records: list[Any]
@@ -50,7 +62,7 @@ class SourceConnector(ABC):
     """A source. Errors: `TaskError` fails the task and leaves its checkpoint where it is.
 
     `is_optional`: nobody needs to set it up, so that a run does not mention that it has no streams.
-    `rereads_as_of_page`: what it is read again for a lost page is as old as that page (a file), not
+    `rereads_as_of_page`: what is read again for a lost page is as old as that page (a file), not
     new (a live source).
     """
 
@@ -67,7 +79,9 @@ class SourceConnector(ABC):
         """Why there may be no streams, and which variable changes it."""
 
     @abstractmethod
-    def fetch(self, info: StreamInfo, cursor: Any | None, *, resumed: bool = False) -> AsyncIterator[Slice]:
+    def fetch(
+        self, info: StreamInfo, cursor: Any | None, *, resumed: bool = False
+    ) -> AsyncIterator[Slice]:
         """Yield what is new since `cursor` (None: everything).
 
         `resumed`: the cursor is where this very task was interrupted.
@@ -82,20 +96,30 @@ class SourceConnector(ABC):
         return []
 
 
-async def find_stream(sources: Mapping[str, SourceConnector], source: str, stream: str) -> tuple[SourceConnector, StreamInfo]:
+async def find_stream(
+    sources: Mapping[str, SourceConnector], source: str, stream: str
+) -> tuple[SourceConnector, StreamInfo]:
     """A stream and who can fetch it. Raises TaskError `unknown_stream`."""
     connector = sources.get(source)
-    infos = await connector.streams() if connector else []
-    info = next((info for info in infos if info.stream == stream), None) or (connector.find(stream) if connector else None)
-    if connector is None or info is None:
-        raise TaskError("unknown_stream", f"the stream {stream!r} is not there any more")
-    return connector, info
+    if connector is not None:
+        for info in await connector.streams():
+            if info.stream == stream:
+                return connector, info
+        found = connector.find(stream)
+        if found is not None:
+            return connector, found
+    raise TaskError(
+        "unknown_stream", f"the stream {stream!r} is not there any more"
+    )
 
 
 def clean(value: Any) -> Any:
-    """Replace what PostgreSQL's JSONB cannot hold (NUL, lone surrogates) by U+FFFD, in keys and values."""
+    """Replace what JSONB cannot hold (NUL, lone surrogates) by U+FFFD, in keys and values."""
     if isinstance(value, str):
-        return value.replace("\x00", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        text = value.replace("\x00", "\ufffd")
+        return text.encode("utf-16", "surrogatepass").decode(
+            "utf-16", "replace"
+        )
     if isinstance(value, list):
         return [clean(item) for item in value]
     if isinstance(value, dict):
@@ -104,7 +128,7 @@ def clean(value: Any) -> Any:
 
 
 def canonical(value: Any) -> tuple[bytes, bool]:
-    """A value as the JSON that topic and table will both hold, and whether it had to be repaired for that."""
+    """A value as the JSON that topic and table both hold, and whether it was repaired for that."""
     try:
         encoded = encode(value)
         if b"\\u0000" not in encoded:
@@ -116,24 +140,35 @@ def canonical(value: Any) -> tuple[bytes, bool]:
 
 
 def parse_json(body: bytes, what: str) -> Any:
-    """Decode JSON exactly (fractions as Decimal); raises TaskError `contract` saying what came instead."""
+    """Decode JSON exactly (fractions as Decimal).
+
+    Raises TaskError `contract` saying what came instead.
+    """
     try:
         return exact_decoder.decode(body)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         first = error
     try:  # lone surrogates, which msgspec refuses and `canonical` repairs
-        return json.loads(body, parse_float=exact_number, parse_constant=_no_constants)
+        return json.loads(
+            body, parse_float=exact_number, parse_constant=_no_constants
+        )
     except (ValueError, RecursionError):
         start = body[:80].decode("utf-8", "replace")
-        raise TaskError("contract", f"{what} did not answer with JSON ({first}); it begins {start!r}") from None
+        message = f"{what} did not answer with JSON ({first}); it begins {start!r}"
+        raise TaskError("contract", message) from None
 
 
 def _no_constants(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def paginate(records: list[Any]) -> Iterator[tuple[list[Any], list[Rejection]]]:
-    """Cut records into pages of at most 500 records and 512 KiB. A record that no page can hold is rejected."""
+def paginate(
+    records: list[Any],
+) -> Iterator[tuple[list[Any], list[Rejection]]]:
+    """Cut records into pages of at most 500 records and 512 KiB.
+
+    A record that no page can hold is rejected.
+    """
     page: list[Any] = []
     rejections: list[Rejection] = []
     size = 0
@@ -141,20 +176,26 @@ def paginate(records: list[Any]) -> Iterator[tuple[list[Any], list[Rejection]]]:
         encoded = canonical(record)[0]
         length = len(encoded)
         if length > MAX_PAGE_BYTES:
-            rejections.append(
-                Rejection(
-                    reason="record_too_large",
-                    message=f"the record has {length} bytes, a page holds {MAX_PAGE_BYTES}",
-                    payload=encoded[:MAX_PAYLOAD].decode("utf-8", "replace"),
-                    payload_sha256=hashlib.sha256(encoded).hexdigest(),
-                    stage=Stage.EXTRACT,
-                )
-            )
+            rejections.append(_too_large(encoded))
             continue
-        if page and (len(page) == MAX_PAGE_RECORDS or size + length > MAX_PAGE_BYTES):
+        if page and not _has_room(page, size + length):
             yield page, rejections
             page, rejections, size = [], [], 0
         page.append(record)
         size += length
     if page or rejections:
         yield page, rejections
+
+
+def _has_room(page: list[Any], size: int) -> bool:
+    return len(page) < MAX_PAGE_RECORDS and size <= MAX_PAGE_BYTES
+
+
+def _too_large(encoded: bytes) -> Rejection:
+    return Rejection(
+        reason="record_too_large",
+        message=f"the record has {len(encoded)} bytes, a page holds {MAX_PAGE_BYTES}",
+        payload=encoded[:MAX_PAYLOAD].decode("utf-8", "replace"),
+        payload_sha256=hashlib.sha256(encoded).hexdigest(),
+        stage=Stage.EXTRACT,
+    )

@@ -1,19 +1,31 @@
-"""CoinGecko's `/coins/markets`: live prices of COINGECKO_IDS in one stream, a page of the answer at a time.
+"""CoinGecko's `/coins/markets`: live prices of COINGECKO_IDS in one stream.
 
-Cursor: the number of the last page that was published, for a task that was interrupted; a new one begins at the first.
+Cursor: the number of the last page that was published, for a task that was interrupted. A new task
+begins at the first.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from services.extractor.sources.base import Slice, SourceConnector, StreamInfo, paginate, parse_json
-from services.extractor.sources.http_client import HttpClient
+from services.extractor.sources.base import (
+    Slice,
+    SourceConnector,
+    StreamInfo,
+    paginate,
+    parse_json,
+)
+from services.extractor.sources.http_client import Answer, HttpClient
 from shared.errors import TaskError
-from shared.messages.base import Source
+from shared.messages.base import Json, Source
 
+if TYPE_CHECKING:
+    from services.extractor.sources.registry import SourceParts
+
+MAX_BODY = 100  # characters of an unexpected answer
+MAX_SHOWN = 300  # characters of a list of ids
 PER_PAGE = 250  # CoinGecko's most
 CURRENCY = "usd"
 
@@ -24,26 +36,105 @@ class CoinGecko(SourceConnector):
     name = Source.COINGECKO
     is_optional = True
 
-    def __init__(self, http: HttpClient, *, api_url: str, coin_ids: list[str]) -> None:
-        self._http, self._api_url, self._coin_ids = http, api_url.rstrip("/"), coin_ids
+    def __init__(
+        self, http: HttpClient, *, api_url: str, coin_ids: list[str]
+    ) -> None:
+        self._http = http
+        self._api_url = api_url.rstrip("/")
+        self._coin_ids = coin_ids
 
     async def streams(self) -> list[StreamInfo]:
-        return [StreamInfo(f"{self.name}/markets", "live")] if self._coin_ids else []
+        return (
+            [StreamInfo(f"{self.name}/markets", "live")]
+            if self._coin_ids
+            else []
+        )
 
     def nothing_configured(self) -> str:
         return "COINGECKO_IDS is empty"
 
-    async def fetch(self, info: StreamInfo, cursor: Any | None, *, resumed: bool = False) -> AsyncIterator[Slice]:
-        done = int(cursor.get("page", 0)) if resumed and isinstance(cursor, dict) else 0
-        for page in range(done + 1, -(-len(self._coin_ids) // PER_PAGE) + 1):
-            ids = self._coin_ids[(page - 1) * PER_PAGE : page * PER_PAGE]
-            query = urlencode({"vs_currency": CURRENCY, "ids": ",".join(ids), "per_page": PER_PAGE, "page": 1})
-            answer = await self._http.get(f"{self._api_url}/coins/markets?{query}", accept="application/json")
-            body = parse_json(answer.body, "CoinGecko's /coins/markets")
-            if not isinstance(body, list) or not all(isinstance(coin, dict) and coin.get("id") for coin in body):
-                raise TaskError("contract", f"CoinGecko's /coins/markets answered {str(body)[:100]!r}, not a list of coins with ids")
-            missing = sorted(set(ids) - {str(coin["id"]) for coin in body})
-            note = f"CoinGecko does not know: {', '.join(missing)[:300]}" if missing else None
-            # A page of at most 250 small records is one slice, so that the cursor need not stand inside it.
-            for records, rejections in list(paginate(body)) or [([], [])]:
-                yield Slice(records, {"page": page}, {"currency": CURRENCY.upper()}, answer.origin(), rejections, note=note)
+    async def fetch(
+        self, info: StreamInfo, cursor: Any | None, *, resumed: bool = False
+    ) -> AsyncIterator[Slice]:
+        done = 0
+        if resumed and isinstance(cursor, dict):
+            done = int(cursor.get("page", 0))
+        batches = range(0, len(self._coin_ids), PER_PAGE)
+        for page, start in enumerate(batches, 1):
+            if page > done:
+                ids = self._coin_ids[start : start + PER_PAGE]
+                for piece in await self._page(page, ids):
+                    yield piece
+
+    async def _page(self, page: int, ids: list[str]) -> list[Slice]:
+        """The markets of at most 250 coins: small records, one slice.
+
+        So that the cursor never stands inside it.
+        """
+        answer = await self._ask(ids)
+        markets = _markets(answer)
+        note = _unknown_coins(ids, markets)
+        context = {"currency": CURRENCY.upper()}
+        origin = answer.origin()
+        pages = list(paginate(markets)) or [([], [])]
+        return [
+            Slice(
+                records,
+                {"page": page},
+                context,
+                origin,
+                rejections,
+                note=note,
+            )
+            for records, rejections in pages
+        ]
+
+    async def _ask(self, ids: list[str]) -> Answer:
+        query = urlencode(
+            {
+                "vs_currency": CURRENCY,
+                "ids": ",".join(ids),
+                "per_page": PER_PAGE,
+                "page": 1,
+            }
+        )
+        url = f"{self._api_url}/coins/markets?{query}"
+        return await self._http.get(url, accept="application/json")
+
+
+def build(parts: SourceParts) -> CoinGecko:
+    settings = parts.settings
+    return CoinGecko(
+        parts.http,
+        api_url=settings.coingecko_api_url,
+        coin_ids=settings.coingecko_ids,
+    )
+
+
+def _markets(answer: Answer) -> list[Json]:
+    body = parse_json(answer.body, "CoinGecko's /coins/markets")
+    if not isinstance(body, list) or not all(map(_has_id, body)):
+        raise _not_markets(str(body))
+    return body
+
+
+def _not_markets(body: str) -> TaskError:
+    shown = body[:MAX_BODY]
+    message = f"CoinGecko's /coins/markets answered {shown!r}"
+    return TaskError("contract", f"{message}, not a list of coins with ids")
+
+
+def _has_id(coin: Any) -> bool:
+    return isinstance(coin, dict) and bool(coin.get("id"))
+
+
+def _unknown_coins(ids: list[str], markets: list[Json]) -> str | None:
+    missing = set(ids).difference(map(_id, markets))
+    if not missing:
+        return None
+    shown = ", ".join(sorted(missing))
+    return f"CoinGecko does not know: {shown[:MAX_SHOWN]}"
+
+
+def _id(coin: Json) -> str:
+    return str(coin["id"])

@@ -1,4 +1,7 @@
-"""Flow control: a stream pauses while too many pages of its partition wait to be normalized or loaded."""
+"""Backpressure: a stream pauses while too many pages of its partition wait.
+
+Pages wait to be normalized or loaded. Pages of replays give way to live ones.
+"""
 
 from __future__ import annotations
 
@@ -9,44 +12,76 @@ from contextlib import asynccontextmanager
 
 from aiokafka.errors import KafkaError
 
-from shared.kafka.lag import LagReader
-from shared.messages.topics import LOADER_GROUP, NORMALIZER_GROUP, RAW, REPLAY_PAGES, UNIFIED, UNIFIED_REPLAY
+from shared.kafka.lag import GroupPositions, LagReader
+from shared.messages.topics import (
+    LOADER_GROUP,
+    NORMALIZER_GROUP,
+    RAW,
+    REPLAY_PAGES,
+    UNIFIED,
+    UNIFIED_REPLAY,
+)
 from shared.runtime import logs
 
-LOOK_EVERY_S, LOOK_EVERY_S_IN_REPLAY = 1.0, 0.15
-MAX_REPLAYED = 40  # pages of replays that wait, over all partitions: what a live page may have to wait for
+LOOK_EVERY_S = 1.0
+LOOK_EVERY_S_IN_REPLAY = 0.15
+MAX_REPLAYED = 40  # waiting pages of replays, over all partitions: a live page may wait for them
 MAX_LIVE = 4  # live pages that may wait while a replay goes on
+LIVE_TOPICS = frozenset({RAW.name, UNIFIED.name})
 log = logs.get(__name__)
 
 
-class FlowControl:
-    """Looks at the lag of normalizer and loader once a second, more often while something is replayed. Live pages go first."""
+class Backpressure:
+    """Looks at the lag of normalizer and loader, more often while something is replayed."""
 
     def __init__(self, lag: LagReader, *, max_waiting: int) -> None:
-        self._lag, self._max_waiting = lag, max_waiting
-        self._waiting: Counter[int] = Counter()
-        self._published: dict[int, int] = {}
-        self._replays = self._replayed = self._replay_waiting = 0
+        self._lag = lag
+        self._max_waiting = max_waiting
+        self._waiting: Counter[int] = (
+            Counter()
+        )  # live pages by partition, when last looked
+        self._published: Counter[int] = (
+            Counter()
+        )  # live pages by partition, since then
+        self._replay_waiting = 0
+        self._replay_published = 0
+        self._replays = 0
         self._looked = asyncio.Condition()
 
     async def run(self) -> None:
+        """Look at the lag until cancelled."""
         while True:
             try:
-                normalizer = await self._lag.stands(NORMALIZER_GROUP, RAW, REPLAY_PAGES)
-                stands = normalizer | await self._lag.stands(LOADER_GROUP, UNIFIED, UNIFIED_REPLAY)
+                positions = await self._positions()
             except (KafkaError, OSError) as error:
                 log.warning("lag_unknown", error=repr(error))
             else:
-                async with self._looked:
-                    self._waiting, self._replay_waiting, self._replayed = Counter(), 0, 0
-                    for at, stand in stands.items():
-                        if at.topic in (RAW.name, UNIFIED.name):
-                            self._waiting[at.partition] += stand.lag
-                        else:
-                            self._replay_waiting += stand.lag
-                    self._published.clear()
-                    self._looked.notify_all()
-            await asyncio.sleep(LOOK_EVERY_S_IN_REPLAY if self._replays else LOOK_EVERY_S)
+                await self._take(positions)
+            await asyncio.sleep(
+                LOOK_EVERY_S_IN_REPLAY if self._replays else LOOK_EVERY_S
+            )
+
+    async def _positions(self) -> GroupPositions:
+        normalizer = await self._lag.positions(
+            NORMALIZER_GROUP, RAW, REPLAY_PAGES
+        )
+        loader = await self._lag.positions(
+            LOADER_GROUP, UNIFIED, UNIFIED_REPLAY
+        )
+        return normalizer | loader
+
+    async def _take(self, positions: GroupPositions) -> None:
+        async with self._looked:
+            self._waiting.clear()
+            self._published.clear()
+            self._replay_waiting = 0
+            self._replay_published = 0
+            for at, position in positions.items():
+                if at.topic in LIVE_TOPICS:
+                    self._waiting[at.partition] += position.lag
+                else:
+                    self._replay_waiting += position.lag
+            self._looked.notify_all()
 
     @asynccontextmanager
     async def replaying(self) -> AsyncIterator[None]:
@@ -57,18 +92,24 @@ class FlowControl:
         finally:
             self._replays -= 1
 
-    async def replay_gate(self, is_cancelled: Callable[[], bool]) -> None:
-        """Return when one more page may be replayed: when few replayed ones wait, and hardly a live one. Or when the replay is cancelled."""
-        async with self._looked:
-            while not is_cancelled() and (
-                self._replay_waiting + self._replayed >= MAX_REPLAYED or self._waiting.total() + sum(self._published.values()) > MAX_LIVE
-            ):
-                await self._looked.wait()
-            self._replayed += 1
-
     async def gate(self, partition: int) -> None:
         """Return when one more page may be published to the partition."""
         async with self._looked:
-            while self._waiting[partition] + self._published.get(partition, 0) >= self._max_waiting:
+            while self._live_pages(partition) >= self._max_waiting:
                 await self._looked.wait()
-            self._published[partition] = self._published.get(partition, 0) + 1
+            self._published[partition] += 1
+
+    def _live_pages(self, partition: int) -> int:
+        return self._waiting[partition] + self._published[partition]
+
+    async def replay_gate(self, is_cancelled: Callable[[], bool]) -> None:
+        """Return when one more page may be replayed, or when the replay is cancelled."""
+        async with self._looked:
+            while not is_cancelled() and self._must_wait_to_replay():
+                await self._looked.wait()
+            self._replay_published += 1
+
+    def _must_wait_to_replay(self) -> bool:
+        if self._replay_waiting + self._replay_published >= MAX_REPLAYED:
+            return True
+        return self._waiting.total() + self._published.total() > MAX_LIVE

@@ -1,24 +1,35 @@
-"""What ends a task early, from ingest.run-events: its run was cancelled, or its source has gone bad as a whole."""
+"""What ends a task early: its run was cancelled, or its source has gone bad as a whole.
+
+Both are read from ingest.run-events.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from typing import Any
 
-from shared.kafka.topic_follower import Follower
+from shared.kafka.topic_follower import TopicFollower
 from shared.messages.run_events import RunCancelled, TaskStopped
-from shared.messages.serialization import UndecodableError, decode, run_event_decoder
+from shared.messages.serialization import (
+    UndecodableError,
+    decode,
+    run_event_decoder,
+)
 from shared.messages.topics import RUN_EVENTS
 
 REMEMBERED = 10_000
 
 
-class Stops:
+class Cancellations:
     """Follows the topic from its start."""
 
     def __init__(self, bootstrap: str) -> None:
-        self._why: OrderedDict[str, str] = OrderedDict()
-        self.follower = Follower(bootstrap, RUN_EVENTS, "extractor-run-events", self._on_record)
+        self._reasons: OrderedDict[str, str] = (
+            OrderedDict()
+        )  # by run or task
+        self.follower = TopicFollower(
+            bootstrap, RUN_EVENTS, "extractor-run-events", self._on_record
+        )
 
     def _on_record(self, record: Any) -> None:
         try:
@@ -30,14 +41,14 @@ class Stops:
         elif isinstance(event, TaskStopped):
             self._remember(event.task_id, event.message)
 
-    def _remember(self, key: str, why: str) -> None:
-        self._why[key] = why
-        if len(self._why) > REMEMBERED:
-            self._why.popitem(last=False)
+    def _remember(self, key: str, reason: str) -> None:
+        self._reasons[key] = reason
+        if len(self._reasons) > REMEMBERED:
+            self._reasons.popitem(last=False)
 
     def is_cancelled(self, run_id: str) -> bool:
-        return run_id in self._why
+        return run_id in self._reasons
 
     def why_stopped(self, task_id: str) -> str | None:
         """What is wrong with the task's source, or None."""
-        return self._why.get(task_id)
+        return self._reasons.get(task_id)

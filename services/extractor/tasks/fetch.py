@@ -1,42 +1,62 @@
-"""One task: fetch a stream from where it stands, publish pages, keep the checkpoint, report the end."""
+"""FetchStream: read a stream from where it stands, publish pages, keep the checkpoint."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import TypeVar
+from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from services.extractor.checkpoints import CheckpointStore, after_page, finished, recover
-from services.extractor.page_builder import _raw, build_page
-from services.extractor.sources.base import Slice, SourceConnector, StreamInfo, clean, find_stream
-from services.extractor.tasks.backpressure import FlowControl
-from services.extractor.tasks.cancellations import Stops
-from services.extractor.tasks.reporting import named
-from shared.errors import TaskError, TransientError
+from services.extractor.checkpoints import (
+    CheckpointStore,
+    after_page,
+    finished,
+    recover,
+)
+from services.extractor.page_builder import build_page, storable_json
+from services.extractor.sources.base import (
+    Slice,
+    SourceConnector,
+    StreamInfo,
+    clean,
+    find_stream,
+)
+from services.extractor.tasks.backpressure import Backpressure
+from services.extractor.tasks.cancellations import Cancellations
+from services.extractor.tasks.read_ahead import in_groups
+from services.extractor.tasks.reporting import (
+    Reporter,
+    explain,
+    task_error,
+    task_fields,
+)
 from shared.kafka import publishing
 from shared.kafka.partitions import partition_of
 from shared.messages.base import Json
 from shared.messages.checkpoints import Checkpoint, TaskProgress
 from shared.messages.pages import RawPage
-from shared.messages.run_events import RunError, RunEvent, TaskFailed, TaskFinished, TaskStarted
-from shared.messages.serialization import plain
+from shared.messages.run_events import (
+    RunError,
+    TaskFailed,
+    TaskFinished,
+    TaskStarted,
+)
+from shared.messages.serialization import to_python
 from shared.messages.tasks import FetchStream
-from shared.messages.topics import RAW, RUN_EVENTS
+from shared.messages.topics import RAW
 from shared.runtime import logs
+from shared.runtime.lifecycle import finish_despite_cancel
 
 CHECKPOINT_EVERY_PAGES = 20
 MAX_NOTES = 20
 MAX_GROUP = 4  # pages published together
-T = TypeVar("T")
 log = logs.get(__name__)
 
 
-class TaskRunner:
-    """Runs tasks. All it needs is handed in, so that tests can hand in something else."""
+class FetchHandler:
+    """Does FetchStream tasks. One that is delivered again only repeats its end."""
 
     def __init__(
         self,
@@ -44,172 +64,229 @@ class TaskRunner:
         sources: dict[str, SourceConnector],
         producer: AIOKafkaProducer,
         checkpoints: CheckpointStore,
-        flow: FlowControl,
-        tail_reader: Callable[[], Awaitable[AIOKafkaConsumer]],
-        stops: Stops,
+        backpressure: Backpressure,
+        new_reader: Callable[[], Awaitable[AIOKafkaConsumer]],
+        cancellations: Cancellations,
     ) -> None:
-        self._sources, self._producer, self._checkpoints, self._flow = sources, producer, checkpoints, flow
-        self._tail_reader, self._stops = tail_reader, stops
+        self._sources = sources
+        self._producer = producer
+        self._reporter = Reporter(producer)
+        self._checkpoints = checkpoints
+        self._backpressure = backpressure
+        self._new_reader = new_reader
+        self._cancellations = cancellations
 
     async def run(self, task: FetchStream) -> None:
-        """Do the task to its end and report it. Raises TransientError when Kafka is away: then run it again."""
+        """Do the task to its end and report it.
+
+        Raises TransientError while Kafka is unavailable: then run it again.
+        """
         partition = partition_of(task.stream)
         checkpoint = await self._checkpoints.latest(task.stream, partition)
-        done = next((entry for entry in checkpoint.finished if entry.task_id == task.task_id), None)
+        done = checkpoint.finished_task(task.task_id)
         if done is not None:
-            await self._report(_end_event(task, done))
+            await self._reporter.report(_end_event(task, done))
             return
         position = await self._recovered(checkpoint, task)
-        began = "null" if task.full_refresh or position.current is None else position.current.cursor_before
-        await self._report(TaskStarted(**named(task), cursor_before=began))
+        await self._reporter.report(_start_event(task, position))
         position = await self._fetch(task, position, partition)
-        if position.current is None:
-            raise AssertionError("a running task has its progress in the checkpoint")
-        await undisturbed(self._checkpoints.publish(finished(position)))
-        await undisturbed(self._report(_end_event(task, position.current)))
-        log.info(
-            "task_ended",
-            run_id=task.run_id,
-            stream=task.stream,
-            pages=position.current.pages,
-            records=position.current.records,
-            error=position.current.error and position.current.error.code,
+        await finish_despite_cancel(
+            self._checkpoints.publish(finished(position))
         )
+        await finish_despite_cancel(
+            self._reporter.report(_end_event(task, _progress(position)))
+        )
+        _log_end(task, _progress(position))
 
-    async def _recovered(self, checkpoint: Checkpoint, task: FetchStream) -> Checkpoint:
-        reader = await self._tail_reader()
+    async def _recovered(
+        self, checkpoint: Checkpoint, task: FetchStream
+    ) -> Checkpoint:
+        reader = await self._new_reader()
         try:
             return await recover(checkpoint, task, reader)
         finally:
             await reader.stop()
 
-    async def _fetch(self, task: FetchStream, position: Checkpoint, partition: int) -> Checkpoint:
+    async def _fetch(
+        self, task: FetchStream, position: Checkpoint, partition: int
+    ) -> Checkpoint:
         """Publish every new page; the outcome stands in the returned position's `current`."""
         try:
-            connector, info = await find_stream(self._sources, task.source, task.stream)
-            fetched = _slices(connector, info, plain(position.cursor), resumed=position.current is not None and position.current.pages > 0)
-            async with contextlib.aclosing(in_groups(fetched, MAX_GROUP)) as groups:
-                async for pieces in groups:
-                    if self._stops.is_cancelled(task.run_id):
-                        return _noted(position, cancelled=True)
-                    if why := self._stops.why_stopped(task.task_id):
-                        return _stopped(task, position, why)
-                    position = await self._take(task, info, pieces, position, partition)
-        except TransientError:
-            raise
-        except Exception as unexpected:
-            error = (
-                unexpected
-                if isinstance(unexpected, TaskError)
-                else TaskError("internal_error", f"{type(unexpected).__name__}: {unexpected}")
+            connector, info = await find_stream(
+                self._sources, task.source, task.stream
             )
-            if error is not unexpected:
-                log.error("task_crashed", run_id=task.run_id, stream=task.stream, exc_info=unexpected)
-            log.warning("task_failed", run_id=task.run_id, stream=task.stream, code=error.code, error=error.message)
+            slices = _slices(connector, info, position)
+            async with contextlib.aclosing(
+                in_groups(slices, MAX_GROUP)
+            ) as groups:
+                async for pieces in groups:
+                    ended = self._ended_early(task, position)
+                    if ended is not None:
+                        return ended
+                    position = await self._publish(
+                        task, info, pieces, position, partition
+                    )
+        except Exception as error:  # noqa: BLE001  `explain` logs and sorts them
             return _noted(
-                position, error=RunError(code=error.code, message=clean(error.message)[:2000], stream=task.stream, source=task.source)
+                position, error=explain(error, task, "task_crashed")
             )
         return position
 
-    async def _take(self, task: FetchStream, info: StreamInfo, pieces: list[Slice], position: Checkpoint, partition: int) -> Checkpoint:
-        """Publish what holds records, as one batch that the broker has whole or not at all: no page is ever missing before another."""
+    def _ended_early(
+        self, task: FetchStream, position: Checkpoint
+    ) -> Checkpoint | None:
+        """The position of a task that was cancelled or stopped, None for one that goes on."""
+        if self._cancellations.is_cancelled(task.run_id):
+            return _noted(position, cancelled=True)
+        reason = self._cancellations.why_stopped(task.task_id)
+        return None if reason is None else _stopped(task, position, reason)
+
+    async def _publish(
+        self,
+        task: FetchStream,
+        info: StreamInfo,
+        pieces: list[Slice],
+        position: Checkpoint,
+        partition: int,
+    ) -> Checkpoint:
+        """Publish what holds records, as one batch that the broker has whole or not at all.
+
+        So no page is ever missing before another.
+        """
         pages = []
         for piece in pieces:
             if piece.note or piece.profile:
-                position = _noted(position, note=piece.note, profile=piece.profile)
+                position = _noted(
+                    position, note=piece.note, profile=piece.profile
+                )
             if not piece.records and not piece.rejections:
-                position = msgspec.structs.replace(position, cursor=_raw(piece.cursor_after))
+                cursor = storable_json(piece.cursor_after)
+                position = msgspec.structs.replace(position, cursor=cursor)
                 continue
-            await self._flow.gate(partition)
+            await self._backpressure.gate(partition)
             page = build_page(task, info, piece, position)
             pages.append(page)
             position = after_page(position, page, position.raw_offset)
-        return await undisturbed(self._publish_pages(task, pages, position, partition)) if pages else position
+        if not pages:
+            return position
+        return await finish_despite_cancel(
+            self._publish_pages(task.stream, pages, position, partition)
+        )
 
-    async def _publish_pages(self, task: FetchStream, pages: list[RawPage], position: Checkpoint, partition: int) -> Checkpoint:
+    async def _publish_pages(
+        self,
+        stream: str,
+        pages: list[RawPage],
+        position: Checkpoint,
+        partition: int,
+    ) -> Checkpoint:
+        messages = [(page.page_id, page) for page in pages]
         last = await publishing.publish_batch(
-            self._producer, RAW, [(page.page_id, page) for page in pages], key=task.stream, service="extractor", partition=partition
+            self._producer,
+            RAW,
+            messages,
+            key=stream,
+            service="extractor",
+            partition=partition,
         )
         position = msgspec.structs.replace(position, raw_offset=last)
-        if any(page.page_no % CHECKPOINT_EVERY_PAGES == CHECKPOINT_EVERY_PAGES - 1 for page in pages):
+        if any(
+            (page.page_no + 1) % CHECKPOINT_EVERY_PAGES == 0
+            for page in pages
+        ):
             position = await self._checkpoints.publish(position)
         return position
 
-    async def _report(self, event: RunEvent) -> None:
-        await publishing.publish(self._producer, RUN_EVENTS, event, key=event.run_id or "", service="extractor")
 
-
-async def _slices(connector: SourceConnector, info: StreamInfo, cursor: object, *, resumed: bool) -> AsyncGenerator[Slice, None]:
+async def _slices(
+    connector: SourceConnector, info: StreamInfo, position: Checkpoint
+) -> AsyncGenerator[Slice, None]:
+    cursor = to_python(position.cursor)
+    resumed = position.pages > 0
     async for piece in connector.fetch(info, cursor, resumed=resumed):
         yield piece
 
 
-async def in_groups(items: AsyncGenerator[T, None], most: int) -> AsyncGenerator[list[T], None]:
-    """What `items` yields, read ahead: as many at a time as are ready, at most `most`. Its error comes after all that it yielded."""
-    ready: asyncio.Queue[T | None] = asyncio.Queue(most)
-
-    async def read() -> None:
-        try:
-            async with contextlib.aclosing(items):
-                async for item in items:
-                    await ready.put(item)
-        except Exception:
-            await ready.put(None)
-            raise
-        await ready.put(None)
-
-    reader = asyncio.create_task(read())
-    try:
-        is_last = False
-        while not is_last:
-            group = [await ready.get()]
-            while not ready.empty() and len(group) < most:
-                group.append(ready.get_nowait())
-            found = [item for item in group if item is not None]
-            is_last = len(found) < len(group)
-            if found:
-                yield found
-        await reader
-    finally:
-        reader.cancel()
-        await asyncio.wait([reader])
-
-
-async def undisturbed(work: Awaitable[T]) -> T:
-    """Await to the end even when cancelled meanwhile, so that what is published is also known to be; then be cancelled."""
-    inner = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(inner)
-    except asyncio.CancelledError:
-        await asyncio.wait([inner])
-        raise
+def _progress(position: Checkpoint) -> TaskProgress:
+    if position.current is None:
+        raise AssertionError(
+            "a running task has its progress in the checkpoint"
+        )
+    return position.current
 
 
 def _noted(
-    position: Checkpoint, *, note: str | None = None, error: RunError | None = None, cancelled: bool = False, profile: Json | None = None
+    position: Checkpoint,
+    *,
+    note: str | None = None,
+    error: RunError | None = None,
+    cancelled: bool = False,
+    profile: Json | None = None,
 ) -> Checkpoint:
+    """The position with something more known about its task."""
     current = position.current or TaskProgress(run_id="", task_id="")
-    notes = [*current.notes, clean(note)][:MAX_NOTES] if note else current.notes
-    progress = msgspec.structs.replace(
-        current,
-        notes=notes,
-        error=error or current.error,
-        cancelled=cancelled or current.cancelled,
-        profile=clean(profile) if profile else current.profile,
-    )
+    changes: Json = {"cancelled": cancelled or current.cancelled}
+    if note:
+        changes["notes"] = [*current.notes, clean(note)][:MAX_NOTES]
+    if error:
+        changes["error"] = error
+    if profile:
+        changes["profile"] = clean(profile)
+    progress = msgspec.structs.replace(current, **changes)
     return msgspec.structs.replace(position, current=progress)
 
 
-def _stopped(task: FetchStream, position: Checkpoint, why: str) -> Checkpoint:
-    """The task has failed, and its stream stands where it stood before: what the bad source said is read again when it is mended."""
-    failed = _noted(position, error=RunError(code="too_many_rejections", message=why, stream=task.stream, source=task.source))
+def _stopped(
+    task: FetchStream, position: Checkpoint, reason: str
+) -> Checkpoint:
+    """The task has failed, and its stream stands where it stood before it.
+
+    So what the bad source said is read again once it is corrected.
+    """
+    failed = _noted(
+        position, error=task_error(task, "too_many_rejections", reason)
+    )
     before = position.current.cursor_before if position.current else None
-    return msgspec.structs.replace(failed, cursor=msgspec.Raw((before or "null").encode()))
+    return msgspec.structs.replace(
+        failed, cursor=msgspec.Raw((before or "null").encode())
+    )
 
 
-def _end_event(task: FetchStream, done: TaskProgress) -> TaskFinished | TaskFailed:
+def _start_event(task: FetchStream, position: Checkpoint) -> TaskStarted:
+    before = _cursor_before(task, position)
+    return TaskStarted(**task_fields(task), cursor_before=before)
+
+
+def _cursor_before(task: FetchStream, position: Checkpoint) -> str | None:
+    if position.current is None or task.full_refresh:
+        return "null"
+    return position.current.cursor_before
+
+
+def _end_event(
+    task: FetchStream, done: TaskProgress
+) -> TaskFinished | TaskFailed:
+    fields = {**task_fields(task), **_counts(done)}
     if done.error is not None:
-        return TaskFailed(**named(task), pages=done.pages, records=done.records, notes=done.notes, error=done.error, profile=done.profile)
-    return TaskFinished(
-        **named(task), pages=done.pages, records=done.records, notes=done.notes, cancelled=done.cancelled, profile=done.profile
+        return TaskFailed(**fields, error=done.error)
+    return TaskFinished(**fields, cancelled=done.cancelled)
+
+
+def _counts(done: TaskProgress) -> dict[str, Any]:
+    return {
+        "pages": done.pages,
+        "records": done.records,
+        "notes": done.notes,
+        "profile": done.profile,
+    }
+
+
+def _log_end(task: FetchStream, done: TaskProgress) -> None:
+    log.info(
+        "task_ended",
+        run_id=task.run_id,
+        stream=task.stream,
+        pages=done.pages,
+        records=done.records,
+        error=done.error and done.error.code,
     )

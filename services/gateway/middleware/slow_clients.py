@@ -1,25 +1,31 @@
-"""Clients that send or take a byte a second do not keep a request open for ever."""
+"""Clients that send or take a byte a second do not keep a request open without end."""
 
 from __future__ import annotations
 
 import asyncio
 
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.gateway import problems
+from services.gateway.middleware.body_limit import is_last
 from shared.runtime import logs
 
 log = logs.get(__name__)
 
 
 class SlowClients:
-    """ASGI middleware: 408 when a body does not arrive in time; the connection is dropped when an answer is not taken in time."""
+    """ASGI middleware: 408 when a body does not arrive in time.
+
+    The connection is dropped when an answer is not taken in time.
+    """
 
     def __init__(self, app: ASGIApp, timeout_s: float) -> None:
-        self._app, self._timeout_s = app, timeout_s
+        self._app = app
+        self._timeout_s = timeout_s
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -32,7 +38,7 @@ class SlowClients:
                 return await receive()
             async with asyncio.timeout_at(deadline):
                 message = await receive()
-            is_whole = message["type"] != "http.request" or not message.get("more_body", False)
+            is_whole = is_last(message)
             return message
 
         async def send_in_time(message: Message) -> None:
@@ -45,7 +51,10 @@ class SlowClients:
             if is_whole:
                 log.warning("slow_client_dropped", path=scope["path"])
                 raise  # the server closes the connection
-            answer = problems.respond(
-                Request(scope), 408, f"the body did not arrive within {self._timeout_s:.0f} s", headers={"Connection": "close"}
-            )
-            await answer(scope, receive, send)
+            await self._refuse(scope, receive, send)
+
+    async def _refuse(
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        detail = f"the body did not arrive within {self._timeout_s:.0f} s"
+        await problems.refuse(408, detail)(scope, receive, send)

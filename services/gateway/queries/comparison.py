@@ -4,48 +4,89 @@ from __future__ import annotations
 
 from typing import Any
 
-COMPARED = ("items_processed", "inserted", "updated", "unchanged", "rejected")
+COMPARED = (
+    "items_processed",
+    "inserted",
+    "updated",
+    "unchanged",
+    "rejected",
+)
+Json = dict[str, Any]
+ErrorKey = tuple[Any, ...]
 
 
-def throughput(run: dict[str, Any]) -> float | None:
+def compare(first: Json, second: Json) -> Json:
+    """What `diff` holds.
+
+    Each figure of both runs with its change, per source too, and the errors by where they occur.
+    """
+    return {
+        **_changes(first, second),
+        **_speed(first, second),
+        "sources": _by_source(first["sources"], second["sources"]),
+        "errors": _errors(first["errors"], second["errors"]),
+    }
+
+
+def _speed(first: Json, second: Json) -> Json:
+    seconds = _change(first["duration_seconds"], second["duration_seconds"])
+    per_second = _change(throughput(first), throughput(second))
+    return {
+        "duration_seconds": seconds,
+        "throughput_per_second": per_second,
+    }
+
+
+def throughput(run: Json) -> float | None:
     """Records per second; None for a run that has not taken any time."""
     seconds = run["duration_seconds"]
     return round(run["records"] / seconds, 1) if seconds else None
 
 
-def compare(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """What `diff` holds: each figure of both runs with its change, per source too, and the errors by where they occur."""
-    names = sorted({*first["sources"], *second["sources"]})
+def _by_source(first: Json, second: Json) -> Json:
     nothing = dict.fromkeys(COMPARED, 0)
+    names = sorted({*first, *second})
     return {
-        **{name: _change(first[name], second[name]) for name in COMPARED},
-        "duration_seconds": _change(first["duration_seconds"], second["duration_seconds"]),
-        "throughput_per_second": _change(throughput(first), throughput(second)),
-        "sources": {
-            name: {
-                figure: _change(first["sources"].get(name, nothing)[figure], second["sources"].get(name, nothing)[figure])
-                for figure in COMPARED
-            }
-            for name in names
-        },
-        "errors": _errors(first["errors"], second["errors"]),
+        name: _changes(first.get(name, nothing), second.get(name, nothing))
+        for name in names
     }
 
 
-def _change(before: float | None, after: float | None) -> dict[str, Any]:
-    difference = None if before is None or after is None else round(after - before, 3)
+def _changes(first: Json, second: Json) -> Json:
+    return {
+        figure: _change(first[figure], second[figure])
+        for figure in COMPARED
+    }
+
+
+def _change(before: float | None, after: float | None) -> Json:
+    difference = _difference(before, after)
     return {"run_1": before, "run_2": after, "difference": difference}
 
 
-def _errors(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Two errors are the same when code, source and stream are; their texts may name times."""
+def _difference(before: float | None, after: float | None) -> float | None:
+    if before is None or after is None:
+        return None
+    return round(after - before, 3)
 
-    def keyed(errors: list[dict[str, Any]]) -> dict[tuple[Any, ...], dict[str, Any]]:
-        return {(error["code"], error.get("source"), error.get("stream")): error for error in errors}
 
-    a, b = keyed(first), keyed(second)
+def _errors(first: list[Json], second: list[Json]) -> dict[str, list[Json]]:
+    a = _by_place(first)
+    b = _by_place(second)
     return {
-        "only_in_run_1": [error for key, error in a.items() if key not in b],
-        "only_in_run_2": [error for key, error in b.items() if key not in a],
+        "only_in_run_1": [
+            error for key, error in a.items() if key not in b
+        ],
+        "only_in_run_2": [
+            error for key, error in b.items() if key not in a
+        ],
         "in_both": [error for key, error in a.items() if key in b],
+    }
+
+
+def _by_place(errors: list[Json]) -> dict[ErrorKey, Json]:
+    """Two errors are the same when code, source and stream are; their texts may name times."""
+    return {
+        (error["code"], error.get("source"), error.get("stream")): error
+        for error in errors
     }

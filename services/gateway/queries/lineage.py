@@ -1,143 +1,174 @@
-"""Where a data point comes from: every version of it, with the raw record, the page, the fetch and the run behind it."""
+"""Where a data point comes from.
+
+Every version of it, with the raw record, the page, the fetch and the run behind it.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from services.gateway.database import Database
+from services.gateway.queries import raw_pages
 from services.gateway.queries.diff import VALUES
-from shared.messages.pages import place
+from services.gateway.queries.raw_pages import (
+    Json,
+    RecordPlace,
+    decoded,
+    pruned_before,
+)
+from services.gateway.times import to_seconds
+from shared.messages.pages import record_location
 from shared.messages.serialization import exact_decoder
 
 MAX_VERSIONS = 100
-_VERSIONS = """
+_BY_RAW_RETENTION = "were pruned (RAW_RETENTION)"
+_BY_RETENTION = "were pruned (REVISIONS_RETENTION)"
+_SELECT_VERSIONS = """
 SELECT * FROM (
-    SELECT u.revision, u.page_id, u.run_id, NULL::timestamptz AS replaced_at, NULL::uuid AS replaced_by, to_jsonb(u)::text AS data
+    SELECT u.revision, u.page_id::text, u.run_id::text, NULL::timestamptz AS replaced_at,
+           NULL AS replaced_by, to_jsonb(u)::text AS data
     FROM unified_data AS u WHERE u.id = $1::uuid
     UNION ALL
-    SELECT r.revision, (r.data->>'page_id')::uuid, (r.data->>'run_id')::uuid, r.replaced_at, r.replaced_by, r.data::text
+    SELECT r.revision, r.data->>'page_id', r.data->>'run_id', r.replaced_at, r.replaced_by::text,
+           r.data::text
     FROM unified_revisions AS r WHERE r.id = $1::uuid
 ) AS versions ORDER BY revision DESC LIMIT $2
 """
-_HEAD = """page_id::text, topic, "partition", "offset", broker_time, source, dataset, stream, page_no, record_count, fetched_at, origin::text AS origin,
-           run_id::text AS run_id, task_id::text AS task_id"""
-_FULL = f"""{_HEAD}, context::text AS context, payload::text AS payload, rejections::text AS rejections, cursor_before::text AS cursor_before,
-           cursor_after::text AS cursor_after"""
-_PAGES = f"SELECT {_HEAD} FROM raw_data WHERE page_id = ANY($1::uuid[])"
-# The record that each version was made of: (page, index) pairs.
-_RECORDS = """
-SELECT w.page_id::text, w.n, (r.payload->w.n)::text AS record
-FROM unnest($1::uuid[], $2::int[]) AS w (page_id, n) JOIN raw_data AS r USING (page_id) WHERE jsonb_typeof(r.payload) = 'array'
+_SELECT_RUNS = """
+SELECT run_id::text, kind, status, requested_at, request::text AS request
+FROM runs WHERE run_id = ANY($1::uuid[])
 """
-_RUNS = "SELECT run_id::text, kind, status, requested_at, request::text AS request FROM runs WHERE run_id = ANY($1::uuid[])"
-_PRUNED = "SELECT before FROM pruned WHERE what = $1"
-_JSON = ("origin", "context", "payload", "rejections", "cursor_before", "cursor_after", "request")
+_OF_RECORDS = frozenset(
+    {"lines", "rows"}
+)  # of an origin: one entry for each record of the page
 
 
-async def lineage(database: Database, data_id: str) -> dict[str, Any] | None:
-    """All of it as plain data, newest version first; None when there never was such a data point."""
-    rows = await database.rows(_VERSIONS, data_id, MAX_VERSIONS)
+@dataclass(frozen=True)
+class _Sources:
+    """What versions of a data point were made of, as far as it is kept."""
+
+    pages: dict[str, Json]
+    records: dict[RecordPlace, Any]
+    runs: dict[str, Json]
+
+    def run(self, run_id: str) -> Json:
+        return self.runs.get(run_id, {"run_id": run_id})
+
+
+async def lineage(database: Database, data_id: str) -> Json | None:
+    """All of it as plain data, newest version first; None when there never was such a point."""
+    rows = await database.rows(_SELECT_VERSIONS, data_id, MAX_VERSIONS)
     if not rows:
         return None
     values = [exact_decoder.decode(row["data"]) for row in rows]
-    of = [(str(row["page_id"]), int(data["record_index"])) for row, data in zip(rows, values, strict=True)]
-    pages = {row["page_id"]: _plain(row) for row in await database.rows(_PAGES, [page for page, _ in of])}
-    found = await database.rows(_RECORDS, [page for page, _ in of], [index for _, index in of])
-    records = {(row["page_id"], row["n"]): exact_decoder.decode(row["record"] or "null") for row in found}
-    wanted = [str(row["run_id"]) for row in rows] + [page["run_id"] for page in pages.values()]
-    runs = {row["run_id"]: _plain(row) for row in await database.rows(_RUNS, wanted)}
+    sources = await _sources(database, rows, values)
     versions = [
-        _version(row, data, page=pages.get(at[0]), record=records.get(at), runs=runs)
-        for row, data, at in zip(rows, values, of, strict=True)
+        _version(row, data, sources)
+        for row, data in zip(rows, values, strict=True)
     ]
-    current = values[0] if rows[0]["replaced_at"] is None else None
+    newest = values[0]
+    is_current = rows[0]["replaced_at"] is None
     return {
         "id": data_id,
-        "source": values[0]["source"],
-        "dataset": values[0]["dataset"],
-        "stream": values[0]["stream"],
-        "retired_at": None if current is None else current.get("retired_at"),
+        "source": newest["source"],
+        "dataset": newest["dataset"],
+        "stream": newest["stream"],
+        "retired_at": newest.get("retired_at") if is_current else None,
         "versions": versions,
         "notes": await _notes(database, versions),
     }
 
 
-def _version(
-    row: Any, data: dict[str, Any], *, page: dict[str, Any] | None, record: Any, runs: dict[str, dict[str, Any]]
-) -> dict[str, Any]:
-    origin, index = (page["origin"] or {}) if page else {}, int(data["record_index"])
-    at, fetch = place(origin, index), {name: value for name, value in origin.items() if name not in ("lines", "rows")}
+async def _sources(
+    database: Database, rows: list[Any], values: list[Json]
+) -> _Sources:
+    places = [
+        _place(row, data) for row, data in zip(rows, values, strict=True)
+    ]
+    pages = await raw_pages.heads(database, [page for page, _ in places])
+    records = await raw_pages.records(database, places)
+    wanted = [row["run_id"] for row in rows] + [
+        page["run_id"] for page in pages.values()
+    ]
+    runs = {
+        row["run_id"]: decoded(row)
+        for row in await database.rows(_SELECT_RUNS, wanted)
+    }
+    return _Sources(pages, records, runs)
+
+
+def _place(row: Any, data: Json) -> RecordPlace:
+    return row["page_id"], int(data["record_index"])
+
+
+def _version(row: Any, data: Json, sources: _Sources) -> Json:
+    page_id, index = _place(row, data)
+    page = sources.pages.get(page_id)
+    origin = (page["origin"] or {}) if page else {}
+    attributes = data.get("attributes") or {}
     return {
         "revision": row["revision"],
         "since": datetime.fromisoformat(data["updated_at"]),
         "until": row["replaced_at"],
-        "replaced_by": str(row["replaced_by"]) if row["replaced_by"] else None,
+        "replaced_by": row["replaced_by"],
         "values": {name: data.get(name) for name in VALUES},
-        "sentiment": (data.get("attributes") or {}).get("sentiment"),
+        "sentiment": attributes.get("sentiment"),
         "normalizer_version": data["normalizer_version"],
-        "run": runs.get(str(row["run_id"]), {"run_id": str(row["run_id"])}),
-        "record": {"index": index, "line": at.get("line"), "row": at.get("row"), "raw": record},
-        "page": None if page is None else {**page, "origin": fetch, "run": runs.get(page["run_id"], {"run_id": page["run_id"]})},
-        "page_id": str(row["page_id"]),
+        "run": sources.run(row["run_id"]),
+        "record": _record(origin, (page_id, index), sources),
+        "page": _page(page, origin, sources),
+        "page_id": page_id,
     }
 
 
-async def _notes(database: Database, versions: list[dict[str, Any]]) -> list[str]:
+def _record(origin: Json, place: RecordPlace, sources: _Sources) -> Json:
+    location = record_location(origin, place[1])
+    return {
+        "index": place[1],
+        "line": location.get("line"),
+        "row": location.get("row"),
+        "raw": sources.records.get(place),
+    }
+
+
+def _page(
+    page: Json | None, origin: Json, sources: _Sources
+) -> Json | None:
+    """A page with the run that fetched it, and what its records have in common of its origin."""
+    if page is None:
+        return None
+    fetch = {
+        name: value
+        for name, value in origin.items()
+        if name not in _OF_RECORDS
+    }
+    return {**page, "origin": fetch, "run": sources.run(page["run_id"])}
+
+
+async def _notes(database: Database, versions: list[Json]) -> list[str]:
+    """What is missing, and why."""
     notes = []
-    if any(each["page"] is None for each in versions):
-        before = await pruned_before(database, "raw_data")
-        why = f"raw pages before {before:%Y-%m-%dT%H:%M:%SZ} were pruned (RAW_RETENTION)" if before else "it is not in raw_data"
-        notes.append(f"a raw page is not kept any more: {why}")
-    if versions[-1]["revision"] > 1:
-        before = await pruned_before(database, "unified_revisions")
-        why = (
-            f"revisions replaced before {before:%Y-%m-%dT%H:%M:%SZ} were pruned (REVISIONS_RETENTION)"
-            if before
-            else f"the newest {MAX_VERSIONS} are listed"
-        )
-        notes.append(f"revisions below {versions[-1]['revision']} are not shown: {why}")
+    if any(version["page"] is None for version in versions):
+        notes.append(await _note_on_pages(database))
+    oldest = versions[-1]["revision"]
+    if oldest > 1:
+        notes.append(await _note_on_revisions(database, oldest))
     return notes
 
 
-async def pruned_before(database: Database, what: str) -> datetime | None:
-    """Since when a table is complete; None when nothing of it was ever pruned."""
-    row = await database.row(_PRUNED, what)
-    return None if row is None else row["before"].astimezone(UTC)
+async def _note_on_pages(database: Database) -> str:
+    before = await pruned_before(database, "raw_data")
+    why = "it is not in raw_data"
+    if before is not None:
+        why = f"raw pages before {to_seconds(before)} {_BY_RAW_RETENTION}"
+    return f"a raw page is no longer kept: {why}"
 
 
-# -- raw pages ---------------------------------------------------------------------------------------------------------
-
-
-async def raw_page(database: Database, page_id: str) -> dict[str, Any] | None:
-    """A page as it is kept, with its records."""
-    row = await database.row(f"SELECT {_FULL} FROM raw_data WHERE page_id = $1::uuid", page_id)
-    return None if row is None else _plain(row)
-
-
-async def raw_pages(
-    database: Database, *, source: str | None, stream: str | None, run_id: str | None, start: datetime | None, end: datetime | None,
-    after: tuple[datetime, str] | None, limit: int,
-) -> list[dict[str, Any]]:  # fmt: skip
-    """Pages without their records, newest first."""
-    arguments: list[Any] = []
-    conditions = ["true"]
-    for condition, value in (
-        ("source = {}", source), ("stream = {}", stream), ("run_id = {}::uuid", run_id), ("broker_time >= {}", start), ("broker_time < {}", end),
-    ):  # fmt: skip
-        if value is not None:
-            arguments.append(value)
-            conditions.append(condition.format(f"${len(arguments)}"))
-    if after is not None:
-        arguments.extend(after)
-        conditions.append(f"(broker_time, page_id) < (${len(arguments) - 1}, ${len(arguments)}::uuid)")
-    arguments.append(limit)
-    rows = await database.rows(
-        f"SELECT {_HEAD} FROM raw_data WHERE {' AND '.join(conditions)} ORDER BY broker_time DESC, page_id DESC LIMIT ${len(arguments)}",
-        *arguments,
-    )
-    return [_plain(row) for row in rows]
-
-
-def _plain(row: Any) -> dict[str, Any]:
-    return {name: exact_decoder.decode(value or "null") if name in _JSON else value for name, value in row.items()}
+async def _note_on_revisions(database: Database, oldest: int) -> str:
+    before = await pruned_before(database, "unified_revisions")
+    why = f"the newest {MAX_VERSIONS} are listed"
+    if before is not None:
+        why = f"those replaced before {to_seconds(before)} {_BY_RETENTION}"
+    return f"revisions below {oldest} are not shown: {why}"

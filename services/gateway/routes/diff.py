@@ -10,21 +10,33 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from services.gateway.database import Database
 from services.gateway.dependencies import ApiKey, Db
-from services.gateway.problems import ProblemError, documented
-from services.gateway.queries import diff as diff_query
-from services.gateway.queries import runs as runs_query
-from services.gateway.routes.runs import RunPath, checked
+from services.gateway.pagination import next_link
+from services.gateway.parameters import (
+    OfSource,
+    OfStream,
+    RunPath,
+    Skip,
+    text_or_none,
+)
+from services.gateway.problems import documented
+from services.gateway.queries import diff as queries
+from services.gateway.queries.diff import Json, Wanted
+from services.gateway.routes.runs import known_run
 from services.gateway.schemas.diff import DiffKind, Digest, RunDiff
-from shared.messages.base import Source
 from shared.messages.serialization import encode
 
 router = APIRouter(tags=["runs"])
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/csv": {}, "application/x-ndjson": {}}},
+    **documented(401, 403, 404, 422, 503),
+}
+_HEAD = ("id", "kind", "source", "stream")
+_WITHOUT_FIELD = {"field": "", "old": None, "new": None}
 
 
 class Format(StrEnum):
-    """How a difference is written. Of the list alone, for other programs: a line each."""
+    """How a difference is written. `csv` and `ndjson` are the list alone, an entry a line."""
 
     JSON = "json"
     CSV = "csv"
@@ -34,74 +46,97 @@ class Format(StrEnum):
 @router.get(
     "/runs/{run_a}/diff/{run_b}",
     response_model=RunDiff,
-    responses={200: {"content": {"text/csv": {}, "application/x-ndjson": {}}}, **documented(401, 403, 404, 422, 503)},
+    responses=_RESPONSES,
     summary="Two runs, data point by data point",
 )
 async def diff(
-    request: Request, _key: ApiKey, database: Db, run_a: RunPath, run_b: RunPath,
-    kind: Annotated[DiffKind | None, Query(description="Only these; absent: all but the unchanged")] = None,
-    source: Annotated[Source | None, Query(description="Only of this source")] = None,
-    stream: Annotated[str | None, Query(max_length=300, pattern=r"^[^\x00]+$", description="Only of this stream")] = None,
-    form: Annotated[Format, Query(alias="format", description="csv and ndjson: the list alone, to download")] = Format.JSON,
+    request: Request,
+    _key: ApiKey,
+    database: Db,
+    run_a: RunPath,
+    run_b: RunPath,
+    kind: Annotated[
+        DiffKind | None,
+        Query(description="Only these; absent: all but the unchanged"),
+    ] = None,
+    source: OfSource = None,
+    stream: OfStream = None,
+    form: Annotated[
+        Format,
+        Query(
+            alias="format",
+            description="csv and ndjson: the list alone, to download",
+        ),
+    ] = Format.JSON,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
-    skip: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
-    cursor: Annotated[UUID | None, Query(description="Where a `Link` header said to go on")] = None,
-) -> Response:  # fmt: skip
-    """What each run made of every data point, whatever came later: only in one, changed with its fields, and how many are unchanged."""
-    a, b = await _known(database, run_a), await _known(database, run_b)
-    found = await diff_query.run_differences(
-        database,
-        a,
-        b,
-        kind=kind,
-        source=source and str(source),
-        stream=stream,
-        after=str(cursor) if cursor else None,
-        limit=limit,
-        skip=skip,
-    )
+    skip: Skip = 0,
+    cursor: Annotated[
+        UUID | None,
+        Query(description="Where a `Link` header said to go on"),
+    ] = None,
+) -> Response:
+    """What each run made of every data point, whatever came later.
+
+    Data points of one run only, those that changed with their fields, and how many are unchanged.
+    """
+    a = (await known_run(database, run_a))["run_id"]
+    b = (await known_run(database, run_b))["run_id"]
+    after = text_or_none(cursor)
+    wanted = Wanted(kind, text_or_none(source), stream, after, limit, skip)
+    found = await queries.differences(database, a, b, wanted)
     headers = {}
     if len(found) == limit:
-        url = request.url.remove_query_params(["skip", "cursor"]).include_query_params(cursor=found[-1]["id"])
-        headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
-    if form == Format.CSV:
-        return Response(_as_csv(found), media_type="text/csv; charset=utf-8", headers=headers)
-    if form == Format.NDJSON:
-        return Response(b"".join(encode(each) + b"\n" for each in found), media_type="application/x-ndjson", headers=headers)
-    counts = await diff_query.run_counts(database, a, b)
-    return Response(encode({"run_a": a, "run_b": b, **counts, "differences": found}), media_type="application/json", headers=headers)
+        headers = next_link(request, found[-1]["id"])
+    match form:
+        case Format.CSV:
+            media_type = "text/csv; charset=utf-8"
+            return Response(
+                _as_csv(found), media_type=media_type, headers=headers
+            )
+        case Format.NDJSON:
+            lines = b"".join(encode(each) + b"\n" for each in found)
+            return Response(
+                lines, media_type="application/x-ndjson", headers=headers
+            )
+        case Format.JSON:
+            counts = await queries.counts(database, a, b)
+            body = {"run_a": a, "run_b": b, **counts, "differences": found}
+            return Response(
+                encode(body), media_type="application/json", headers=headers
+            )
 
 
 @router.get(
-    "/runs/{run_id}/digest", response_model=Digest, responses=documented(401, 403, 404, 422, 503), summary="A hash of what a run yielded"
+    "/runs/{run_id}/digest",
+    response_model=Digest,
+    responses=documented(401, 403, 404, 422, 503),
+    summary="A hash of what a run yielded",
 )
-async def read_digest(_key: ApiKey, database: Db, run_id: RunPath) -> dict[str, Any]:
-    """The same raw pages and the same mapping version give the same digest, on any machine and however often."""
-    return await diff_query.digest(database, await _known(database, run_id))
+async def read_digest(
+    _key: ApiKey, database: Db, run_id: RunPath
+) -> dict[str, Any]:
+    """The same raw pages and the same mapping version give the same digest, on any machine."""
+    run = await known_run(database, run_id)
+    return await queries.digest(database, run["run_id"])
 
 
-async def _known(database: Database, name: str) -> str:
-    run = await runs_query.one(database, await runs_query.resolve(database, checked(name, "path.run_id")))
-    if run is None:
-        raise ProblemError(404, f"there is no run {name}")
-    return str(run["run_id"])
-
-
-def _as_csv(found: list[dict[str, Any]]) -> str:
-    """A line for each field that differs; one without a field for a data point that is in one run only."""
+def _as_csv(found: list[Json]) -> str:
+    """A line for each field that differs; one without a field for a data point of one run only."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(["id", "kind", "source", "stream", "field", "old", "new"])
+    writer.writerow([*_HEAD, "field", "old", "new"])
     for each in found:
-        head = [each[name] for name in ("id", "kind", "source", "stream")]
-        for change in each["fields"] or [{"field": "", "old": None, "new": None}]:
-            writer.writerow([*head, change["field"], *(_cell(change[name]) for name in ("old", "new"))])
+        head = [each[name] for name in _HEAD]
+        for change in each["fields"] or [_WITHOUT_FIELD]:
+            values = (_cell(change["old"]), _cell(change["new"]))
+            writer.writerow([*head, change["field"], *values])
     return text.getvalue()
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    text = value if isinstance(value, str) else encode(value).decode()
+    if not isinstance(value, str):
+        return encode(value).decode()
     # A spreadsheet must not take a title for a formula.
-    return f"'{text}" if isinstance(value, str) and text[:1] in "=+-@\t\r" else text
+    return f"'{value}" if value[:1] in "=+-@\t\r" else value

@@ -1,64 +1,103 @@
-"""GET /stats, /runs/{run_id}, /compare-runs"""
+"""GET /stats, /runs/{run_id}, /compare-runs; POST /runs/{run_id}/repair"""
 
 from __future__ import annotations
 
 import asyncio
-import uuid
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query, Response
 
-from services.gateway.command_bus import Broker
-from services.gateway.database import AWAY, Database
-from services.gateway.dependencies import ApiKey, Db, Kafka
+from services.gateway.command_bus import CommandBus
+from services.gateway.database import DATABASE_UNAVAILABLE, Database
+from services.gateway.dependencies import ApiKey, Bus, Db
+from services.gateway.parameters import (
+    Limit,
+    RunName,
+    RunPath,
+    Skip,
+    accepted,
+    checked,
+)
 from services.gateway.problems import ProblemError, documented
 from services.gateway.queries import runs
 from services.gateway.queries.comparison import compare
-from services.gateway.schemas.runs import Comparison, Run, RunAccepted, RunDetail
+from services.gateway.schemas.runs import (
+    Comparison,
+    Run,
+    RunAccepted,
+    RunDetail,
+)
+from services.gateway.times import now
 from shared.messages.commands import RepairRun
-from shared.messages.runs import RunStatus
+from shared.messages.runs import RunKind, RunStatus, describe
 
 router = APIRouter(tags=["runs"])
-_NAME: dict[str, Any] = {
-    "description": "A run's id, `latest` or `previous`",
-    "json_schema_extra": {"pattern": "^(latest|previous|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$"},
+_HISTORY: dict[str, Any] = {
+    "response_model": list[Run],
+    "responses": documented(401, 403, 422, 503),
 }
-RunName = Annotated[str, Query(**_NAME)]
-RunPath = Annotated[str, Path(**_NAME)]
 
 
-@router.get("/runs", response_model=list[Run], responses=documented(401, 403, 422, 503), include_in_schema=False)
-@router.get("/stats", response_model=list[Run], responses=documented(401, 403, 422, 503), summary="History of runs, newest first")
+@dataclass(frozen=True)
+class KnownRun:
+    """A run that is stored, or was asked for."""
+
+    run_id: str
+    status: RunStatus
+    kind: RunKind
+
+    @classmethod
+    def of(cls, run: dict[str, Any]) -> KnownRun:
+        """A run as `queries.runs` gives it."""
+        return cls(
+            run["run_id"], RunStatus(run["status"]), RunKind(run["kind"])
+        )
+
+
+@router.get("/runs", **_HISTORY, include_in_schema=False)
+@router.get("/stats", **_HISTORY, summary="History of runs, newest first")
 async def stats(
-    _key: ApiKey, database: Db,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    skip: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
-    status: Annotated[RunStatus | None, Query(description="Only runs of this status")] = None,
-) -> list[dict[str, Any]]:  # fmt: skip
+    _key: ApiKey,
+    database: Db,
+    limit: Limit = 100,
+    skip: Skip = 0,
+    status: Annotated[
+        RunStatus | None, Query(description="Only runs of this status")
+    ] = None,
+) -> list[dict[str, Any]]:
     """Success or failure, items processed, and what became of them; per source too."""
-    return await runs.history(database, limit=limit, skip=skip, status=status)
+    return await runs.history(
+        database, limit=limit, skip=skip, status=status
+    )
 
 
 @router.get(
-    "/runs/{run_id}", response_model=RunDetail, responses=documented(401, 403, 404, 422, 503), summary="One run with its tasks and errors"
+    "/runs/{run_id}",
+    response_model=RunDetail,
+    responses=documented(401, 403, 404, 422, 503),
+    summary="One run with its tasks and errors",
 )
-async def read_run(_key: ApiKey, database: Db, broker: Kafka, run_id: RunPath) -> dict[str, Any]:
-    """A run that was accepted a moment ago is known at once, also while the database is away."""
+async def read_run(
+    _key: ApiKey, database: Db, bus: Bus, run_id: RunPath
+) -> dict[str, Any]:
+    """A run that was accepted a moment ago is known at once, also without the database."""
     name = checked(run_id, "path.run_id")
-    found, resolved = None, name
+    found = None
     try:
-        resolved = await runs.resolve(database, name)
-        found = await runs.with_tasks(database, resolved)
-    except AWAY:
-        # Any gateway knows from the command log what was asked for; only if it does not, the database is missed.
-        if await broker.commands.find(name) is None:
+        name = await runs.resolve(database, name)
+        found = await runs.with_tasks(database, name)
+    except DATABASE_UNAVAILABLE:
+        # Any gateway knows from the command log what was asked for; only if it does not, the
+        # database is missed.
+        if await bus.find(name) is None:
             raise
-    if found is None and (queued := await broker.commands.find(resolved)):
-        return {**runs.queued_view(queued), "ledger": runs.ledger([], is_balanced=False), "tasks": [], "rejections": []}
-    if found is None:
+    if found is not None:
+        return found
+    pending = await bus.find(name)
+    if pending is None:
         raise ProblemError(404, f"there is no run {run_id}")
-    return found
+    return runs.queued_detail(pending)
 
 
 @router.post(
@@ -66,59 +105,98 @@ async def read_run(_key: ApiKey, database: Db, broker: Kafka, run_id: RunPath) -
     status_code=202,
     response_model=RunAccepted,
     responses=documented(401, 403, 404, 409, 422, 503),
-    summary="Have what a run misses done again",
+    summary="Retry missing pages",
 )
-async def repair_run(response: Response, _key: ApiKey, database: Db, broker: Kafka, run_id: RunPath) -> RunAccepted:
-    """Publishes the missing pages again, from the topic or else from the source, and takes up tasks that nobody works on.
+async def repair_run(
+    response: Response,
+    _key: ApiKey,
+    database: Db,
+    bus: Bus,
+    run_id: RunPath,
+) -> RunAccepted:
+    """Publishes the missing pages again, and takes up tasks that nobody works on.
 
-    The loader does so by itself for a run in which nothing has moved for a minute. 409 when the run misses nothing.
+    From the topic, or else from the source. The loader does so by itself for a run in which nothing
+    has moved for a minute. 409 when the run misses nothing.
     """
-    resolved = await runs.resolve(database, checked(run_id, "path.run_id"))
-    run = await runs.one(database, resolved)
-    if run is None and await broker.commands.find(resolved) is None:
-        raise ProblemError(404, f"there is no run {run_id}")
-    if run is not None and RunStatus(run["status"]).is_balanced:
-        raise ProblemError(409, f"the run is {run['status']} and its ledger is balanced: nothing is missing")
-    await broker.tell(RepairRun(run_id=resolved, requested_at=datetime.now(UTC).isoformat()))
-    return accepted(response, resolved, RunStatus(run["status"]) if run else RunStatus.QUEUED)
-
-
-def accepted(response: Response, run_id: str, status: RunStatus) -> RunAccepted:
-    """The 202 of whatever is done in a run, with where to follow it."""
-    link = f"/api/v1/runs/{run_id}"
-    response.headers["Location"] = link
-    return RunAccepted(run_id=run_id, status=status, links={"self": link})
+    found = await stored_or_pending(database, bus, run_id)
+    if found.status.is_balanced:
+        reason = "its ledger is balanced: nothing is missing"
+        raise ProblemError(409, f"the run is {found.status} and {reason}")
+    await bus.publish(RepairRun(run_id=found.run_id, requested_at=now()))
+    return accepted(response, found.run_id, found.status)
 
 
 @router.get(
-    "/compare-runs", response_model=Comparison, responses=documented(401, 403, 404, 422, 503), summary="The difference between two runs"
+    "/compare-runs",
+    response_model=Comparison,
+    responses=documented(401, 403, 404, 422, 503),
+    summary="The difference between two runs",
 )
-async def compare_runs(_key: ApiKey, database: Db, broker: Kafka, run_id_1: RunName, run_id_2: RunName) -> dict[str, Any]:
-    """Items processed and what became of them, duration and throughput, per source too, and which errors are in which run."""
-    names = (checked(run_id_1, "query.run_id_1"), checked(run_id_2, "query.run_id_2"))
-    first, second = await asyncio.gather(*(_find(database, broker, name) for name in names))
-    missing = [name for name, run in zip(names, (first, second), strict=True) if run is None]
+async def compare_runs(
+    _key: ApiKey,
+    database: Db,
+    bus: Bus,
+    run_id_1: RunName,
+    run_id_2: RunName,
+) -> dict[str, Any]:
+    """Items processed and what became of them, duration and throughput, per source too.
+
+    And which errors are in which run.
+    """
+    name_1 = checked(run_id_1, "query.run_id_1")
+    name_2 = checked(run_id_2, "query.run_id_2")
+    first, second = await asyncio.gather(
+        _find(database, bus, name_1), _find(database, bus, name_2)
+    )
     if first is None or second is None:
-        raise ProblemError(404, f"there is no run {' and no run '.join(missing)}")
-    links = {"diff": f"/api/v1/runs/{first['run_id']}/diff/{second['run_id']}"}
-    return {"run_1": first, "run_2": second, "diff": compare(first, second), "links": links}
+        raise _unknown_runs({name_1: first, name_2: second})
+    path = f"/api/v1/runs/{first['run_id']}/diff/{second['run_id']}"
+    compared = {"run_1": first, "run_2": second}
+    diff = compare(first, second)
+    return {**compared, "diff": diff, "links": {"diff": path}}
 
 
-async def _find(database: Database, broker: Broker, name: str) -> dict[str, Any] | None:
+def _unknown_runs(found: dict[str, dict[str, Any] | None]) -> ProblemError:
+    missing = [name for name, run in found.items() if run is None]
+    return ProblemError(
+        404, f"there is no run {' and no run '.join(missing)}"
+    )
+
+
+async def known_run(database: Database, name: str) -> dict[str, Any]:
+    """A run that is stored. Raises ProblemError 404, 422."""
+    run_id = await runs.resolve(database, checked(name, "path.run_id"))
+    run = await runs.one(database, run_id)
+    if run is None:
+        raise ProblemError(404, f"there is no run {name}")
+    return run
+
+
+async def stored_or_pending(
+    database: Database, bus: CommandBus, name: str
+) -> KnownRun:
+    """A run that is stored, or was asked for a moment ago. Raises ProblemError 404, 422."""
+    run_id = await runs.resolve(database, checked(name, "path.run_id"))
+    run = await runs.one(database, run_id)
+    if run is not None:
+        return KnownRun.of(run)
+    pending = await bus.find(run_id)
+    if pending is None:
+        raise ProblemError(404, f"there is no run {name}")
+    return KnownRun(
+        run_id, RunStatus.QUEUED, describe(pending.command).kind
+    )
+
+
+async def _find(
+    database: Database, bus: CommandBus, name: str
+) -> dict[str, Any] | None:
     run_id = await runs.resolve(database, name)
-    found = await runs.one(database, run_id)
-    if found is None and (queued := await broker.commands.find(run_id)):
-        return runs.queued_view(queued)
-    return found
+    run = await runs.one(database, run_id)
+    return await _pending(bus, run_id) if run is None else run
 
 
-def checked(name: str, where: str) -> str:
-    """An id in its usual form, or the name as it is. Raises ProblemError 422 for anything else."""
-    if name in ("latest", "previous"):
-        return name
-    try:
-        return str(uuid.UUID(name))
-    except ValueError:
-        raise ProblemError(
-            422, f"{where}: not a run's id (a UUID), `latest` or `previous`", errors=[{"field": where, "message": "not a run's id"}]
-        ) from None
+async def _pending(bus: CommandBus, run_id: str) -> dict[str, Any] | None:
+    pending = await bus.find(run_id)
+    return None if pending is None else runs.queued_view(pending)

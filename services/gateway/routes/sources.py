@@ -7,25 +7,36 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
-from services.gateway.dependencies import ApiKey, Db, Kafka
+from services.gateway.dependencies import ApiKey, Bus, Db
 from services.gateway.problems import ProblemError, documented
-from services.gateway.queries import sources as sources_query
+from services.gateway.queries.sources import states
 from services.gateway.schemas.sources import Inspection, SourceState
 from services.gateway.settings import GatewaySettings
 from shared.csvfile import folder, overrides
-from shared.csvfile.profile import profile
+from shared.csvfile.profile import Profile, profile
 from shared.errors import TaskError
 
-MAX_BYTES = 32 * 1024 * 1024  # looked at; ingestion looks at all of a file
+MAX_BYTES = 32 * 1024 * 1024  # that are read; ingestion reads all of a file
 AT_ONCE = 2
+SHOWN_ROWS = 5
 router = APIRouter(tags=["sources"])
 _turns = asyncio.Semaphore(AT_ONCE)
 
 
-@router.get("/sources", response_model=list[SourceState], responses=documented(401, 403, 422, 503), summary="The sources, and how they do")
-async def sources(_key: ApiKey, database: Db, broker: Kafka) -> list[SourceState]:
-    """Every source with its streams as they ended last: how many there are, which fail and why, and the call budget where it has one."""
-    return await sources_query.states(database, broker.checkpoints)
+@router.get(
+    "/sources",
+    response_model=list[SourceState],
+    responses=documented(401, 403, 422, 503),
+    summary="The sources and their state",
+)
+async def sources(
+    _key: ApiKey, database: Db, bus: Bus
+) -> list[SourceState]:
+    """Every source by the last task of each of its streams.
+
+    How many streams there are, which fail and why, and the call budget where it has one.
+    """
+    return await states(database, bus.checkpoints)
 
 
 @router.get(
@@ -37,9 +48,19 @@ async def sources(_key: ApiKey, database: Db, broker: Kafka) -> list[SourceState
 async def inspect(
     request: Request,
     _key: ApiKey,
-    path: Annotated[str, Query(min_length=1, max_length=1000, description="Below CSV_DIR, such as `sample/btc-usd.csv`")],
+    path: Annotated[
+        str,
+        Query(
+            min_length=1,
+            max_length=1000,
+            description="Below CSV_DIR, such as `sample/btc-usd.csv`",
+        ),
+    ],
 ) -> dict[str, Any]:
-    """Looks at the file and writes nothing. `refused` says why it could not be ingested, and what to do about it."""
+    """Reads the file and writes nothing.
+
+    `refused`: why it could not be ingested, and what to do about it.
+    """
     settings: GatewaySettings = request.app.state.settings
     async with _turns:
         return await asyncio.to_thread(_inspected, settings, path)
@@ -59,10 +80,27 @@ def _inspected(settings: GatewaySettings, path: str) -> dict[str, Any]:
         "refused": None,
     }
     try:
-        found = profile(file, overrides.load(settings.csv_dir).hints_for(path), at_most=MAX_BYTES)
+        given = overrides.load(settings.csv_dir).overrides_for(path)
+        found = profile(file, given, at_most=MAX_BYTES)
     except TaskError as error:
-        return {**answer, "refused": {"code": error.code, "message": error.message}}
+        return {**answer, "refused": _refusal(error.code, error.message)}
     if found is None:
-        return {**answer, "refused": {"code": "empty", "message": f"{path} has no rows yet"}}
-    refusal = found.refusal and {"code": found.refusal.reason, "message": found.refusal.message}
-    return {**answer, "profile": found.described(), "sample": found.head.sample[:5], "refused": refusal}
+        refused = _refusal("empty", f"{path} has no rows yet")
+        return {**answer, "refused": refused}
+    return {**answer, **_described(found)}
+
+
+def _described(found: Profile) -> dict[str, Any]:
+    described = {
+        "profile": found.described(),
+        "sample": found.header.sample[:SHOWN_ROWS],
+    }
+    refusal = found.refusal
+    if refusal is None:
+        return described
+    refused = _refusal(refusal.reason, refusal.message)
+    return {**described, "refused": refused}
+
+
+def _refusal(code: str, message: str) -> dict[str, str]:
+    return {"code": code, "message": message}

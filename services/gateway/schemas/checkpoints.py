@@ -20,18 +20,31 @@ class CheckpointState(BaseModel):
 
     stream: str
     source: str
-    cursor: Any = Field(description="Where the source goes on; null: at its start")
-    published: Place = Field(description="The last page that was published; offset −1: none yet")
-    loaded: Place | None = Field(description="The last page that was loaded")
+    cursor: Any = Field(
+        description="Where the source goes on; null: at its start"
+    )
+    published: Place = Field(
+        description="The last page that was published; offset −1: none yet"
+    )
+    loaded: Place | None = Field(
+        description="The last page that was loaded"
+    )
     loaded_at: datetime | None
-    moved_at: datetime | None = Field(description="When the checkpoint was written")
+    moved_at: datetime | None = Field(
+        description="When the checkpoint was written"
+    )
     age_seconds: float | None = Field(description="Since then")
-    run_id: str | None = Field(description="The run that is reading the stream now")
+    run_id: str | None = Field(
+        description="The run that is reading the stream now"
+    )
 
 
 class NewCursor(BaseModel):
     """Where to read a stream from: a cursor as `GET /checkpoints` shows it."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"cursor": {"page": 3}}]})
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"cursor": {"page": 3}}]},
+    )
 
     cursor: dict[str, Any]

@@ -19,7 +19,10 @@ class Kind(StrEnum):
 
 
 class DataPoint(BaseModel):
-    """One data point of the unified schema. Numbers are exact decimals. News have title, url, summary and sentiment; prices the rest."""
+    """One data point of the unified schema. Numbers are exact decimals.
+
+    News have title, url, summary and sentiment; prices the rest.
+    """
 
     id: str
     source: str
@@ -28,7 +31,9 @@ class DataPoint(BaseModel):
     kind: Kind
     instrument: str | None
     symbol: str | None
-    symbols: list[str] | None = Field(description="News: every coin that it is about")
+    symbols: list[str] | None = Field(
+        description="News: every coin that it is about"
+    )
     interval: str | None
     timestamp: datetime = Field(description="When it happened, UTC")
     currency: str | None
@@ -42,7 +47,9 @@ class DataPoint(BaseModel):
     title: str | None
     url: str | None
     summary: str | None
-    sentiment: float | None = Field(description="−1 (negative) to 1 (positive)")
+    sentiment: float | None = Field(
+        description="−1 (negative) to 1 (positive)"
+    )
     attributes: dict[str, Any] | None
     run_id: str
     page_id: str

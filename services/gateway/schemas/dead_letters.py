@@ -9,17 +9,32 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from services.gateway.pagination import CURSOR
 from shared.messages.base import Stage
-from shared.messages.commands import LetterFilter
+from shared.messages.commands import DeadLetterFilter
 from shared.messages.runs import DeadLetterStatus
 
 _ABSENT: Any = None  # a field that was left out
-Text = Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[^\x00]+$")]
-Note = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]+$", description="Why it is closed")]
+Text = Annotated[
+    str, Field(min_length=1, max_length=300, pattern=r"^[^\x00]+$")
+]
+Note = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=1000,
+        pattern=r"^[^\x00]+$",
+        description="Why it is closed",
+    ),
+]
 
 
 class LetterStatus(StrEnum):
-    """open: nobody has looked at it. requeued: processed again, in `requeued_run_id`. discarded: closed with a note. preview: of a replay that is not published."""
+    """State of a dead letter.
+
+    open: nobody has looked at it. requeued: processed again, in `requeued_run_id`. discarded:
+    closed with a note. preview: of a replay that is not published.
+    """
 
     OPEN = DeadLetterStatus.OPEN
     REQUEUED = DeadLetterStatus.REQUEUED
@@ -34,16 +49,19 @@ class LetterQuery(BaseModel):
     source: Text | None = None
     stream: Text | None = None
     stage: Stage | None = Field(None, description="Where it was rejected")
-    reason: Text | None = Field(None, description="Such as `invalid_number`")
+    reason: Text | None = Field(
+        None, description="Such as `invalid_number`"
+    )
     run_id: uuid.UUID | None = None
     limit: int = Field(100, ge=1, le=1000)
-    cursor: str | None = Field(
-        None, description="Where a `Link` header said to go on", json_schema_extra={"pattern": "^[A-Za-z0-9_-]{32}$"}
-    )
+    cursor: str | None = Field(None, **CURSOR)
 
 
 class DeadLetter(BaseModel):
-    """A record, page or message that could not be processed, with its origin. `count` > 1: so many records of a page failed alike."""
+    """A record, page or message that could not be processed, with its origin.
+
+    `count` > 1: so many records of a page failed alike.
+    """
 
     id: str
     status: LetterStatus
@@ -57,7 +75,9 @@ class DeadLetter(BaseModel):
     run_id: str | None
     page_id: str | None
     record_index: int | None = Field(description="Its place in the page")
-    origin: dict[str, Any] | None = Field(description="Row and line of a file, or the entry of a feed")
+    origin: dict[str, Any] | None = Field(
+        description="Row and line of a file, or the entry of a feed"
+    )
     topic: str | None
     partition: int | None
     offset: int | None
@@ -76,28 +96,42 @@ class DeadLetterDetail(DeadLetter):
 
 class _Selection(BaseModel):
     # A field is given or left out; `null` would say nothing.
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"minProperties": 1}
+    )
 
-    ids: list[uuid.UUID] = Field(default=_ABSENT, min_length=1, max_length=10_000)
+    ids: list[uuid.UUID] = Field(
+        default=_ABSENT, min_length=1, max_length=10_000
+    )
     run_id: uuid.UUID = Field(default=_ABSENT)
     source: Text = Field(default=_ABSENT)
     stream: Text = Field(default=_ABSENT)
     stage: Stage = Field(default=_ABSENT)
     reason: Text = Field(default=_ABSENT)
-    all: Literal[True] = Field(default=_ABSENT, description="Every open dead letter")
+    all: Literal[True] = Field(
+        default=_ABSENT, description="Every open dead letter"
+    )
 
     @model_validator(mode="after")
-    def _says_which(self) -> Self:
+    def _names_some(self) -> Self:
         if not self.model_fields_set - {"note"}:
-            raise ValueError("say which dead letters: ids, run_id, source, stream, stage, reason, or all: true")
+            raise ValueError(
+                "say which dead letters: ids, run_id, source, stream, stage, reason, or all: true"
+            )
         return self
 
-    def filter(self) -> LetterFilter:
+    def filter(self) -> DeadLetterFilter:
         """As the command carries it."""
-        return LetterFilter(
-            ids=None if self.ids is None else [str(each) for each in self.ids], run_id=None if self.run_id is None else str(self.run_id),
-            source=self.source, stream=self.stream, stage=self.stage, reason=self.reason,
-        )  # fmt: skip
+        return DeadLetterFilter(
+            ids=None
+            if self.ids is None
+            else [str(each) for each in self.ids],
+            run_id=None if self.run_id is None else str(self.run_id),
+            source=self.source,
+            stream=self.stream,
+            stage=self.stage,
+            reason=self.reason,
+        )
 
 
 class RequeueMany(_Selection):
@@ -115,7 +149,9 @@ class Discard(BaseModel):
 class DiscardMany(_Selection):
     """Open dead letters to close. All that is given must match."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 2})
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"minProperties": 2}
+    )
 
     note: Note
 

@@ -26,7 +26,10 @@ class DiffKind(StrEnum):
 
 
 class RecordDifference(BaseModel):
-    """One data point that two runs do not agree on. `fields` is empty where the values of a run are not kept any more."""
+    """One data point that two runs do not agree on.
+
+    `fields` is empty where the values of a run are no longer kept.
+    """
 
     id: str
     kind: DiffKind
@@ -46,7 +49,10 @@ class RunDiff(BaseModel):
 
 
 class Digest(BaseModel):
-    """A hash over (id, hash of the values) of everything that a run yielded, in the order of the ids. Two machines that hold the same have the same."""
+    """A hash over (id, hash of the values) of all that a run yielded, in the order of the ids.
+
+    Two machines that hold the same have the same.
+    """
 
     run_id: str
     records: int = Field(description="Data points")

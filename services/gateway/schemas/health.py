@@ -32,7 +32,10 @@ class KafkaHealth(BaseModel):
 
 
 class Gap(BaseModel):
-    """Messages that were removed before `group` read them. Closed when every run that was open then has ended or is incomplete."""
+    """Messages that were removed before `group` read them.
+
+    Closed when every run that was open then has ended or is incomplete.
+    """
 
     topic: str
     partition: int
@@ -45,15 +48,23 @@ class Gap(BaseModel):
 
 
 class Health(BaseModel):
-    """`ok`, `degraded` (Kafka is away, or a data gap is open) or `unavailable` (the database is away; answered with 503)."""
+    """`ok`, `degraded` or `unavailable`.
+
+    degraded: Kafka is unavailable, or a data gap is open. unavailable: the database is; answered
+    with 503.
+    """
 
     status: str
     database: DatabaseHealth
     kafka: KafkaHealth
     last_run: LastRun | None
     last_run_time: datetime | None
-    data_gaps: list[Gap] = Field(description="The last gaps, newest first, open ones before closed ones")
-    lag: dict[str, int] | None = Field(description="Pages that wait, by consumer group; null while Kafka is away")
+    data_gaps: list[Gap] = Field(
+        description="The last gaps, newest first, open ones before closed ones"
+    )
+    lag: dict[str, int] | None = Field(
+        description="Pages that wait, by consumer group; null while Kafka is unavailable"
+    )
 
 
 class Probe(BaseModel):

@@ -5,22 +5,40 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from shared.messages.base import Source
 from shared.messages.runs import RunStatus
 
+MAX_STREAM = 300  # characters
+EARLIEST = date(2009, 1, 1)  # before any coin was traded
 _SOURCES = "|".join(Source)
+_PREFIXES = ", ".join(f"{source}/" for source in Source)
 
 
 # The pattern is documentation; the validator below says the same in words that help.
 StreamName = Annotated[
-    str, WithJsonSchema({"type": "string", "minLength": 3, "maxLength": 300, "pattern": rf"^({_SOURCES})/[^\x00-\x1f]+$"})
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 3,
+            "maxLength": MAX_STREAM,
+            "pattern": rf"^({_SOURCES})/[^\x00-\x1f]+$",
+        }
+    ),
 ]
 
 
 class IngestRequest(BaseModel):
-    """What to ingest. Without a body: everything that is configured, from where each stream stands."""
+    """What to ingest. Without a body: all that is configured, from each stream's cursor."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -28,50 +46,76 @@ class IngestRequest(BaseModel):
             "examples": [
                 {"sources": ["csv"]},
                 {"from": "2024-01-01", "to": "2024-02-01"},
-                {"streams": ["coinpaprika/btc-bitcoin"], "full_refresh": True},
+                {
+                    "streams": ["coinpaprika/btc-bitcoin"],
+                    "full_refresh": True,
+                },
             ]
         },
     )
 
-    sources: list[Source] | None = Field(default=None, max_length=100, description="Only these sources. Absent: all.")
+    sources: list[Source] | None = Field(
+        default=None,
+        max_length=100,
+        description="Only these sources. Absent: all.",
+    )
     streams: list[StreamName] | None = Field(
         default=None,
         max_length=10_000,
-        description="Only these streams, such as `csv/btc-usd.csv`, `rss/coindesk` or `coinpaprika/btc-bitcoin`. Absent: every stream of the sources.",
+        description=(
+            "Only these streams, such as `csv/btc-usd.csv`, `rss/coindesk` or "
+            "`coinpaprika/btc-bitcoin`. Absent: every stream of the sources."
+        ),
     )
     full_refresh: bool = Field(
-        default=False, strict=True, description="Read every stream from its start instead of from where it stands. Doubles nothing."
+        default=False,
+        strict=True,
+        description="Read every stream from its start, not from its cursor. Doubles nothing.",
     )
-
     start: date | None = Field(
         default=None,
         alias="from",
-        description="History from this day on, of the sources that have one (CoinPaprika), instead of what is new; with `streams`: of those",
+        description=(
+            "History from this day on, of the sources that have one (CoinPaprika), instead of what "
+            "is new; with `streams`: of those"
+        ),
     )
-    end: date | None = Field(default=None, alias="to", description="The first day that is not asked for any more. Absent: today")
+    end: date | None = Field(
+        default=None,
+        alias="to",
+        description="The day before which it ends. Absent: today",
+    )
 
     @model_validator(mode="after")
-    def _days_make_sense(self) -> IngestRequest:
+    def _check_days(self) -> IngestRequest:
         today = datetime.now(UTC).date()
         if self.start is None:
             if self.end is not None:
                 raise ValueError("`to` needs a `from`")
             return self
         end = self.end or today
-        if not date(2009, 1, 1) <= self.start < end <= today:
-            raise ValueError("`from` must lie before `to`, and both between 2009-01-01 and today")
+        if not EARLIEST <= self.start < end <= today:
+            raise ValueError(
+                f"`from` must lie before `to`, and both between {EARLIEST} and today"
+            )
         return self
 
     @field_validator("streams")
     @classmethod
     def _of_known_sources(cls, value: list[str] | None) -> list[str] | None:
         for stream in value or []:
-            source, slash, name = stream.partition("/")
-            if not slash or source not in list(Source):
-                raise ValueError(f"{stream!r} is of no known source: a stream begins with {', '.join(f'{known}/' for known in Source)}")
-            if not name or len(stream) > 300 or any(character < " " for character in stream):
-                raise ValueError(f"{stream[:50]!r} is not the name of a stream")
-        return list(dict.fromkeys(value)) if value is not None else None
+            _check_stream(stream)
+        return None if value is None else list(dict.fromkeys(value))
+
+
+def _check_stream(stream: str) -> None:
+    source, slash, name = stream.partition("/")
+    if not slash or source not in list(Source):
+        message = f"{stream!r} is of no known source: a stream begins with {_PREFIXES}"
+        raise ValueError(message)
+    has_controls = any(character < " " for character in stream)
+    if not name or len(stream) > MAX_STREAM or has_controls:
+        raise ValueError(f"{stream[:50]!r} is not the name of a stream")
 
 
 class IngestAccepted(BaseModel):

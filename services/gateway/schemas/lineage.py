@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 
 class RunRef(BaseModel):
-    """A run and what it was asked for. Only the id where the run is not known any more."""
+    """A run and what it was asked for. Only the id where the run is no longer known."""
 
     run_id: str
     kind: str | None = None
@@ -19,7 +19,10 @@ class RunRef(BaseModel):
 
 
 class RawPageHead(BaseModel):
-    """A page of raw records as it was fetched: what, from where, when, and where it lies in the topic."""
+    """A page of raw records as it was fetched.
+
+    What, from where, when, and where it lies in the topic.
+    """
 
     page_id: str
     topic: str
@@ -32,7 +35,9 @@ class RawPageHead(BaseModel):
     page_no: int
     record_count: int
     fetched_at: datetime | None
-    origin: dict[str, Any] | None = Field(description="URL or path, status, validators, bytes, sha256, lines: what the source has")
+    origin: dict[str, Any] | None = Field(
+        description="URL or path, status, validators, bytes, sha256, lines: what the source has"
+    )
     run_id: str = Field(description="The run that fetched it")
     task_id: str
 
@@ -41,7 +46,9 @@ class RawPages(BaseModel):
     """Raw pages without their records, newest first."""
 
     pages: list[RawPageHead]
-    pruned_before: datetime | None = Field(description="Pages older than this were removed (RAW_RETENTION); null: none ever was")
+    pruned_before: datetime | None = Field(
+        description="Pages older than this were removed (RAW_RETENTION); null: none ever was"
+    )
 
 
 class RawPageFull(RawPageHead):
@@ -60,7 +67,9 @@ class RawRecord(BaseModel):
     index: int = Field(description="Its place in the page")
     line: int | None = Field(description="Of a file: its line")
     row: int | None = Field(description="Of a file: its row")
-    raw: Any = Field(description="As it came; null where the page is not kept any more")
+    raw: Any = Field(
+        description="As it came; null where the page is no longer kept"
+    )
 
 
 class PageRef(RawPageHead):
@@ -77,9 +86,15 @@ class Version(BaseModel):
     until: datetime | None = Field(description="null: still so")
     replaced_by: str | None = Field(description="The page that replaced it")
     values: dict[str, Any]
-    sentiment: dict[str, Any] | None = Field(description="News: the words behind the score, their weights, the lexicon's version")
-    normalizer_version: int = Field(description="The version of the mapping that made it")
-    run: RunRef = Field(description="The run that wrote it; a replay is not the run that fetched the page")
+    sentiment: dict[str, Any] | None = Field(
+        description="News: the words behind the score, their weights, the lexicon's version"
+    )
+    normalizer_version: int = Field(
+        description="The version of the mapping that made it"
+    )
+    run: RunRef = Field(
+        description="The run that wrote it; a replay is not the run that fetched the page"
+    )
     record: RawRecord
     page: PageRef | None
     page_id: str
@@ -92,6 +107,8 @@ class Lineage(BaseModel):
     source: str
     dataset: str
     stream: str
-    retired_at: datetime | None = Field(description="Since when a better mapping yields it no more; `/data` does not show it then")
+    retired_at: datetime | None = Field(
+        description="Since when a better mapping no longer yields it; `/data` does not show it then"
+    )
     versions: list[Version]
     notes: list[str] = Field(description="What is missing here, and why")

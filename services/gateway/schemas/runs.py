@@ -19,7 +19,11 @@ class RunAccepted(BaseModel):
 
 
 class Counts(BaseModel):
-    """records = inserted + updated + unchanged + skipped + rejected; items_processed = inserted + updated + unchanged."""
+    """What became of records.
+
+    records = inserted + updated + unchanged + skipped + rejected; items_processed = inserted +
+    updated + unchanged.
+    """
 
     items_processed: int
     records: int
@@ -42,7 +46,9 @@ class RunFault(BaseModel):
 class _RunHead(BaseModel):
     run_id: str
     kind: str = Field(description="ingest, requeue, replay, checkpoint")
-    preview: str | None = Field(description="Of a replay in preview: open, published or discarded")
+    preview: str | None = Field(
+        description="Of a replay in preview: open, published or discarded"
+    )
     status: RunStatus
     message: str | None
     requested_at: datetime | None
@@ -65,13 +71,17 @@ class _TaskHead(BaseModel):
     source: str
     stream: str
     status: str
-    pages: int | None = Field(description="Pages published, known when the task has ended")
+    pages: int | None = Field(
+        description="Pages published, known when the task has ended"
+    )
     pages_loaded: int
     records_published: int | None = Field(
-        description="Records published, known when the task has ended; null when pages had to be read anew"
+        description=(
+            "Records published, known when the task has ended; null when pages had to be read again"
+        )
     )
     missing_pages: list[tuple[int, int]] = Field(
-        description="Page numbers that were published and have not been received, as [first, last]"
+        description="Numbers of pages that were published and not received, as [first, last]"
     )
 
 
@@ -82,7 +92,9 @@ class Task(Counts, _TaskHead):
     finished_at: datetime | None
     notes: list[str]
     error: RunFault | None
-    profile: dict[str, Any] | None = Field(description="Of a CSV file that was read from its start: what it was taken for, and why")
+    profile: dict[str, Any] | None = Field(
+        description="Of a CSV file that was read from its start: what it was taken for, and why"
+    )
 
 
 class Rejections(BaseModel):
@@ -99,7 +111,11 @@ class Rejections(BaseModel):
 
 
 class Ledger(BaseModel):
-    """`balanced`: every task has ended, every page published was received, every record stands in exactly one column."""
+    """What was published and what was received.
+
+    `balanced`: every task has ended, every page published was received, every record stands in
+    exactly one column.
+    """
 
     balanced: bool
     pages_published: int
@@ -151,4 +167,6 @@ class Comparison(BaseModel):
     run_1: Run
     run_2: Run
     diff: Diff
-    links: dict[str, str] = Field(description="`diff`: the two, data point by data point")
+    links: dict[str, str] = Field(
+        description="`diff`: the two, data point by data point"
+    )

@@ -18,7 +18,9 @@ class Failing(BaseModel):
     code: str
     message: str
     run_id: str
-    not_before: str | None = Field(description="Not asked again before this time")
+    not_before: str | None = Field(
+        description="Not asked again before this time"
+    )
 
 
 class Budget(BaseModel):
@@ -42,12 +44,17 @@ class SourceState(BaseModel):
 
 
 class Refusal(BaseModel):
+    """Why a file is not ingested, and what to do about it."""
+
     code: str
     message: str
 
 
 class Inspection(BaseModel):
-    """What a CSV file would be taken for. `profile` is as in a run's tasks, from the first 32 MiB."""
+    """What a CSV file would be taken for.
+
+    `profile` is as in a run's tasks, from the first 32 MiB.
+    """
 
     path: str
     dataset: str

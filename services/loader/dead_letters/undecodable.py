@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.messages.base import MAX_PAYLOAD, Stage
-from shared.messages.headers import read_headers
+from shared.messages.headers import read_origin
 from shared.messages.identity import dead_letter_id
+
+MAX_MESSAGE = 2000  # characters of a reason
 
 
 @dataclass(frozen=True)
 class Undecodable:
-    """A message as it lay in its topic."""
+    """A message as it lay in its topic, and why it could not be processed."""
 
     topic: str
     partition: int
@@ -24,27 +26,38 @@ class Undecodable:
 
     @classmethod
     def of(cls, record: Any, error: Exception) -> Undecodable:
-        return cls(record.topic, record.partition, record.offset, Stage.LOAD, str(error), record.value or b"")
+        """A record of Kafka that could not be loaded."""
+        at = (record.topic, record.partition, record.offset)
+        return cls(*at, Stage.LOAD, str(error), record.value or b"")
+
+    @classmethod
+    def forwarded(cls, record: Any) -> Undecodable:
+        """A message that another service put on ingest.dead-letters."""
+        origin = read_origin(record.headers)
+        return cls(
+            origin.get("topic", record.topic),
+            _number(origin.get("partition", ""), record.partition),
+            _number(origin.get("offset", ""), record.offset),
+            origin.get("stage", str(Stage.MAP)),
+            origin.get("exception.message", "no reason given"),
+            record.value or b"",
+        )
 
     def row(self) -> tuple[Any, ...]:
-        """A row for store.insert_dead_letters."""
-        shown = self.value[:MAX_PAYLOAD].decode("utf-8", "backslashreplace").replace("\x00", "\\x00")
+        """A row for `insert_dead_letters`."""
+        shown = self.value[:MAX_PAYLOAD].decode("utf-8", "backslashreplace")
         digest = hashlib.sha256(self.value).hexdigest()
-        identity = dead_letter_id(self.topic, f"{self.partition}:{self.offset}", self.stage)
-        message = self.message.replace("\x00", "\\x00")[:2000]
+        place = f"{self.partition}:{self.offset}"
+        of_page = (None, None, None, None)  # page, run, source, stream
+        of_record = (None, None, None)  # field, index, origin
         return (
-            identity,
-            None,
-            None,
-            None,
-            None,
+            dead_letter_id(self.topic, place, self.stage),
+            *of_page,
             self.stage,
             "undecodable",
-            message,
-            None,
-            None,
-            None,
-            shown,
+            _without_nul(self.message)[:MAX_MESSAGE],
+            *of_record,
+            _without_nul(shown),
             digest,
             1,
             self.topic,
@@ -53,14 +66,10 @@ class Undecodable:
         )
 
 
-def forwarded(record: Any) -> Undecodable:
-    """A message that another service put on ingest.dead-letters."""
-    headers = read_headers(record.headers)
+def _number(text: str, default: int) -> int:
+    return int(text) if text.isdigit() else default
 
-    def number(name: str, default: int) -> int:
-        return int(headers[name]) if headers.get(name, "").isdigit() else default
 
-    return Undecodable(
-        headers.get("topic", record.topic), number("partition", record.partition), number("offset", record.offset),
-        headers.get("stage", str(Stage.MAP)), headers.get("exception.message", "no reason given"), record.value or b"",
-    )  # fmt: skip
+def _without_nul(text: str) -> str:
+    """PostgreSQL stores no NUL in a text."""
+    return text.replace("\x00", "\\x00")

@@ -4,6 +4,10 @@ from alembic import context
 
 from shared.tables import metadata
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, compare_server_default=False)
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    compare_server_default=False,
+)
 with context.begin_transaction():
     context.run_migrations()

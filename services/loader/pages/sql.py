@@ -1,4 +1,4 @@
-"""The SQL that writes a batch of staged pages. `store` says in which order."""
+"""The SQL that writes a batch of staged pages. `write` and `write_replayed` have the order."""
 
 from __future__ import annotations
 
@@ -8,9 +8,24 @@ from services.loader.pages.copy_rows import POINT_COLUMNS
 from shared import versions
 
 # What a data point's row takes from its page, and what is its own.
-_OF_PAGE = ("source", "dataset", "stream", "raw_time", "raw_offset", "normalizer_version", "page_id", "run_id")
-OF_POINT = tuple(column for column in POINT_COLUMNS if column not in ("n", "round", "id", "record_index", "value_hash"))
-_OWN = tuple(column for column in POINT_COLUMNS if column not in ("n", "round", "id"))
+_OF_PAGE = (
+    "source",
+    "dataset",
+    "stream",
+    "raw_time",
+    "raw_offset",
+    "normalizer_version",
+    "page_id",
+    "run_id",
+)
+OF_POINT = tuple(
+    column
+    for column in POINT_COLUMNS
+    if column not in ("n", "round", "id", "record_index", "value_hash")
+)
+_OWN = tuple(
+    column for column in POINT_COLUMNS if column not in ("n", "round", "id")
+)
 _VALUES = (*_OF_PAGE, *_OWN)
 
 
@@ -18,114 +33,152 @@ def quoted(columns: Iterable[str]) -> str:
     return ", ".join(f'"{column}"' for column in columns)
 
 
+def _of(table: str, columns: Iterable[str]) -> str:
+    return ", ".join(f'{table}."{column}"' for column in columns)
+
+
 def _overwrite(columns: Iterable[str]) -> str:
-    """What `ON CONFLICT DO UPDATE SET` does to a stored row `u`, where the version rule lets it."""
-    values = ", ".join(f'"{column}" = excluded."{column}"' for column in columns)
-    is_changed = "(u.value_hash <> excluded.value_hash OR u.retired_at IS NOT NULL)"
+    """What `ON CONFLICT DO UPDATE SET` does to a stored row `u`, where the version rule lets it.
+
+    A newer version always takes the row, so that an older one which comes later is known to be
+    older. `revision` and `updated_at` move only when the values differ, and then the trigger has
+    kept the old ones.
+    """
+    values = ", ".join(
+        f'"{column}" = excluded."{column}"' for column in columns
+    )
+    is_changed = (
+        "(u.value_hash <> excluded.value_hash OR u.retired_at IS NOT NULL)"
+    )
     return f"""{values}, revision = u.revision + {is_changed}::int, retired_at = NULL,
         updated_at = CASE WHEN {is_changed} THEN excluded.updated_at ELSE u.updated_at END
     WHERE {versions.gives_way("u", "excluded")}"""
 
 
-PREPARE = """
+CREATE_STAGING_TABLES = """
 CREATE TEMP TABLE IF NOT EXISTS stage_pages (
-    n int, page_id uuid, run_id uuid, task_id uuid, source text, dataset text, stream text, page_no int, record_count int, fetched_at timestamptz,
-    origin jsonb, context jsonb, payload jsonb, rejections jsonb, cursor_before jsonb, cursor_after jsonb,
-    topic text, "partition" int, raw_offset bigint, skipped int, rejected int, skip_reasons jsonb, normalizer_version smallint, raw_time bigint,
+    n int, page_id uuid, run_id uuid, task_id uuid, source text, dataset text, stream text,
+    page_no int, record_count int, fetched_at timestamptz,
+    origin jsonb, context jsonb, payload jsonb, rejections jsonb,
+    cursor_before jsonb, cursor_after jsonb,
+    topic text, "partition" int, raw_offset bigint, skipped int, rejected int, skip_reasons jsonb,
+    normalizer_version smallint, raw_time bigint,
     ids uuid[], value_hashes bigint[], of_run uuid, of_task uuid, symbol text,
-    is_new boolean DEFAULT false, is_again boolean DEFAULT false, old_ids uuid[]  -- of an older mapping
+    is_new boolean DEFAULT false,
+    is_remapped boolean DEFAULT false,
+    old_ids uuid[]  -- of an older mapping
 ) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS stage_points (
-    n int, round int, id uuid, instrument text, symbol text, symbols text[], kind text, "interval" text, "timestamp" timestamptz, currency text,
-    price numeric, open numeric, high numeric, low numeric, close numeric, volume numeric, market_cap numeric, title text, url text, summary text,
+    n int, round int, id uuid, instrument text, symbol text, symbols text[], kind text,
+    "interval" text, "timestamp" timestamptz, currency text,
+    price numeric, open numeric, high numeric, low numeric, close numeric, volume numeric,
+    market_cap numeric, title text, url text, summary text,
     sentiment double precision, attributes jsonb, value_hash bigint, record_index int
 ) ON COMMIT DELETE ROWS;
 """
 
-RECEIPTS = """
+INSERT_RECEIPTS = """
 WITH taken AS (
-    INSERT INTO page_receipts (page_id, run_id, task_id, source, stream, page_no, records, skipped, rejected, skip_reasons,
-                               normalizer_version, raw_partition, raw_offset, raw_time, ids, value_hashes)
-    SELECT page_id, run_id, task_id, source, stream, page_no, record_count, skipped, rejected, coalesce(skip_reasons, '{}'),
-           normalizer_version, "partition", raw_offset, raw_time, ids, value_hashes
+    INSERT INTO page_receipts (page_id, run_id, task_id, source, stream, page_no, records, skipped,
+                               rejected, skip_reasons, normalizer_version, raw_partition,
+                               raw_offset, raw_time, ids, value_hashes)
+    SELECT page_id, run_id, task_id, source, stream, page_no, record_count, skipped, rejected,
+           coalesce(skip_reasons, '{}'), normalizer_version, "partition", raw_offset, raw_time,
+           ids, value_hashes
     FROM stage_pages AS s
-    -- What comes after the end of its task is of a process that was frozen and had a successor.
-    WHERE NOT EXISTS (SELECT 1 FROM run_tasks AS t WHERE t.task_id = s.task_id AND t.finished_at IS NOT NULL AND s.page_no >= t.pages)
+    -- What comes after the end of its task is a stale worker's.
+    WHERE NOT EXISTS (
+        SELECT 1 FROM run_tasks AS t
+        WHERE t.task_id = s.task_id AND t.finished_at IS NOT NULL AND s.page_no >= t.pages
+    )
     ORDER BY n  -- of two pages with one number the older
     ON CONFLICT DO NOTHING RETURNING page_id
 )
-UPDATE stage_pages AS s SET is_new = true FROM taken WHERE s.page_id = taken.page_id RETURNING s.page_id::text
+UPDATE stage_pages AS s SET is_new = true FROM taken
+WHERE s.page_id = taken.page_id RETURNING s.page_id::text
 """
 
-# Pages that were not new: `version` is that of the mapping that made what is stored, NULL when another page has taken the number.
-KNOWN = """
+# Pages that were not new: `version` is that of the mapping that made what is stored, NULL when
+# another page has taken the number.
+SELECT_MAPPING_VERSIONS = """
 SELECT s.n, CASE WHEN r.page_id IS NOT NULL THEN greatest(r.normalizer_version, (
-    SELECT max(f.normalizer_version) FROM replay_receipts AS f WHERE f.page_id = s.page_id AND f.is_applied)) END AS version
+    SELECT max(f.normalizer_version) FROM replay_receipts AS f
+    WHERE f.page_id = s.page_id AND f.is_applied)) END AS version
 FROM stage_pages AS s LEFT JOIN page_receipts AS r ON r.page_id = s.page_id WHERE NOT s.is_new
 """
 
 # All that older mappings made of the pages.
-OLD = """
+COLLECT_PREVIOUS_IDS = """
 UPDATE stage_pages AS s SET old_ids = old.ids FROM (
     SELECT n, array_agg(DISTINCT id) AS ids FROM (
-        SELECT p.n, unnest(r.ids) AS id FROM stage_pages AS p JOIN page_receipts AS r ON r.page_id = p.page_id
+        SELECT p.n, unnest(r.ids) AS id
+        FROM stage_pages AS p JOIN page_receipts AS r ON r.page_id = p.page_id
         WHERE p.n = ANY(%(numbers)s) AND r.normalizer_version < p.normalizer_version
         UNION ALL
-        SELECT p.n, unnest(r.ids) FROM stage_pages AS p JOIN replay_receipts AS r ON r.page_id = p.page_id
-        WHERE p.n = ANY(%(numbers)s) AND r.is_applied AND r.normalizer_version < p.normalizer_version
+        SELECT p.n, unnest(r.ids)
+        FROM stage_pages AS p JOIN replay_receipts AS r ON r.page_id = p.page_id
+        WHERE p.n = ANY(%(numbers)s) AND r.is_applied
+        AND r.normalizer_version < p.normalizer_version
     ) AS yielded GROUP BY n
 ) AS old WHERE old.n = s.n
 """
 
-# A better mapping's outcome has a receipt of no run: that of the run that fetched the page stays as it was counted.
+# A better mapping's outcome has a receipt of no run: that of the run that fetched the page stays as
+# it was counted.
 NO_RUN = "00000000-0000-0000-0000-000000000000"
-AGAIN = f"""
-WITH again AS (
-    INSERT INTO replay_receipts AS r (run_id, page_id, task_id, source, stream, records, skipped, rejected, skip_reasons, normalizer_version,
-                                      raw_partition, raw_offset, raw_time, ids, value_hashes, is_applied)
-    SELECT '{NO_RUN}', page_id, task_id, source, stream, record_count, skipped, rejected, coalesce(skip_reasons, '{{}}'), normalizer_version,
-           "partition", raw_offset, raw_time, ids, value_hashes, true
+INSERT_REMAPPED_RECEIPTS = f"""
+WITH remapped AS (
+    INSERT INTO replay_receipts AS r (
+        run_id, page_id, task_id, source, stream, records, skipped, rejected, skip_reasons,
+        normalizer_version, raw_partition, raw_offset, raw_time, ids, value_hashes, is_applied)
+    SELECT '{NO_RUN}', page_id, task_id, source, stream, record_count, skipped, rejected,
+           coalesce(skip_reasons, '{{}}'), normalizer_version, "partition", raw_offset, raw_time,
+           ids, value_hashes, true
     FROM stage_pages WHERE n = ANY(%(numbers)s) ORDER BY page_id
-    ON CONFLICT (run_id, page_id) DO UPDATE SET normalizer_version = excluded.normalizer_version, ids = excluded.ids,
+    ON CONFLICT (run_id, page_id) DO UPDATE SET
+        normalizer_version = excluded.normalizer_version, ids = excluded.ids,
         value_hashes = excluded.value_hashes, outcomes = '', retired_ids = '{{}}'
     WHERE r.normalizer_version < excluded.normalizer_version RETURNING r.page_id
 )
-UPDATE stage_pages AS s SET is_again = true FROM again WHERE again.page_id = s.page_id RETURNING s.page_id::text
+UPDATE stage_pages AS s SET is_remapped = true FROM remapped
+WHERE remapped.page_id = s.page_id RETURNING s.page_id::text
 """
 
-# What a page yielded by an older mapping, and by this one no more, where that page wrote it last. The row stays, out of sight:
-# its values go to the revisions, and nothing older can bring it back.
-GONE = """
+# What a page yielded by an older mapping, and by this one no more, where that page wrote it last.
+# The row stays, out of sight: its values go to the revisions, and nothing older can bring it back.
+SELECT_DROPPED_POINTS = """
 SELECT s.page_id, u.id, s.normalizer_version, s.run_id
-FROM stage_pages AS s CROSS JOIN LATERAL unnest(s.old_ids) AS gone (id) JOIN unified_data AS u ON u.id = gone.id AND u.page_id = s.page_id
-WHERE (s.is_new OR s.is_again) AND NOT gone.id = ANY(s.ids) AND u.retired_at IS NULL AND u.normalizer_version < s.normalizer_version
+FROM stage_pages AS s CROSS JOIN LATERAL unnest(s.old_ids) AS dropped (id)
+JOIN unified_data AS u ON u.id = dropped.id AND u.page_id = s.page_id
+WHERE (s.is_new OR s.is_remapped) AND NOT dropped.id = ANY(s.ids) AND u.retired_at IS NULL
+AND u.normalizer_version < s.normalizer_version
 AND (s.symbol IS NULL OR u.symbol = s.symbol OR s.symbol = ANY(u.symbols))
 """
-RETIRE = f"""
-WITH gone AS ({GONE})
+RETIRE_DROPPED_POINTS = f"""
+WITH dropped AS ({SELECT_DROPPED_POINTS})
 UPDATE unified_data AS u SET retired_at = %(now)s, updated_at = %(now)s, revision = u.revision + 1,
-                             normalizer_version = gone.normalizer_version, run_id = gone.run_id
-FROM gone WHERE u.id = gone.id RETURNING u.page_id::text, u.id::text
+    normalizer_version = dropped.normalizer_version, run_id = dropped.run_id
+FROM dropped WHERE u.id = dropped.id RETURNING u.page_id::text, u.id::text
 """
 
-INSERT_RAW = """
-INSERT INTO raw_data (page_id, run_id, task_id, source, dataset, stream, page_no, record_count, fetched_at, broker_time, origin, context, payload,
-                      rejections, cursor_before, cursor_after, topic, "partition", "offset")
-SELECT page_id, of_run, of_task, source, dataset, stream, page_no, record_count, fetched_at, to_timestamp(raw_time / 1000.0), origin, context, payload,
-       rejections, cursor_before, cursor_after, topic, "partition", raw_offset
+INSERT_RAW_PAGES = """
+INSERT INTO raw_data (page_id, run_id, task_id, source, dataset, stream, page_no, record_count,
+                      fetched_at, broker_time, origin, context, payload, rejections,
+                      cursor_before, cursor_after, topic, "partition", "offset")
+SELECT page_id, of_run, of_task, source, dataset, stream, page_no, record_count, fetched_at,
+       to_timestamp(raw_time / 1000.0), origin, context, payload, rejections,
+       cursor_before, cursor_after, topic, "partition", raw_offset
 FROM stage_pages WHERE is_new ORDER BY page_id ON CONFLICT (page_id) DO NOTHING
 """
 
-# A newer version always takes the row, so that an older one which comes later is known to be older; `revision` and
-# `updated_at` move only when the values differ, and then the trigger has kept the old ones.
-#
-# The answer lists the ids that were inserted and those that were updated; the others left the values as they were. Nearly
-# always all are inserted: then the list of them is left out (NULL).
-UPSERT = f"""
+# The answer lists the ids that were inserted and those that were updated; the others left the
+# values as they were. Nearly always all are inserted: then the list of them is left out (NULL).
+UPSERT_POINTS = f"""
 WITH written AS (
     INSERT INTO unified_data AS u ({quoted(_VALUES)}, id, created_at, updated_at)
-    SELECT {", ".join(f'p."{column}"' for column in _OF_PAGE)}, {", ".join(f's."{column}"' for column in _OWN)}, s.id, %(now)s, %(now)s
-    FROM stage_points AS s JOIN stage_pages AS p ON p.n = s.n AND (p.is_new OR p.is_again)
+    SELECT {_of("p", _OF_PAGE)}, {_of("s", _OWN)}, s.id, %(now)s, %(now)s
+    FROM stage_points AS s
+    JOIN stage_pages AS p ON p.n = s.n AND (p.is_new OR p.is_remapped)
     WHERE s.round = %(round)s ORDER BY s.id
     ON CONFLICT (id) DO UPDATE SET
         {_overwrite(_VALUES)}
@@ -133,23 +186,28 @@ WITH written AS (
 )
 SELECT CASE WHEN count(*) FILTER (WHERE is_new) < %(points)s
             THEN coalesce(array_agg(replace(id::text, '-', '')) FILTER (WHERE is_new), '{{}}') END,
-       coalesce(array_agg(replace(id::text, '-', '')) FILTER (WHERE NOT is_new AND is_changed), '{{}}')
+       coalesce(array_agg(replace(id::text, '-', '')) FILTER (WHERE NOT is_new AND is_changed),
+                '{{}}')
 FROM written
 """
 
-OUTCOMES = """
-UPDATE page_receipts AS r SET outcomes = o.outcomes, inserted = o.inserted, updated = o.updated, unchanged = o.unchanged
-FROM (VALUES %s) AS o (page_id, outcomes, inserted, updated, unchanged) WHERE r.page_id = o.page_id::uuid
+UPDATE_OUTCOMES = """
+UPDATE page_receipts AS r SET outcomes = o.outcomes, inserted = o.inserted, updated = o.updated,
+    unchanged = o.unchanged
+FROM (VALUES %s) AS o (page_id, outcomes, inserted, updated, unchanged)
+WHERE r.page_id = o.page_id::uuid
 """
 
-OUTCOMES_OF_RUN = """
-UPDATE replay_receipts AS r SET outcomes = o.outcomes, inserted = o.inserted, updated = o.updated, unchanged = o.unchanged
-FROM (VALUES %s) AS o (run_id, page_id, outcomes, inserted, updated, unchanged) WHERE r.run_id = o.run_id::uuid AND r.page_id = o.page_id::uuid
+UPDATE_REPLAY_OUTCOMES = """
+UPDATE replay_receipts AS r SET outcomes = o.outcomes, inserted = o.inserted, updated = o.updated,
+    unchanged = o.unchanged
+FROM (VALUES %s) AS o (run_id, page_id, outcomes, inserted, updated, unchanged)
+WHERE r.run_id = o.run_id::uuid AND r.page_id = o.page_id::uuid
 """
 
-# A data point of a page that is older than the one which wrote it last, by a lesser mapping: should that page yield it no more,
-# this is what it is. Kept until that page was mapped again.
-_POINT = (
+# A data point of a page that is older than the one which wrote it last, by a lesser mapping: should
+# that page yield it no more, this is what it is. Kept until that page was mapped again.
+_KEPT = (
     "run_id",
     "page_id",
     "id",
@@ -163,41 +221,55 @@ _POINT = (
     "normalizer_version",
     *OF_POINT,
 )
-CONTEND = f"""
-INSERT INTO preview_points ({quoted(_POINT)})
-SELECT %(run)s, p.page_id, s.id, s.record_index, p.source, p.dataset, p.stream, s.value_hash, p.raw_time, p.raw_offset, p.normalizer_version,
-       {", ".join(f's."{column}"' for column in OF_POINT)}
-FROM stage_points AS s JOIN stage_pages AS p ON p.n = s.n AND (p.is_new OR p.is_again) JOIN unified_data AS u ON u.id = s.id
-WHERE u.retired_at IS NULL AND u.normalizer_version < p.normalizer_version AND (u.raw_time, u.raw_offset) > (p.raw_time, p.raw_offset)
+KEEP_CONTENDERS = f"""
+INSERT INTO preview_points ({quoted(_KEPT)})
+SELECT %(run)s, p.page_id, s.id, s.record_index, p.source, p.dataset, p.stream, s.value_hash,
+       p.raw_time, p.raw_offset, p.normalizer_version, {_of("s", OF_POINT)}
+FROM stage_points AS s JOIN stage_pages AS p ON p.n = s.n AND (p.is_new OR p.is_remapped)
+JOIN unified_data AS u ON u.id = s.id
+WHERE u.retired_at IS NULL AND u.normalizer_version < p.normalizer_version
+AND (u.raw_time, u.raw_offset) > (p.raw_time, p.raw_offset)
 ORDER BY s.id ON CONFLICT DO NOTHING
 """
-SETTLED = """
-DELETE FROM preview_points AS c USING (SELECT DISTINCT unnest(old_ids) AS id FROM stage_pages WHERE is_new OR is_again) AS done, unified_data AS u
-WHERE c.run_id = %(run)s AND c.id = done.id AND u.id = c.id AND u.normalizer_version >= c.normalizer_version
+DROP_SETTLED_CONTENDERS = """
+DELETE FROM preview_points AS c
+USING (SELECT DISTINCT unnest(old_ids) AS id FROM stage_pages WHERE is_new OR is_remapped) AS done,
+      unified_data AS u
+WHERE c.run_id = %(run)s AND c.id = done.id AND u.id = c.id
+AND u.normalizer_version >= c.normalizer_version
 """
 
 # The newest version of points that are kept for a run, written as a page would be.
-WRITE_KEPT = f"""
+APPLY_KEPT_POINTS = f"""
 WITH newest AS (
-    SELECT DISTINCT ON (id) *, coalesce((SELECT r.run_id FROM page_receipts AS r WHERE r.page_id = p.page_id AND p.run_id = '{NO_RUN}'), p.run_id) AS writer
-    FROM preview_points AS p WHERE run_id = %(run)s AND (%(ids)s::uuid[] IS NULL OR id = ANY(%(ids)s::uuid[]))
+    SELECT DISTINCT ON (id) *, coalesce((
+        SELECT r.run_id FROM page_receipts AS r
+        WHERE r.page_id = p.page_id AND p.run_id = '{NO_RUN}'), p.run_id) AS writer
+    FROM preview_points AS p
+    WHERE run_id = %(run)s AND (%(ids)s::uuid[] IS NULL OR id = ANY(%(ids)s::uuid[]))
     ORDER BY id, {versions.order_newest_first()}
 ), written AS (
-    INSERT INTO unified_data AS u ({quoted(_POINT)}, created_at, updated_at)
-    SELECT writer, {quoted(_POINT[1:])}, %(now)s, %(now)s FROM newest ORDER BY id
+    INSERT INTO unified_data AS u ({quoted(_KEPT)}, created_at, updated_at)
+    SELECT writer, {quoted(_KEPT[1:])}, %(now)s, %(now)s FROM newest ORDER BY id
     ON CONFLICT (id) DO UPDATE SET
-        {_overwrite(column for column in _POINT if column != "id")}
+        {_overwrite(column for column in _KEPT if column != "id")}
     RETURNING id, xmax = 0 AS is_new
 )
-SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new),
-       (SELECT count(*) FROM newest AS n WHERE NOT is_contended AND NOT EXISTS (SELECT FROM written AS w WHERE w.id = n.id)) FROM written
+SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new), (
+    SELECT count(*) FROM newest AS n
+    WHERE NOT is_contended AND NOT EXISTS (SELECT FROM written AS w WHERE w.id = n.id))
+FROM written
 """
 
-STREAM_STATE = """
-INSERT INTO stream_state AS t (stream, source, dataset, run_id, page_no, cursor, raw_partition, raw_offset, raw_time, loaded_at)
-SELECT DISTINCT ON (stream) stream, source, dataset, run_id, page_no, cursor_after, "partition", raw_offset, raw_time, clock_timestamp()
+UPSERT_STREAM_STATE = """
+INSERT INTO stream_state AS t (stream, source, dataset, run_id, page_no, cursor, raw_partition,
+                               raw_offset, raw_time, loaded_at)
+SELECT DISTINCT ON (stream) stream, source, dataset, run_id, page_no, cursor_after, "partition",
+       raw_offset, raw_time, clock_timestamp()
 FROM stage_pages WHERE is_new ORDER BY stream, raw_time DESC, raw_offset DESC
-ON CONFLICT (stream) DO UPDATE SET run_id = excluded.run_id, page_no = excluded.page_no, cursor = excluded.cursor, raw_partition = excluded.raw_partition,
-    raw_offset = excluded.raw_offset, raw_time = excluded.raw_time, loaded_at = excluded.loaded_at
+ON CONFLICT (stream) DO UPDATE SET
+    run_id = excluded.run_id, page_no = excluded.page_no, cursor = excluded.cursor,
+    raw_partition = excluded.raw_partition, raw_offset = excluded.raw_offset,
+    raw_time = excluded.raw_time, loaded_at = excluded.loaded_at
 WHERE (t.raw_time, t.raw_offset) < (excluded.raw_time, excluded.raw_offset)
 """

@@ -1,25 +1,22 @@
-"""One transaction a batch: pages, rows, revisions, receipts, dead letters.
+"""Writing live pages: rows, revisions, receipts, dead letters.
 
-Order matters. COPY into temporary tables comes first, so that a process frozen inside COPY holds no lock that another
-needs; then the receipts, which decide which pages are new; then everything else, sorted by key so that two loaders
-cannot deadlock for long.
+Order matters. COPY into temporary tables comes first (`stage`), so that a process frozen inside
+COPY holds no lock that another needs. Then come the receipts, which decide which pages are new;
+then everything else, sorted by key so that two loaders cannot deadlock for long (`apply`).
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import psycopg2
-import psycopg2.errors
-import psycopg2.extensions
 import psycopg2.extras
-from sqlalchemy import Engine
 
-from services.loader.database import DATA_ERRORS, Cursor, cursor_of
-from services.loader.dead_letters.undecodable import Undecodable
-from services.loader.pages import sql as sql
+from services.loader.database import Db
+from services.loader.pages import sql
 from services.loader.pages.copy_rows import (
     INSERTED,
     PAGE_COLUMNS,
@@ -33,192 +30,287 @@ from services.loader.pages.copy_rows import (
     point_rows,
     tally,
 )
-from services.loader.pages.dead_letter_rows import insert_dead_letters, letter_rows
+from services.loader.pages.dead_letter_rows import (
+    dead_letter_rows,
+    insert_dead_letters,
+)
 from shared.messages.base import Stage
 from shared.messages.pages import Rejection
-from shared.messages.serialization import encode
 from shared.messages.topics import RAW
 from shared.runtime import logs
 
+COPY_BYTES = 1 << 20
+MAX_SHOWN = 4096  # bytes of a page's records in a dead letter
+_TOO_LATE = (
+    "came too late: the process that sent it was frozen, and another had "
+    "taken over"
+)
+Row = tuple[Any, ...]
+Retired = dict[str, list[str]]  # page id → ids of data points
 log = logs.get(__name__)
 
 
-def _at_once() -> None:
-    """Nobody to wait for."""
+@dataclass(frozen=True)
+class StagedBatch:
+    """Pages in the temporary tables. `superseded`: places of those that count as skipped."""
+
+    pages: list[StagedPage]
+    rounds: list[Round]
+    superseded: frozenset[int] = frozenset()
 
 
-Write = Callable[[Cursor, list[StagedPage], Callable[[], None]], int]
+class PageWriter(ABC):
+    """The two steps in which a batch of pages is written, both in one transaction.
 
-
-def write_pages(engine: Engine, pages: Sequence[StagedPage], *, turn: Callable[[], None] = _at_once, write: Write | None = None) -> int:
-    """Write a batch in one transaction; returns how many pages were new. `write` instead of `_write`: another way of writing them.
-
-    `turn` is called after the COPY into temporary tables and before the first lock is taken: it returns when the batch
-    before this one is stored, so that the one is copied while the other is written. A batch that holds a row which
-    PostgreSQL refuses is cut in half until that row alone is left and becomes a dead letter. Raises psycopg2.OperationalError and the like when the database is away; then nothing was written.
+    Raises DATA_ERRORS for a row that PostgreSQL refuses.
     """
-    pages, write = once_each(pages), write or _write
-    if not pages:
-        return 0
-    try:
-        with engine.begin() as transaction:
-            return write(cursor_of(transaction), pages, turn)
-    except DATA_ERRORS as error:
-        if len(pages) > 1:
-            middle = len(pages) // 2
-            return write_pages(engine, pages[:middle], write=write) + write_pages(engine, pages[middle:], write=write)
-        if pages[0].is_refused:
-            return _give_up(engine, pages[0], error)
-        return write_pages(engine, [_without_bad_points(engine, pages[0], error, write)], write=write)
+
+    @abstractmethod
+    def stage(self, db: Db, pages: list[StagedPage]) -> StagedBatch:
+        """Copy the pages into temporary tables. Takes no lock."""
+
+    @abstractmethod
+    def apply(self, db: Db, batch: StagedBatch) -> int:
+        """Write what was staged; returns how many pages were new."""
 
 
-def once_each(pages: Sequence[StagedPage]) -> list[StagedPage]:
-    """Each page once, as it first stood in the raw topic and by the best mapping: a normalizer that was restarted sends some twice."""
-    first: dict[str, StagedPage] = {}
-    for page in sorted(pages, key=lambda page: (page.unified.raw_time, page.unified.raw_offset, -page.unified.normalizer_version)):
-        first.setdefault(page.raw.page_id, page)
-    return list(first.values())
+class LiveWriter(PageWriter):
+    """Writes pages as they come from the normalizer."""
+
+    def stage(self, db: Db, pages: list[StagedPage]) -> StagedBatch:
+        rounds = in_rounds(pages)
+        copy_batch(db, pages, rounds)
+        return StagedBatch(pages, rounds)
+
+    def apply(self, db: Db, batch: StagedBatch) -> int:
+        pages = batch.pages
+        db.execute(sql.INSERT_RECEIPTS)
+        new = first_cells(db)
+        remapped = (
+            _see_to_known(db, pages) if len(new) < len(pages) else set()
+        )
+        if not new and not remapped:
+            return 0
+        db.execute(sql.INSERT_RAW_PAGES)
+        outcomes = upsert(db, batch, new | remapped)
+        _store_outcomes(db, outcomes, new, remapped)
+        if remapped:
+            retire(db, sql.NO_RUN)
+        db.execute(sql.UPSERT_STREAM_STATE)
+        insert_dead_letters(db, _dead_letters(pages, new))
+        return len(new)
 
 
-def _give_up(engine: Engine, page: StagedPage, error: psycopg2.Error) -> int:
-    """Not even what is said about the page can be stored (a time that is none, a name with NUL): it is a message like any foreign one."""
-    where, value = page.unified, encode(page.raw)
-    letter = Undecodable(RAW.name, where.raw_partition, where.raw_offset, Stage.LOAD, str(error), value)
-    log.error("page_unstorable", page_id=page.raw.page_id, partition=where.raw_partition, offset=where.raw_offset, error=str(error))
-    with engine.begin() as transaction:
-        insert_dead_letters(cursor_of(transaction), [letter.row()])
-    return 0
+def copy_batch(
+    db: Db, pages: list[StagedPage], rounds: list[Round]
+) -> None:
+    """COPY pages and their data points into the temporary tables."""
+    copy_lines(db, "stage_pages", PAGE_COLUMNS, page_rows(pages, RAW.name))
+    copy_lines(db, "stage_points", POINT_COLUMNS, point_rows(pages, rounds))
 
 
-def _without_bad_points(engine: Engine, page: StagedPage, error: psycopg2.Error, write: Write) -> StagedPage:
-    message = str(error).strip().splitlines()[0]
-    if not _is_accepted(engine, page, (), write):
-        log.error("page_refused", stream=page.raw.stream, page_id=page.raw.page_id, error=message)
-        return page.refused("refused_by_database", message)
-    bad = _bad_points(engine, page, range(len(page.ids)), write)
-    if not bad:  # what it refused lies in none of them alone
-        log.error("page_refused", stream=page.raw.stream, page_id=page.raw.page_id, error=message)
-        return page.refused("refused_by_database", message)
-    log.warning("records_refused", stream=page.raw.stream, page_id=page.raw.page_id, records=len(bad), error=message)
-    return page.without(bad, "refused_by_database", message)
+def copy_lines(
+    db: Db, table: str, columns: Sequence[str], lines: Iterable[str]
+) -> None:
+    """COPY lines in its text format into a table."""
+    data = io.BytesIO("".join(lines).encode())
+    db.copy_expert(
+        f"COPY {table} ({sql.quoted(columns)}) FROM STDIN",
+        data,
+        size=COPY_BYTES,
+    )
 
 
-def _bad_points(engine: Engine, page: StagedPage, positions: Sequence[int], write: Write) -> set[int]:
-    """Positions of the data points that PostgreSQL refuses, by bisection; writes nothing."""
-    if not positions or _is_accepted(engine, page, positions, write):
-        return set()
-    if len(positions) == 1:
-        return set(positions)
-    middle = len(positions) // 2
-    return _bad_points(engine, page, positions[:middle], write) | _bad_points(engine, page, positions[middle:], write)
+def first_cells(db: Db) -> set[str]:
+    return {cell for (cell,) in db.fetchall()}
 
 
-def _is_accepted(engine: Engine, page: StagedPage, positions: Sequence[int], write: Write) -> bool:
-    keep = set(positions)
-    trial = page.without({n for n in range(len(page.ids)) if n not in keep}, "trial", "")
-    with engine.connect() as connection:
-        try:
-            write(cursor_of(connection), [trial], _at_once)
-        except DATA_ERRORS:
-            return False
-        finally:
-            connection.rollback()
-    return True
+def now_of(db: Db) -> Any:
+    db.execute("SELECT clock_timestamp()")
+    (now,) = db.fetchone() or (None,)
+    return now
 
 
-def _write(cursor: Cursor, pages: list[StagedPage], turn: Callable[[], None] = _at_once) -> int:
-    rounds = in_rounds(pages)
-    copy_rows(cursor, "stage_pages", PAGE_COLUMNS, page_rows(pages, RAW.name))
-    copy_rows(cursor, "stage_points", POINT_COLUMNS, point_rows(pages, rounds))
-    turn()
-    cursor.execute(sql.RECEIPTS)
-    new = {page_id for (page_id,) in cursor.fetchall()}
-    again = _not_new(cursor, pages) if len(new) < len(pages) else set()
-    if not new and not again:
-        return 0
-    cursor.execute(sql.INSERT_RAW)
-    outcomes = upsert(cursor, pages, rounds, new | again)
-    if rows := [row for row in outcomes if row[0] in new]:
-        psycopg2.extras.execute_values(cursor, sql.OUTCOMES, rows)
-    if rows := [(sql.NO_RUN, *row) for row in outcomes if row[0] in again]:
-        psycopg2.extras.execute_values(cursor, sql.OUTCOMES_OF_RUN, rows)
-    if again:
-        retire(cursor, sql.NO_RUN)
-    cursor.execute(sql.STREAM_STATE)
-    letters = [letter for page in pages if page.raw.page_id in new for letter in letter_rows(page, page.rejections())]
-    insert_dead_letters(cursor, letters)
-    return len(new)
+def _dead_letters(pages: list[StagedPage], new: set[str]) -> list[Row]:
+    rows: list[Row] = []
+    for page in pages:
+        if page.page_id in new:
+            rows += dead_letter_rows(page, page.rejections())
+    return rows
 
 
-def _not_new(cursor: Cursor, pages: list[StagedPage]) -> set[str]:
-    """See to pages that left no receipt; returns those that a better mapping made and that are written again, outside the ledger."""
-    cursor.execute(sql.KNOWN)
-    known = cursor.fetchall()
-    better = [number for number, version in known if version is not None and version < pages[number].unified.normalizer_version]
-    late = [pages[number] for number, version in known if version is None]
-    for page in late:
-        log.warning("page_superseded", run_id=page.raw.run_id, stream=page.raw.stream, page_no=page.raw.page_no, page_id=page.raw.page_id)
-    insert_dead_letters(cursor, [letter for page in late for letter in letter_rows(page, [_superseded(page)])])
-    if as_good := len(known) - len(better) - len(late):
+def _store_outcomes(
+    db: Db, outcomes: list[Row], new: set[str], remapped: set[str]
+) -> None:
+    of_new = [row for row in outcomes if row[0] in new]
+    of_remapped = [
+        (sql.NO_RUN, *row) for row in outcomes if row[0] in remapped
+    ]
+    if of_new:
+        psycopg2.extras.execute_values(db, sql.UPDATE_OUTCOMES, of_new)
+    if of_remapped:
+        psycopg2.extras.execute_values(
+            db, sql.UPDATE_REPLAY_OUTCOMES, of_remapped
+        )
+
+
+# -- pages that were known ------------------------------------------------------------------------
+
+
+def _see_to_known(db: Db, pages: list[StagedPage]) -> set[str]:
+    """See to pages that left no receipt.
+
+    Returns those that a better mapping made and that are written again, outside the ledger.
+    """
+    db.execute(sql.SELECT_MAPPING_VERSIONS)
+    versions = dict(db.fetchall())
+    late = [
+        pages[number] for number in versions if versions[number] is None
+    ]
+    _refuse_late(db, late)
+    better = [
+        number
+        for number, version in versions.items()
+        if _is_better(pages[number], version)
+    ]
+    as_good = len(versions) - len(better) - len(late)
+    if as_good:
         log.info("pages_known", pages=as_good)
-    if not better:
-        return set()
-    cursor.execute(sql.OLD, {"numbers": better})
-    cursor.execute(sql.AGAIN, {"numbers": better})
-    again = {page_id for (page_id,) in cursor.fetchall()}
-    log.info("pages_reprocessed", pages=len(again), normalizer_version=pages[better[0]].unified.normalizer_version)
-    return again
+    return _remap(db, pages, better) if better else set()
+
+
+def _is_better(page: StagedPage, version: int | None) -> bool:
+    """Whether a page was made by a later mapping than the receipt that is there."""
+    return version is not None and version < page.unified.normalizer_version
+
+
+def _remap(db: Db, pages: list[StagedPage], numbers: list[int]) -> set[str]:
+    values = {"numbers": numbers}
+    db.execute(sql.COLLECT_PREVIOUS_IDS, values)
+    db.execute(sql.INSERT_REMAPPED_RECEIPTS, values)
+    remapped = first_cells(db)
+    _log_remapped(pages[numbers[0]], len(remapped))
+    return remapped
+
+
+def _log_remapped(page: StagedPage, count: int) -> None:
+    version = page.unified.normalizer_version
+    log.info("pages_reprocessed", pages=count, normalizer_version=version)
+
+
+def _refuse_late(db: Db, late: list[StagedPage]) -> None:
+    """Keep pages of stale workers as dead letters: another page has taken their number."""
+    rows: list[Row] = []
+    for page in late:
+        _log_superseded(page)
+        rows += dead_letter_rows(page, [_superseded(page)])
+    insert_dead_letters(db, rows)
+
+
+def _log_superseded(page: StagedPage) -> None:
+    raw = page.raw
+    log.warning(
+        "page_superseded",
+        run_id=raw.run_id,
+        stream=raw.stream,
+        page_no=raw.page_no,
+        page_id=page.page_id,
+    )
 
 
 def _superseded(page: StagedPage) -> Rejection:
+    raw = page.raw
+    shown = bytes(raw.records)[:MAX_SHOWN]
     return Rejection(
-        reason="superseded_page", stage=Stage.LOAD, count=page.raw.record_count, payload=bytes(page.raw.records)[:4096].decode("utf-8", "replace"),
-        message=f"page {page.raw.page_no} of this task came too late: the process that sent it was frozen, and another had taken over",
-    )  # fmt: skip
+        reason="superseded_page",
+        message=f"page {raw.page_no} of this task {_TOO_LATE}",
+        stage=Stage.LOAD,
+        count=raw.record_count,
+        payload=shown.decode("utf-8", "replace"),
+    )
 
 
-def upsert(cursor: Cursor, pages: list[StagedPage], rounds: list[Round], applied: set[str]) -> list[tuple[Any, ...]]:
-    """Write the data points of the applied pages, round by round; returns the outcomes for their receipts."""
-    outcomes = {
-        number: bytearray(UNCHANGED * len(page.ids)) for number, page in enumerate(pages) if page.raw.page_id in applied and page.ids
-    }
-    for number, places in enumerate(rounds):
-        written = places if len(applied) == len(pages) else {id_: place for id_, place in places.items() if place[0] in outcomes}
-        cursor.execute("SELECT clock_timestamp()")
-        (now,) = cursor.fetchone() or (None,)
-        cursor.execute(sql.UPSERT, {"round": number, "now": now, "points": len(written)})
-        inserted, updated = cursor.fetchone() or ([], [])
-        for outcome, ids in ((INSERTED, written if inserted is None else inserted), (UPDATED, updated)):
+# -- data points ----------------------------------------------------------------------------------
+
+
+def upsert(db: Db, batch: StagedBatch, applied: set[str]) -> list[Row]:
+    """Write the data points of the applied pages, round by round.
+
+    Returns the outcomes for their receipts.
+    """
+    outcomes = unchanged_outcomes(batch.pages, applied)
+    is_all = len(applied) == len(batch.pages)
+    for number, places in enumerate(batch.rounds):
+        written = places
+        if not is_all:
+            written = {
+                id_: place
+                for id_, place in places.items()
+                if place[0] in outcomes
+            }
+        values = {
+            "round": number,
+            "now": now_of(db),
+            "points": len(written),
+        }
+        db.execute(sql.UPSERT_POINTS, values)
+        inserted, updated = db.fetchone() or ([], [])
+        if inserted is None:  # all of them
+            inserted = written
+        for outcome, ids in ((INSERTED, inserted), (UPDATED, updated)):
             for page, position in map(written.__getitem__, ids):
                 outcomes[page][position] = ord(outcome)
-    return [(pages[number].raw.page_id, *tally(pages[number].records, bytes(each))) for number, each in outcomes.items()]
+    return tallied(batch.pages, outcomes)
 
 
-def retire(cursor: Cursor, run_id: str) -> dict[str, list[str]]:
+def unchanged_outcomes(
+    pages: list[StagedPage], applied: set[str]
+) -> dict[int, bytearray]:
+    """An outcome for each data point of the applied pages, by the page's place in the batch."""
+    return {
+        number: bytearray(UNCHANGED * len(page.ids))
+        for number, page in enumerate(pages)
+        if page.page_id in applied and page.ids
+    }
+
+
+def tallied(
+    pages: list[StagedPage], outcomes: dict[int, bytearray]
+) -> list[Row]:
+    """(page id, outcomes, inserted, updated, unchanged) of each page."""
+    return [
+        (
+            pages[number].page_id,
+            *tally(pages[number].records, bytes(of_page)),
+        )
+        for number, of_page in outcomes.items()
+    ]
+
+
+def retire(db: Db, run_id: str) -> Retired:
     """Retire what the pages that are written again yield no more; returns the ids by page.
 
-    Of what an older page yields now, and could not write while the page that is newer held it, that page's values stand.
+    Of what an older page yields now, and could not write while the page that is newer held it, that
+    page's values stand.
     """
-    cursor.execute(sql.CONTEND, {"run": run_id})
-    cursor.execute("SELECT clock_timestamp()")
-    (now,) = cursor.fetchone() or (None,)
-    cursor.execute(sql.RETIRE, {"now": now})
-    retired = by_page(cursor)
+    db.execute(sql.KEEP_CONTENDERS, {"run": run_id})
+    now = now_of(db)
+    db.execute(sql.RETIRE_DROPPED_POINTS, {"now": now})
+    retired = ids_by_page(db)
     if retired:
-        ids = sorted({id_ for page in retired.values() for id_ in page})
-        cursor.execute(sql.WRITE_KEPT, {"run": run_id, "now": now, "ids": ids})
-    cursor.execute(sql.SETTLED, {"run": run_id})
+        ids = sorted(
+            {id_ for of_page in retired.values() for id_ in of_page}
+        )
+        db.execute(
+            sql.APPLY_KEPT_POINTS, {"run": run_id, "now": now, "ids": ids}
+        )
+    db.execute(sql.DROP_SETTLED_CONTENDERS, {"run": run_id})
     return retired
 
 
-def by_page(cursor: Cursor) -> dict[str, list[str]]:
+def ids_by_page(db: Db) -> Retired:
     """(page id, id of a data point) rows, grouped."""
-    found: dict[str, list[str]] = {}
-    for page_id, id_ in cursor.fetchall():
+    found: Retired = {}
+    for page_id, id_ in db.fetchall():
         found.setdefault(page_id, []).append(id_)
     return found
-
-
-def copy_rows(cursor: Cursor, table: str, columns: Sequence[str], rows: Iterable[str]) -> None:
-    """COPY lines in its text format into a table."""
-    cursor.copy_expert(f"COPY {table} ({sql.quoted(columns)}) FROM STDIN", io.BytesIO("".join(rows).encode()), size=1 << 20)

@@ -1,167 +1,239 @@
-"""What a run adds up to: sums over receipts, never incremented counters, taken anew under a lock on the run's row."""
+"""What a run adds up to.
+
+Sums over receipts, never incremented counters, computed again under a lock on the run's row.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
+from services.loader.runs.run_messages import message_for
 from shared.messages.base import REPLAY
 from shared.messages.runs import RunKind, RunStatus, TaskStatus
-from shared.tables import page_receipts, preview_points, replay_receipts, run_tasks, runs
+from shared.tables import (
+    page_receipts,
+    preview_points,
+    replay_receipts,
+    run_tasks,
+    runs,
+)
 
-COUNTERS = ("records", "inserted", "updated", "unchanged", "skipped", "rejected")
+RECORDS = "records"
+COLUMNS = ("inserted", "updated", "unchanged", "skipped", "rejected")
+COUNTERS = (RECORDS, *COLUMNS)
+Counts = dict[str, int]
 _NOW = func.clock_timestamp()
+_IDLE = (_NOW - runs.c.last_progress_at).label("idle")
+_IS_OPEN = runs.c.finished_at.is_(None) & (
+    runs.c.status != RunStatus.INCOMPLETE
+)
 
 
 @dataclass(frozen=True)
 class Ledger:
     """A run's tasks and the sums over its receipts."""
 
-    tasks: list[Any]
-    by_task: dict[str, Any]
-    sources: dict[str, dict[str, int]]
+    tasks: list[Row[Any]]
+    by_task: dict[str, Row[Any]]
+    sources: dict[str, Counts]
+
+    def of(self, task: Any) -> Any:
+        """The sums of a task, None while it has no receipt."""
+        return self.by_task.get(task.task_id)
+
+    def totals(self) -> dict[str, Any]:
+        """The sums of all sources, and of each."""
+        sums: dict[str, Any] = {name: self.total(name) for name in COUNTERS}
+        sums["sources"] = self.sources
+        return sums
 
     def total(self, counter: str) -> int:
         return sum(source[counter] for source in self.sources.values())
 
     def is_balanced(self) -> bool:
-        """Every task has ended, each of its pages has a receipt, and every record stands in one column."""
-        return all(self.is_whole(task) for task in self.tasks) and self.total("records") == sum(map(self.total, COUNTERS[1:]))
+        """Whether every task is whole, and every record stands in one column."""
+        accounted = sum(map(self.total, COLUMNS))
+        return (
+            all(map(self.is_whole, self.tasks))
+            and self.total(RECORDS) == accounted
+        )
 
     def is_whole(self, task: Any) -> bool:
-        """Whether a task has ended, and what it has published has been received: as many pages, as many records."""
+        """Whether a task has ended, and what it published was received."""
         if task.finished_at is None:
             return False
-        seen = self.by_task.get(task.task_id)
-        pages, records = (seen.pages, seen.records) if seen else (0, 0)
-        if task.source == REPLAY:  # one that was interrupted may have found more before than after, when retention had gone on
+        pages = self._pages(task)
+        if task.source == REPLAY:
+            # One that was interrupted may have found more pages before than after: retention had
+            # gone on.
             return pages >= (task.pages or 0)
-        return pages == (task.pages or 0) and (task.records is None or records == task.records)
+        received = self.of(task)
+        records = received.records if received else 0
+        return pages == (task.pages or 0) and task.records in (
+            None,
+            records,
+        )
 
     def is_short(self, task: Any) -> bool:
         """Whether an ended task has pages without a receipt."""
-        seen = self.by_task.get(task.task_id)
-        return task.finished_at is not None and (seen.pages if seen else 0) < (task.pages or 0)
+        return task.finished_at is not None and self._pages(task) < (
+            task.pages or 0
+        )
+
+    def _pages(self, task: Any) -> int:
+        received = self.of(task)
+        return received.pages if received else 0
 
 
 def open_runs(transaction: Connection) -> list[str]:
-    """Runs to look at now and then. An incomplete one is looked at when something arrives for it."""
-    is_open = runs.c.finished_at.is_(None) & (runs.c.status != RunStatus.INCOMPLETE)
-    return list(transaction.execute(select(runs.c.run_id).where(is_open)).scalars())
+    """Runs to evaluate now and then. An incomplete one is when something arrives for it."""
+    query = select(runs.c.run_id).where(_IS_OPEN)
+    return list(transaction.execute(query).scalars())
 
 
-def evaluate(transaction: Connection, run_id: str, incomplete_after_s: float) -> RunStatus | None:
+def evaluate(
+    transaction: Connection, run_id: str, incomplete_after_s: float
+) -> RunStatus | None:
     """Recompute a run's totals and status under a lock on its row; returns the status."""
-    run = transaction.execute(
-        select(runs, (_NOW - runs.c.last_progress_at).label("idle")).where(runs.c.run_id == run_id).with_for_update()
-    ).one_or_none()
+    of_run = runs.c.run_id == run_id
+    query = select(runs, _IDLE).where(of_run).with_for_update()
+    run = transaction.execute(query).one_or_none()
     if run is None:
         return None
     ledger = ledger_of(transaction, run_id)
-    errors = [*run.errors, *(task.error for task in ledger.tasks if task.error)]
-    totals = {**{counter: ledger.total(counter) for counter in COUNTERS}, "sources": ledger.sources}
-    is_stuck = totals == run.totals and run.idle.total_seconds() > incomplete_after_s
-    status = _status(run, ledger, is_stuck=is_stuck)
-    values: dict[str, Any] = {"status": status, "totals": totals, "message": _message(run, ledger, status, errors)}
-    if totals != run.totals:
+    totals = ledger.totals()
+    has_moved = totals != run.totals
+    is_idle = run.idle.total_seconds() > incomplete_after_s
+    status = _status(run, ledger, is_stuck=is_idle and not has_moved)
+    if status == run.status and not has_moved:
+        return status
+    message = message_for(run, ledger, status)
+    values: dict[str, Any] = {
+        "status": status,
+        "totals": totals,
+        "message": message,
+    }
+    if has_moved:
         values["last_progress_at"] = _NOW
-    if not status.is_balanced:
-        values["finished_at"] = None
-    elif run.finished_at is None:
-        values["finished_at"] = _NOW
-        values["started_at"] = func.coalesce(runs.c.started_at, runs.c.requested_at, _NOW)
-        if run.kind == RunKind.REPLAY and run.preview is None:  # what was kept in case that a newer page yields it no more
-            transaction.execute(preview_points.delete().where(preview_points.c.run_id == run_id))
-    if status != run.status or totals != run.totals:
-        transaction.execute(update(runs).where(runs.c.run_id == run_id).values(**values))
+    values |= _end(transaction, run, status)
+    transaction.execute(update(runs).where(of_run).values(**values))
     return status
 
 
+def _end(
+    transaction: Connection, run: Any, status: RunStatus
+) -> dict[str, Any]:
+    """What changes in a run that is balanced now, or is no longer."""
+    if not status.is_balanced:
+        return {"finished_at": None}
+    if run.finished_at is not None:
+        return {}
+    if run.kind == RunKind.REPLAY and run.preview is None:
+        # Points that it kept in case that a newer page no longer yields them.
+        of_run = preview_points.c.run_id == run.run_id
+        transaction.execute(preview_points.delete().where(of_run))
+    started_at = func.coalesce(runs.c.started_at, runs.c.requested_at, _NOW)
+    return {"finished_at": _NOW, "started_at": started_at}
+
+
 def ledger_of(transaction: Connection, run_id: str) -> Ledger:
-    tasks = list(transaction.execute(select(run_tasks).where(run_tasks.c.run_id == run_id).order_by(run_tasks.c.stream)))
-    counts = [func.sum(page_receipts.c[counter]).label(counter) for counter in COUNTERS]
-    grouped = select(
-        page_receipts.c.task_id,
-        page_receipts.c.source,
-        func.count(page_receipts.c.page_no).label("pages"),
-        (func.max(page_receipts.c.page_no) + 1).label("next_page"),
-        *counts,
-    )
-    replayed = [task for task in tasks if task.source == REPLAY]
-    if replayed:
-        return _of_replay(transaction, tasks)
-    rows = transaction.execute(
-        grouped.outerjoin_from(page_receipts, run_tasks, run_tasks.c.task_id == page_receipts.c.task_id)
-        .where(page_receipts.c.run_id == run_id, run_tasks.c.finished_at.is_(None) | (page_receipts.c.page_no < run_tasks.c.pages))
-        .group_by(page_receipts.c.task_id, page_receipts.c.source)
-    ).all()
-    sources: dict[str, dict[str, int]] = {task.source: dict.fromkeys(COUNTERS, 0) for task in tasks}
+    """The ledger of a run, as its receipts stand."""
+    of_run = run_tasks.c.run_id == run_id
+    query = select(run_tasks).where(of_run).order_by(run_tasks.c.stream)
+    tasks = list(transaction.execute(query))
+    if any(task.source == REPLAY for task in tasks):
+        return _ledger_of_replay(transaction, run_id, tasks)
+    rows = _receipts_by_task(transaction, run_id)
+    sources = {task.source: _zeros() for task in tasks}
     for row in rows:
-        into = sources.setdefault(row.source, dict.fromkeys(COUNTERS, 0))
-        for counter in COUNTERS:
-            into[counter] += int(getattr(row, counter))
+        _add(sources.setdefault(row.source, _zeros()), row)
     return Ledger(tasks, {row.task_id: row for row in rows}, sources)
 
 
-def _of_replay(transaction: Connection, tasks: list[Any]) -> Ledger:
-    """As `ledger_of`, from the receipts of a replay. One of its tasks may have pages of several sources."""
-    counts = [func.sum(replay_receipts.c[counter]).label(counter) for counter in COUNTERS]
-    pages = func.count(replay_receipts.c.page_id).label("pages")
-    mine = replay_receipts.c.run_id == tasks[0].run_id
-    by_source = transaction.execute(select(replay_receipts.c.source, *counts).where(mine).group_by(replay_receipts.c.source))
-    by_task = transaction.execute(select(replay_receipts.c.task_id, pages, *counts).where(mine).group_by(replay_receipts.c.task_id))
-    sources = {row.source: {counter: int(getattr(row, counter)) for counter in COUNTERS} for row in by_source}
+def _zeros() -> Counts:
+    return dict.fromkeys(COUNTERS, 0)
+
+
+def _receipts_by_task(
+    transaction: Connection, run_id: str
+) -> list[Row[Any]]:
+    receipts = page_receipts.c
+    is_open = run_tasks.c.finished_at.is_(None)
+    is_in_time = is_open | (receipts.page_no < run_tasks.c.pages)
+    of_task = run_tasks.c.task_id == receipts.task_id
+    query = (
+        select(
+            receipts.task_id,
+            receipts.source,
+            func.count(receipts.page_no).label("pages"),
+            (func.max(receipts.page_no) + 1).label("next_page"),
+            *_sums(receipts),
+        )
+        .outerjoin_from(page_receipts, run_tasks, of_task)
+        .where(receipts.run_id == run_id, is_in_time)
+        .group_by(receipts.task_id, receipts.source)
+    )
+    return list(transaction.execute(query))
+
+
+def _ledger_of_replay(
+    transaction: Connection, run_id: str, tasks: list[Row[Any]]
+) -> Ledger:
+    """As `ledger_of`, from the receipts of a replay.
+
+    One of its tasks may have pages of several sources.
+    """
+    receipts = replay_receipts.c
+    of_run = receipts.run_id == run_id
+    pages = func.count(receipts.page_id).label("pages")
+    by_source = transaction.execute(
+        select(receipts.source, *_sums(receipts))
+        .where(of_run)
+        .group_by(receipts.source)
+    )
+    by_task = transaction.execute(
+        select(receipts.task_id, pages, *_sums(receipts))
+        .where(of_run)
+        .group_by(receipts.task_id)
+    )
+    sources = {row.source: _counts(row) for row in by_source}
     return Ledger(tasks, {row.task_id: row for row in by_task}, sources)
+
+
+def _sums(receipts: Any) -> list[Any]:
+    return [
+        func.sum(receipts[counter]).label(counter) for counter in COUNTERS
+    ]
+
+
+def _counts(row: Any) -> Counts:
+    return {counter: int(getattr(row, counter)) for counter in COUNTERS}
+
+
+def _add(counts: Counts, row: Any) -> None:
+    for counter, count in _counts(row).items():
+        counts[counter] += count
 
 
 def _status(run: Any, ledger: Ledger, *, is_stuck: bool) -> RunStatus:
     if not run.planned or not ledger.is_balanced():
-        if is_stuck:
-            return RunStatus.INCOMPLETE
-        return RunStatus.RUNNING if run.planned or run.started_at is not None else RunStatus.QUEUED
-    succeeded = [task for task in ledger.tasks if task.status == TaskStatus.FINISHED]
-    if run.cancelled and any(task.status == TaskStatus.CANCELLED for task in ledger.tasks):
+        return _open_status(run, is_stuck=is_stuck)
+    statuses = [task.status for task in ledger.tasks]
+    if run.cancelled and TaskStatus.CANCELLED in statuses:
         return RunStatus.CANCELLED
-    if not succeeded and (ledger.tasks or run.errors):
+    if TaskStatus.FINISHED not in statuses and (statuses or run.errors):
         return RunStatus.FAILED
-    clean = len(succeeded) == len(ledger.tasks) and not run.errors and not ledger.total("rejected")
-    return RunStatus.SUCCEEDED if clean else RunStatus.PARTIAL
+    is_clean = set(statuses) <= {TaskStatus.FINISHED}
+    if is_clean and not run.errors and not ledger.total("rejected"):
+        return RunStatus.SUCCEEDED
+    return RunStatus.PARTIAL
 
 
-def _message(run: Any, ledger: Ledger, status: RunStatus, errors: list[Any]) -> str | None:
-    """One sentence for people about how it ended."""
-    if status in (RunStatus.QUEUED, RunStatus.RUNNING):
-        return None
-    if status == RunStatus.INCOMPLETE:
-        return _what_is_missing(run, ledger)
-    if not ledger.tasks and run.kind == RunKind.REQUEUE:
-        return "; ".join(["no open dead letter was meant that can be processed again", *run.notes])
-    if not ledger.tasks:
-        return "no streams to ingest: " + (
-            "; ".join(run.notes) or "; ".join(error["message"] for error in run.errors) or "none were asked for"
-        )
-    if run.kind == RunKind.CHECKPOINT and not errors:
-        return "; ".join(note for task in ledger.tasks for note in task.notes) or None
-    if run.kind == RunKind.REPLAY and ledger.total("records") == 0 and not errors:
-        return "; ".join(["no raw page was meant", *_task_notes(ledger), *run.notes])
-    if ledger.total("records") == 0 and not errors:
-        return "; ".join([f"nothing new: {len(ledger.tasks)} stream(s) are up to date", *run.notes])
-    parts = [f"{len(errors)} error(s)"] if errors else []
-    parts += [f"{ledger.total('rejected')} record(s) rejected: GET /api/v1/runs/{run.run_id} says why"] if ledger.total("rejected") else []
-    return "; ".join([*parts, *run.notes]) or None
-
-
-def _task_notes(ledger: Ledger) -> list[str]:
-    return list(dict.fromkeys(note for task in ledger.tasks for note in task.notes))
-
-
-def _what_is_missing(run: Any, ledger: Ledger) -> str:
-    if not run.planned:
-        return "nothing has moved for a while; the run waits to be planned by an extractor"
-    waiting = [task.stream for task in ledger.tasks if task.finished_at is None]
-    short = [f"{task.stream} ({task.pages} published)" for task in ledger.tasks if ledger.is_short(task)]
-    parts = [f"waiting for {', '.join(waiting[:5])}"] if waiting else []
-    parts += [f"pages are missing of {', '.join(short[:5])}: GET /api/v1/runs/{run.run_id} says which"] if short else []
-    return "; ".join(["nothing has moved for a while", *(parts or ["published and received records do not add up"]), *run.notes])
+def _open_status(run: Any, *, is_stuck: bool) -> RunStatus:
+    if is_stuck:
+        return RunStatus.INCOMPLETE
+    has_begun = run.planned or run.started_at is not None
+    return RunStatus.RUNNING if has_begun else RunStatus.QUEUED

@@ -1,4 +1,7 @@
-"""CSV rows: candles where a row has open, high, low and close, prices where it has a price only; a point per coin of a wide file."""
+"""CSV rows: candles where a row has open, high, low and close, prices where it has a price only.
+
+A wide file yields a point per coin.
+"""
 
 from __future__ import annotations
 
@@ -10,32 +13,49 @@ from typing import Any
 
 import msgspec
 
-from services.normalizer.mapping.base import MapRecord, Outcome, PageInfo, check_candle, data_point, rejection
+from services.normalizer.mapping.base import (
+    MapRecord,
+    Outcome,
+    PageInfo,
+    amount,
+    check_candle,
+    data_point,
+    rejection,
+)
 from shared.csvfile.column_names import OHLC
-from shared.csvfile.infer import conclude
-from shared.csvfile.schema import Plan, Series
+from shared.csvfile.infer import infer_schema
+from shared.csvfile.schema import CsvSchema, Row, Series
 from shared.errors import BadValueError
 from shared.messages.identity import text_hash, text_id
 from shared.messages.pages import Rejection, Skip, UnifiedData
-from shared.values.amounts import canonical, number
+from shared.values.amounts import canonical
 
-MapRow = Callable[[int, list[str]], list[UnifiedData] | None]  # None: the row holds no value of this series
-_PLAIN_NUMBERS = re.compile(r"\d{1,30}(?:\.\d{1,60})?(?:\x1f\d{1,30}(?:\.\d{1,60})?)*", re.ASCII)
+MapRow = Callable[
+    [int, Row], UnifiedData | None
+]  # None: the row holds no value of this series
+_PLAIN_NUMBERS = re.compile(
+    r"\d{1,30}(?:\.\d{1,60})?(?:\x1f\d{1,30}(?:\.\d{1,60})?)*", re.ASCII
+)
 _CANDLE = (*OHLC, "volume", "market_cap", "quote_volume")
-_SLACK = 1.05  # by which a volume in money may lie outside volume × low … volume × high, since both are rounded
+# By which a volume in money may lie outside volume × low … volume × high: both are rounded.
+_SLACK = 1.05
 
 
 def compile_mapping(info: PageInfo) -> MapRecord:
-    plan = _plan(msgspec.json.encode(info.context))
-    by_series = [_candles(info, plan, series) if series.is_candle else _prices(info, plan, series) for series in plan.series]
+    schema = _schema(msgspec.json.encode(info.context))
+    by_series = [
+        _mapping_of(info, schema, series) for series in schema.series
+    ]
 
     def map_record(index: int, row: Any) -> Outcome:
-        if len(row) != plan.width:
-            if not any(cell.strip() for cell in row):
-                return Skip(index=index, reason="blank_row")
-            return Rejection(reason="wrong_column_count", message=f"the row has {len(row)} cells, the header {plan.width}")
+        if len(row) != schema.width:
+            return _odd_row(index, row, schema)
         try:
-            points = [point for map_row in by_series for point in map_row(index, row) or ()]
+            points = [
+                point
+                for map_row in by_series
+                if (point := map_row(index, row)) is not None
+            ]
         except BadValueError as error:
             return rejection(error)
         return points or Skip(index=index, reason="no_value")
@@ -44,86 +64,159 @@ def compile_mapping(info: PageInfo) -> MapRecord:
 
 
 @lru_cache(maxsize=256)
-def _plan(context: bytes) -> Plan:
-    return conclude(msgspec.json.decode(context))
+def _schema(context: bytes) -> CsvSchema:
+    return infer_schema(msgspec.json.decode(context))
 
 
-def _candle_amounts(plan: Plan, series: Series) -> Callable[[list[str]], list[str | None]]:
-    """Open, high, low, close and the volumes of a row. Nearly all rows are plain numbers: those are checked in one go."""
+def _mapping_of(
+    info: PageInfo, schema: CsvSchema, series: Series
+) -> MapRow:
+    return (_candles if series.is_candle else _prices)(info, schema, series)
+
+
+def _odd_row(index: int, row: Row, schema: CsvSchema) -> Outcome:
+    if not "".join(row).strip():
+        return Skip(index=index, reason="blank_row")
+    cells = f"the row has {len(row)} cells"
+    message = f"{cells}, the header {schema.width}"
+    return Rejection(reason="wrong_column_count", message=message)
+
+
+def _candle_amounts(
+    schema: CsvSchema, series: Series
+) -> Callable[[Row], list[str | None]]:
+    """Open, high, low, close and the volumes of a row.
+
+    Nearly all rows are plain numbers: those are checked in one go.
+    """
     present = [role for role in _CANDLE if role in series.columns]
     cells = itemgetter(*(series.columns[role] for role in present))
-    places = [present.index(role) if role in series.columns else -1 for role in _CANDLE]  # −1: the None behind the cells
-    has_points = all(plan.decimals[series.columns[role]] == "." for role in present)
+    # −1 is the None behind the cells.
+    places = [
+        present.index(role) if role in series.columns else -1
+        for role in _CANDLE
+    ]
+    has_points = all(
+        schema.decimals[series.columns[role]] == "." for role in present
+    )
 
-    def amounts(row: list[str]) -> list[str | None]:
+    def amounts(row: Row) -> list[str | None]:
         texts = cells(row)
         if has_points and _PLAIN_NUMBERS.fullmatch("\x1f".join(texts)):
-            plain: list[str | None] = [canonical(text) if text[-1] == "0" or text[0] == "0" else text for text in texts]
-            plain.append(None)
-            return [plain[place] for place in places]
-        return [_amount(plan, series, row, role) for role in _CANDLE]
+            numbers: list[str | None] = [_canonical(text) for text in texts]
+            numbers.append(None)
+            return [numbers[place] for place in places]
+        return [_amount(schema, series, row, role) for role in _CANDLE]
 
     return amounts
 
 
-def _amount(plan: Plan, series: Series, row: list[str], role: str) -> str | None:
+def _canonical(text: str) -> str:
+    return canonical(text) if text[-1] == "0" or text[0] == "0" else text
+
+
+def _amount(
+    schema: CsvSchema, series: Series, row: Row, role: str
+) -> str | None:
     position = series.columns.get(role)
     if position is None:
         return None
-    amount = number(role, row[position], plan.decimals[position])
-    if amount is not None and amount.startswith("-"):
-        raise BadValueError(role, "negative", f"{role} is negative: {amount}")
-    return amount
+    return amount(role, row[position], schema.decimals[position])
 
 
-def _volume(volume: str | None, money: str | None, low: float, high: float) -> tuple[str | None, bool]:
-    """(the volume in the coin, whether the row had it in the column for money), as some exporters' old rows do.
+def _volume(
+    volume: str | None, money: str | None, low: float, high: float
+) -> tuple[str | None, bool]:
+    """(the volume in the coin, whether the row had it in the column for money).
 
-    Traded money lies between volume × low and volume × high; where that holds only the other way round, they are swapped.
+    Some exporters' old rows do. Traded money lies between volume × low and volume × high; where
+    that holds only the other way round, they are swapped.
     """
     if volume is None or money is None:
         return volume, False
-    coins, paid = float(volume), float(money)
-    fits = low * coins <= paid * _SLACK and paid <= high * coins * _SLACK
-    return (money, True) if not fits and low * paid <= coins * _SLACK and coins <= high * paid * _SLACK else (volume, False)
+    coins = float(volume)
+    paid = float(money)
+    if _fits(coins, paid, low, high) or not _fits(paid, coins, low, high):
+        return volume, False
+    return money, True
 
 
-def _candles(info: PageInfo, plan: Plan, series: Series) -> MapRow:
-    """What `data_point` would make of each row; written out, since most of what is ever mapped comes through here."""
-    amounts, interval = _candle_amounts(plan, series), plan.interval
-    named = f"{info.source}\x1f{info.dataset}\x1fcandle"
-    moment_of, which = plan.moment, plan.which
+def _fits(coins: float, paid: float, low: float, high: float) -> bool:
+    return low * coins <= paid * _SLACK and paid <= high * coins * _SLACK
 
-    def candle(index: int, row: list[str]) -> list[UnifiedData] | None:
-        open_, high, low, close, volume, market_cap, quote_volume = amounts(row)
+
+def _candles(info: PageInfo, schema: CsvSchema, series: Series) -> MapRow:
+    """What `data_point` would make of each row.
+
+    Written out, since most of what is ever mapped comes through here.
+    """
+    amounts = _candle_amounts(schema, series)
+    interval = schema.interval
+    namespace = f"{info.source}\x1f{info.dataset}\x1fcandle"
+    moment_of = schema.moment
+    pair_of = schema.pair_of
+
+    def candle(index: int, row: Row) -> UnifiedData | None:
+        open_, high, low, close, volume, market_cap, quote_volume = amounts(
+            row
+        )
         if open_ is None and high is None and low is None and close is None:
             return None
         lowest, highest = check_candle((open_, high, low, close))
-        volume, swapped = _volume(volume, quote_volume, lowest, highest)
-        pair, moment = which(series, row), moment_of(row)
-        instrument, symbol, currency = pair.instrument, pair.symbol, pair.currency
-        what = f"{instrument}\x1f{symbol}\x1f{currency or ''}\x1f{interval or ''}"
-        return [UnifiedData(
-            id=text_id(f"{named}\x1f{instrument}\x1f{currency or ''}\x1f{interval or ''}\x1f{moment}"),
-            value_hash=text_hash(f"candle\x1f{moment}\x1f{what}\x1f{open_}\x1f{high}\x1f{low}\x1f{close}\x1f{volume or ''}\x1f{market_cap or ''}"),
-            record_index=index, kind="candle", timestamp=moment, instrument=instrument, symbol=symbol, currency=currency, interval=interval,
-            open=open_, high=high, low=low, close=close, volume=volume, market_cap=market_cap,
-            attributes={"volumes_swapped": True} if swapped else None,
-        )]  # fmt: skip
+        volume, is_swapped = _volume(volume, quote_volume, lowest, highest)
+        pair = pair_of(series, row)
+        moment = moment_of(row)
+        instrument = pair.instrument
+        currency = pair.currency
+        money = currency or ""
+        period = interval or ""
+        prices = f"{open_}\x1f{high}\x1f{low}\x1f{close}\x1f{volume or ''}\x1f{market_cap or ''}"
+        subject = f"{instrument}\x1f{pair.symbol}\x1f{money}\x1f{period}"
+        return UnifiedData(
+            id=text_id(
+                f"{namespace}\x1f{instrument}\x1f{money}\x1f{period}\x1f{moment}"
+            ),
+            value_hash=text_hash(
+                f"candle\x1f{moment}\x1f{subject}\x1f{prices}"
+            ),
+            record_index=index,
+            kind="candle",
+            timestamp=moment,
+            instrument=instrument,
+            symbol=pair.symbol,
+            currency=currency,
+            interval=interval,
+            open=open_,
+            high=high,
+            low=low,
+            close=close,
+            volume=volume,
+            market_cap=market_cap,
+            attributes={"volumes_swapped": True} if is_swapped else None,
+        )
 
     return candle
 
 
-def _prices(info: PageInfo, plan: Plan, series: Series) -> MapRow:
-    def price(index: int, row: list[str]) -> list[UnifiedData] | None:
-        amount = _amount(plan, series, row, "price")
-        if amount is None:
+def _prices(info: PageInfo, schema: CsvSchema, series: Series) -> MapRow:
+    def price(index: int, row: Row) -> UnifiedData | None:
+        found = _amount(schema, series, row, "price")
+        if found is None:
             return None
-        pair, moment = plan.which(series, row), plan.moment(row)
-        return [data_point(
-            info, index, ("price", pair.instrument, pair.currency or "", "", moment),
-            kind="price", timestamp=moment, instrument=pair.instrument, symbol=pair.symbol, currency=pair.currency,
-            price=amount, volume=_amount(plan, series, row, "volume"), market_cap=_amount(plan, series, row, "market_cap"),
-        )]  # fmt: skip
+        pair = schema.pair_of(series, row)
+        moment = schema.moment(row)
+        return data_point(
+            info,
+            index,
+            ("price", pair.instrument, pair.currency or "", "", moment),
+            kind="price",
+            timestamp=moment,
+            instrument=pair.instrument,
+            symbol=pair.symbol,
+            currency=pair.currency,
+            price=found,
+            volume=_amount(schema, series, row, "volume"),
+            market_cap=_amount(schema, series, row, "market_cap"),
+        )
 
     return price

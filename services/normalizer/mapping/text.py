@@ -7,8 +7,11 @@ import re
 from html.parser import HTMLParser
 
 _SPACE = re.compile(r"\s+")
-_BLOCKS = frozenset({"p", "br", "div", "li", "tr", "h1", "h2", "h3", "h4", "blockquote", "figure", "table"})
+_BLOCKS = frozenset(
+    "p br div li tr h1 h2 h3 h4 blockquote figure table".split()
+)
 _HIDDEN = frozenset({"script", "style", "noscript", "template"})
+_MARKUP_PER_TEXT = 20  # characters of markup that are read for one of text
 
 
 class _Text(HTMLParser):
@@ -17,7 +20,9 @@ class _Text(HTMLParser):
         self.parts: list[str] = []
         self._hidden = 0
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(
+        self, tag: str, attrs: list[tuple[str, str | None]]
+    ) -> None:
         self._hidden += tag in _HIDDEN
         if tag in _BLOCKS:
             self.parts.append(" ")
@@ -33,17 +38,26 @@ class _Text(HTMLParser):
 
 
 def plain_text(markup: object, limit: int) -> str | None:
-    """Text without tags, scripts and entities (also those escaped twice), white space folded; at most `limit` characters."""
+    """Text without tags, scripts and entities (also those escaped twice), white space folded.
+
+    At most `limit` characters.
+    """
     if not isinstance(markup, str) or not markup.strip():
         return None
-    parser = _Text()
-    try:
-        parser.feed(markup[: limit * 20])
-        parser.close()
-        shown = "".join(parser.parts)
-    except AssertionError:  # html.parser gives up on `<![x`; then the text is what it is
-        shown = markup[: limit * 20]
-    text = _SPACE.sub(" ", html.unescape(shown)).strip()
+    text = html.unescape(_shown(markup[: limit * _MARKUP_PER_TEXT]))
+    text = _SPACE.sub(" ", text).strip()
     if len(text) > limit:
         text = text[: limit - 1].rsplit(" ", 1)[0] + "…"
     return text or None
+
+
+def _shown(markup: str) -> str:
+    parser = _Text()
+    try:
+        parser.feed(markup)
+        parser.close()
+    except (
+        AssertionError
+    ):  # html.parser gives up on `<![x`; then the text is what it is
+        return markup
+    return "".join(parser.parts)

@@ -1,4 +1,7 @@
-"""Found by Python at its start because tests put this folder on PYTHONPATH: installs the fault points into a service."""
+"""Found by Python at its start because tests put this folder on PYTHONPATH.
+
+Installs the fault points into a service.
+"""
 
 import os
 import sys

@@ -1,7 +1,8 @@
-"""How often an API is called: so many times a second and a month, counted across restarts.
+"""How often an API is called: a limit by second and by month, counted across restarts.
 
-The count is a checkpoint of its own, `<source>/@budget`. The streams of a source that has a budget share one partition
-(`shared.kafka.partition_of`), so that the extractor that holds it is the only one that calls and counts.
+The count is a checkpoint of its own, `<source>/@budget`. The streams of a source that has a budget
+share one partition (`shared.kafka.partitions`), so that the extractor that holds it is the only one
+that calls and counts.
 """
 
 from __future__ import annotations
@@ -16,40 +17,76 @@ from services.extractor.checkpoints import CheckpointStore
 from shared.errors import TaskError
 from shared.kafka.checkpoint_log import BUDGET
 from shared.kafka.partitions import partition_of
-from shared.messages.base import Source
-from shared.messages.serialization import plain, raw
+from shared.messages.base import Json, Source
+from shared.messages.serialization import raw_json, to_python
 
 
 class CallBudget:
-    """`take` before every call. It waits for its turn within the second, and refuses when the month is used up."""
+    """`count_call` before every call.
+
+    It waits for its turn within the second, and refuses when the month is used up.
+    """
 
     def __init__(
-        self, source: Source, checkpoints: CheckpointStore, *, per_second: float, per_month: int, now: Callable[[], datetime] | None = None
+        self,
+        source: Source,
+        checkpoints: CheckpointStore,
+        *,
+        per_second: float,
+        per_month: int,
+        now: Callable[[], datetime] | None = None,
     ) -> None:
-        """`per_month` 0: counted, not limited."""
-        self._stream, self._checkpoints = f"{source}/{BUDGET}", checkpoints
-        self._per_second, self._per_month = per_second, per_month
+        """`per_month` 0: calls are counted without a limit."""
+        self._stream = f"{source}/{BUDGET}"
+        self._checkpoints = checkpoints
+        self._per_second = per_second
+        self._per_month = per_month
         self._now = now or (lambda: datetime.now(UTC))
-        self._turn, self._next = asyncio.Lock(), 0.0
+        self._turn = asyncio.Lock()
+        self._next = 0.0
 
-    async def take(self) -> None:
-        """Count one call, then let it go. Raises TaskError `budget_exhausted`, TransientError while Kafka is away."""
+    async def count_call(self) -> None:
+        """Count one call, then let it go.
+
+        Raises TaskError `budget_exhausted`, TransientError while Kafka is unavailable.
+        """
         async with self._turn:
             clock = asyncio.get_running_loop().time
             await asyncio.sleep(max(0.0, self._next - clock()))
             self._next = clock() + 1 / self._per_second
-            # Counted before it is made: a crash in between costs one call of the budget, never one too many of the plan.
+            # Counted before it is made: a crash in between costs one call of the budget, and the
+            # plan is never exceeded.
             await self._count()
 
     async def _count(self) -> None:
-        checkpoint = await self._checkpoints.latest(self._stream, partition_of(self._stream))
-        known, month = plain(checkpoint.cursor) or {}, self._now().strftime("%Y-%m")
-        used = int(known.get("used", 0)) if known.get("month") == month else 0
+        checkpoint = await self._checkpoints.latest(
+            self._stream, partition_of(self._stream)
+        )
+        month = self._now().strftime("%Y-%m")
+        used = _used(to_python(checkpoint.cursor) or {}, month)
         if self._per_month and used >= self._per_month:
-            begins = (self._now().replace(day=1) + timedelta(days=32)).strftime("%Y-%m-01")
-            raise TaskError(
-                "budget_exhausted",
-                f"the {self._per_month} calls of {month} are used up (COINPAPRIKA_CALLS_PER_MONTH); the next month begins on {begins} UTC",
-            )
-        spent = {"month": month, "used": used + 1, "per_month": self._per_month or None, "per_second": self._per_second}
-        await self._checkpoints.publish(msgspec.structs.replace(checkpoint, cursor=raw(spent)))
+            raise self._exhausted(month)
+        spent = {
+            "month": month,
+            "used": used + 1,
+            "per_month": self._per_month or None,
+            "per_second": self._per_second,
+        }
+        await self._checkpoints.publish(
+            msgspec.structs.replace(checkpoint, cursor=raw_json(spent))
+        )
+
+    def _exhausted(self, month: str) -> TaskError:
+        return TaskError(
+            "budget_exhausted",
+            f"the {self._per_month} calls of {month} are used up (COINPAPRIKA_CALLS_PER_MONTH); "
+            f"the next month begins on {self._next_month():%Y-%m-01} UTC",
+        )
+
+    def _next_month(self) -> datetime:
+        """Some day of it."""
+        return self._now().replace(day=1) + timedelta(days=32)
+
+
+def _used(known: Json, month: str) -> int:
+    return int(known.get("used", 0)) if known.get("month") == month else 0

@@ -1,7 +1,8 @@
-"""CoinPaprika's list of coins: fetched once a day beside live prices, kept as a checkpoint, known to every extractor.
+"""CoinPaprika's list of coins: fetched once a day beside live prices, kept as a checkpoint.
 
-News are tagged with it: the coins that a page of entries may name go into the page's context, so that what is concluded from
-a page depends on the page alone, now and in a replay. The built-in list of coins (shared/values/coins.json) is always known.
+News are tagged with it: the coins that a page of entries may name go into the page's context, so
+that what is inferred from a page depends on the page alone, now and in a replay. The built-in list
+of coins (shared/values/coins.json) is always known.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from services.extractor.sources.http_client import Answer
 from shared.errors import TaskError
 from shared.kafka.checkpoint_log import COIN_LIST
 from shared.kafka.partitions import partition_of
-from shared.messages.base import Source
-from shared.messages.serialization import plain, raw
+from shared.messages.base import Json, Source
+from shared.messages.serialization import raw_json, to_python
 from shared.runtime import logs
 from shared.values.symbols import coins
 
 STREAM = f"{Source.COINPAPRIKA}/{COIN_LIST}"
 MAX_COINS = 3_000  # by rank
+MAX_NAME = 100
 KEPT = timedelta(days=1)
 LOOK_EVERY = timedelta(hours=1)
 _WORD = re.compile(r"[^\W_]+")
@@ -34,30 +36,42 @@ log = logs.get(__name__)
 
 
 class CoinList:
-    """(symbol, name) of the active coins, best rank first; of a symbol that several share, the best-ranked one."""
+    """(symbol, name) of the active coins, best rank first.
+
+    Of a symbol that several share it has the best-ranked one.
+    """
 
     def __init__(self, checkpoints: CheckpointStore) -> None:
         self._checkpoints = checkpoints
         self._not_before = datetime.min.replace(tzinfo=UTC)
 
-    async def refresh(self, get: Callable[[str], Awaitable[Answer]]) -> None:
-        """Fetch the list if it is older than a day. A failure is logged and tried again after an hour; live prices go on without it."""
+    async def refresh(
+        self, get: Callable[[str], Awaitable[Answer]]
+    ) -> None:
+        """Fetch the list if it is older than a day.
+
+        A failure is logged and tried again after an hour; live prices go on without it.
+        """
         now = datetime.now(UTC)
         if now < self._not_before:
             return
-        checkpoint = await self._checkpoints.latest(STREAM, partition_of(STREAM))
+        partition = partition_of(STREAM)
+        checkpoint = await self._checkpoints.latest(STREAM, partition)
         self._not_before = now + LOOK_EVERY
-        known = plain(checkpoint.cursor)
-        if known and now - datetime.fromisoformat(known["fetched_at"]) < KEPT:
+        if _is_fresh(to_python(checkpoint.cursor), now):
             return
         try:
-            found = active(parse_json((await get("/coins")).body, "CoinPaprika's /coins"))
+            coins = await _active_coins(get)
         except TaskError as error:
-            log.warning("coin_list_not_fetched", code=error.code, error=error.message)
+            code = error.code
+            log.warning(
+                "coin_list_not_fetched", code=code, error=error.message
+            )
             return
-        cursor = raw({"fetched_at": now.isoformat(), "coins": found})
-        await self._checkpoints.publish(msgspec.structs.replace(checkpoint, cursor=cursor))
-        log.info("coin_list_fetched", coins=len(found))
+        cursor = raw_json({"fetched_at": now.isoformat(), "coins": coins})
+        following = msgspec.structs.replace(checkpoint, cursor=cursor)
+        await self._checkpoints.publish(following)
+        log.info("coin_list_fetched", coins=len(coins))
 
     def mentioned(self, texts: Iterable[str]) -> list[list[str]]:
         """The coins beyond the built-in ones whose symbol or name may occur in the texts."""
@@ -66,29 +80,62 @@ class CoinList:
             return []
         words = {word for text in texts for word in _WORD.findall(text)}
         return [
-            list(coin) for coin in _beyond_built_in(bytes(known.cursor)) if coin[0] in words or words.issuperset(_WORD.findall(coin[1]))
+            [symbol, name]
+            for symbol, name in _beyond_built_in(bytes(known.cursor))
+            if symbol in words or words.issuperset(_WORD.findall(name))
         ]
+
+
+def _is_fresh(known: Json | None, now: datetime) -> bool:
+    if not known:
+        return False
+    return now - datetime.fromisoformat(known["fetched_at"]) < KEPT
 
 
 @lru_cache(maxsize=2)
 def _beyond_built_in(cursor: bytes) -> tuple[tuple[str, str], ...]:
     built_in = {coin.symbol for coin in coins()}
-    return tuple((symbol, name) for symbol, name in plain(msgspec.Raw(cursor))["coins"] if symbol not in built_in)
+    listed = to_python(msgspec.Raw(cursor))["coins"]
+    return tuple(
+        (symbol, name) for symbol, name in listed if symbol not in built_in
+    )
+
+
+async def _active_coins(
+    get: Callable[[str], Awaitable[Answer]],
+) -> list[tuple[str, str]]:
+    answer = await get("/coins")
+    return active(parse_json(answer.body, "CoinPaprika's /coins"))
 
 
 def active(listed: Any) -> list[tuple[str, str]]:
-    """(symbol, name) of the active coins, best rank first. Raises TaskError `contract` for what is no list of coins."""
+    """(symbol, name) of the active coins, best rank first.
+
+    Raises TaskError `contract` for what is not a list of coins.
+    """
     if not isinstance(listed, list):
-        raise TaskError("contract", f"CoinPaprika's /coins answered {str(listed)[:100]!r}, not a list of coins")
-    ranked = sorted((coin for coin in listed if _is_usable(coin)), key=lambda coin: coin["rank"])
+        shown = str(listed)[:100]
+        message = (
+            f"CoinPaprika's /coins answered {shown!r}, not a list of coins"
+        )
+        raise TaskError("contract", message)
+    usable = [coin for coin in listed if _is_usable(coin)]
     best: dict[str, str] = {}
-    for coin in ranked:
-        best.setdefault(coin["symbol"].strip().upper(), coin["name"].strip())
+    for coin in sorted(usable, key=lambda coin: coin["rank"]):
+        best.setdefault(
+            coin["symbol"].strip().upper(), coin["name"].strip()
+        )
     return list(best.items())[:MAX_COINS]
 
 
 def _is_usable(coin: Any) -> bool:
-    return (
-        isinstance(coin, dict) and coin.get("is_active") is True and isinstance(coin.get("rank"), int) and coin["rank"] > 0
-        and all(isinstance(coin.get(name), str) and 1 < len(coin[name].strip()) <= 100 for name in ("symbol", "name"))
-    )  # fmt: skip
+    if not isinstance(coin, dict) or coin.get("is_active") is not True:
+        return False
+    rank = coin.get("rank")
+    if not isinstance(rank, int) or rank <= 0:
+        return False
+    return _is_name(coin.get("symbol")) and _is_name(coin.get("name"))
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and 1 < len(value.strip()) <= MAX_NAME

@@ -1,4 +1,4 @@
-"""Whether a source's answers have changed their form: fields that are new, missing, or of another type."""
+"""Whether a source's answers have changed their form: fields that are new, missing, retyped."""
 
 from __future__ import annotations
 
@@ -10,25 +10,66 @@ MAX_SHOWN = 10
 
 
 def shape(records: Iterable[dict[str, Any]]) -> dict[str, str]:
-    """Every field of the records, nested ones by their path, and its types. A field that is always empty has none."""
+    """Every field of the records, nested ones by their path, and its types.
+
+    A field that is always empty has none.
+    """
     found: dict[str, set[str]] = {}
     for record in records:
         for path, value in _flat(record, ""):
-            found.setdefault(path, set()).update({_type(value)} - {""})
-    return {path: " or ".join(sorted(types)) for path, types in sorted(found.items())}
+            types = found.setdefault(path, set())
+            if name := _type(value):
+                types.add(name)
+    return {
+        path: " or ".join(sorted(types))
+        for path, types in sorted(found.items())
+    }
+
+
+# In this order: a bool is an int too.
+_KINDS: dict[str, Any] = {
+    "flag": bool,
+    "number": (int, float, Decimal),
+    "list": list,
+}
 
 
 def change(before: object, now: dict[str, str]) -> str | None:
-    """What has changed since, as a sentence; None when nothing has, or nothing is known of before."""
+    """What has changed since, as a sentence.
+
+    None when nothing has, or nothing is known of before.
+    """
     if not isinstance(before, dict) or not before or not now:
         return None
-    parts = [
-        ("new", [path for path in now if path not in before]),
-        ("missing", [str(path) for path in before if path not in now]),
-        ("of another type", [f"{path} ({before[path]} → {now[path]})" for path in now if before.get(path) and now[path] and before[path] != now[path]]),
-    ]  # fmt: skip
-    said = [f"{what}: {', '.join(paths[:MAX_SHOWN])}{' …' if len(paths) > MAX_SHOWN else ''}" for what, paths in parts if paths]
-    return "; ".join(said) or None
+    sentences = [
+        _listed("new", [path for path in now if path not in before]),
+        _listed(
+            "missing", [str(path) for path in before if path not in now]
+        ),
+        _listed("of another type", _retyped(before, now)),
+    ]
+    return "; ".join(filter(None, sentences)) or None
+
+
+def _retyped(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    changes = []
+    for path, kind in now.items():
+        former = before.get(path, kind)
+        if former and kind and former != kind:
+            changes.append(_change(path, former, kind))
+    return changes
+
+
+def _change(path: str, former: str, kind: str) -> str:
+    return f"{path} ({former} → {kind})"
+
+
+def _listed(what: str, paths: list[str]) -> str:
+    """A sentence, empty without paths."""
+    if not paths:
+        return ""
+    more = " …" if len(paths) > MAX_SHOWN else ""
+    return f"{what}: {', '.join(paths[:MAX_SHOWN])}{more}"
 
 
 def _flat(record: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
@@ -40,10 +81,10 @@ def _flat(record: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _type(value: Any) -> str:
+    """The kind of a value, empty for one that says nothing."""
     if value is None or value == "":
         return ""
-    if isinstance(value, bool):
-        return "flag"
-    if isinstance(value, int | float | Decimal):
-        return "number"
-    return "list" if isinstance(value, list) else "text"
+    for kind, types in _KINDS.items():
+        if isinstance(value, types):
+            return kind
+    return "text"

@@ -1,10 +1,12 @@
-"""CoinPaprika's daily history, as streams that are asked for by name: `coinpaprika/btc-bitcoin/ohlcv/2024-01-01..2024-03-01`.
+"""CoinPaprika's daily history, as streams that are asked for by name.
 
-The window is part of the stream, so that each is resumed on its own and the live stream's checkpoint stays where it is.
+Such as `coinpaprika/btc-bitcoin/ohlcv/2024-01-01..2024-03-01`. The window is part of the stream, so
+that each is resumed on its own and the live stream's checkpoint stays where it is.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -12,21 +14,30 @@ from datetime import date, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from services.extractor.sources.base import Slice, StreamInfo, paginate, parse_json
+from services.extractor.sources.base import (
+    Slice,
+    StreamInfo,
+    paginate,
+    parse_json,
+)
 from services.extractor.sources.http_client import Answer
 from shared.errors import TaskError
+from shared.messages.base import Json
 
 KINDS = ("ohlcv", "historical")
 CHUNK = timedelta(days=365)  # what one request may ask for
 DATASET = "daily"
-_NAME = re.compile(r"coinpaprika/(?P<coin>[^/]{1,100})/(?P<kind>ohlcv|historical)/(?P<start>\d{4}-\d\d-\d\d)\.\.(?P<end>\d{4}-\d\d-\d\d)")
+_NAME = re.compile(
+    r"coinpaprika/(?P<coin>[^/]{1,100})/(?P<kind>ohlcv|historical)"
+    r"/(?P<start>\d{4}-\d\d-\d\d)\.\.(?P<end>\d{4}-\d\d-\d\d)"
+)
 _ALLOWED = re.compile(r"before (\d{4}-\d\d-\d\d)")
 Get = Callable[[str], Awaitable[Answer]]
 
 
 @dataclass(frozen=True)
 class Window:
-    """One coin's daily candles (`ohlcv`) or prices (`historical`) from `start` to before `end`."""
+    """One coin's daily candles (`ohlcv`) or prices (`historical`), `end` excluded."""
 
     coin: str
     kind: str
@@ -35,60 +46,113 @@ class Window:
 
     @property
     def info(self) -> StreamInfo:
-        return StreamInfo(f"coinpaprika/{self.coin}/{self.kind}/{self.start}..{self.end}", DATASET)
+        days = f"{self.start}..{self.end}"
+        return StreamInfo(
+            f"coinpaprika/{self.coin}/{self.kind}/{days}", DATASET
+        )
 
 
 def window_of(stream: str) -> Window | None:
-    """The window that a stream's name says; None for a stream of another kind."""
+    """The window in a stream's name; None for a stream of another kind."""
     found = _NAME.fullmatch(stream)
+    if found is None:
+        return None
     try:
-        start, end = (date.fromisoformat(found[name]) for name in ("start", "end")) if found else (None, None)
+        start = date.fromisoformat(found["start"])
+        end = date.fromisoformat(found["end"])
     except ValueError:
         return None
-    return Window(found["coin"], found["kind"], start, end) if found and start and end and start < end else None
+    return (
+        Window(found["coin"], found["kind"], start, end)
+        if start < end
+        else None
+    )
 
 
-async def fetch(window: Window, get: Get, cursor: Any | None, *, resumed: bool) -> AsyncIterator[Slice]:
-    """The window in chunks of a year, each as pages. Raises TaskError; `plan_limit` says what the plan allows."""
-    begin = date.fromisoformat(cursor["next"]) if resumed and isinstance(cursor, dict) and "next" in cursor else window.start
+async def fetch(
+    window: Window, get: Get, cursor: Any | None, *, resumed: bool
+) -> AsyncIterator[Slice]:
+    """The window in chunks of a year, each as pages.
+
+    Raises TaskError; `plan_limit` says what the plan allows.
+    """
+    begin = window.start
+    if resumed and isinstance(cursor, dict) and "next" in cursor:
+        begin = date.fromisoformat(cursor["next"])
     if begin >= window.end:
         return
-    coin = parse_json((await _asked(get, window, f"/coins/{quote(window.coin, safe='')}")).body, "CoinPaprika's /coins")
-    if not isinstance(coin, dict) or not isinstance(coin.get("symbol"), str):
-        raise TaskError("contract", f"CoinPaprika's /coins/{window.coin} answered {str(coin)[:100]!r}, not a coin with a symbol")
-    context = {"kind": window.kind, "coin": window.coin, "symbol": coin["symbol"], "quote": "USD", "interval": "1d"}
+    context = await _context(window, get)
     while begin < window.end:
-        end, note = min(begin + CHUNK, window.end), None
+        end = min(begin + CHUNK, window.end)
+        path = _path(window, begin, end)
         try:
-            answer = await _asked(get, window, _path(window, begin, end))
+            answer = await _asked(get, window, path)
         except TaskError as error:
-            later = _allowed_from(error, window)
-            if later is None or later <= begin:
-                raise
-            yield Slice(
-                [], {"next": str(later)}, note=f"{window.info.stream}: CoinPaprika's plan allows history from {later} on, read from there"
-            )
-            begin = later
+            begin = _later_begin(error, window, begin)
+            yield _skipped_to(window, begin)
             continue
-        records = [
-            record
-            for record in _records(answer, window)
-            if str(begin) <= str(record.get("time_open") or record.get("timestamp"))[:10] < str(end)
-        ]
-        pages = list(paginate(records))
-        for number, (page, rejections) in enumerate(pages, 1):
-            after = {"next": str(end if number == len(pages) else begin)}
-            yield Slice(page, after, {**context, "endpoint": _path(window, begin, end)}, answer.origin(), rejections, note=note)
-        if not pages:
-            yield Slice([], {"next": str(end)}, note=f"{window.info.stream}: nothing from {begin} to {end}")
+        for piece in _slices(
+            window, answer, {**context, "endpoint": path}, begin, end
+        ):
+            yield piece
         begin = end
+
+
+async def _context(window: Window, get: Get) -> Json:
+    """What the pages say about their records, which name no coin themselves."""
+    path = f"/coins/{quote(window.coin, safe='')}"
+    coin = parse_json(
+        (await _asked(get, window, path)).body, "CoinPaprika's /coins"
+    )
+    if not isinstance(coin, dict) or not isinstance(
+        coin.get("symbol"), str
+    ):
+        shown = str(coin)[:100]
+        message = f"CoinPaprika's /coins/{window.coin} answered {shown!r}, not a coin with a symbol"
+        raise TaskError("contract", message)
+    return {
+        "kind": window.kind,
+        "coin": window.coin,
+        "symbol": coin["symbol"],
+        "quote": "USD",
+        "interval": "1d",
+    }
+
+
+def _slices(
+    window: Window, answer: Answer, context: Json, begin: date, end: date
+) -> list[Slice]:
+    records = [
+        record
+        for record in _records(answer, window)
+        if str(begin) <= _day(record) < str(end)
+    ]
+    pages = list(paginate(records))
+    if not pages:
+        note = f"{window.info.stream}: nothing from {begin} to {end}"
+        return [Slice([], {"next": str(end)}, note=note)]
+    origin = answer.origin()
+    slices = [
+        Slice(page, {"next": str(begin)}, context, origin, rejections)
+        for page, rejections in pages
+    ]
+    # Only with the last of its pages is a chunk done.
+    after = {"next": str(end)}
+    last = dataclasses.replace(slices[-1], cursor_after=after)
+    return [*slices[:-1], last]
+
+
+def _day(record: Json) -> str:
+    return str(record.get("time_open") or record.get("timestamp"))[:10]
 
 
 def _path(window: Window, begin: date, end: date) -> str:
     coin = quote(window.coin, safe="")
+    days = f"start={begin}&end={end}"
     if window.kind == "ohlcv":
-        return f"/coins/{coin}/ohlcv/historical?start={begin}&end={end}&limit=366&quote=usd"
-    return f"/tickers/{coin}/historical?start={begin}&end={end}&interval=1d&limit=1000&quote=usd"  # its own default of 5m is no free plan's
+        return f"/coins/{coin}/ohlcv/historical?{days}&limit=366&quote=usd"
+    # Its own default of 5m is in no free plan.
+    return f"/tickers/{coin}/historical?{days}&interval=1d&limit=1000&quote=usd"
 
 
 async def _asked(get: Get, window: Window, path: str) -> Answer:
@@ -96,27 +160,54 @@ async def _asked(get: Get, window: Window, path: str) -> Answer:
         return await get(path)
     except TaskError as error:
         if error.code == "not_found":
-            raise TaskError("not_found", f"CoinPaprika knows no coin {window.coin!r}: check COIN_IDS ({error.message})") from error
+            raise unknown_coin(window.coin, error) from error
         raise
 
 
-def _records(answer: Answer, window: Window) -> list[dict[str, Any]]:
+def unknown_coin(coin: str, error: TaskError) -> TaskError:
+    message = f"CoinPaprika knows no coin {coin!r}: check COIN_IDS ({error.message})"
+    return TaskError("not_found", message)
+
+
+def _records(answer: Answer, window: Window) -> list[Json]:
     body = parse_json(answer.body, f"CoinPaprika's {window.kind}")
-    if not isinstance(body, list) or not all(isinstance(record, dict) for record in body):
-        raise TaskError("contract", f"CoinPaprika's {window.kind} answered {str(body)[:100]!r}, not a list")
+    if not isinstance(body, list) or not all(
+        isinstance(record, dict) for record in body
+    ):
+        shown = str(body)[:100]
+        raise TaskError(
+            "contract",
+            f"CoinPaprika's {window.kind} answered {shown!r}, not a list",
+        )
     return body
 
 
-def _allowed_from(error: TaskError, window: Window) -> date | None:
-    """The first whole day that the plan allows. Raises TaskError `plan_limit` where all of the window lies before it."""
-    found = _ALLOWED.search(error.message) if error.code in ("plan_limit", "rejected_by_source") else None
+def _skipped_to(window: Window, begin: date) -> Slice:
+    stream = window.info.stream
+    allowed = f"CoinPaprika's plan allows history from {begin} on"
+    note = f"{stream}: {allowed}, read from there"
+    return Slice([], {"next": str(begin)}, note=note)
+
+
+def _later_begin(error: TaskError, window: Window, begin: date) -> date:
+    """The first whole day that the plan allows.
+
+    Raises `error` where it says nothing of that, TaskError `plan_limit` where all of the window
+    lies before it.
+    """
+    found = None
+    if error.code in ("plan_limit", "rejected_by_source"):
+        found = _ALLOWED.search(error.message)
     if found is None:
-        return None
+        raise error
     later = date.fromisoformat(found[1]) + timedelta(days=1)
     if later >= window.end:
         raise TaskError(
             "plan_limit",
-            f"CoinPaprika's plan allows {window.kind} from {later} on, and {window.start} to {window.end} lies before: ask for a later time, "
-            "or set COINPAPRIKA_API_KEY to the key of a larger plan",
+            f"CoinPaprika's plan allows {window.kind} from {later} on, and {window.start} to "
+            f"{window.end} lies before: ask for a later time, or set COINPAPRIKA_API_KEY to the "
+            "key of a larger plan",
         ) from error
+    if later <= begin:
+        raise error
     return later

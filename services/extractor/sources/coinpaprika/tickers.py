@@ -1,26 +1,36 @@
-"""CoinPaprika: live tickers, one stream per coin of COIN_IDS, or one for all coins (`["*"]`); history on streams of its own.
+"""CoinPaprika's tickers: one stream per coin of COIN_IDS, or one for all coins (`["*"]`).
 
-A ticker is always published, changed or not: that it was asked and what it said is part of the audit trail.
+A ticker is always published, changed or not: that it was asked and what it said is part of the
+audit trail. History has streams of its own (`history`).
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from services.extractor.sources.base import Slice, SourceConnector, StreamInfo, paginate, parse_json
+from services.extractor.sources.base import (
+    Slice,
+    SourceConnector,
+    StreamInfo,
+    paginate,
+    parse_json,
+)
+from services.extractor.sources.coinpaprika import history
 from services.extractor.sources.coinpaprika.coin_list import CoinList
 from services.extractor.sources.coinpaprika.drift import change, shape
-from services.extractor.sources.coinpaprika.history import KINDS, Window, window_of
-from services.extractor.sources.coinpaprika.history import fetch as fetch_history
 from services.extractor.sources.http_client import Answer, HttpClient
 from shared.errors import TaskError
-from shared.messages.base import Source
+from shared.messages.base import Json, Source
+
+if TYPE_CHECKING:
+    from services.extractor.sources.registry import SourceParts
 
 ALL_COINS = "tickers"
-FREE_URL, PRO_URL = "https://api.coinpaprika.com/v1", "https://api-pro.coinpaprika.com/v1"
+FREE_URL = "https://api.coinpaprika.com/v1"
+PRO_URL = "https://api-pro.coinpaprika.com/v1"
 
 
 class CoinPaprika(SourceConnector):
@@ -36,13 +46,22 @@ class CoinPaprika(SourceConnector):
         coin_ids: list[str],
         quotes: list[str] | None = None,
         api_key: str = "",
-        take: Callable[[], Awaitable[None]] | None = None,
+        count_call: Callable[[], Awaitable[None]] | None = None,
         coins: CoinList | None = None,
     ) -> None:
-        """`take` is awaited before every call: the call budget. `coins` is refreshed beside live prices."""
-        self._http, self._coin_ids, self._take, self._coins = http, coin_ids, take, coins
-        self._api_url = PRO_URL if api_key and api_url.rstrip("/") == FREE_URL else api_url.rstrip("/")
-        self._quotes = f"?quotes={','.join(quotes)}" if quotes and quotes != ["USD"] else ""
+        """`count_call` is awaited before every call; `coins` is refreshed beside live prices."""
+        self._http = http
+        self._coin_ids = coin_ids
+        self._count_call = count_call
+        self._coins = coins
+        self._api_url = api_url.rstrip("/")
+        if api_key and self._api_url == FREE_URL:
+            self._api_url = PRO_URL
+        self._quotes = (
+            f"?quotes={','.join(quotes)}"
+            if quotes and quotes != ["USD"]
+            else ""
+        )
         self._headers = {"authorization": api_key} if api_key else {}
 
     async def streams(self) -> list[StreamInfo]:
@@ -50,57 +69,153 @@ class CoinPaprika(SourceConnector):
         return [StreamInfo(f"{self.name}/{name}", "live") for name in names]
 
     def find(self, stream: str) -> StreamInfo | None:
-        window = window_of(stream)
+        window = history.window_of(stream)
         return window.info if window else None
 
     def history(self, start: date, end: date) -> list[StreamInfo]:
-        """Daily candles and prices of every coin of COIN_IDS. Empty for `["*"]`: that would be thousands of requests."""
-        coins = [] if self._coin_ids == ["*"] else self._coin_ids
-        return [Window(coin, kind, start, end).info for coin in coins for kind in KINDS]
+        """Daily candles and prices of every coin of COIN_IDS.
+
+        Empty for `["*"]`: that would be thousands of requests.
+        """
+        if self._coin_ids == ["*"]:
+            return []
+        return [
+            history.Window(coin, kind, start, end).info
+            for coin in self._coin_ids
+            for kind in history.KINDS
+        ]
 
     def nothing_configured(self) -> str:
         return "COIN_IDS is empty"
 
-    async def fetch(self, info: StreamInfo, cursor: Any | None, *, resumed: bool = False) -> AsyncIterator[Slice]:
-        if window := window_of(info.stream):
-            async for piece in fetch_history(window, self._get, cursor, resumed=resumed):
-                yield piece
-            return
-        done = cursor if resumed and isinstance(cursor, dict) else {}
+    async def fetch(
+        self, info: StreamInfo, cursor: Any | None, *, resumed: bool = False
+    ) -> AsyncIterator[Slice]:
+        window = history.window_of(info.stream)
+        if window is not None:
+            slices = history.fetch(
+                window, self._get, cursor, resumed=resumed
+            )
+        else:
+            slices = self._live(info, cursor, resumed=resumed)
+        async for piece in slices:
+            yield piece
+
+    async def _live(
+        self, info: StreamInfo, cursor: Any | None, *, resumed: bool
+    ) -> AsyncIterator[Slice]:
+        known: Json = cursor if isinstance(cursor, dict) else {}
+        done = known if resumed else {}
         if done.get("is_last"):
             return
         if self._coins is not None:
             await self._coins.refresh(self._get)
         coin = info.stream.partition("/")[2]
-        path = "/tickers" if coin == ALL_COINS else f"/tickers/{quote(coin, safe='')}"
+        path = _path(coin)
+        answer = await self._ask(coin, path)
+        tickers = _tickers(answer, coin, path)
+        fields = shape(tickers)
+        note = _changed_form(path, known.get("fields"), fields)
+        after = str(done.get("after") or "")
+        pages = list(paginate(_in_order(tickers, after=after)))
+        for number, (records, rejections) in enumerate(pages, 1):
+            is_last = number == len(pages)
+            yield Slice(
+                records,
+                _position(records, fields, is_last=is_last),
+                {"endpoint": path},
+                answer.origin(),
+                rejections,
+                note=note,
+            )
+            note = None  # reported once
+
+    async def _ask(self, coin: str, path: str) -> Answer:
         try:
-            answer = await self._get(path + self._quotes)
+            return await self._get(path + self._quotes)
         except TaskError as error:
             if error.code == "not_found" and coin != ALL_COINS:
-                raise TaskError("not_found", f"CoinPaprika knows no coin {coin!r}: check COIN_IDS ({error.message})") from error
+                raise history.unknown_coin(coin, error) from error
             raise
-        body = parse_json(answer.body, f"CoinPaprika's {path}")
-        tickers = body if coin == ALL_COINS else [body]
-        if not isinstance(tickers, list) or not all(isinstance(ticker, dict) and ticker.get("id") for ticker in tickers):
-            raise TaskError("contract", f"CoinPaprika's {path} answered {str(body)[:100]!r}, not a ticker with an id")
-        origin = answer.origin()
-        fields = shape(tickers)
-        drift = change(cursor.get("fields") if isinstance(cursor, dict) else None, fields)
-        note = f"CoinPaprika's {path} has changed its form: {drift}" if drift else None
-        # In the order of their ids, so that a task that was interrupted goes on after the last one, whatever the ranks are by then.
-        rest = sorted(
-            (ticker for ticker in tickers if str(ticker["id"]) > str(done.get("after") or "")), key=lambda ticker: str(ticker["id"])
-        )
-        pages = list(paginate(rest))
-        for number, (records, rejections) in enumerate(pages, 1):
-            newest = max((str(ticker.get("last_updated") or "") for ticker in records), default="")
-            position = {
-                "last_updated": newest,
-                "after": records[-1]["id"] if records else None,
-                "is_last": number == len(pages),
-                "fields": fields,
-            }
-            yield Slice(records, position, {"endpoint": path}, origin, rejections, note=note if number == 1 else None)
 
     async def _get(self, path: str) -> Answer:
-        return await self._http.get(self._api_url + path, headers=self._headers, accept="application/json", before=self._take)
+        return await self._http.get(
+            self._api_url + path,
+            headers=self._headers,
+            accept="application/json",
+            before=self._count_call,
+        )
+
+
+def build(parts: SourceParts) -> CoinPaprika:
+    settings = parts.settings
+    return CoinPaprika(
+        parts.http,
+        api_url=settings.coinpaprika_api_url,
+        coin_ids=settings.coin_ids,
+        quotes=settings.coinpaprika_quotes,
+        api_key=settings.coinpaprika_api_key.get_secret_value(),
+        count_call=parts.count_call,
+        coins=parts.coins,
+    )
+
+
+def _tickers(answer: Answer, coin: str, path: str) -> list[Json]:
+    body = parse_json(answer.body, f"CoinPaprika's {path}")
+    tickers = body if coin == ALL_COINS else [body]
+    if not isinstance(tickers, list) or not all(map(_has_id, tickers)):
+        shown = str(body)[:100]
+        message = f"CoinPaprika's {path} answered {shown!r}, not a ticker with an id"
+        raise TaskError("contract", message)
+    return tickers
+
+
+def _has_id(ticker: Any) -> bool:
+    return isinstance(ticker, dict) and bool(ticker.get("id"))
+
+
+def _path(coin: str) -> str:
+    if coin == ALL_COINS:
+        return "/tickers"
+    return f"/tickers/{quote(coin, safe='')}"
+
+
+def _position(
+    records: list[Json], fields: dict[str, str], *, is_last: bool
+) -> Json:
+    """Where the stream stands after a page."""
+    return {
+        "last_updated": max(map(_last_updated, records), default=""),
+        "after": records[-1]["id"] if records else None,
+        "is_last": is_last,
+        "fields": fields,
+    }
+
+
+def _last_updated(ticker: Json) -> str:
+    return str(ticker.get("last_updated") or "")
+
+
+def _id(ticker: Json) -> str:
+    return str(ticker["id"])
+
+
+def _in_order(tickers: list[Json], *, after: str) -> list[Json]:
+    """The tickers after an id, in the order of their ids.
+
+    So a task that was interrupted goes on after the last one, whatever the ranks are by then.
+    """
+    return sorted(
+        (ticker for ticker in tickers if _id(ticker) > after), key=_id
+    )
+
+
+def _changed_form(
+    path: str, before: object, now: dict[str, str]
+) -> str | None:
+    drift = change(before, now)
+    return (
+        f"CoinPaprika's {path} has changed its form: {drift}"
+        if drift
+        else None
+    )

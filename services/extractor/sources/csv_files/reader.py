@@ -16,30 +16,38 @@ import msgspec
 from services.extractor.sources.base import Slice
 from shared.csvfile.content import Content
 from shared.csvfile.folder import CsvFile
-from shared.csvfile.overrides import Hints
+from shared.csvfile.overrides import Overrides
 from shared.csvfile.profile import Profile, profile
 from shared.errors import TaskError
 from shared.messages.base import MAX_PAGE_RECORDS, MAX_PAYLOAD, Json, Stage
 from shared.messages.pages import Rejection
 
 MAX_LINE_BYTES = 128 * 1024
-MAX_QUOTED_LINES = 100  # of one record; more means a quote that was never closed
+MAX_QUOTED_LINES = (
+    100  # of one record; more means a quote that was never closed
+)
 PAGE_BYTES = 128 * 1024  # of the file
-BLOCK_BYTES = 64 * 1024  # of plain rows, read and cut in one go
+BLOCK_BYTES = 64 * 1024  # of rows without quotes, read and cut in one go
 MAX_BLOCKS = 4  # tried for a page, so that a file full of quotes is not read again and again
+HAS_GROWN = "the file has grown, read from the start to learn more about it"
 ENOUGH_ROWS = 2  # to see how far apart rows are
 CHUNK = 1 << 20
+UNCLOSED_QUOTE = ("unclosed_quote", "a quote is opened and not closed")
+BAD_QUOTING = ("bad_quoting", "quotes stand where none may be")
 
 
 class Cursor(msgspec.Struct, forbid_unknown_fields=False):
-    """Where a file stands. `open_row` is where its last row began, when no line end closed that row yet."""
+    """Where a file stands.
+
+    `open_row`: offset, row and line where its last row began, when no line end closed it yet.
+    """
 
     offset: int
     row: int
     line: int
     sha256: str
     dialect: Json
-    open_row: list[int] | None = None  # offset, row, line
+    open_row: list[int] | None = None
 
 
 @dataclass
@@ -55,16 +63,43 @@ class _Page:
     raw: list[bytes] = field(default_factory=list)
     size: int = 0
 
+    def room(self) -> int:
+        """Rows that still fit."""
+        return MAX_PAGE_RECORDS - len(self.rows) - len(self.rejections)
+
     def is_full(self) -> bool:
-        return len(self.rows) + len(self.rejections) >= MAX_PAGE_RECORDS or self.size >= PAGE_BYTES
+        return self.room() <= 0 or self.size >= PAGE_BYTES
+
+
+@dataclass
+class _Quoted:
+    """A record with quotes: how many bytes and lines it takes of what lies ahead."""
+
+    ahead: bytes
+    encoding: str
+    size: int = 0
+    count: int = 0
+
+    def lines(self) -> Iterator[str]:
+        while self.count <= MAX_QUOTED_LINES and self.size < MAX_LINE_BYTES:
+            if self.size >= len(self.ahead):
+                return
+            end = self.ahead.find(b"\n", self.size) + 1 or len(self.ahead)
+            line = self.ahead[self.size : end]
+            self.size = end
+            self.count += 1
+            yield line.decode(self.encoding, "replace")
 
 
 class FileReader:
     """Reads one file from a cursor on. Runs in a thread."""
 
-    def __init__(self, file: CsvFile, hints: Hints) -> None:
-        self._opened, self._path, self._hints = file, file.path, hints
-        self._row = self._line = 0
+    def __init__(self, file: CsvFile, overrides: Overrides) -> None:
+        self._opened = file
+        self._path = file.path
+        self._overrides = overrides
+        self._row = 0
+        self._line = 0
         self._hash = hashlib.sha256()
         self._dialect: Json = {}
         self._open_row: list[int] | None = None
@@ -79,7 +114,11 @@ class FileReader:
                 if note is None:
                     yield from self._rest()
                     return
-        found = profile(self._opened, self._hints)
+        yield from self._whole(note)
+
+    def _whole(self, note: str | None) -> Generator[Slice, None, None]:
+        """All of the file. `note`: why it is not resumed."""
+        found = profile(self._opened, self._overrides)
         if found is None:
             yield Slice([], None, note=note or f"{self._path}: no rows yet")
             return
@@ -87,7 +126,8 @@ class FileReader:
             raise TaskError(found.refusal.reason, found.refusal.message)
         with self._opened.opened() as self._file:
             self._begin(found)
-            yield Slice([], self._cursor(), note=note, profile=found.described())
+            described = found.described()
+            yield Slice([], self._cursor(), note=note, profile=described)
             yield from self._rest()
 
     def _rest(self) -> Iterator[Slice]:
@@ -97,63 +137,109 @@ class FileReader:
                 pages += 1
                 yield self._slice(page)
         if pages == 0:
-            yield Slice([], self._cursor(), note=f"{self._path}: nothing new since byte {self._file.offset}")
+            note = (
+                f"{self._path}: nothing new since byte {self._file.offset}"
+            )
+            yield Slice([], self._cursor(), note=note)
 
-    # -- where to start -----------------------------------------------------------------------------------------------
+    # -- where to start ---------------------------------------------------------------------------
 
     def _begin(self, found: Profile) -> None:
-        head = found.head
-        self._dialect = {"encoding": head.encoding, "context": found.context}
-        self._row, self._line, self._open_row = 0, head.lines, None
-        self._hash = hashlib.sha256(self._file.take(head.size))
+        header = found.header
+        self._dialect = {
+            "encoding": header.encoding,
+            "context": found.context,
+        }
+        beginning = self._file.take(header.size)
+        self._hash = hashlib.sha256(beginning)
+        self._row = 0
+        self._line = header.lines
+        self._open_row = None
 
     def _resume(self, cursor: Any) -> str | None:
-        """Stand where the cursor says; a sentence when the file is no longer what was read, and is read from its start."""
+        """Stand where the cursor says.
+
+        Returns a sentence when the file is no longer what was read, and is read from its start.
+        """
         try:
             known = msgspec.convert(cursor, Cursor)
             context = known.dialect["context"]
         except (msgspec.ValidationError, KeyError, TypeError) as error:
-            return f"{self._path}: the checkpoint cannot be used ({error}), read from the start"
-        if context.get("mapping", {}) != self._hints.said():
-            return f"{self._path}: mapping.yaml says something else about it now, read from the start"
-        stand = known.open_row[0] if known.open_row else known.offset
-        if not 0 <= stand <= known.offset <= stand + 2 * MAX_LINE_BYTES:
-            return f"{self._path}: the checkpoint cannot be used (offset {known.offset}), read from the start"
-        self._skip(stand)
-        behind = self._file.peek(known.offset - stand + 1)
-        last_row, more = behind[: known.offset - stand], behind[known.offset - stand :]
-        if self._file.offset + len(last_row) < known.offset:
-            return f"{self._path}: the file shrank to {self._file.offset + len(last_row)} bytes ({known.offset} were read), read from the start"
-        if more and known.row and len(context.get("sample", ())) < ENOUGH_ROWS:
-            return f"{self._path}: the file has grown, read from the start to learn more about it"
+            return self._from_start(
+                f"the checkpoint cannot be used ({error})"
+            )
+        if context.get("mapping", {}) != self._overrides.given():
+            reason = "mapping.yaml says something else about it now"
+            return self._from_start(reason)
+        open_at = known.open_row[0] if known.open_row else known.offset
+        if not 0 <= open_at <= known.offset <= open_at + 2 * MAX_LINE_BYTES:
+            reason = (
+                f"the checkpoint cannot be used (offset {known.offset})"
+            )
+            return self._from_start(reason)
+        return self._stand_at(known, context, open_at)
+
+    def _stand_at(
+        self, known: Cursor, context: Json, open_at: int
+    ) -> str | None:
+        self._skip(open_at)
+        length = known.offset - open_at
+        ahead = self._file.peek(length + 1)
+        last_row = ahead[:length]
+        more = ahead[length:]
         whole = self._hash.copy()
         whole.update(last_row)
+        size = self._file.offset + len(last_row)
+        if size < known.offset:
+            shrunk = f"the file shrank to {size} bytes"
+            return self._from_start(f"{shrunk} ({known.offset} were read)")
+        is_little = len(context.get("sample", ())) < ENOUGH_ROWS
+        if more and known.row and is_little:
+            return f"{self._path}: {HAS_GROWN}"
         if whole.hexdigest() != known.sha256:
-            return f"{self._path}: the file was rewritten, read from the start"
-        self._row, self._line, self._dialect = known.row, known.line, known.dialect
-        if known.open_row and more and more not in (b"\n", b"\r"):  # the last row goes on
+            return self._from_start("the file was rewritten")
+        self._dialect = known.dialect
+        self._row = known.row
+        self._line = known.line
+        goes_on = known.open_row and more not in (b"", b"\n", b"\r")
+        if known.open_row and goes_on:
             _, self._row, self._line = known.open_row
             return None
         self._file.take(len(last_row))
-        self._hash, self._open_row = whole, known.open_row if not more else None
+        self._hash = whole
+        self._open_row = None if more else known.open_row
         return None
+
+    def _from_start(self, reason: str) -> str:
+        return f"{self._path}: {reason}, read from the start"
 
     def _skip(self, length: int) -> None:
         """Leave the beginning of the file behind, hashed."""
         self._hash = hashlib.sha256()
-        while self._file.offset < length and (chunk := self._file.take(min(length - self._file.offset, CHUNK))):
+        while self._file.offset < length:
+            chunk = self._file.take(min(length - self._file.offset, CHUNK))
+            if not chunk:
+                return
             self._hash.update(chunk)
 
     def _cursor(self) -> Json:
-        cursor = Cursor(self._file.offset, self._row, self._line, self._hash.hexdigest(), self._dialect, self._open_row)
+        cursor = Cursor(
+            self._file.offset,
+            self._row,
+            self._line,
+            self._hash.hexdigest(),
+            self._dialect,
+            self._open_row,
+        )
         return msgspec.to_builtins(cursor)  # type: ignore[no-any-return]
 
-    # -- rows ---------------------------------------------------------------------------------------------------------
+    # -- rows -------------------------------------------------------------------------------------
 
     def _next_page(self) -> _Page:
         """The next rows; a page of size 0 at the end of the file."""
         page = _Page(self._file.offset, self._row, self._line)
-        encoding, delimiter = self._dialect["encoding"], self._dialect["context"]["delimiter"]
+        encoding = self._dialect["encoding"]
+        delimiter = self._dialect["context"]["delimiter"]
         blocks = MAX_BLOCKS
         while not page.is_full():
             if blocks:
@@ -166,17 +252,18 @@ class FileReader:
             self._hash.update(b"".join(page.raw))
         return page
 
-    def _take_block(self, page: _Page, encoding: str, delimiter: str) -> bool:
-        """Take the plain rows that come next, cut in one go: nearly all rows of nearly all files. False when there are none.
+    def _take_block(
+        self, page: _Page, encoding: str, delimiter: str
+    ) -> bool:
+        """Take the rows without quotes that come next, cut in one go.
 
-        What has quotes, is blank or has no line end yet is left to `_take_row`, which says the same of plain rows, slowly.
+        These are nearly all rows of nearly all files. False when there are none: what has quotes,
+        is blank or has no line end yet is left to `_take_row`, which reads every row alike, slowly.
         """
-        block = self._file.peek(BLOCK_BYTES)
-        quote = block.find(b'"')
-        block = block[: block.rfind(b"\n", 0, quote if quote >= 0 else len(block)) + 1]
-        lines = block.split(b"\n", MAX_PAGE_RECORDS - len(page.rows) - len(page.rejections))
+        block = _before_quotes(self._file.peek(BLOCK_BYTES))
+        lines = block.split(b"\n", page.room())
         block = block[: len(block) - len(lines.pop())]
-        texts = [text.rstrip("\r") for text in block.decode(encoding, "replace").split("\n")[:-1]]
+        texts = _lines(block.decode(encoding, "replace"))
         if not texts or "" in texts or any(map(str.isspace, texts)):
             return False
         page.rows += [text.split(delimiter) for text in texts]
@@ -190,91 +277,130 @@ class FileReader:
 
     def _take_row(self, page: _Page, encoding: str, delimiter: str) -> bool:
         """Take one row, or skip or reject one line. False at the end of the file."""
-        start, line_no = self._file.offset, self._line + 1
+        begin = [self._file.offset, self._row, self._line]
         ahead = self._file.peek(MAX_LINE_BYTES + 1)
         if not ahead:
             return False
         line = ahead[: ahead.find(b"\n") + 1 or len(ahead)]
         if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
-            self._reject_long_line(page, line_no)
-            return True
-        if b'"' in line:
-            return self._take_quoted(page, line, line_no, encoding, delimiter)
-        self._take(page, line, 1, [start, self._row, self._line])
-        text = line.decode(encoding, "replace").rstrip("\r\n")
-        if text and not text.isspace():
-            self._add(page, text.split(delimiter), line_no)
+            self._reject_long_line(page)
+        elif b'"' in line:
+            self._take_quoted(page, line, encoding, delimiter)
+        else:
+            self._take(page, line, 1, begin)
+            text = line.decode(encoding, "replace").rstrip("\r\n")
+            if text and not text.isspace():
+                self._add(page, text.split(delimiter), begin[2] + 1)
         return True
 
-    def _take(self, page: _Page, piece: bytes, lines: int, begin: list[int]) -> None:
-        page.raw.append(self._file.take(len(piece)))
-        page.size += len(piece)
+    def _take(
+        self, page: _Page, data: bytes, lines: int, begin: list[int]
+    ) -> None:
+        page.raw.append(self._file.take(len(data)))
+        page.size += len(data)
         self._line += lines
-        self._open_row = None if piece.endswith((b"\n", b"\r")) else begin
+        self._open_row = None if data.endswith((b"\n", b"\r")) else begin
 
     def _add(self, page: _Page, row: list[str], line_no: int) -> None:
         self._row += 1
         page.rows.append(row)
         page.lines.append(line_no)
 
-    def _take_quoted(self, page: _Page, line: bytes, line_no: int, encoding: str, delimiter: str) -> bool:
+    def _take_quoted(
+        self, page: _Page, line: bytes, encoding: str, delimiter: str
+    ) -> None:
         """Take or reject a row that has quotes: it may go on over several lines."""
-        ahead = self._file.peek(2 * MAX_LINE_BYTES)
-        begin, size, count = [self._file.offset, self._row, self._line], 0, 0
-
-        def lines() -> Iterator[str]:
-            nonlocal size, count
-            while count <= MAX_QUOTED_LINES and size < MAX_LINE_BYTES and size < len(ahead):
-                end = ahead.find(b"\n", size) + 1 or len(ahead)
-                piece, size, count = ahead[size:end], end, count + 1
-                yield piece.decode(encoding, "replace")
-
+        begin = [self._file.offset, self._row, self._line]
+        line_no = self._line + 1
+        quoted = _Quoted(self._file.peek(2 * MAX_LINE_BYTES), encoding)
         try:
-            row = next(csv.reader(lines(), delimiter=delimiter, strict=True), [])
+            row = next(
+                csv.reader(
+                    quoted.lines(), delimiter=delimiter, strict=True
+                ),
+                [],
+            )
         except csv.Error as error:
             # This line is at fault, not the many that an unclosed quote would swallow.
-            reason = (
-                ("unclosed_quote", "a quote is opened and not closed")
-                if count > 1 or "end of data" in str(error)
-                else ("bad_quoting", "quotes stand where none may be")
-            )
+            is_unclosed = quoted.count > 1 or "end of data" in str(error)
+            reason, message = UNCLOSED_QUOTE if is_unclosed else BAD_QUOTING
             self._take(page, line, 1, begin)
-            self._reject(page, *reason, line_no, line)
-            return True
-        self._take(page, ahead[:size], count, begin)
+            self._reject(page, reason, message, line_no, line)
+            return
+        self._take(page, quoted.ahead[: quoted.size], quoted.count, begin)
         self._add(page, row, line_no)
-        return True
 
-    def _reject_long_line(self, page: _Page, line_no: int) -> None:
+    def _reject_long_line(self, page: _Page) -> None:
         """Read past a line that is too long to be a row, keeping only its beginning."""
         self._hash.update(b"".join(page.raw))
         page.raw.clear()
-        beginning, digest, piece = b"", hashlib.sha256(), b""
-        while not piece.endswith(b"\n") and (piece := self._file.readline(CHUNK)):
-            beginning = beginning or piece[:MAX_LINE_BYTES]
-            self._hash.update(piece)
-            digest.update(piece)
-            page.size += len(piece)
+        beginning = b""
+        part = b""
+        digest = hashlib.sha256()
+        while not part.endswith(b"\n") and (
+            part := self._file.readline(CHUNK)
+        ):
+            beginning = beginning or part[:MAX_LINE_BYTES]
+            self._hash.update(part)
+            digest.update(part)
+            page.size += len(part)
         self._line += 1
         self._open_row = None
-        self._reject(page, "line_too_long", f"the line has more than {MAX_LINE_BYTES} bytes", line_no, beginning, digest.hexdigest())
+        message = f"the line has more than {MAX_LINE_BYTES} bytes"
+        self._reject(
+            page,
+            "line_too_long",
+            message,
+            self._line,
+            beginning,
+            digest.hexdigest(),
+        )
 
-    def _reject(self, page: _Page, reason: str, message: str, line_no: int, line: bytes, digest: str | None = None) -> None:
+    def _reject(
+        self,
+        page: _Page,
+        reason: str,
+        message: str,
+        line_no: int,
+        line: bytes,
+        digest: str | None = None,
+    ) -> None:
         """`digest`: of the whole line, where `line` is its beginning."""
         self._row += 1
-        payload = line[:MAX_PAYLOAD].decode("utf-8", "replace")
         page.rejections.append(
             Rejection(
-                reason=reason, message=f"line {line_no}: {message}", origin={"line": line_no}, payload=payload, stage=Stage.EXTRACT,
+                reason=reason,
+                message=f"line {line_no}: {message}",
+                origin={"line": line_no},
+                payload=line[:MAX_PAYLOAD].decode("utf-8", "replace"),
+                stage=Stage.EXTRACT,
                 payload_sha256=digest or hashlib.sha256(line).hexdigest(),
             )
-        )  # fmt: skip
+        )
 
     def _slice(self, page: _Page) -> Slice:
-        origin: Json = {"path": self._path, "bytes": [page.offset, self._file.offset], "first_row": page.row + 1}
+        origin: Json = {
+            "path": self._path,
+            "bytes": [page.offset, self._file.offset],
+            "first_row": page.row + 1,
+        }
         first = page.lines[0] if page.lines else page.line + 1
         if page.lines != list(range(first, first + len(page.lines))):
             origin["lines"] = page.lines
         else:
             origin["first_line"] = first
-        return Slice(page.rows, self._cursor(), self._dialect["context"], origin, page.rejections)
+        context = self._dialect["context"]
+        return Slice(
+            page.rows, self._cursor(), context, origin, page.rejections
+        )
+
+
+def _before_quotes(block: bytes) -> bytes:
+    """The whole lines before the first quote."""
+    plain = block.partition(b'"')[0]
+    return plain[: plain.rfind(b"\n") + 1]
+
+
+def _lines(text: str) -> list[str]:
+    """Lines that have ended, without their ends."""
+    return [line.rstrip("\r") for line in text.split("\n")[:-1]]

@@ -1,7 +1,8 @@
-"""CSV files below CSV_DIR, streamed, one stream a file. Resumed by byte offset, row number and hash of what was read.
+"""CSV files below CSV_DIR, streamed, one stream a file.
 
-What columns mean is concluded from the page's context: the header, the lines before it, the first rows, and evidence over
-all rows of the file (shared/csvfile). A file that cannot be understood is refused before its first page.
+Resumed by byte offset, row number and hash of what was read. What columns mean is inferred from the
+page's context: the header, the lines before it, the first rows, and statistics over all rows of the
+file (shared/csvfile). A file that cannot be understood is refused before its first page.
 """
 
 from __future__ import annotations
@@ -9,16 +10,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from services.extractor.sources.base import Slice, SourceConnector, StreamInfo
+from services.extractor.sources.base import (
+    Slice,
+    SourceConnector,
+    StreamInfo,
+)
 from services.extractor.sources.csv_files.reader import FileReader
 from shared.csvfile import folder, overrides
 from shared.messages.base import Source
 
+if TYPE_CHECKING:
+    from services.extractor.sources.registry import SourceParts
+
 
 class CsvFiles(SourceConnector):
-    """Source `csv`; the dataset is the first folder below CSV_DIR, or the stem of a file in the root."""
+    """Source `csv`; the dataset is the first folder below CSV_DIR, or the stem of a root file."""
 
     name = Source.CSV
     rereads_as_of_page = True
@@ -30,18 +38,35 @@ class CsvFiles(SourceConnector):
         return await asyncio.to_thread(self._list)
 
     def _list(self) -> list[StreamInfo]:
-        return [StreamInfo(f"{self.name}/{file.path}", file.dataset) for file in folder.listed(self._root)]
+        files = folder.listed(self._root)
+        return [
+            StreamInfo(f"{self.name}/{file.path}", file.dataset)
+            for file in files
+        ]
 
     def nothing_configured(self) -> str:
-        return f"CSV_DIR {str(self._root)!r} has no CSV file" if self._root.is_dir() else f"CSV_DIR {str(self._root)!r} does not exist"
+        shown = f"CSV_DIR {str(self._root)!r}"
+        if self._root.is_dir():
+            return f"{shown} has no CSV file"
+        return f"{shown} does not exist"
 
-    async def fetch(self, info: StreamInfo, cursor: Any | None, *, resumed: bool = False) -> AsyncIterator[Slice]:
+    async def fetch(
+        self, info: StreamInfo, cursor: Any | None, *, resumed: bool = False
+    ) -> AsyncIterator[Slice]:
         path = info.stream.partition("/")[2]
         file = await asyncio.to_thread(folder.find, self._root, path)
-        hints = (await asyncio.to_thread(overrides.load, self._root)).hints_for(path)
-        slices = FileReader(file, hints).slices(cursor)
+        mapping = await asyncio.to_thread(overrides.load, self._root)
+        slices = FileReader(file, mapping.overrides_for(path)).slices(
+            cursor
+        )
         try:
-            while (piece := await asyncio.to_thread(next, slices, None)) is not None:
+            while (
+                piece := await asyncio.to_thread(next, slices, None)
+            ) is not None:
                 yield piece
         finally:
             await asyncio.to_thread(slices.close)
+
+
+def build(parts: SourceParts) -> CsvFiles:
+    return CsvFiles(parts.settings.csv_dir)

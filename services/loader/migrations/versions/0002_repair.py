@@ -1,4 +1,7 @@
-"""What repair, requeueing and gaps need. Old code goes on working on these tables: every new column has a default."""
+"""What repair, requeueing and gaps need.
+
+Old code goes on working on these tables: every new column has a default.
+"""
 
 from datetime import datetime
 
@@ -13,28 +16,69 @@ depends_on = None
 _NOW = sa.text("clock_timestamp()")
 
 
-def _time(name: str, *, nullable: bool = True, default: bool = False) -> sa.Column[datetime]:
-    return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable, server_default=_NOW if default else None)
+def _time(
+    name: str, *, nullable: bool = True, default: bool = False
+) -> sa.Column[datetime]:
+    return sa.Column(
+        name,
+        sa.DateTime(timezone=True),
+        nullable=nullable,
+        server_default=_NOW if default else None,
+    )
 
 
 def upgrade() -> None:
-    op.add_column("runs", sa.Column("repairs", sa.Integer(), server_default=sa.text("0"), nullable=False))
+    op.add_column(
+        "runs",
+        sa.Column(
+            "repairs",
+            sa.Integer(),
+            server_default=sa.text("0"),
+            nullable=False,
+        ),
+    )
     op.add_column("runs", _time("repaired_at"))
-    op.add_column("runs", sa.Column("repair_wanted", sa.Boolean(), server_default=sa.text("false"), nullable=False))
-    op.add_column("run_tasks", sa.Column("cursor_before", sa.Text(), nullable=True))
-    op.add_column("dead_letters", sa.Column("note", sa.Text(), nullable=True))
-    op.add_column("dead_letters", sa.Column("requeued_run_id", sa.UUID(as_uuid=False), nullable=True))
+    op.add_column(
+        "runs",
+        sa.Column(
+            "repair_wanted",
+            sa.Boolean(),
+            server_default=sa.text("false"),
+            nullable=False,
+        ),
+    )
+    op.add_column(
+        "run_tasks", sa.Column("cursor_before", sa.Text(), nullable=True)
+    )
+    op.add_column(
+        "dead_letters", sa.Column("note", sa.Text(), nullable=True)
+    )
+    op.add_column(
+        "dead_letters",
+        sa.Column("requeued_run_id", sa.UUID(as_uuid=False), nullable=True),
+    )
     op.add_column("dead_letters", _time("closed_at"))
     op.create_index(
-        "dead_letters_requeued", "dead_letters", ["requeued_run_id"], unique=False, postgresql_where=sa.text("requeued_run_id IS NOT NULL")
+        "dead_letters_requeued",
+        "dead_letters",
+        ["requeued_run_id"],
+        unique=False,
+        postgresql_where=sa.text("requeued_run_id IS NOT NULL"),
     )
-    # Where a page number was taken twice, the later page keeps its receipt under a number that no task uses.
+    # Where a page number was taken twice, the later page keeps its receipt under a number that no
+    # task uses.
     op.execute("""
         UPDATE page_receipts AS r SET page_no = -1 - r.page_no WHERE EXISTS (
-            SELECT 1 FROM page_receipts AS first WHERE first.task_id = r.task_id AND first.page_no = r.page_no
+            SELECT 1 FROM page_receipts AS first
+            WHERE first.task_id = r.task_id AND first.page_no = r.page_no
             AND (first.raw_offset, first.page_id) < (r.raw_offset, r.page_id))
     """)
-    op.create_index("page_receipts_number", "page_receipts", ["task_id", "page_no"], unique=True)
+    op.create_index(
+        "page_receipts_number",
+        "page_receipts",
+        ["task_id", "page_no"],
+        unique=True,
+    )
     op.create_table(
         "data_gaps",
         sa.Column("id", sa.UUID(as_uuid=False), nullable=False),
@@ -48,7 +92,15 @@ def upgrade() -> None:
         _time("closed_at"),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("data_gaps_noticed", "data_gaps", [sa.literal_column("noticed_at DESC"), sa.literal_column("id DESC")], unique=False)
+    op.create_index(
+        "data_gaps_noticed",
+        "data_gaps",
+        [
+            sa.literal_column("noticed_at DESC"),
+            sa.literal_column("id DESC"),
+        ],
+        unique=False,
+    )
     op.create_table(
         "loader_positions",
         sa.Column("topic", sa.Text(), nullable=False),
@@ -62,6 +114,11 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("DROP TABLE data_gaps, loader_positions")
     op.execute("DROP INDEX page_receipts_number")
-    op.execute("ALTER TABLE runs DROP COLUMN repairs, DROP COLUMN repaired_at, DROP COLUMN repair_wanted")
+    op.execute(
+        "ALTER TABLE runs DROP COLUMN repairs, DROP COLUMN repaired_at, DROP COLUMN repair_wanted"
+    )
     op.execute("ALTER TABLE run_tasks DROP COLUMN cursor_before")
-    op.execute("ALTER TABLE dead_letters DROP COLUMN note, DROP COLUMN requeued_run_id, DROP COLUMN closed_at")
+    op.execute(
+        "ALTER TABLE dead_letters DROP COLUMN note, DROP COLUMN requeued_run_id, "
+        "DROP COLUMN closed_at"
+    )

@@ -1,4 +1,7 @@
-"""What a task's stream was taken for. Old code goes on working on the table: the column may stay empty."""
+"""What a task's stream was taken for.
+
+Old code goes on working on the table: the column may stay empty.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,7 +14,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("run_tasks", sa.Column("profile", postgresql.JSONB(), nullable=True))
+    op.add_column(
+        "run_tasks", sa.Column("profile", postgresql.JSONB(), nullable=True)
+    )
 
 
 def downgrade() -> None:

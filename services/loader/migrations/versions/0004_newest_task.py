@@ -9,7 +9,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.execute("CREATE INDEX run_tasks_stream ON run_tasks (stream, finished_at DESC) WHERE finished_at IS NOT NULL")
+    op.execute(
+        "CREATE INDEX run_tasks_stream ON run_tasks (stream, finished_at DESC) "
+        "WHERE finished_at IS NOT NULL"
+    )
 
 
 def downgrade() -> None:

@@ -1,4 +1,7 @@
-"""Replays, previews, retired data points, retention. Old code goes on working on the tables: what is new may stay empty."""
+"""Replays, previews, retired data points, retention.
+
+Old code goes on working on the tables: what is new may stay empty.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -79,13 +82,15 @@ CREATE TABLE pruned (
 );
 """
 _TRIGGER = """
-CREATE TRIGGER unified_data_keep_revision BEFORE UPDATE ON unified_data FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION keep_revision()
+CREATE TRIGGER unified_data_keep_revision BEFORE UPDATE ON unified_data
+FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION keep_revision()
 """
 # A revision ends when its successor begins, so that at no time there are two or none.
 _FUNCTION = """
 CREATE OR REPLACE FUNCTION keep_revision() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO unified_revisions (id, revision, data, replaced_by{column}) VALUES (OLD.id, OLD.revision, to_jsonb(OLD), NEW.page_id{value})
+    INSERT INTO unified_revisions (id, revision, data, replaced_by{column})
+    VALUES (OLD.id, OLD.revision, to_jsonb(OLD), NEW.page_id{value})
     ON CONFLICT (id, revision) DO NOTHING;
     RETURN NEW;
 END $$
@@ -95,22 +100,46 @@ _DIFFERS = "OLD.value_hash IS DISTINCT FROM NEW.value_hash"
 
 def upgrade() -> None:
     op.execute(_TABLES)
-    op.add_column("unified_data", sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column(
+        "unified_data",
+        sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
+    )
     op.add_column("runs", sa.Column("preview", sa.Text(), nullable=True))
-    op.add_column("page_receipts", sa.Column("raw_time", sa.BigInteger(), server_default="0", nullable=False))
-    op.create_index("raw_data_place", "raw_data", ["partition", "broker_time", "offset", "page_id"])
+    op.add_column(
+        "page_receipts",
+        sa.Column(
+            "raw_time", sa.BigInteger(), server_default="0", nullable=False
+        ),
+    )
+    op.create_index(
+        "raw_data_place",
+        "raw_data",
+        ["partition", "broker_time", "offset", "page_id"],
+    )
     op.create_index("raw_data_time", "raw_data", ["broker_time"])
-    op.create_index("unified_revisions_time", "unified_revisions", ["replaced_at"])
-    op.execute(_FUNCTION.format(column=", replaced_at", value=", NEW.updated_at"))
+    op.create_index(
+        "unified_revisions_time", "unified_revisions", ["replaced_at"]
+    )
+    op.execute(
+        _FUNCTION.format(column=", replaced_at", value=", NEW.updated_at")
+    )
     op.execute("DROP TRIGGER unified_data_keep_revision ON unified_data")
-    op.execute(_TRIGGER.format(when=f"{_DIFFERS} OR OLD.retired_at IS DISTINCT FROM NEW.retired_at"))
+    op.execute(
+        _TRIGGER.format(
+            when=f"{_DIFFERS} OR OLD.retired_at IS DISTINCT FROM NEW.retired_at"
+        )
+    )
 
 
 def downgrade() -> None:
     op.execute("DROP TRIGGER unified_data_keep_revision ON unified_data")
     op.execute(_TRIGGER.format(when=_DIFFERS))
     op.execute(_FUNCTION.format(column="", value=""))
-    for index, table in (("raw_data_place", "raw_data"), ("raw_data_time", "raw_data"), ("unified_revisions_time", "unified_revisions")):
+    for index, table in (
+        ("raw_data_place", "raw_data"),
+        ("raw_data_time", "raw_data"),
+        ("unified_revisions_time", "unified_revisions"),
+    ):
         op.drop_index(index, table)
     op.drop_column("page_receipts", "raw_time")
     op.drop_column("runs", "preview")

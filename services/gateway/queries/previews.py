@@ -1,0 +1,79 @@
+"""What publishing a preview would change in the data as they are now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.gateway.database import Database
+from services.gateway.queries.diff import VALUES, Json, counted, difference
+from services.gateway.schemas.replay import PreviewKind
+from shared import versions
+
+_COMPARED = f"""
+WITH newest AS (
+    SELECT DISTINCT ON (id) * FROM preview_points WHERE run_id = $1::uuid
+    ORDER BY id, {versions.order_newest_first()}
+), retired AS (
+    SELECT u.id, r.source, r.stream, to_jsonb(u) AS old
+    FROM replay_receipts AS r CROSS JOIN LATERAL unnest(r.retired_ids) AS gone (id)
+    JOIN unified_data AS u ON u.id = gone.id AND u.page_id = r.page_id
+    WHERE r.run_id = $1::uuid AND u.retired_at IS NULL
+    AND u.normalizer_version < r.normalizer_version
+), compared AS (
+    SELECT p.id, p.source, p.stream, to_jsonb(u) AS old, to_jsonb(p) AS new,
+           CASE WHEN u.id IS NULL OR {versions.is_revived("u", "p")} THEN 'added'
+                WHEN u.value_hash = p.value_hash THEN 'same'
+                WHEN is_older OR EXISTS (SELECT FROM retired AS r WHERE r.id = p.id) THEN 'changed'
+                WHEN p.is_contended THEN 'same' ELSE 'newer_stays' END AS kind
+    FROM newest AS p LEFT JOIN unified_data AS u ON u.id = p.id
+    CROSS JOIN LATERAL (SELECT {versions.is_older("u", "p")} AS is_older) AS version
+    UNION ALL
+    SELECT id, source, stream, old, NULL, 'retired' FROM retired AS r
+    WHERE NOT EXISTS (SELECT FROM newest AS n WHERE n.id = r.id)
+)
+"""
+_DIFFERS = "count(*) FILTER (WHERE old->'{0}' IS DISTINCT FROM new->'{0}') AS differs_{0}"
+_SELECT_COUNTS = f"""
+{_COMPARED} SELECT source, kind, count(*) AS count, {", ".join(map(_DIFFERS.format, VALUES))}
+FROM compared WHERE kind <> 'same' GROUP BY source, kind
+"""
+_SELECT_CHANGES = f"""
+{_COMPARED}
+SELECT id::text, kind, source, stream, old::text AS old, new::text AS new FROM compared
+WHERE kind <> 'same' AND ($2::text IS NULL OR kind = $2) AND ($3::text IS NULL OR source = $3)
+ORDER BY id LIMIT $4 OFFSET $5
+"""
+
+
+async def counts(database: Database, run_id: str) -> Json:
+    """What publishing would do, in numbers."""
+    rows = await database.rows(_SELECT_COUNTS, run_id)
+    changed = [row for row in rows if row["kind"] == PreviewKind.CHANGED]
+    return {**counted(rows, PreviewKind), "by_field": _by_field(changed)}
+
+
+def _by_field(rows: list[Any]) -> dict[str, int]:
+    """In how many changed data points each field differs."""
+    found = {}
+    for name in VALUES:
+        count = sum(row[f"differs_{name}"] for row in rows)
+        if count:
+            found[name] = count
+    return found
+
+
+async def changes(
+    database: Database,
+    run_id: str,
+    *,
+    kind: PreviewKind | None,
+    source: str | None,
+    limit: int,
+    skip: int,
+) -> list[dict[str, Any]]:
+    """What publishing would do to each data point, in the order of their ids."""
+    wanted = kind and str(kind)
+    rows = await database.rows(
+        _SELECT_CHANGES, run_id, wanted, source, limit, skip
+    )
+    return [difference(row) for row in rows]

@@ -1,0 +1,151 @@
+"""All records of a page: every record ends in exactly one of events, skipped, rejected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from services.normalizer.mapping.base import (
+    MappedPage,
+    MapRecord,
+    Outcome,
+    PageInfo,
+)
+from services.normalizer.mapping.registry import mapping_of
+from shared.errors import UnmappableError
+from shared.messages.base import Source, Stage
+from shared.messages.pages import RawPage, Rejection, Skip, record_location
+from shared.messages.serialization import encode, exact_decoder, to_python
+
+MAX_SAMPLES = 3
+MAX_PAYLOAD = 4096  # characters of a record in a rejection
+MAX_CRASH = 500  # characters of an unexpected error
+
+
+def map_page(page: RawPage) -> MappedPage:
+    """All records of a page. A record may yield several data points."""
+    compile_mapping = mapping_of(page.source)
+    if compile_mapping is None:
+        message = f"there is no mapping for the source {page.source!r}"
+        return _all_rejected(page, "unknown_source", message)
+    try:
+        records = _records(page)
+        map_record = compile_mapping(_info(page))
+    except UnmappableError as error:
+        return _all_rejected(page, error.reason, error.message, error.field)
+    except (msgspec.DecodeError, ValueError) as error:
+        return _all_rejected(page, "undecodable_records", str(error))
+    except Exception as error:  # noqa: BLE001  a mapping must not end the service
+        return _all_rejected(page, "mapping_error", _crash(error))
+    mapped = MappedPage([], [], list(page.rejections))
+    for index, record in enumerate(records):
+        outcome = _outcome(map_record, index, record)
+        if isinstance(outcome, list):
+            mapped.events.extend(outcome)
+        elif isinstance(outcome, Skip):
+            mapped.skipped.append(outcome)
+        else:
+            mapped.rejected.append(_located(outcome, page, index, record))
+    return _collapsed(mapped, page)
+
+
+def _records(page: RawPage) -> list[Any]:
+    records: list[Any] = exact_decoder.decode(page.records)
+    if page.source == Source.CSV:
+        return records  # lists of texts, which have no other order
+    return list(map(ordered, records))
+
+
+def _info(page: RawPage) -> PageInfo:
+    context = ordered(to_python(page.context))
+    return PageInfo(
+        page.source, page.dataset, page.stream, context, page.fetched_at
+    )
+
+
+def _outcome(map_record: MapRecord, index: int, record: Any) -> Outcome:
+    try:
+        return map_record(index, record)
+    except Exception as error:  # noqa: BLE001  a mapping must not end the service
+        return Rejection(reason="mapping_error", message=_crash(error))
+
+
+def _crash(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:MAX_CRASH]
+
+
+def ordered(value: Any) -> Any:
+    """The value with the fields of its objects in one order.
+
+    The archive (JSONB) keeps another order than the source sent.
+    """
+    if isinstance(value, dict):
+        return {name: ordered(value[name]) for name in sorted(value)}
+    return (
+        [ordered(each) for each in value]
+        if isinstance(value, list)
+        else value
+    )
+
+
+def _located(
+    rejection: Rejection, page: RawPage, index: int, record: object
+) -> Rejection:
+    return msgspec.structs.replace(
+        rejection,
+        index=index,
+        origin=record_location(to_python(page.origin), index),
+        payload=_text(record),
+        stage=Stage.MAP,
+    )
+
+
+def _text(record: object) -> str:
+    return encode(record).decode()[:MAX_PAYLOAD]
+
+
+def _beginning(page: RawPage) -> str:
+    try:
+        return _text(ordered(exact_decoder.decode(page.records)))
+    except (msgspec.DecodeError, RecursionError):
+        return bytes(page.records)[:MAX_PAYLOAD].decode("utf-8", "replace")
+
+
+def _all_rejected(
+    page: RawPage, reason: str, message: str, field: str | None = None
+) -> MappedPage:
+    """The page fails as a whole: one dead letter with a count and the beginning of the page."""
+    count = page.record_count - sum(
+        rejection.count for rejection in page.rejections
+    )
+    if not count:
+        return MappedPage([], [], list(page.rejections))
+    whole = Rejection(
+        reason=reason,
+        message=message,
+        field=field,
+        count=count,
+        origin=record_location(to_python(page.origin), 0),
+        payload=_beginning(page),
+    )
+    return MappedPage([], [], [*page.rejections, whole])
+
+
+def _collapsed(mapped: MappedPage, page: RawPage) -> MappedPage:
+    """Records of a page that all fail alike become one dead letter with a count and samples."""
+    own = mapped.rejected[len(page.rejections) :]
+    if len(own) <= MAX_SAMPLES or mapped.events or mapped.skipped:
+        return mapped
+    if len({(rejection.reason, rejection.field) for rejection in own}) > 1:
+        return mapped
+    whole = msgspec.structs.replace(
+        own[0],
+        index=None,
+        count=len(own),
+        message=f"all {len(own)} records of the page: {own[0].message}",
+        payload="\n".join(
+            rejection.payload or "" for rejection in own[:MAX_SAMPLES]
+        ),
+    )
+    return MappedPage([], [], [*page.rejections, whole])

@@ -1,0 +1,110 @@
+"""Several instances side by side, and a real file of 216,000 rows."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from embedded.settings import ROOT
+from tests.support.oracle import read_binance, write_candles
+from tests.support.stack import running
+
+REAL = (
+    ROOT.parent
+    / "shared"
+    / "realdata"
+    / "load"
+    / "binance_vision_FILUSDT_1m_2023_5months.csv"
+)
+
+
+def test_three_normalizers_and_two_loaders_give_the_same_result(
+    tmp_path: Path,
+) -> None:
+    files = {
+        f"csv/set/coin{n}/btc-usd.csv": write_candles(
+            tmp_path / "csv" / "set" / f"coin{n}" / "btc-usd.csv",
+            8_000,
+            seed=n,
+        )
+        for n in range(4)
+    }
+    streams = [f"csv/{n}/eth-usd.csv" for n in range(4)]
+    files |= {
+        stream: write_candles(tmp_path / stream, 8_000, seed=10 + n)
+        for n, stream in enumerate(streams)
+    }
+    with running(
+        tmp_path / "state",
+        tmp_path / "csv",
+        EXTRACTORS="2",
+        NORMALIZERS="3",
+        LOADERS="2",
+    ) as stack:
+        run = stack.ingest(timeout_s=180)
+
+        assert (run["status"], run["records"]) == ("succeeded", 64_000)
+        for stream in streams:  # a dataset each
+            assert stack.candles(stream) == files[stream].candles
+        for stream in files:
+            stack.assert_ledger(run["run_id"], stream, 8_000)
+        # The four files of one dataset name the same facts: one of them stands, the others were
+        # replaced and are kept.
+        assert stack.query(
+            "SELECT count(*) FROM unified_data WHERE dataset = 'set'"
+        ) == [(8_000,)]
+        # A page that another loader overtook is older than what stands: unchanged.
+        assert (run["inserted"], run["updated"] + run["unchanged"]) == (
+            40_000,
+            24_000,
+        )
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif(
+    not REAL.exists(), reason="../shared/realdata is not there"
+)
+def test_a_real_file_of_216_000_rows(tmp_path: Path) -> None:
+    (tmp_path / "csv").mkdir()
+    path = Path(shutil.copy(REAL, tmp_path / "csv"))
+    stream, expected = f"csv/{REAL.name}", read_binance(path)
+    with running(tmp_path / "state", tmp_path / "csv") as stack:
+        first = stack.ingest(timeout_s=240)
+        assert (first["status"], first["inserted"]) == (
+            "succeeded",
+            216_000,
+        )
+        assert stack.candles(stream) == expected
+        assert stack.query(
+            "SELECT DISTINCT instrument, symbol, currency, interval FROM unified_data"
+        ) == [("fil-usdt", "fil", "USDT", "1m")]
+
+        again = stack.ingest()
+        assert (again["status"], again["items_processed"]) == (
+            "succeeded",
+            0,
+        )
+        assert "nothing new" in again["message"]
+
+        refreshed = stack.ingest(timeout_s=240, full_refresh=True)
+        assert (
+            refreshed["status"],
+            refreshed["unchanged"],
+            refreshed["items_processed"],
+        ) == (
+            "succeeded",
+            216_000,
+            216_000,
+        )
+        assert stack.query("SELECT count(*) FROM unified_revisions") == [
+            (0,)
+        ]
+
+        with path.open("a") as file:
+            file.write(
+                "1693526400000,3.5,3.6,3.4,3.55,1000,1693526459999,3500,10,500,1750,0\n"
+            )
+        appended = stack.ingest()
+        assert (appended["records"], appended["inserted"]) == (1, 1)
