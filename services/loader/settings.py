@@ -19,8 +19,8 @@ def _span(value: Any) -> Any:
     found = re.fullmatch(r"(\d{1,5})([mhd])", str(value))
     if found is None or int(found[1]) == 0:
         raise ValueError(
-            f"{value!r} is no span of time: write a number and m, h or d, such as 30d; empty keeps "
-            "everything"
+            f"{value!r} is not a span of time: write a number and m, h or d, "
+            "such as 30d; empty keeps everything"
         )
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 

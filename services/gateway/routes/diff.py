@@ -11,6 +11,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from services.gateway.dependencies import ApiKey, Db
+from services.gateway.known_runs import known_run
 from services.gateway.pagination import next_link
 from services.gateway.parameters import (
     OfSource,
@@ -22,7 +23,6 @@ from services.gateway.parameters import (
 from services.gateway.problems import documented
 from services.gateway.queries import diff as queries
 from services.gateway.queries.diff import Json, Wanted
-from services.gateway.routes.runs import known_run
 from services.gateway.schemas.diff import DiffKind, Digest, RunDiff
 from shared.messages.serialization import encode
 

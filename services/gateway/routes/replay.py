@@ -8,6 +8,11 @@ from fastapi import APIRouter, Body, Query, Response
 
 from services.gateway.database import Database
 from services.gateway.dependencies import ApiKey, Bus, Db
+from services.gateway.known_runs import (
+    KnownRun,
+    known_run,
+    stored_or_pending,
+)
 from services.gateway.parameters import (
     IdempotencyKey,
     OfSource,
@@ -19,11 +24,6 @@ from services.gateway.parameters import (
 )
 from services.gateway.problems import ProblemError, documented
 from services.gateway.queries import previews
-from services.gateway.routes.runs import (
-    KnownRun,
-    known_run,
-    stored_or_pending,
-)
 from services.gateway.schemas.replay import (
     PreviewDiff,
     PreviewKind,

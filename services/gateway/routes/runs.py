@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -11,6 +10,7 @@ from fastapi import APIRouter, Query, Response
 from services.gateway.command_bus import CommandBus
 from services.gateway.database import DATABASE_UNAVAILABLE, Database
 from services.gateway.dependencies import ApiKey, Bus, Db
+from services.gateway.known_runs import stored_or_pending
 from services.gateway.parameters import (
     Limit,
     RunName,
@@ -30,29 +30,13 @@ from services.gateway.schemas.runs import (
 )
 from services.gateway.times import now
 from shared.messages.commands import RepairRun
-from shared.messages.runs import RunKind, RunStatus, describe
+from shared.messages.runs import RunStatus
 
 router = APIRouter(tags=["runs"])
 _HISTORY: dict[str, Any] = {
     "response_model": list[Run],
     "responses": documented(401, 403, 422, 503),
 }
-
-
-@dataclass(frozen=True)
-class KnownRun:
-    """A run that is stored, or was asked for."""
-
-    run_id: str
-    status: RunStatus
-    kind: RunKind
-
-    @classmethod
-    def of(cls, run: dict[str, Any]) -> KnownRun:
-        """A run as `queries.runs` gives it."""
-        return cls(
-            run["run_id"], RunStatus(run["status"]), RunKind(run["kind"])
-        )
 
 
 @router.get("/runs", **_HISTORY, include_in_schema=False)
@@ -161,31 +145,6 @@ def _unknown_runs(found: dict[str, dict[str, Any] | None]) -> ProblemError:
     missing = [name for name, run in found.items() if run is None]
     return ProblemError(
         404, f"there is no run {' and no run '.join(missing)}"
-    )
-
-
-async def known_run(database: Database, name: str) -> dict[str, Any]:
-    """A run that is stored. Raises ProblemError 404, 422."""
-    run_id = await runs.resolve(database, checked(name, "path.run_id"))
-    run = await runs.one(database, run_id)
-    if run is None:
-        raise ProblemError(404, f"there is no run {name}")
-    return run
-
-
-async def stored_or_pending(
-    database: Database, bus: CommandBus, name: str
-) -> KnownRun:
-    """A run that is stored, or was asked for a moment ago. Raises ProblemError 404, 422."""
-    run_id = await runs.resolve(database, checked(name, "path.run_id"))
-    run = await runs.one(database, run_id)
-    if run is not None:
-        return KnownRun.of(run)
-    pending = await bus.find(run_id)
-    if pending is None:
-        raise ProblemError(404, f"there is no run {name}")
-    return KnownRun(
-        run_id, RunStatus.QUEUED, describe(pending.command).kind
     )
 
 

@@ -1,0 +1,54 @@
+"""Runs that a request names: stored, or asked for a moment ago."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from services.gateway.command_bus import CommandBus
+from services.gateway.database import Database
+from services.gateway.parameters import checked
+from services.gateway.problems import ProblemError
+from services.gateway.queries import runs
+from shared.messages.runs import RunKind, RunStatus, describe
+
+
+@dataclass(frozen=True)
+class KnownRun:
+    """A run that is stored, or was asked for."""
+
+    run_id: str
+    status: RunStatus
+    kind: RunKind
+
+    @classmethod
+    def of(cls, run: dict[str, Any]) -> KnownRun:
+        """A run as `queries.runs` gives it."""
+        return cls(
+            run["run_id"], RunStatus(run["status"]), RunKind(run["kind"])
+        )
+
+
+async def known_run(database: Database, name: str) -> dict[str, Any]:
+    """A run that is stored. Raises ProblemError 404, 422."""
+    run_id = await runs.resolve(database, checked(name, "path.run_id"))
+    run = await runs.one(database, run_id)
+    if run is None:
+        raise ProblemError(404, f"there is no run {name}")
+    return run
+
+
+async def stored_or_pending(
+    database: Database, bus: CommandBus, name: str
+) -> KnownRun:
+    """A run that is stored, or was asked for a moment ago. Raises ProblemError 404, 422."""
+    run_id = await runs.resolve(database, checked(name, "path.run_id"))
+    run = await runs.one(database, run_id)
+    if run is not None:
+        return KnownRun.of(run)
+    pending = await bus.find(run_id)
+    if pending is None:
+        raise ProblemError(404, f"there is no run {name}")
+    return KnownRun(
+        run_id, RunStatus.QUEUED, describe(pending.command).kind
+    )
