@@ -337,6 +337,19 @@ def last_cursor_of_failure(
     return asyncio.run(collect())
 
 
+@pytest.mark.parametrize(
+    "url", ["http://[::1/feed", "https://exa\u2100mple.invalid/rss"]
+)
+async def test_an_address_that_cannot_be_parsed_is_named(url: str) -> None:
+    http = client()
+    try:
+        with pytest.raises(TaskError) as caught:
+            await http.get(url)
+    finally:
+        await http.close()
+    assert caught.value.code == "bad_url"
+
+
 def test_a_feed_that_moved_for_good_is_asked_at_its_new_address(
     upstream: Simulator,
 ) -> None:

@@ -250,7 +250,7 @@ class HttpClient:
 
 @contextmanager
 def _errors_as_task_errors(url: str) -> Iterator[None]:
-    host = _host(url)
+    # The host is looked up where it is named: a URL may have none that can be parsed.
     try:
         yield
     except BlockedAddressError as error:
@@ -259,7 +259,7 @@ def _errors_as_task_errors(url: str) -> Iterator[None]:
             "blocked_address", f"{error}: refused ({hint})"
         ) from None
     except httpx.TooManyRedirects:
-        message = f"{host} redirects more than {MAX_REDIRECTS} times"
+        message = f"{_host(url)} redirects more than {MAX_REDIRECTS} times"
         raise TaskError("redirect_loop", message) from None
     except BAD_REQUESTS as error:
         raise TaskError(
@@ -267,11 +267,11 @@ def _errors_as_task_errors(url: str) -> Iterator[None]:
         ) from None
     except httpx.TimeoutException:
         raise RetryableError(
-            "timeout", f"{host} did not answer in time"
+            "timeout", f"{_host(url)} did not answer in time"
         ) from None
     except httpx.DecodingError as error:
-        message = f"{host} sent a body that cannot be decompressed: {error}"
-        raise TaskError("contract", message) from None
+        sent = f"{_host(url)} sent a body that cannot be decompressed"
+        raise TaskError("contract", f"{sent}: {error}") from None
     except httpx.HTTPError as error:
         raise _transport_error(url, error) from None
 

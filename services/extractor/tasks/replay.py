@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -42,6 +43,7 @@ from shared.runtime import logs
 from shared.values.times import from_ms
 
 MAX_SENDING = 8  # pages on their way to the broker
+Work = Callable[[], Coroutine[Any, Any, None]]
 log = logs.get(__name__)
 
 
@@ -77,7 +79,7 @@ class Sending:
     def __init__(self) -> None:
         self._sending: set[asyncio.Task[None]] = set()
 
-    async def start(self, work: Coroutine[Any, Any, None]) -> None:
+    async def start(self, work: Work) -> None:
         """Begin sending one more. Raises what an earlier one raised."""
         if len(self._sending) >= MAX_SENDING:
             done, self._sending = await asyncio.wait(
@@ -85,7 +87,7 @@ class Sending:
             )
             for each in done:
                 await each
-        self._sending.add(asyncio.create_task(work))
+        self._sending.add(asyncio.create_task(work()))
 
     async def finish(self) -> None:
         """Wait for all of them. Raises what the first that failed raised."""
@@ -154,7 +156,8 @@ class ReplayHandler:
                     await self._backpressure.replay_gate(
                         lambda: self._is_cancelled(task)
                     )
-                    await sending.start(self._publish(task, page, found))
+                    publish = partial(self._publish, task, page, found)
+                    await sending.start(publish)
         await sending.finish()
         log.info(
             "task_ended",

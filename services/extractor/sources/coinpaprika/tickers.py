@@ -118,13 +118,14 @@ class CoinPaprika(SourceConnector):
         note = _changed_form(path, known.get("fields"), fields)
         after = str(done.get("after") or "")
         pages = list(paginate(_in_order(tickers, after=after)))
+        origin = answer.origin()
         for number, (records, rejections) in enumerate(pages, 1):
             is_last = number == len(pages)
             yield Slice(
                 records,
                 _position(records, fields, is_last=is_last),
                 {"endpoint": path},
-                answer.origin(),
+                origin,
                 rejections,
                 note=note,
             )
