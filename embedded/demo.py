@@ -101,7 +101,7 @@ def _follow(console: Console, api: httpx.Client, run_id: str) -> Json:
     ) as bars:
         bar = bars.add_task("", total=None, records=0)
         while time.monotonic() < until:
-            run: Json = api.get(f"/runs/{run_id}").json()
+            run: Json = _run(api, run_id)
             tasks = run["tasks"]
             done = sum(task["finished_at"] is not None for task in tasks)
             bars.update(
@@ -116,6 +116,14 @@ def _follow(console: Console, api: httpx.Client, run_id: str) -> Json:
     raise StackError(
         f"the run {run_id} has not ended after {RUN_TIMEOUT_S:.0f} s: see `make logs`"
     )
+
+
+def _run(api: httpx.Client, run_id: str) -> Json:
+    answer = api.get(f"/runs/{run_id}")
+    run: Json = answer.json()
+    if not answer.is_success:
+        raise StackError(f"GET {answer.url}: {run.get('detail')}")
+    return run
 
 
 def _print_errors(console: Console, run: Json) -> None:

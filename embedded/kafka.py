@@ -89,7 +89,7 @@ def fetch_jars(advance: Callable[[str], None]) -> None:
 def _fetch(coordinate: str, digest: str, scratch: Path) -> None:
     logging.getLogger("jgo").setLevel(logging.ERROR)
     group, artifact, version = coordinate.split(":")
-    error = "does not match its checksum in embedded/kafka-jars.lock"
+    error = ""
     for _ in range(ATTEMPTS):
         shutil.rmtree(
             scratch / group.replace(".", "/") / artifact / version,
@@ -104,6 +104,7 @@ def _fetch(coordinate: str, digest: str, scratch: Path) -> None:
         if hashlib.sha256(path.read_bytes()).hexdigest() == digest:
             path.replace(jars_dir() / _jar_name(coordinate))
             return
+        error = "does not match its checksum in embedded/kafka-jars.lock"
     raise StackError(f"Kafka's jar {artifact} {version} {error}")
 
 

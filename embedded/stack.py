@@ -286,8 +286,11 @@ def start_services(
     supervisor = supervision.rpc(settings)
     for service in settings.counts():
         supervisor.startProcessGroup(service, False)  # noqa: FBT003  positional in XML-RPC
-    for service, number in instances:
-        _wait_for(settings, service, number, until)
+    while waiting := _waiting(settings, instances):
+        _fail_on_config_error(settings)
+        if time.monotonic() > until:
+            raise _not_in_time(settings, waiting)
+        time.sleep(0.1)
 
 
 def _instances(settings: StackSettings) -> list[tuple[str, int]]:
@@ -298,22 +301,22 @@ def _instances(settings: StackSettings) -> list[tuple[str, int]]:
     return found
 
 
-def _wait_for(
-    settings: StackSettings, service: str, number: int, until: float
-) -> None:
-    while True:
+def _waiting(
+    settings: StackSettings, instances: list[tuple[str, int]]
+) -> dict[str, str]:
+    """The reasons of all that are not ready at this moment, by instance."""
+    waiting = {}
+    for service, number in instances:
         reason = not_ready(settings, service, number)
-        if reason is None:
-            return
-        _fail_on_config_error(settings)
-        if time.monotonic() > until:
-            raise _not_in_time(settings, f"{service}-{number}", reason)
-        time.sleep(0.1)
+        if reason is not None:
+            waiting[f"{service}-{number}"] = reason
+    return waiting
 
 
 def _not_in_time(
-    settings: StackSettings, name: str, reason: str
+    settings: StackSettings, waiting: dict[str, str]
 ) -> StackError:
+    name, reason = next(iter(waiting.items()))
     log = settings.logs / f"{name}.log"
     return StackError(f"{name} does not become ready ({reason}): see {log}")
 

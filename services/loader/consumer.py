@@ -209,7 +209,8 @@ class Loader:
                 write_in_parts, self._engine, unique, writer, error
             )
         finally:
-            transaction.abandon()
+            if transaction.is_staged:
+                await asyncio.to_thread(transaction.abandon)
 
     def _store_rest(self, batch: Batch) -> None:
         write_replayed(self._engine, batch.replayed)

@@ -92,6 +92,11 @@ class DataQuery(BaseModel):
 
     def filters(self) -> Filters:
         """As the query takes them. Raises ProblemError 422."""
+        position = None
+        if self.cursor is not None:
+            position = PageToken.decode(self.cursor)
+        start = utc("from", self.start)
+        end = utc("to", self.end)
         if self.as_of is not None and self.run_id is not None:
             raise ProblemError(
                 422, "query: give either `as_of` or `run_id`"
@@ -101,11 +106,9 @@ class DataQuery(BaseModel):
             source=self.source,
             kind=self.kind,
             dataset=self.dataset,
-            start=utc("from", self.start),
-            end=utc("to", self.end),
-            position=None
-            if self.cursor is None
-            else PageToken.decode(self.cursor),
+            start=start,
+            end=end,
+            position=position,
             limit=self.limit,
             skip=self.skip,
             as_of=utc("as_of", self.as_of),

@@ -79,13 +79,14 @@ async def read_raw_pages(
 
     `pruned_before` tells what retention has removed.
     """
+    after = None if cursor is None else PageToken.decode(cursor)
     wanted = Wanted(
         source=text_or_none(source),
         stream=stream,
         run_id=text_or_none(run_id),
         start=utc("from", start),
         end=utc("to", end),
-        after=None if cursor is None else PageToken.decode(cursor),
+        after=after,
         limit=limit,
     )
     pages = await raw_pages.many(database, wanted)

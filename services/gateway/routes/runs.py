@@ -68,9 +68,10 @@ async def read_run(
     """A run that was accepted a moment ago is known at once, also without the database."""
     name = checked(run_id, "path.run_id")
     found = None
+    resolved = name
     try:
-        name = await runs.resolve(database, name)
-        found = await runs.with_tasks(database, name)
+        resolved = await runs.resolve(database, name)
+        found = await runs.with_tasks(database, resolved)
     except DATABASE_UNAVAILABLE:
         # Any gateway knows from the command log what was asked for; only if it does not, the
         # database is missed.
@@ -78,7 +79,7 @@ async def read_run(
             raise
     if found is not None:
         return found
-    pending = await bus.find(name)
+    pending = await bus.find(resolved)
     if pending is None:
         raise ProblemError(404, f"there is no run {run_id}")
     return runs.queued_detail(pending)
@@ -134,15 +135,17 @@ async def compare_runs(
         _find(database, bus, name_1), _find(database, bus, name_2)
     )
     if first is None or second is None:
-        raise _unknown_runs({name_1: first, name_2: second})
+        raise _unknown_runs([(name_1, first), (name_2, second)])
     path = f"/api/v1/runs/{first['run_id']}/diff/{second['run_id']}"
     compared = {"run_1": first, "run_2": second}
     diff = compare(first, second)
     return {**compared, "diff": diff, "links": {"diff": path}}
 
 
-def _unknown_runs(found: dict[str, dict[str, Any] | None]) -> ProblemError:
-    missing = [name for name, run in found.items() if run is None]
+def _unknown_runs(
+    found: list[tuple[str, dict[str, Any] | None]],
+) -> ProblemError:
+    missing = [name for name, run in found if run is None]
     return ProblemError(
         404, f"there is no run {' and no run '.join(missing)}"
     )

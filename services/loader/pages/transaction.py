@@ -36,6 +36,7 @@ class BatchTransaction:
         self._pages = pages
         self._writer = writer
         self._open = ExitStack()
+        self.is_staged = False
 
     def stage(self) -> None:
         """Raises DATA_ERRORS, DATABASE_UNAVAILABLE."""
@@ -46,14 +47,17 @@ class BatchTransaction:
                 self._db, self._pages
             )
             self._open = stack.pop_all()
+            self.is_staged = True
 
     def apply(self) -> int:
         """Write and commit; returns how many pages were new. Raises as `stage`."""
-        with self._open:
+        self.is_staged = False
+        with self._open.pop_all():
             return self._writer.apply(self._db, self._batch)
 
     def abandon(self) -> None:
-        """Roll back what was staged and not applied."""
+        """Roll back what was staged and not applied. Blocks as long as the server takes."""
+        self.is_staged = False
         error = InterruptedError("abandoned")
         self._open.__exit__(type(error), error, None)
 

@@ -118,8 +118,8 @@ class RunReconciler:
         offsets = self._offsets
         due = set(self._changed)
         if is_sweep:
-            self._swept_at = now
             due |= self._sweep()
+            self._swept_at = now  # only then: while PostgreSQL is gone, it is tried again
         with self._engine.begin() as transaction:
             loaded_offsets.remember(transaction, offsets)
         for run_id in sorted(due):
@@ -195,10 +195,11 @@ class RunReconciler:
             pages=settings.reject_limit_pages,
             share=settings.reject_limit_share,
         )
-        return list(filter(self._is_fresh, found))
+        # Only when all are found are they marked as told.
+        return list(filter(self._is_told_now, list(found)))
 
-    def _is_fresh(self, stopped: TaskStopped) -> bool:
-        """Whether a task was not told before."""
+    def _is_told_now(self, stopped: TaskStopped) -> bool:
+        """Mark a task as told; False when it was before."""
         is_fresh = stopped.task_id not in self._stopped
         self._stopped.add(stopped.task_id)
         return is_fresh
