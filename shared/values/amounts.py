@@ -142,17 +142,12 @@ def _without_leading_zeros(text: str) -> str:
 
 
 def _from_decimal(field: str, shown: str, text: str, exponent: int) -> str:
-    not_a_number = BadValueError(
-        field,
-        "not_a_number",
-        f"{field} is not a number: {shown[:_SHOWN]!r}",
-    )
     if len(text) > _MAX_LENGTH or "_" in text:
-        raise not_a_number
+        raise _not_a_number(field, shown)
     try:
         parsed = Decimal(text)
     except InvalidOperation:
-        raise not_a_number from None
+        raise _not_a_number(field, shown) from None
     if not parsed.is_finite():
         message = (
             f"{field} is {shown[:_SHOWN]}, which is not a finite number"
@@ -162,6 +157,11 @@ def _from_decimal(field: str, shown: str, text: str, exponent: int) -> str:
         message = f"{field} is out of range: {shown[:_SHOWN]}"
         raise BadValueError(field, "out_of_range", message)
     return canonical(format(_WIDE.scaleb(parsed, exponent), "f"))
+
+
+def _not_a_number(field: str, shown: str) -> BadValueError:
+    message = f"{field} is not a number: {shown[:_SHOWN]!r}"
+    return BadValueError(field, "not_a_number", message)
 
 
 def _is_out_of_range(number: Decimal) -> bool:

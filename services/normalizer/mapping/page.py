@@ -51,7 +51,9 @@ def map_page(page: RawPage) -> MappedPage:
 
 
 def _records(page: RawPage) -> list[Any]:
-    records: list[Any] = exact_decoder.decode(page.records)
+    records: Any = exact_decoder.decode(page.records)
+    if not isinstance(records, list):
+        raise msgspec.DecodeError("the records of the page are not a list")
     if page.source == Source.CSV:
         return records  # lists of texts, which have no other order
     return list(map(ordered, records))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from services.normalizer.mapping.base import PageInfo, data_point
@@ -423,3 +424,15 @@ def test_a_candle_has_the_identity_and_hash_that_every_data_point_has() -> (
             point.timestamp,
         )
         assert point == data_point(info, 0, key, **values)
+
+
+@pytest.mark.parametrize("stream", ["csv/btc-usd.csv", "rss/desk"])
+@pytest.mark.parametrize("records", [b"5", b"null", b'{"b": 1}'])
+def test_records_that_are_not_a_list_are_one_dead_letter(
+    stream: str, records: bytes
+) -> None:
+    page = raw_page([candle()], stream=stream)
+    page = msgspec.structs.replace(page, records=msgspec.Raw(records))
+    (rejection,) = map_page(page).rejected
+    assert rejection.reason == "undecodable_records"
+    assert rejection.count == 1
