@@ -135,7 +135,7 @@ raw_data = Table(
     Index("raw_data_time", "broker_time"),
 )
 
-# One row a data point. Which value stands is said by shared/versions.py. `retired_at`: since when a
+# One row a data point. shared/versions.py decides which value stands. `retired_at`: since when a
 # better mapping of its page yields it no more.
 unified_data = Table(
     "unified_data",

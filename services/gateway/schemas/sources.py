@@ -24,7 +24,7 @@ class Failing(BaseModel):
 
 
 class Budget(BaseModel):
-    """Calls of a month (UTC), counted across restarts. `per_month` null: not limited."""
+    """Calls of a month (UTC), counted across restarts. `per_month` null: no limit."""
 
     month: str
     used: int

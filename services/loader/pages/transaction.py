@@ -122,7 +122,7 @@ def _oldest_and_best(page: StagedPage) -> tuple[int, int, int]:
 def _keep_as_foreign(
     engine: Engine, page: StagedPage, error: psycopg2.Error
 ) -> int:
-    """Keep a page of which not even what is said about it can be stored.
+    """Keep a page whose description cannot be stored either.
 
     Such as an invalid time, or a name with NUL: it is a message like any foreign one.
     """

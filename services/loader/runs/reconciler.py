@@ -1,4 +1,4 @@
-"""Reconciles runs: evaluates them, and has done again what the ledger of an idle one misses."""
+"""Reconciles runs: evaluates them, and repairs idle ones by what their ledger misses."""
 
 from __future__ import annotations
 
