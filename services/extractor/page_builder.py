@@ -16,7 +16,7 @@ from services.extractor.sources.base import (
 from shared.messages.base import Json
 from shared.messages.checkpoints import Checkpoint
 from shared.messages.identity import page_id
-from shared.messages.pages import RawPage, Rejection
+from shared.messages.pages import RawPage, Rejection, count_of
 from shared.messages.serialization import encode
 from shared.messages.tasks import Task
 
@@ -41,7 +41,7 @@ def build_page(
         stream=task.stream,
         page_no=number,
         records=msgspec.Raw(records),
-        record_count=len(piece.records) + _count(rejections),
+        record_count=len(piece.records) + count_of(rejections),
         context=storable_json(piece.context),
         origin=storable_json(origin),
         fetched_at=datetime.now(UTC).isoformat(),
@@ -49,10 +49,6 @@ def build_page(
         cursor_after=storable_json(piece.cursor_after),
         rejections=rejections,
     )
-
-
-def _count(rejections: list[Rejection]) -> int:
-    return sum(rejection.count for rejection in rejections)
 
 
 def storable_json(value: Any) -> msgspec.Raw:

@@ -10,7 +10,7 @@ from services.gateway.database import Database
 from services.gateway.parameters import checked
 from services.gateway.problems import ProblemError
 from services.gateway.queries import runs
-from shared.messages.runs import RunKind, RunStatus, describe
+from shared.messages.runs import RunKind, RunStatus
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,22 @@ async def stored_or_pending(
     database: Database, bus: CommandBus, name: str
 ) -> KnownRun:
     """A run that is stored, or was asked for a moment ago. Raises ProblemError 404, 422."""
-    run_id = await runs.resolve(database, checked(name, "path.run_id"))
+    run = await find_run(database, bus, checked(name, "path.run_id"))
+    if run is None:
+        raise ProblemError(404, f"there is no run {name}")
+    return KnownRun.of(run)
+
+
+async def find_run(
+    database: Database, bus: CommandBus, name: str
+) -> dict[str, Any] | None:
+    """A run as users see it, stored or asked for a moment ago; None where there is none.
+
+    `name`: as `checked` gives it.
+    """
+    run_id = await runs.resolve(database, name)
     run = await runs.one(database, run_id)
     if run is not None:
-        return KnownRun.of(run)
+        return run
     pending = await bus.find(run_id)
-    if pending is None:
-        raise ProblemError(404, f"there is no run {name}")
-    return KnownRun(
-        run_id, RunStatus.QUEUED, describe(pending.command).kind
-    )
+    return None if pending is None else runs.queued_view(pending)

@@ -33,7 +33,7 @@ from shared.messages.headers import (
     headers_for,
     origin_headers,
 )
-from shared.messages.pages import RawPage, Rejection, UnifiedPage
+from shared.messages.pages import RawPage, UnifiedPage, count_of
 from shared.messages.serialization import UndecodableError, encode
 from shared.messages.topics import (
     DEAD_LETTERS,
@@ -185,13 +185,9 @@ def _log_rejections(
         page_no=page.page_no,
         partition=message.partition,
         offset=message.offset,
-        rejected=_count(unified.rejected),
+        rejected=count_of(unified.rejected),
         first=unified.rejected[0].message,
     )
-
-
-def _count(rejections: list[Rejection]) -> int:
-    return sum(rejection.count for rejection in rejections)
 
 
 def held_by(app: faust.App) -> set[TopicPartition]:

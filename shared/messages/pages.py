@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
@@ -27,6 +28,11 @@ class Rejection(Message, frozen=True):
     payload_sha256: str | None = (
         None  # of the whole, where `payload` is its beginning
     )
+
+
+def count_of(rejections: Iterable[Rejection]) -> int:
+    """How many records were rejected: one rejection may stand for many."""
+    return sum(rejection.count for rejection in rejections)
 
 
 class Skip(Message, frozen=True):

@@ -79,7 +79,7 @@ SELECT count(*) AS records, encode(sha256(convert_to(
     coalesce(string_agg(id || ':' || hash, ',' ORDER BY id), ''), 'UTF8')), 'hex') AS sha256
 FROM ({_YIELDED.format(run="$1")}) AS y
 """
-_HEAD = ("id", "kind", "source", "stream")
+HEAD = ("id", "kind", "source", "stream")
 Json = dict[str, Any]
 
 
@@ -142,7 +142,7 @@ def difference(row: Any) -> Json:
     fields = []
     if kind != DiffKind.UNCHANGED and not is_hidden:
         fields = _changes(_values(row["old"]), _values(row["new"]))
-    return {**{name: row[name] for name in _HEAD}, "fields": fields}
+    return {**{name: row[name] for name in HEAD}, "fields": fields}
 
 
 def _values(text: str | None) -> Json:

@@ -22,7 +22,7 @@ from services.gateway.parameters import (
 )
 from services.gateway.problems import documented
 from services.gateway.queries import diff as queries
-from services.gateway.queries.diff import Json, Wanted
+from services.gateway.queries.diff import HEAD, Json, Wanted
 from services.gateway.schemas.diff import DiffKind, Digest, RunDiff
 from shared.messages.serialization import encode
 
@@ -31,7 +31,6 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/csv": {}, "application/x-ndjson": {}}},
     **documented(401, 403, 404, 422, 503),
 }
-_HEAD = ("id", "kind", "source", "stream")
 _WITHOUT_FIELD = {"field": "", "old": None, "new": None}
 
 
@@ -124,9 +123,9 @@ def _as_csv(found: list[Json]) -> str:
     """A line for each field that differs; one without a field for a data point of one run only."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow([*_HEAD, "field", "old", "new"])
+    writer.writerow([*HEAD, "field", "old", "new"])
     for each in found:
-        head = [each[name] for name in _HEAD]
+        head = [each[name] for name in HEAD]
         for change in each["fields"] or [_WITHOUT_FIELD]:
             values = (_cell(change["old"]), _cell(change["new"]))
             writer.writerow([*head, change["field"], *values])

@@ -7,10 +7,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from services.gateway.command_bus import CommandBus
-from services.gateway.database import DATABASE_UNAVAILABLE, Database
+from services.gateway.database import DATABASE_UNAVAILABLE
 from services.gateway.dependencies import ApiKey, Bus, Db
-from services.gateway.known_runs import stored_or_pending
+from services.gateway.known_runs import find_run, stored_or_pending
 from services.gateway.parameters import (
     Limit,
     RunName,
@@ -132,7 +131,8 @@ async def compare_runs(
     name_1 = checked(run_id_1, "query.run_id_1")
     name_2 = checked(run_id_2, "query.run_id_2")
     first, second = await asyncio.gather(
-        _find(database, bus, name_1), _find(database, bus, name_2)
+        find_run(database, bus, name_1),
+        find_run(database, bus, name_2),
     )
     if first is None or second is None:
         raise _unknown_runs([(name_1, first), (name_2, second)])
@@ -149,16 +149,3 @@ def _unknown_runs(
     return ProblemError(
         404, f"there is no run {' and no run '.join(missing)}"
     )
-
-
-async def _find(
-    database: Database, bus: CommandBus, name: str
-) -> dict[str, Any] | None:
-    run_id = await runs.resolve(database, name)
-    run = await runs.one(database, run_id)
-    return await _pending(bus, run_id) if run is None else run
-
-
-async def _pending(bus: CommandBus, run_id: str) -> dict[str, Any] | None:
-    pending = await bus.find(run_id)
-    return None if pending is None else runs.queued_view(pending)

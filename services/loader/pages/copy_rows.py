@@ -17,6 +17,7 @@ from shared.messages.pages import (
     Skip,
     UnifiedData,
     UnifiedPage,
+    count_of,
 )
 from shared.messages.runs import Outcome
 from shared.messages.serialization import (
@@ -160,7 +161,7 @@ class StagedPage:
         return [*self.unified.rejected, *self.load_rejections]
 
     def rejected_count(self) -> int:
-        return sum(rejection.count for rejection in self.rejections())
+        return count_of(self.rejections())
 
     def without(
         self, bad: set[int], reason: str, message: str

@@ -15,7 +15,13 @@ from services.normalizer.mapping.base import (
 from services.normalizer.mapping.registry import mapping_of
 from shared.errors import UnmappableError
 from shared.messages.base import Source, Stage
-from shared.messages.pages import RawPage, Rejection, Skip, record_location
+from shared.messages.pages import (
+    RawPage,
+    Rejection,
+    Skip,
+    count_of,
+    record_location,
+)
 from shared.messages.serialization import encode, exact_decoder, to_python
 
 MAX_SAMPLES = 3
@@ -118,9 +124,7 @@ def _all_rejected(
     page: RawPage, reason: str, message: str, field: str | None = None
 ) -> MappedPage:
     """The page fails as a whole: one dead letter with a count and the beginning of the page."""
-    count = page.record_count - sum(
-        rejection.count for rejection in page.rejections
-    )
+    count = page.record_count - count_of(page.rejections)
     if not count:
         return MappedPage([], [], list(page.rejections))
     whole = Rejection(
