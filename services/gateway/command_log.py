@@ -67,12 +67,8 @@ class CommandLog:
         if len(self._first) > REMEMBERED_RUNS:
             self._first.popitem(last=False)
 
-    def get(self, run_id: str) -> PendingRun | None:
-        """The run, as far as the log was read."""
-        return self._first.get(run_id)
-
     async def find(self, run_id: str) -> PendingRun | None:
-        """As `get`, but waits up to a second for the end of the topic before it returns None."""
+        """The run; waits up to a second for the end of the topic before it returns None."""
         if run_id not in self._first:
             with contextlib.suppress(TransientError):
                 await self.follower.catch_up(timeout_s=CATCH_UP_S)
