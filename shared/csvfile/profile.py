@@ -9,9 +9,9 @@ from shared.csvfile.column_stats import collect_stats
 from shared.csvfile.content import HEAD_BYTES
 from shared.csvfile.folder import CsvFile
 from shared.csvfile.header import Header, is_utf8, read_header
-from shared.csvfile.infer import infer_schema
+from shared.csvfile.meaning.infer import infer_schema
+from shared.csvfile.meaning.schema import CsvSchema
 from shared.csvfile.overrides import Overrides
-from shared.csvfile.schema import CsvSchema
 from shared.errors import TaskError, UnmappableError
 
 Json = dict[str, Any]

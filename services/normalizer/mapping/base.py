@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from shared.csvfile.column_names import OHLC
+from shared.csvfile.meaning.column_names import OHLC
 from shared.errors import BadValueError
 from shared.messages.base import Json
 from shared.messages.identity import data_id, value_hash

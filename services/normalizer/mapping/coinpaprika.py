@@ -14,7 +14,7 @@ from services.normalizer.mapping.base import (
     rejecting_bad_values,
     without_empty,
 )
-from shared.csvfile.column_names import OHLC
+from shared.csvfile.meaning.column_names import OHLC
 from shared.messages.base import Json
 from shared.messages.pages import Rejection, Skip, UnifiedData
 from shared.values.times import iso, timestamp

@@ -22,9 +22,9 @@ from services.normalizer.mapping.base import (
     data_point,
     rejection,
 )
-from shared.csvfile.column_names import OHLC
-from shared.csvfile.infer import infer_schema
-from shared.csvfile.schema import CsvSchema, Row, Series
+from shared.csvfile.meaning.column_names import OHLC
+from shared.csvfile.meaning.infer import infer_schema
+from shared.csvfile.meaning.schema import CsvSchema, Row, Series
 from shared.errors import BadValueError
 from shared.messages.identity import text_hash, text_id
 from shared.messages.pages import Rejection, Skip, UnifiedData

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from shared.csvfile.column_names import (
+from shared.csvfile.meaning.column_names import (
     NOTHING,
     OHLC,
     NameMeaning,
@@ -15,7 +15,11 @@ from shared.csvfile.column_names import (
     rank,
     read_name,
 )
-from shared.csvfile.number_formats import NUMBER_KINDS, is_excel_days, share
+from shared.csvfile.meaning.number_formats import (
+    NUMBER_KINDS,
+    is_excel_days,
+    share,
+)
 from shared.values.symbols import FIAT, parse_pair
 
 Json = dict[str, Any]

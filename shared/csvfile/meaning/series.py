@@ -8,9 +8,14 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
-from shared.csvfile import number_formats
-from shared.csvfile.column_names import NOTHING, OHLC, NameMeaning, key
-from shared.csvfile.columns import (
+from shared.csvfile.meaning import number_formats
+from shared.csvfile.meaning.column_names import (
+    NOTHING,
+    OHLC,
+    NameMeaning,
+    key,
+)
+from shared.csvfile.meaning.columns import (
     NUMBER_ROLES,
     PRICE_ROLES,
     Column,
@@ -18,8 +23,8 @@ from shared.csvfile.columns import (
     is_coin,
     ohlc_by_cells,
 )
-from shared.csvfile.number_formats import BY_PERSON
-from shared.csvfile.schema import Row, Series
+from shared.csvfile.meaning.number_formats import BY_PERSON
+from shared.csvfile.meaning.schema import Row, Series
 from shared.errors import BadValueError, UnmappableError
 from shared.values.symbols import FIAT, Pair, pair_from_name
 from shared.values.times import timestamp

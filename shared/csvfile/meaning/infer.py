@@ -10,19 +10,19 @@ from __future__ import annotations
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from shared.csvfile import number_formats
-from shared.csvfile.column_names import key
 from shared.csvfile.column_stats import stats_of_rows
-from shared.csvfile.columns import (
+from shared.csvfile.meaning import number_formats
+from shared.csvfile.meaning.column_names import key
+from shared.csvfile.meaning.columns import (
     Column,
     Reasons,
     TimeColumns,
     read_columns,
     time_columns,
 )
-from shared.csvfile.number_formats import BY_PERSON, NumberColumn
-from shared.csvfile.schema import CsvSchema, Row, Series, TimeFormat
-from shared.csvfile.series import SeriesFinder
+from shared.csvfile.meaning.number_formats import BY_PERSON, NumberColumn
+from shared.csvfile.meaning.schema import CsvSchema, Row, Series, TimeFormat
+from shared.csvfile.meaning.series import SeriesFinder
 from shared.errors import UnmappableError
 
 Json = dict[str, Any]

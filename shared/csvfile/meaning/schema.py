@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from shared.csvfile.column_names import OHLC
+from shared.csvfile.meaning.column_names import OHLC
 from shared.errors import BadValueError
 from shared.values.symbols import Pair, parse_pair
 from shared.values.times import iso, timestamp, timestamp_text

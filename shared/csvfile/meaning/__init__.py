@@ -1,0 +1,1 @@
+"""What the columns of a CSV file mean, concluded from what the file shows of itself."""
