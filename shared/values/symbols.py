@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from itertools import pairwise
@@ -21,6 +21,7 @@ QUOTES = (
     "eth",
     "bnb",
 )
+RARER_QUOTES = words(_HERE / "rarer_quotes.txt")
 _FILE_QUOTES = frozenset({"usd", "usdt", "usdc", "eur", "gbp", "jpy"})
 COMMON_WORDS = words(_HERE / "common_words.txt")
 ALIASES = {"xbt": "btc", "xdg": "doge"}
@@ -31,6 +32,23 @@ _BITFINEX = re.compile(r"t[A-Z]{6,8}")
 _KRAKEN = re.compile(r"X[A-Z]{3}Z[A-Z]{3}")
 _PERPETUAL = re.compile(r"[-_:./](?:perp|perpetual|swap)$", re.IGNORECASE)
 _SYMBOL = re.compile(r"[a-z0-9$.]{1,20}")
+# A slash leaves nothing to guess, whatever the quote; ccxt adds what a future settles in.
+_SLASHED = re.compile(
+    r"(?=[^/]*[a-z])(?P<base>[a-z0-9$.]{1,20}) ?/ ?(?=[^/]*[a-z])(?P<quote>[a-z0-9$.]{2,20})"
+    r"(?::[a-z0-9\-]{1,20})?"
+)
+_VENUE = re.compile(r"[a-z0-9_]{2,20}:(?P<pair>[a-z0-9$./_\-]{2,40})")
+# Behind a pair: `h4`, MetaTrader's minutes, `1h`, `daily`, a year.
+_PERIODS = tuple(
+    map(
+        re.compile,
+        (
+            r"[mhdw]\d{1,4}$",
+            r"\d{1,5}(?:m|h|d|w|min|mo)?$",
+            r"(?:hourly|daily|minute)$",
+        ),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -109,20 +127,34 @@ def parse_pair(text: str) -> Pair | None:
 
     None for what is not a symbol.
     """
-    text = _undecorated(text.strip())
-    parts = [part for part in _PAIR_MARKS.split(text.lower()) if part]
+    text = _undecorated(text.strip()).lower()
+    slashed = _SLASHED.fullmatch(text)
+    if slashed is not None:
+        return _pair(slashed["base"], slashed["quote"])
+    parts = [part for part in _PAIR_MARKS.split(text) if part]
     named = coin_named("".join(parts))
     if named is not None:
         return _pair(named, None)
-    if (
-        len(parts) == 2
-        and _SYMBOL.fullmatch(parts[0])
-        and parts[1] in QUOTES
-    ):
+    if len(parts) == 2 and _are_base_and_quote(*parts):
         return _pair(parts[0], parts[1])
+    venue = _VENUE.fullmatch(text)
+    if venue is not None:
+        return parse_pair(venue["pair"])
     if len(parts) != 1 or not _SYMBOL.fullmatch(parts[0]):
         return None
     return glued_pair(parts[0]) or _pair(parts[0], None)
+
+
+def is_quote(word: str) -> bool:
+    """Whether prices are quoted in it often enough to be told from its name (lower case)."""
+    return word in QUOTES or word in RARER_QUOTES
+
+
+def _are_base_and_quote(base: str, quote: str) -> bool:
+    if not _SYMBOL.fullmatch(base):
+        return False
+    are_coins = is_known_symbol(base) and is_known_symbol(quote)
+    return is_quote(unaliased(quote)) or are_coins
 
 
 def _undecorated(text: str) -> str:
@@ -137,19 +169,30 @@ def glued_pair(token: str) -> Pair | None:
     """`btcusdt` as a pair; None for a token that is a coin itself or ends in no currency."""
     if is_known_symbol(token):
         return None  # `wbtc` and `steth` are coins, not pairs
-    splits = list(_splits(token))
-    for base, quote in splits:
+    splits = list(_splits(token, QUOTES))
+    for base, quote in [*splits, *_splits(token, RARER_QUOTES)]:
         # A base that is known beats a longer quote: XBTUSD is XBT in USD, not XB in TUSD.
         if is_known_symbol(unaliased(base)):
             return _pair(base, quote)
     return _pair(*splits[0]) if splits else None
 
 
-def _splits(token: str) -> Iterator[tuple[str, str]]:
-    for quote in QUOTES:
+def _splits(token: str, quotes: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for quote in quotes:
         base = token.removesuffix(quote)
         if 2 <= len(base) < len(token):
             yield base, quote
+
+
+def _without_period(token: str) -> str:
+    """`ltceur240`, `btcusdh4`, `btcusdt1h`, `btcusd2021` without what follows the pair."""
+    if is_known_symbol(token):
+        return token
+    for period in _PERIODS:
+        pair = period.sub("", token)
+        if pair != token and glued_pair(pair):
+            return pair
+    return token
 
 
 def pair_from_name(stem: str) -> Pair | None:
@@ -159,7 +202,9 @@ def pair_from_name(stem: str) -> Pair | None:
     symbol, a known name, and at last a name that is one word in capitals.
     """
     written = _TOKEN.findall(stem)
-    tokens = [_undecorated(token).lower() for token in written]
+    tokens = [
+        _without_period(_undecorated(token).lower()) for token in written
+    ]
     glued = [
         pair
         for token in tokens
@@ -180,7 +225,7 @@ def _neighbouring_pair(tokens: list[str]) -> Pair | None:
     """`btc_usd`; also Poloniex's `USDT_BTC`, which names the quote first."""
     for first, second in pairwise(tokens):
         if (
-            second not in QUOTES
+            not is_quote(unaliased(second))
             or first == second
             or not is_known_symbol(unaliased(first))
         ):
@@ -212,7 +257,8 @@ def _capital_pair(written: list[str], glued: list[Pair]) -> Pair | None:
     if not glued:
         return None
     is_written = any(
-        token.isupper() and glued_pair(token.lower()) == glued[0]
+        token.isupper()
+        and glued_pair(_without_period(token.lower())) == glued[0]
         for token in written
     )
     return glued[0] if is_written else None
@@ -228,6 +274,16 @@ def _capital_word(
         and stem.isalpha()
         and len(stem) <= MAX_SYMBOL
     )
-    if not is_word or tokens[0] in COMMON_WORDS or tokens[0] in QUOTES:
+    if not is_word or tokens[0] in COMMON_WORDS or is_quote(tokens[0]):
         return None
+    if _ends_in_coin(tokens[0]):
+        return None  # ADATRX may be a coin, or ADA in TRX
     return glued[0] if glued else _pair(tokens[0], None)
+
+
+def _ends_in_coin(token: str) -> bool:
+    """Whether it is two symbols that are known, one behind the other."""
+    return any(
+        is_known_symbol(token[:cut]) and is_known_symbol(token[cut:])
+        for cut in range(3, len(token) - 2)
+    )

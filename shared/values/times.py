@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from shared.errors import BadValueError
 from shared.values.amounts import MISSING
-from shared.values.words import lines
+from shared.values.dates import AmbiguousDateError, read_date
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  times are naive UTC here
 # Below the bound: seconds, ms, µs, ns → µs.
@@ -23,7 +21,7 @@ _LATEST = datetime(2100, 1, 1)  # noqa: DTZ001  times are naive UTC here
 _FIRST_SECOND = int((_EARLIEST - _EPOCH).total_seconds())
 _LAST_SECOND = int((_LATEST - _EPOCH).total_seconds())
 _DAY_S = 86_400
-_CENTURY = 70  # two digits of a year: below it 20xx, else 19xx
+_DAY_AND_TWO_DIGITS = len("2024-01-02-03")
 _CALENDAR = re.compile(
     r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?",
     re.ASCII,
@@ -34,47 +32,19 @@ _BY_LENGTH = {
     16: 1,
 }  # digits of an epoch in s, ms, µs → µs
 _DIGITS = re.compile(r"\d{9,19}(?:\.\d+)?", re.ASCII)
-_NUMERIC = re.compile(
-    r"(?P<first>\d{1,4})(?P<mark>[/.\-年])\s?(?P<second>\d{1,2})[/.\-月]\s?(?P<third>\d{1,4})[.日]?"
-    r"(?:[ T,]+(?P<clock>.+))?",
-    re.ASCII,
-)
-_SPELLED = re.compile(
-    r"(?:[^\W\d_]+\.?,\s*)?"
-    r"(?:(?P<month>[^\W\d_]+)\.?[ \-]+(?P<day>\d{1,2})"
-    r"|(?P<day2>\d{1,2})\.?[ \-]*(?:de )?(?P<month2>[^\W\d_]+)\.?)"
-    r"(?:,|\.)?[ \-]*(?:de )?(?P<year>\d{4}|\d\d)(?:[ T,]+(?P<clock>.+))?"
-)
-_CLOCK = re.compile(
-    r"(?P<hour>\d{1,2})"
-    r"(?:[:h](?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?)?)?"
-    r"(?:[ \-]?(?P<half>[ap])\.?m\.?)?\s*(?P<zone>Z|UTC|GMT|[+-]\d\d:?\d\d)?",
-    re.IGNORECASE,
-)
-
-
-def _months() -> dict[str, int]:
-    found = {}
-    for line in lines(Path(__file__).with_name("months.tsv")):
-        number, _, names = line.partition("\t")
-        found.update(dict.fromkeys(names.split(), int(number)))
-    return found
-
-
-_MONTHS = _months()
 
 
 def timestamp(
     field: str,
     value: Any,
     order: str | None = None,
-    zone: ZoneInfo | None = None,
+    zone: tzinfo | None = None,
 ) -> datetime:
     """A time as naive UTC.
 
-    Epochs in s, ms, µs or ns by their size, ISO 8601 (without a zone: in `zone`, else UTC), dates
-    in figures or words. `order` says which number of `01/02/2021` is the day: `day_first`,
-    `month_first`. Raises BadValueError, also where that would have to be guessed.
+    Epochs in s, ms, µs or ns by their size, ISO 8601, dates in figures or words. A time that says
+    no zone is in `zone`, else in UTC. `order` says which number of `01/02/2021` is the day:
+    `day_first`, `month_first`. Raises BadValueError, also where that would have to be guessed.
     """
     text = str(value).strip() if value is not None else ""
     per = _BY_LENGTH.get(len(text))
@@ -91,7 +61,7 @@ def timestamp(
     if text.lower() in MISSING:
         raise BadValueError(field, "missing_time", f"{field} is empty")
     try:
-        parsed = datetime.fromisoformat(text.removesuffix(" UTC"))
+        parsed = _iso(text)
     except ValueError:
         parsed = _written(field, text, order)
     try:
@@ -102,24 +72,34 @@ def timestamp(
         ) from None
 
 
+def _iso(text: str) -> datetime:
+    """ISO 8601, also with ` UTC` behind it. Raises ValueError."""
+    if text.endswith(" UTC"):
+        moment = datetime.fromisoformat(text[:-4])
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if len(text) == _DAY_AND_TWO_DIGITS and text[10] in "+-":
+        raise ValueError("an hour or a zone")
+    return datetime.fromisoformat(text)
+
+
 def _bad_time(field: str, message: str) -> BadValueError:
     return BadValueError(field, "bad_time", message)
 
 
 def _in_utc(
-    field: str, text: str, moment: datetime, zone: ZoneInfo | None
+    field: str, text: str, moment: datetime, zone: tzinfo | None
 ) -> datetime:
-    if moment.tzinfo is not None:
-        return _naive(moment)
-    if zone is None:
+    """`zone`: of a moment that does not say its own."""
+    own = moment.tzinfo or zone
+    if own is None:
         return moment
-    first = _naive(moment.replace(tzinfo=zone, fold=0))
-    second = _naive(moment.replace(tzinfo=zone, fold=1))
+    first = _naive(moment.replace(tzinfo=own, fold=0))
+    second = _naive(moment.replace(tzinfo=own, fold=1))
     if (
         first != second
     ):  # the hour that a change of the clocks repeats or leaves out
         message = (
-            f"{field} {text[:40]!r} comes twice or not at all in {zone.key}"
+            f"{field} {text[:40]!r} comes twice or not at all in {own}"
         )
         raise BadValueError(field, "ambiguous_time", message)
     return first
@@ -151,97 +131,17 @@ def _from_epoch(field: str, text: str) -> datetime:
 
 
 def _written(field: str, text: str, order: str | None) -> datetime:
-    """A date in figures, in the order that is known, or in words; with a time of day or without."""
+    """A date in figures, in the order that is known, or in words."""
     try:
-        numeric = _NUMERIC.fullmatch(text)
-        if numeric is not None:
-            day = datetime(*_day_of(field, text, numeric, order))  # noqa: DTZ001
-            return day + _time_of(numeric["clock"])
-        spelled = _SPELLED.fullmatch(text)
-        month = (
-            _month(spelled["month"] or spelled["month2"])
-            if spelled
-            else None
-        )
-        if spelled is not None and month is not None:
-            number = int(spelled["day"] or spelled["day2"])
-            year = _full_year(int(spelled["year"]))
-            day = datetime(year, month, number)  # noqa: DTZ001
-            return day + _time_of(spelled["clock"])
+        return read_date(text, order)
+    except AmbiguousDateError as error:
+        raise BadValueError(
+            field, "ambiguous_date", f"{field} {error}"
+        ) from None
     except ValueError as error:
         raise _bad_time(
             field, f"{field} is not a time: {text[:60]!r} ({error})"
         ) from None
-    raise _bad_time(field, f"{field} is not a time: {text[:60]!r}")
-
-
-def _full_year(year: int) -> int:
-    if year >= 100:
-        return year
-    return year + 2000 if year < _CENTURY else year + 1900
-
-
-def _day_of(
-    field: str, text: str, found: re.Match[str], order: str | None
-) -> tuple[int, int, int]:
-    """(year, month, day)."""
-    first = int(found["first"])
-    second = int(found["second"])
-    third = int(found["third"])
-    if len(found["first"]) > 2:
-        return first, second, third
-    if order == "year_first" and len(found["third"]) <= 2:
-        return _full_year(first), second, third
-    year = _full_year(third)
-    if order == "month_first":
-        return year, first, second
-    if order == "day_first" or found["mark"] == "." or first > 12:
-        return year, second, first
-    if second > 12:
-        return year, first, second
-    message = f"{field} {text[:40]!r} may be day/month or month/day: write it as YYYY-MM-DD"
-    raise BadValueError(field, "ambiguous_date", message)
-
-
-def _time_of(clock: str | None) -> timedelta:
-    """The time of day, less the offset of its zone. Raises ValueError."""
-    if not clock:
-        return timedelta()
-    found = _CLOCK.fullmatch(clock.strip())
-    if found is None:
-        raise ValueError(f"not a time of day: {clock[:20]!r}")
-    hour = _hour(int(found["hour"]), found["half"])
-    minute = int(found["minute"] or 0)
-    second = int(found["second"] or 0)
-    if hour > 23 or minute > 59 or second > 60:
-        raise ValueError("not a time of day")
-    micros = int((found["fraction"] or "").ljust(6, "0")[:6])
-    moment = timedelta(
-        hours=hour, minutes=minute, seconds=second, microseconds=micros
-    )
-    return moment - _offset(found["zone"] or "")
-
-
-def _hour(hour: int, half: str | None) -> int:
-    if not half:
-        return hour
-    if not 1 <= hour <= 12:
-        raise ValueError("hour must be 1 to 12")
-    return hour % 12 + (12 if half.lower() == "p" else 0)
-
-
-def _offset(zone: str) -> timedelta:
-    digits = zone.replace(":", "")
-    if digits[:1] not in ("+", "-"):
-        return timedelta()
-    offset = timedelta(hours=int(digits[1:3]), minutes=int(digits[3:5]))
-    return offset if digits[0] == "+" else -offset
-
-
-def _month(name: str) -> int | None:
-    """By its first four letters, or three."""
-    name = name.lower()
-    return _MONTHS.get(name[:4]) or _MONTHS.get(name[:3])
 
 
 def timestamp_text(field: str, value: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -19,13 +19,14 @@ from shared.values.symbols import (
     unaliased,
 )
 from shared.values.words import lines
+from shared.values.zones import without_zone
 
 OHLC = ("open", "high", "low", "close")
 UNKNOWN_RANK = 999
 # Words that may stand in the name of a column of prices and say nothing.
 _NOISE = frozenset(
-    "and at average avg chart coin crypto daily denominated exchange for historical hourly in "
-    "index mean of per spot the to token utc".split()
+    "and at chart coin crypto daily denominated exchange for historical hourly in index of per "
+    "spot the to token utc".split()
 )
 _UNDECOMPOSED = str.maketrans("ıłøđ", "ilod")
 _SIGNS = {
@@ -42,15 +43,30 @@ _GLUED = re.compile(
     rf"(?:in)?({'|'.join(QUOTES)})"
 )
 _PAIR_MARKS = re.compile(r"[/\-_: ]+")
+# `24h Open (USD)` is an open; of two opens it is the lesser.
+_OF_A_DAY = re.compile(
+    r"(?<![A-Za-z0-9])24 ?h(?:ours?|rs?)?(?![A-Za-z0-9])", re.IGNORECASE
+)
+_VOLUMES = ("volume", "quote_volume")
 
 
 @dataclass(frozen=True)
 class NameMeaning:
-    """What the name of a column says. `symbol` and `currency` are lower case."""
+    """What the name of a column says. `symbol` and `currency` are lower case.
+
+    `currency` of a volume: what it is counted in, which may be the coin. `is_of_a_day`: it is said
+    to be over the last 24 hours.
+    """
 
     role: str | None = None
     symbol: str | None = None
     currency: str | None = None
+    is_of_a_day: bool = False
+
+    @property
+    def unit(self) -> str | None:
+        """What a volume is counted in, as far as its name says."""
+        return self.symbol or self.currency
 
 
 NOTHING = NameMeaning()
@@ -90,6 +106,16 @@ def read_name(name: str) -> NameMeaning:
 
     Nothing where a part of it is not understood.
     """
+    meaning = _read(without_zone(name))
+    short = _OF_A_DAY.sub(" ", name).strip()
+    if short == name or not short:
+        return meaning
+    if meaning == NOTHING:
+        meaning = _read(without_zone(short))
+    return replace(meaning, is_of_a_day=True)
+
+
+def _read(name: str) -> NameMeaning:
     whole = key(name)
     sign = _sign_in(name)
     if whole in roles():
@@ -173,12 +199,19 @@ class _Tokens:
                 if is_whole
                 else NOTHING
             )
-        role = self._role()
-        return (
-            NameMeaning(role, self._symbol, self._currency)
-            if role
-            else NOTHING
-        )
+        role = _role(self._words)
+        if role is None:
+            return self._volume_in_a_unit()
+        return NameMeaning(role, self._symbol, self._currency)
+
+    def _volume_in_a_unit(self) -> NameMeaning:
+        """`Volume XYZ`, where nobody knows XYZ."""
+        *words, unit = self._words
+        role = _role(words) if words else None
+        is_open = self._symbol is None and self._currency is None
+        if role in _VOLUMES and is_open and unit.isalnum():
+            return NameMeaning(role, currency=unit)
+        return NOTHING
 
     def _is_taken(self, token: str) -> bool:
         """Whether the token is the coin or the currency."""
@@ -205,11 +238,18 @@ class _Tokens:
         self._currency = quote
         return True
 
-    def _role(self) -> str | None:
-        known = roles().get("".join(self._words))
-        if known is None and all(word in roles() for word in self._words):
-            known = roles()[self._words[-1]]
-        return known[0] if known else None
+
+def _role(words: list[str]) -> str | None:
+    """The role of words: known together, else that of the last of them."""
+    whole = roles().get("".join(words))
+    if whole is not None:
+        return whole[0]
+    if not all(word in roles() for word in words):
+        return None
+    found = [roles()[word][0] for word in words]
+    if "derived_price" in found and found[-1] in ("price", "close", "last"):
+        return "derived_price"
+    return found[-1]
 
 
 def _coin(token: str) -> str | None:

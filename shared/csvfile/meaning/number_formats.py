@@ -23,6 +23,7 @@ NUMBER_KINDS = frozenset(
 )
 EMPTY_KINDS = frozenset(["blank", "word"])
 BY_PERSON = "mapping.yaml says so"
+PLACEHOLDER = "…"  # of what a person must fill in
 BY_DELIMITER = (
     "the file is cut at commas, so those inside quotes group thousands"
 )
@@ -30,30 +31,15 @@ MONTHS = 12
 _MINUTE = 60
 _HOUR = 3600
 _DAY = 86_400
-_INTERVALS = {
-    _MINUTE: "1m",
-    3 * _MINUTE: "3m",
-    5 * _MINUTE: "5m",
-    10 * _MINUTE: "10m",
-    15 * _MINUTE: "15m",
-    30 * _MINUTE: "30m",
-    _HOUR: "1h",
-    2 * _HOUR: "2h",
-    3 * _HOUR: "3h",
-    4 * _HOUR: "4h",
-    6 * _HOUR: "6h",
-    8 * _HOUR: "8h",
-    12 * _HOUR: "12h",
-    _DAY: "1d",
-    3 * _DAY: "3d",
-    7 * _DAY: "1w",
-}
 _NAMED_INTERVAL = re.compile(
     r"(?<![A-Za-z0-9])(\d{1,3})(min|hour|day|week|[mhdwM])(?![A-Za-z0-9])"
 )
-_EXCEL = re.compile(r"[3-6]\d{4}(?:[.,]\d+)?", re.ASCII)
+# From 2009 on, when the first coin was mined: what is less may be seconds of a day.
+_EXCEL = re.compile(r"(?:39[89]\d\d|[4-6]\d{4})(?:[.,]\d+)?", re.ASCII)
 _EXCEL_SHAPE = re.compile(r"9{5}(?:[.,]9+)?|")
-_DATE_NAME = re.compile(r"date|time|dat|fecha|дата", re.IGNORECASE)
+_DATE_NAME = re.compile(
+    r"date|datum|dat|day|tag|fecha|дата|jour|giorno|dia", re.IGNORECASE
+)
 _IN_FIGURES = re.compile(r"\D?9{1,2}[/.\-] ?9{1,2}[/.\-] ?9")
 _OVERWHELMING = (
     20  # to one: then the few are slips, which become dead letters
@@ -303,4 +289,9 @@ def _gaps(moments: list[datetime]) -> Iterator[int]:
 def _interval_text(seconds: int) -> str:
     if 28 * _DAY <= seconds <= 31 * _DAY:
         return "1M"
-    return _INTERVALS.get(seconds, f"{seconds}s")
+    if seconds % (7 * _DAY) == 0:
+        return f"{seconds // (7 * _DAY)}w"
+    for name, size in (("d", _DAY), ("h", _HOUR), ("m", _MINUTE)):
+        if seconds % size == 0:
+            return f"{seconds // size}{name}"
+    return f"{seconds}s"

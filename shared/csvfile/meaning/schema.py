@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from functools import cached_property
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from shared.csvfile.meaning.column_names import OHLC
 from shared.errors import BadValueError
@@ -32,7 +31,7 @@ class TimeFormat:
     time: int
     date: int | None = None
     order: str | None = None
-    zone: ZoneInfo | None = None
+    zone: tzinfo | None = None
     is_excel: bool = False
 
     @property
@@ -53,6 +52,14 @@ class TimeFormat:
         if self.is_excel:
             return _from_excel(text)
         return timestamp("time", text, self.order, self.zone)
+
+    def unreadable(self, row: Row) -> str | None:
+        """Why a row's time cannot be read; None where it can."""
+        try:
+            self.moment(row)
+        except BadValueError as error:
+            return error.message
+        return None
 
     def reader(self) -> Callable[[Row], str]:
         """Reads a row's time as ISO 8601 in UTC."""
@@ -122,16 +129,15 @@ class CsvSchema:
     def pair_of(self, series: Series, row: Row) -> Pair:
         """What the row's price is of.
 
-        The row's own words count most, then the header's, then the file's name. Raises
+        A currency in a column's name counts most, then the row's own, then the file's name. Raises
         BadValueError.
         """
         pair = series.pair or self._symbol_in(row)
+        if series.currency and (series.pair or pair.currency is None):
+            return Pair(pair.symbol, series.currency.upper())
         own = self._currency_in(row)
         if own is not None:
             return Pair(pair.symbol, own)
-        is_open = series.pair is not None or pair.currency is None
-        if series.currency and is_open:
-            return Pair(pair.symbol, series.currency.upper())
         if pair.currency is None and self.fallback_currency:
             return Pair(pair.symbol, self.fallback_currency)
         return pair

@@ -4,423 +4,392 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
-from pathlib import PurePosixPath
 from typing import Any
 
-from shared.csvfile.meaning import number_formats
-from shared.csvfile.meaning.column_names import (
-    NOTHING,
-    OHLC,
-    NameMeaning,
-    key,
-)
-from shared.csvfile.meaning.columns import (
-    NUMBER_ROLES,
-    PRICE_ROLES,
-    Column,
-    Reasons,
-    is_coin,
-    ohlc_by_cells,
-)
-from shared.csvfile.meaning.number_formats import BY_PERSON
-from shared.csvfile.meaning.schema import Row, Series
+from shared.csvfile.meaning.candle_cells import ohlc_by_cells
+from shared.csvfile.meaning.coins import CoinFinder
+from shared.csvfile.meaning.column_names import NOTHING, NameMeaning
+from shared.csvfile.meaning.columns import PRICE_ROLES, Column
+from shared.csvfile.meaning.evidence import Evidence
+from shared.csvfile.meaning.number_formats import BY_PERSON, PLACEHOLDER
+from shared.csvfile.meaning.prices import Chosen, PriceChooser, Roles
+from shared.csvfile.meaning.schema import Series
+from shared.csvfile.meaning.volumes import ROLES as VOLUME_ROLES
+from shared.csvfile.meaning.volumes import VolumePlacer
 from shared.errors import BadValueError, UnmappableError
-from shared.values.symbols import FIAT, Pair, pair_from_name
+from shared.values.symbols import FIAT, Pair
 from shared.values.times import timestamp
 
 Json = dict[str, Any]
-Key = tuple[
-    str | None, str | None
-]  # the coin and the currency in the names of columns
-Groups = dict[Key, dict[str, Column]]
+# The coin and the currency in the names of columns.
+Key = tuple[str | None, str | None]
 _TICKER = re.compile(r"[A-Z][A-Z0-9]{1,9}")
-_SUFFIX = re.compile(r"\.(?:csv|tsv)$", re.IGNORECASE)
-_URL = re.compile(r"https?://\S+")
-# Names that may hold something else than the symbol of a pair.
-_PRICE_AS_CLOSE = frozenset({"price", "open", "high", "low"})
-_LESSER_SYMBOL_NAMES = (
-    "market",
-    "asset",
-    "instrument",
-    "base",
-    "name",
-    "id",
-)
+_OWN_KEY: Key = (None, None)
 
 
-@dataclasses.dataclass
 class SeriesFinder:
-    """Finds the series of a file; `reasons` grows with what it finds."""
+    """Finds the series of a file."""
 
-    path: str
-    given: Json
-    columns: list[Column]
-    stats: Json
-    sample: list[Row]
-    preamble: list[str]
-    by_person: dict[str, Column]
-    reasons: Reasons
-    header_shown: str
-    has_header: bool
+    def __init__(self, evidence: Evidence, coins: CoinFinder) -> None:
+        self._evidence = evidence
+        self._reasons = evidence.reasons
+        self._coins = coins
+        self._chooser = PriceChooser(evidence)
 
-    def find(self, taken: set[int]) -> tuple[list[Series], Column | None]:
-        """(the series, the column of symbols where rows name their own).
-
-        `taken`: columns that are times. Raises UnmappableError.
-        """
-        symbol = self._symbol_column(taken)
-        if symbol is not None:
-            taken = taken | {symbol.position}
-        groups = self._grouped(taken)
-        whole = None if symbol else self._pair_of_file()
-        found = []
-        for group, columns in groups.items():
-            series = self._one(group, columns, whole)
-            if series is not None:
-                found.append(series)
+    def find(self, taken: set[int], symbol: Column | None) -> list[Series]:
+        """The series. `taken`: columns that are times or symbols. Raises UnmappableError."""
+        whole = None if symbol else self._coins.pair_of_file()
+        usable = self._usable(taken)
+        found = self._by_person() or self._by_name(usable)
         if not found:
-            found = [self._by_cells(taken, whole)]
-        if symbol is None and any(series.pair is None for series in found):
-            raise self._unknown_symbol()
-        return found, symbol
+            found = [self._by_cells(taken)]
+        series = [self._of_file(each, whole, found) for each in found]
+        series = [each for each in series if not _is_of_itself(each)]
+        if not series:
+            raise self._unknown_prices([])
+        self._refuse_collisions(series)
+        if symbol is None and any(each.pair is None for each in series):
+            raise self._coins.unknown_symbol(series[0].currency)
+        return self._with_volumes(series, usable, symbol)
 
-    def _symbol_column(self, taken: set[int]) -> Column | None:
-        if self.given.get("symbol"):
-            return None
-        if "symbol" in self.by_person:
-            return self.by_person["symbol"]
-        named = [
+    def _usable(self, taken: set[int]) -> list[Column]:
+        """Columns of numbers that may still be something, several named by coins among them."""
+        closed = self._evidence.closed_roles
+        given = self._evidence.by_person.values()
+        usable = [
             column
-            for column in self.columns
-            if column.meaning.role == "symbol"
-            and column.position not in taken
-            and column.holds_symbols()
+            for column in self._evidence.columns
+            if column.position not in taken
+            and column.holds_numbers()
+            and not column.is_empty()
+            and column not in given
+            and column.meaning.role not in closed
         ]
-        if not named:
-            return None
-        usual = (
-            each
-            for each in named
-            if key(each.name) not in _LESSER_SYMBOL_NAMES
+        return usable + _more_coins(usable)
+
+    # -- by a person ------------------------------------------------------------------------------
+
+    def _by_person(self) -> list[Series]:
+        """The prices that mapping.yaml names; others that it does not mention are no prices.
+
+        Where it names a close, or parts of a candle, the rest is taken by name.
+        """
+        given = {
+            role: column
+            for role, column in self._evidence.by_person.items()
+            if role in PRICE_ROLES
+        }
+        if not given:
+            return []
+        if given.keys() == {"price"}:
+            return [self._noted(given, _OWN_KEY, BY_PERSON)]
+        rest = _by_role(
+            [
+                column
+                for column in self._evidence.columns
+                if column.holds_numbers() and column not in given.values()
+            ]
         )
-        best = next(usual, named[0])
-        values = best.stats.get("values")
-        reason = (
-            f"its cells are {', '.join(values[:5])}"
-            if values
-            else "its cells are symbols"
-        )
-        self.reasons.add("symbol", "column", reason, best)
-        return best
+        for role in (*given, *self._evidence.closed_roles):
+            rest.pop(role, None)
+        others = {role: [column] for role, column in given.items()}
+        chosen = self._chooser.choose({**rest, **others})
+        missing = given.keys() - chosen.keys()
+        if missing:
+            role = min(missing)
+            raise self._evidence.bad_mapping(
+                role,
+                f"which column is {role}, but not enough for a candle or a price",
+            )
+        return [self._noted(chosen, _OWN_KEY, BY_PERSON)]
 
     # -- by the names of columns ------------------------------------------------------------------
 
-    def _grouped(self, taken: set[int]) -> Groups:
-        """Columns of numbers by the coin and the currency in their names.
+    def _by_name(self, usable: list[Column]) -> list[Series]:
+        priced = [column for column in usable if _price_role(column)]
+        are_coins = _currencies_are_coins(priced)
+        groups: dict[Key, list[Column]] = {}
+        for column in priced:
+            group = _group_of(column.meaning, are_coins=are_coins)
+            groups.setdefault(group, []).append(column)
+        found = []
+        for group, columns in groups.items():
+            chosen = self._chooser.choose(_by_role(columns))
+            if chosen:
+                found.append(self._named(chosen, group, usable))
+        return found
 
-        Roles that a person gave come first.
-        """
-        groups: Groups = {}
-        given = self._given_numbers()
-        if given:
-            groups[None, None] = given
-        usable = self._usable(taken, list(given.values()))
-        are_coins = _currencies_are_coins(usable)
-        usable += self._more_coins(usable)
-        for column in usable:
-            _put(groups, column, are_coins=are_coins)
-        return groups
+    def _named(
+        self, chosen: Chosen, group: Key, usable: list[Column]
+    ) -> Series:
+        columns = list(chosen.values())
+        if not any(map(_is_called_a_price, columns)):
+            self._coins.refuse_another_quantity(columns)
+            self._refuse_few_coins(usable)
+        return self._noted(chosen, group, "the names of its columns")
 
-    def _given_numbers(self) -> dict[str, Column]:
-        return {
-            role: column
-            for role, column in self.by_person.items()
-            if role in NUMBER_ROLES
-        }
-
-    def _usable(self, taken: set[int], given: list[Column]) -> list[Column]:
-        return [
+    def _refuse_few_coins(self, usable: list[Column]) -> None:
+        """Of columns that are named by coins, most must be."""
+        coins = [column for column in usable if _is_bare_coin(column)]
+        others = [
             column
-            for column in self.columns
-            if column.position not in taken
-            and column.holds_numbers()
-            and column not in given
-        ]
-
-    def _more_coins(self, usable: list[Column]) -> list[Column]:
-        """Beside several columns that are named by a coin, those named by an unknown symbol."""
-        known = [
-            column
-            for column in usable
-            if column.meaning.symbol
-            and column.meaning.role is None
-            and len(column.name.split()) == 1
-        ]
-        if len(known) <= 1:
-            return []
-        return [
-            dataclasses.replace(
-                column,
-                meaning=NameMeaning(None, column.name.strip().lower()),
-            )
             for column in usable
             if column.meaning == NOTHING
-            and _TICKER.fullmatch(column.name.strip())
+            and not column.is_constant()
+            and not any(column.position == coin.position for coin in coins)
         ]
+        if coins and len(others) >= len(coins):
+            names = ", ".join(column.shown for column in others[:5])
+            raise self._evidence.refusal(
+                "not_prices",
+                "price",
+                f"{coins[0].shown!r} is the name of a coin, but {names} are not: these columns "
+                "may be something else than prices. Leave the file out; or say which column is "
+                f"the price, as `columns: {{price: {coins[0].shown!r}}}`",
+                ignore="true",
+            )
 
-    def _one(
-        self, group: Key, columns: dict[str, Column], whole: Pair | None
-    ) -> Series | None:
-        """The series of a group of columns, None where they are not prices."""
+    def _noted(self, chosen: Chosen, group: Key, reason: str) -> Series:
         coin, currency = group
+        subject = f"{coin or 'of the file'} {currency or ''}".strip()
+        self._reasons.add("series", subject, reason, *chosen.values())
         positions = {
-            role: column.position for role, column in columns.items()
+            role: column.position for role, column in chosen.items()
         }
-        roles = _candle_or_price(positions)
-        if roles is None:
-            return None
-        pair = whole
-        if coin:
-            pair = Pair(coin, currency and currency.upper())
-        if pair and currency and pair.symbol == currency:
-            return None  # the price of bitcoin in bitcoin
-        self._note_series(pair, currency, roles)
-        return Series(roles, pair, currency)
-
-    def _note_series(
-        self, pair: Pair | None, currency: str | None, roles: dict[str, int]
-    ) -> None:
-        subject = pair.symbol if pair else "each row’s symbol"
-        shown = f"{subject} {currency or ''}".strip()
-        used = [self.columns[position] for position in roles.values()]
-        self.reasons.add("series", shown, "the names of its columns", *used)
+        pair = Pair(coin, currency and currency.upper()) if coin else None
+        return Series(positions, pair, currency)
 
     # -- by the cells of columns ------------------------------------------------------------------
 
-    def _by_cells(self, taken: set[int], whole: Pair | None) -> Series:
+    def _by_cells(self, taken: set[int]) -> Series:
         """Without names that are understood: by how the numbers of columns relate."""
+        columns = self._evidence.columns
+        if len(columns) < self._evidence.width:
+            raise self._unknown_prices(
+                []
+            )  # a person left columns out: positions are no guide
         times = taken | self._more_times()
-        related = self.stats.get("related") or {}
+        related = self._evidence.stats.get("related") or {}
         candle = ohlc_by_cells(
-            self.columns,
+            columns,
             related,
             is_ascending=self._is_ascending(taken),
             taken=times,
         )
         if candle is None:
-            return self._only_numbers(times, whole)
+            return self._only_numbers(times)
         roles = dict(candle.columns)
         after = max(roles.values()) + 1
         is_numeric = after in (related.get("numeric") or ())
         if is_numeric and self._may_be_volume(after, times):
             roles["volume"] = after
-        used = [self.columns[position] for position in roles.values()]
-        self.reasons.add("series", ", ".join(roles), candle.reason, *used)
-        return Series(roles, whole, None)
+        used = [columns[position] for position in roles.values()]
+        self._reasons.add("series", ", ".join(roles), candle.reason, *used)
+        return Series(roles, None, None)
 
     def _more_times(self) -> set[int]:
         return {
             column.position
-            for column in self.columns
-            if column.holds_times() and not column.is_empty()
+            for column in self._evidence.columns
+            if column.holds_times()
         }
 
     def _may_be_volume(self, position: int, times: set[int]) -> bool:
-        if position >= len(self.columns) or position in times:
+        columns = self._evidence.columns
+        if position >= len(columns) or position in times:
             return False
-        return not self.columns[position].is_constant()
+        return not columns[position].is_constant()
 
-    def _only_numbers(self, times: set[int], whole: Pair | None) -> Series:
+    def _only_numbers(self, times: set[int]) -> Series:
         """The only column of numbers, of a file without a header."""
         numeric = [
             column
-            for column in self.columns
+            for column in self._evidence.columns
             if column.position not in times
             and column.is_useful()
             and column.holds_numbers()
         ]
-        if self.has_header or len(numeric) != 1:
+        if self._evidence.has_header or len(numeric) != 1:
             raise self._unknown_prices(numeric)
-        self.reasons.add(
+        self._coins.refuse_another_quantity(numeric)
+        self._reasons.add(
             "series", "price", "the only column of numbers", numeric[0]
         )
-        return Series({"price": numeric[0].position}, whole, None)
+        return Series({"price": numeric[0].position}, None, None)
 
     def _is_ascending(self, taken: set[int]) -> bool:
         position = min(taken)
+        sample = self._evidence.sample
         try:
-            first = timestamp("time", self.sample[0][position], "day_first")
-            last = timestamp("time", self.sample[-1][position], "day_first")
+            first = timestamp("time", sample[0][position], "day_first")
+            last = timestamp("time", sample[-1][position], "day_first")
         except (BadValueError, IndexError):
             return True
         return first <= last
 
-    # -- coins ------------------------------------------------------------------------------------
+    # -- what they are of -------------------------------------------------------------------------
 
-    def _pair_of_file(self) -> Pair | None:
-        """The pair that a person, a volume's name, the path or a line above the header names."""
-        symbol = self.given.get("symbol")
-        if symbol:
-            self.reasons.add("symbol", symbol, BY_PERSON)
-            currency = self.given.get("currency")
-            return Pair(symbol.lower(), currency and currency.upper())
-        named, reason = next(self._pairs_in_path(), (None, ""))
-        coin = self._coin_of_volume()
-        if coin is not None and not _is_of(named, coin):
-            return self._pair_of_volume(coin, named)
-        if named is None:
-            named, reason = next(self._pairs_in_preamble(), (None, ""))
-        if named is not None:
-            self.reasons.add("symbol", named.symbol, reason)
-        return named
+    def _of_file(
+        self, series: Series, whole: Pair | None, found: list[Series]
+    ) -> Series:
+        """The series with the pair and the currency of the file, where its own names say none."""
+        given = self._evidence.given
+        if given.get("symbol") and len({each.pair for each in found}) > 1:
+            raise self._evidence.bad_mapping(
+                "symbol", "one symbol, but the columns are of several coins"
+            )
+        currencies = {each.currency for each in found if each.currency}
+        if given.get("currency") and len(currencies) > 1:
+            raise self._evidence.bad_mapping(
+                "currency", "one currency, but the columns are in several"
+            )
+        currency = given.get("currency") or series.currency
+        pair = whole if given.get("symbol") else series.pair or whole
+        return Series(series.columns, pair, currency and currency.lower())
 
-    def _pair_of_volume(self, coin: Column, named: Pair | None) -> Pair:
-        """The coin in a volume's name, in the currency of the file's name."""
-        symbol = str(coin.meaning.currency)
-        self.reasons.add("symbol", symbol, "the name of a volume", coin)
-        return Pair(symbol, named.currency if named else None)
+    def _refuse_collisions(self, found: list[Series]) -> None:
+        """Raises UnmappableError `several_prices` for series that are one and the same."""
+        seen: dict[tuple[object, ...], Series] = {}
+        for series in found:
+            own = series.pair
+            quote = own.currency if own else None
+            kind = (
+                own.symbol if own else None,
+                (series.currency or quote or "").upper(),
+                series.is_candle,
+            )
+            other = seen.setdefault(kind, series)
+            if other is not series:
+                raise self._same(other, series)
 
-    def _pairs_in_path(self) -> Iterator[tuple[Pair, str]]:
-        path = PurePosixPath(self.path)
-        name = (
-            path.name.removesuffix(".gz")
-            .removesuffix(".zst")
-            .removesuffix(".zip")
+    def _same(self, one: Series, other: Series) -> UnmappableError:
+        role = "close" if one.is_candle else "price"
+        names = [
+            self._evidence.column_at(each.columns[role]).shown
+            for each in (one, other)
+        ]
+        return self._evidence.refusal(
+            "several_prices",
+            role,
+            f"columns {names[0]!r} and {names[1]!r} are prices of the same coin in the same "
+            "currency. Say which one counts",
+            columns=f"{{{role}: {names[0]!r}}}   # or {names[1]!r}",
         )
-        pair = pair_from_name(_SUFFIX.sub("", name))
-        if pair is not None:
-            yield pair, "the file's name"
-        for folder in reversed(path.parts[:-1]):
-            pair = pair_from_name(folder)
-            if pair is not None:
-                yield pair, "the folder's name"
 
-    def _pairs_in_preamble(self) -> Iterator[tuple[Pair, str]]:
-        for text in self.preamble:
-            pair = pair_from_name(_URL.sub("", text))
-            if pair is not None:
-                yield pair, "a line above the header"
-
-    def _coin_of_volume(self) -> Column | None:
-        volumes = (
+    def _with_volumes(
+        self,
+        found: list[Series],
+        usable: list[Column],
+        symbol: Column | None,
+    ) -> list[Series]:
+        named = [
             column
-            for column in self.columns
-            if column.meaning.role == "volume"
-        )
-        return next(
-            (each for each in volumes if is_coin(each.meaning.currency)),
-            None,
-        )
-
-    def fallback_currency(self) -> str | None:
-        """Of the mapping file; else of the other volume (`Volume USD`), else of the file's name."""
-        given = self.given.get("currency")
-        if given:
-            return str(given).upper()
-        for column in self.columns:
-            currency = column.meaning.currency
-            if (
-                column.meaning.role == "volume"
-                and currency is not None
-                and currency in FIAT
-            ):
-                return currency.upper()
-        pair = pair_from_name(PurePosixPath(self.path).stem)
-        return pair.currency if pair else None
+            for column in usable
+            if column.meaning.role in VOLUME_ROLES
+        ]
+        placer = VolumePlacer(self._evidence, named)
+        given = {
+            role: column.position
+            for role, column in self._evidence.by_person.items()
+            if role in VOLUME_ROLES
+        }
+        placed = []
+        for series in found:
+            own = dataclasses.replace(
+                series, columns={**series.columns, **given}
+            )
+            units = self._coins.units(series.pair, symbol)
+            placed.append(placer.place(own, units, is_only=len(found) == 1))
+        return placed
 
     # -- refusals ---------------------------------------------------------------------------------
 
-    def _unknown_symbol(self) -> UnmappableError:
-        what = (
-            f"neither a column nor the name of {self.path!r} says which coin this is: name it like "
-            "btc-usd.csv, add a column symbol, or write into CSV_DIR/mapping.yaml\n"
-        )
-        lines = number_formats.lines(
-            self.path, symbol="btc", currency="usd"
-        )
-        return UnmappableError("unknown_symbol", what + lines, "symbol")
-
     def _unknown_prices(self, numeric: list[Column]) -> UnmappableError:
-        position = numeric[0].position + 1 if numeric else 2
+        position: int | str = PLACEHOLDER
+        if len(numeric) == 1:
+            position = numeric[0].position + 1
         what = (
-            f"{self.path}: no column is a price (price, close, or open, high, low, close); "
-            f"{self.header_shown}. Say which one is"
+            "no column is a price (price, close, or open, high, low, close); "
+            f"{self._evidence.shown()}. Say which one is"
         )
-        hint = number_formats.mapping_hint(
-            self.path,
-            what,
-            columns=f"{{price: {position}}}   # a name, or a number from 1",
+        columns = f"{{price: {position}}}   # a name, or a number from 1"
+        code = (
+            "unknown_columns" if self._evidence.has_header else "no_header"
         )
-        code = "unknown_columns" if self.has_header else "no_header"
-        return UnmappableError(code, hint, "price")
+        return self._evidence.refusal(code, "price", what, columns=columns)
 
 
-def _put(groups: Groups, column: Column, *, are_coins: bool) -> None:
-    """Give a column its place, unless another has it."""
-    role = _role_of(column.meaning)
-    if role is None:
-        return
-    group = _group_of(column.meaning, are_coins=are_coins)
-    is_volume = role in ("volume", "quote_volume")
-    if is_volume and column.meaning.symbol is None:
-        role, group = _volume(role, column, groups)
-    groups.setdefault(group, {}).setdefault(role, column)
+def _more_coins(usable: list[Column]) -> list[Column]:
+    """Beside several columns that are named by a coin, those named by an unknown symbol."""
+    known = [
+        column
+        for column in usable
+        if _is_bare_coin(column) and len(column.name.split()) == 1
+    ]
+    if len(known) <= 1:
+        return []
+    return [
+        dataclasses.replace(
+            column, meaning=NameMeaning(None, column.name.strip().lower())
+        )
+        for column in usable
+        if column.meaning == NOTHING
+        and _TICKER.fullmatch(column.name.strip())
+    ]
 
 
-def _is_of(named: Pair | None, coin: Column) -> bool:
-    """Whether a pair is of the coin that a volume's name holds."""
-    return named is not None and named.symbol == coin.meaning.currency
+def _is_bare_coin(column: Column) -> bool:
+    """Whether it is named by a coin and nothing else."""
+    return column.meaning.role is None and column.meaning.symbol is not None
 
 
-def _currencies_are_coins(usable: list[Column]) -> bool:
+def _is_called_a_price(column: Column) -> bool:
+    """Whether its name says a price; a coin, a rate or a value is none yet."""
+    role = column.meaning.role
+    is_pair = column.meaning.currency is not None
+    return (role in PRICE_ROLES and role != "vague_price") or (
+        role is None and is_pair
+    )
+
+
+def _price_role(column: Column) -> str | None:
+    """The role of a column of prices; a coin's name alone is its price."""
+    if column.meaning.role in PRICE_ROLES:
+        return column.meaning.role
+    return "price" if _is_bare_coin(column) else None
+
+
+def _by_role(columns: list[Column]) -> Roles:
+    found: Roles = {}
+    for column in columns:
+        role = _price_role(column)
+        if role is not None:
+            found.setdefault(role, []).append(column)
+    return found
+
+
+def _currencies_are_coins(priced: list[Column]) -> bool:
     """`price_btc, price_eth` are coins; `price_usd, price_btc` are currencies."""
-    meanings = [column.meaning for column in usable]
     quotes = {
-        meaning.currency
-        for meaning in meanings
-        if meaning.role in PRICE_ROLES and meaning.symbol is None
+        column.meaning.currency
+        for column in priced
+        if column.meaning.symbol is None
     }
-    return len(quotes) > 1 and all(map(is_coin, quotes))
+    return len(quotes) > 1 and all(map(_may_be_coin, quotes))
 
 
-def _role_of(meaning: NameMeaning) -> str | None:
-    """The role of a column of numbers; a coin's name alone is its price."""
-    if meaning.role in NUMBER_ROLES:
-        return meaning.role
-    return "price" if meaning.symbol and meaning.role is None else None
+def _may_be_coin(currency: str | None) -> bool:
+    return currency is not None and currency not in FIAT
 
 
 def _group_of(meaning: NameMeaning, *, are_coins: bool) -> Key:
-    if are_coins and meaning.symbol is None and is_coin(meaning.currency):
+    is_coin = are_coins and meaning.symbol is None
+    if is_coin and _may_be_coin(meaning.currency):
         return meaning.currency, None
     return meaning.symbol, meaning.currency
 
 
-def _volume(role: str, column: Column, groups: Groups) -> tuple[str, Key]:
-    """`Volume BTC` is in the coin, `Volume USD` in the currency; both belong to the prices."""
-    priced = (
-        group
-        for group, columns in groups.items()
-        if any(each in columns for each in PRICE_ROLES)
-    )
-    group = next(priced, (None, None))
-    return (
-        "quote_volume" if column.meaning.currency in FIAT else role
-    ), group
-
-
-def _candle_or_price(positions: dict[str, int]) -> dict[str, int] | None:
-    """The columns of a candle where all four are there, else those of a price."""
-    roles = dict(positions)
-    if "close" not in roles and roles.keys() >= _PRICE_AS_CLOSE:
-        roles["close"] = roles.pop("price")  # Investing.com's word for it
-    if roles.keys() >= set(OHLC):
-        roles.pop("price", None)
-        return roles
-    price = roles.get("price", roles.get("close"))
-    if price is None:
-        return None
-    for role in PRICE_ROLES:
-        roles.pop(role, None)
-    return {"price": price, **roles}
+def _is_of_itself(series: Series) -> bool:
+    """The price of bitcoin in bitcoin."""
+    pair = series.pair
+    return pair is not None and pair.symbol == series.currency

@@ -1,0 +1,282 @@
+"""What the prices of a file are of: the coin, the currency, and whether they are prices at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from shared.csvfile.meaning.column_names import key
+from shared.csvfile.meaning.columns import Column, fullest
+from shared.csvfile.meaning.evidence import Evidence
+from shared.csvfile.meaning.number_formats import BY_PERSON, PLACEHOLDER
+from shared.csvfile.meaning.volumes import ROLES as VOLUME_ROLES
+from shared.csvfile.meaning.volumes import Units
+from shared.errors import UnmappableError
+from shared.values.symbols import (
+    FIAT,
+    Pair,
+    is_known_symbol,
+    is_quote,
+    pair_from_name,
+    parse_pair,
+    unaliased,
+)
+from shared.values.words import lines
+
+_SUFFIX = re.compile(r"\.(?:csv|tsv)$", re.IGNORECASE)
+_PACKED = re.compile(r"\.(?:gz|zst|zip)$", re.IGNORECASE)
+_URL = re.compile(r"https?://\S+")
+_CURRENCY = re.compile(r"(?=.*[a-z])[a-z0-9]{2,10}")
+_WORD = re.compile(r"[A-Za-z]+")
+# Names that may hold something else than the symbol of a pair.
+_LESSER_SYMBOL_NAMES = (
+    "market",
+    "asset",
+    "instrument",
+    "base",
+    "name",
+    "id",
+)
+
+
+@cache
+def _quantities() -> re.Pattern[str]:
+    found = "|".join(lines(Path(__file__).with_name("quantities.txt")))
+    return re.compile(rf"\b(?:{found})\b")
+
+
+class CoinFinder:
+    """Finds what prices are of."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self._given = evidence.given
+        self._reasons = evidence.reasons
+
+    # -- columns ----------------------------------------------------------------------------------
+
+    def symbol_column(self, taken: set[int]) -> Column | None:
+        """The column in which each row names its coin."""
+        if self._given.get("symbol"):
+            return None
+        by_person = self._evidence.by_person
+        if "symbol" in by_person:
+            self._reasons.add(
+                "symbol", "column", BY_PERSON, by_person["symbol"]
+            )
+            return by_person["symbol"]
+        named = self._named("symbol", taken)
+        if not named:
+            return self._coins_named_a_currency(taken)
+        usual = (
+            each
+            for each in named
+            if key(each.name) not in _LESSER_SYMBOL_NAMES
+        )
+        best = next(usual, named[0])
+        self._note_column("symbol", best)
+        return best
+
+    def _named(self, role: str, taken: set[int]) -> list[Column]:
+        """Columns of this role whose cells are symbols."""
+        return fullest(
+            [
+                column
+                for column in self._evidence.columns
+                if column.meaning.role == role
+                and column.position not in taken
+                and column.holds_symbols()
+            ]
+        )
+
+    def _coins_named_a_currency(self, taken: set[int]) -> Column | None:
+        """A column called Currency whose cells are the coin."""
+        if "currency" in self._evidence.by_person:
+            return None
+        own = self._pair_in_names()
+        for column in self._named("currency", taken):
+            cells = _cells(column)
+            are_own = own is not None and cells == {own[0].symbol}
+            if are_own or not all(map(is_quote, cells)):
+                self._note_column("symbol", column)
+                return column
+            if own is None and cells and cells.isdisjoint(FIAT):
+                self._note_column("symbol", column)
+                return column
+        return None
+
+    def _note_column(self, what: str, column: Column) -> None:
+        values = column.stats.get("values")
+        cells = ", ".join(values[:5]) if values else what + "s"
+        self._reasons.add(what, "column", f"its cells are {cells}", column)
+
+    def currency_column(self, symbol: Column | None) -> Column | None:
+        """The column in which each row names its currency."""
+        by_person = self._evidence.by_person
+        if "currency" in by_person:
+            self._reasons.add(
+                "currency", "column", BY_PERSON, by_person["currency"]
+            )
+            return by_person["currency"]
+        if self._given.get("currency"):
+            return None
+        for column in self._evidence.columns:
+            is_named = column.meaning.role == "currency"
+            if is_named and column is not symbol and _holds_quotes(column):
+                self._note_column("currency", column)
+                return column
+        return None
+
+    # -- the pair of the whole file ---------------------------------------------------------------
+
+    def pair_of_file(self) -> Pair | None:
+        """The pair that a person, the file's name, a line above the header or a volume names."""
+        symbol = self._given.get("symbol")
+        if symbol:
+            self._reasons.add("symbol", symbol, BY_PERSON)
+            currency = self._given.get("currency")
+            return Pair(symbol.lower(), currency and currency.upper())
+        found = self._pair_in_names() or next(
+            self._pairs_in_preamble(), None
+        )
+        if found is not None:
+            pair, reason = found
+            self._reasons.add("symbol", pair.symbol, reason)
+            return pair
+        return self._pair_in_volumes()
+
+    def _pair_in_names(self) -> tuple[Pair, str] | None:
+        own = len(self._evidence.names) - len(
+            self._evidence.path.split("/")
+        )
+        for number, name in enumerate(self._evidence.names):
+            pair = pair_from_name(_stem(name))
+            if pair is not None:
+                is_file = number <= max(own, 0)
+                what = "the file’s name" if is_file else "the folder’s name"
+                return pair, what
+        return None
+
+    def _pairs_in_preamble(self) -> Iterator[tuple[Pair, str]]:
+        for text in self._evidence.preamble:
+            pair = pair_from_name(_URL.sub("", text))
+            if pair is not None:
+                yield pair, "a line above the header"
+
+    def _pair_in_volumes(self) -> Pair | None:
+        """`Volume BTC`, `Volume USD`: the coin is the one that is no money."""
+        volumes = [
+            column
+            for column in self._evidence.columns
+            if column.meaning.role in VOLUME_ROLES and column.meaning.unit
+        ]
+        units = {
+            unaliased(str(each.meaning.unit)): each for each in volumes
+        }
+        coins = [unit for unit in units if not is_quote(unit)]
+        coins = coins or [unit for unit in units if unit not in FIAT]
+        if len(coins) != 1 or not _is_coin(coins[0]):
+            return None
+        self._reasons.add(
+            "symbol", coins[0], "the name of a volume", units[coins[0]]
+        )
+        others = [unit.upper() for unit in units if unit != coins[0]]
+        return Pair(coins[0], others[0] if len(others) == 1 else None)
+
+    def fallback_currency(self) -> str | None:
+        """Of the mapping file; else of the other volume (`Volume USD`), else of the file's name."""
+        given = self._given.get("currency")
+        if given:
+            self._reasons.add("currency", str(given).upper(), BY_PERSON)
+            return str(given).upper()
+        for column in self._evidence.columns:
+            currency = column.meaning.currency
+            if column.meaning.role == "volume" and currency in FIAT:
+                return str(currency).upper()
+        found = self._pair_in_names()
+        return found[0].currency if found else None
+
+    def units(self, pair: Pair | None, symbol: Column | None) -> Units:
+        """What the rows' prices are of, as far as names and cells show it."""
+        pairs = [pair] if pair else []
+        if symbol is not None:
+            parsed = map(parse_pair, symbol.values())
+            pairs += [each for each in parsed if each is not None]
+        currencies = {
+            each.currency.lower() for each in pairs if each.currency
+        }
+        coins = {each.symbol for each in pairs}
+        return Units(frozenset(coins), frozenset(currencies))
+
+    # -- what is no price -------------------------------------------------------------------------
+
+    def refuse_another_quantity(self, columns: list[Column]) -> None:
+        """Raises UnmappableError `not_prices` where the file's name says another quantity.
+
+        `columns`: those that would be prices, though none of them is called one.
+        """
+        quantity = self._quantity()
+        if quantity is None:
+            return
+        names = ", ".join(repr(column.shown) for column in columns[:5])
+        raise self._evidence.refusal(
+            "not_prices",
+            "price",
+            f"its name says {quantity!r}, and none of its columns is called a price ({names}). "
+            "Leave the file out; or say which column is the price, as "
+            f"`columns: {{price: {columns[0].shown!r}}}`",
+            ignore="true",
+        )
+
+    def _quantity(self) -> str | None:
+        texts = [
+            *map(_stem, self._evidence.names),
+            *self._evidence.preamble,
+        ]
+        for text in texts:
+            words = " ".join(_WORD.findall(_URL.sub("", text))).lower()
+            found = _quantities().search(words)
+            if found is not None:
+                return found[0]
+        return None
+
+    def unknown_symbol(
+        self, series_currency: str | None
+    ) -> UnmappableError:
+        shown = series_currency or self.fallback_currency()
+        return self._evidence.refusal(
+            "unknown_symbol",
+            "symbol",
+            "neither a column nor the file’s name says which coin this is. Name it like "
+            "btc-usd.csv, add a column symbol, or fill in",
+            symbol=PLACEHOLDER,
+            currency=shown.lower()
+            if shown
+            else f"{PLACEHOLDER}   # or leave this line out",
+        )
+
+
+def _stem(name: str) -> str:
+    return _SUFFIX.sub("", _PACKED.sub("", name))
+
+
+def _cells(column: Column) -> set[str]:
+    """What the cells name, lower case."""
+    filled = filter(None, map(str.strip, column.values()))
+    return {unaliased(text.lower()) for text in filled}
+
+
+def _holds_quotes(column: Column) -> bool:
+    """Whether its cells may be currencies: words, and not coins that nothing is quoted in."""
+    cells = _cells(column)
+    if not all(map(_CURRENCY.fullmatch, cells)):
+        return False
+    coins = {cell for cell in cells if is_known_symbol(cell)}
+    return bool(cells) and all(map(is_quote, coins))
+
+
+def _is_coin(symbol: str) -> bool:
+    pair = parse_pair(symbol)
+    return pair is not None and pair.currency is None

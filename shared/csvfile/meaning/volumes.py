@@ -1,0 +1,94 @@
+"""Volumes and market caps beside prices: which of them are in the coin, which in money."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.csvfile.meaning.columns import Column
+from shared.csvfile.meaning.evidence import Evidence
+from shared.csvfile.meaning.schema import Series
+from shared.values.symbols import FIAT, unaliased
+
+ROLES = ("volume", "quote_volume", "market_cap")
+ENOUGH_ROWS = 2  # that a conclusion needs
+
+
+@dataclass(frozen=True)
+class Units:
+    """What the rows' prices are of: coins, and the currencies that they are in. Lower case."""
+
+    coins: frozenset[str]
+    currencies: frozenset[str]
+
+
+class VolumePlacer:
+    """Gives volumes and market caps to the series that they belong to."""
+
+    def __init__(self, evidence: Evidence, columns: list[Column]) -> None:
+        """`columns`: those that are named a volume or a market cap and hold numbers."""
+        self._evidence = evidence
+        self._columns = [each for each in columns if not each.is_empty()]
+
+    def place(
+        self, series: Series, units: Units, *, is_only: bool
+    ) -> Series:
+        """The series with its volumes. `is_only`: no other series is in the file."""
+        found = dict(series.columns)
+        for column in self._columns:
+            if not self._belongs(column, series, is_only=is_only):
+                continue
+            role = self._role(column, units)
+            if role is not None:
+                found.setdefault(role, column.position)
+        self._drop_copied_market_cap(found)
+        return Series(found, series.pair, series.currency)
+
+    def _belongs(
+        self, column: Column, series: Series, *, is_only: bool
+    ) -> bool:
+        """Whether it is named by the coin of the series, or by none."""
+        coin = column.meaning.symbol
+        own = series.pair.symbol if series.pair else None
+        return is_only or coin is None or coin == own
+
+    def _role(self, column: Column, units: Units) -> str | None:
+        """In the coin, in money, or (with a unit that is neither) nothing of this series."""
+        role = column.meaning.role
+        unit = column.meaning.unit
+        if unit is None:
+            return role
+        unit = unaliased(unit)
+        if role == "market_cap":
+            is_money = unit in FIAT or unit in units.currencies
+            return role if is_money or unit in units.coins else None
+        is_money = unit in FIAT or unit in units.currencies
+        if (unit in units.coins) != is_money:
+            return "quote_volume" if is_money else "volume"
+        self._evidence.reasons.add(
+            "volume",
+            None,
+            f"its unit {unit.upper()} is not for certain the coin or the currency of the prices",
+            column,
+        )
+        return None
+
+    def _drop_copied_market_cap(self, found: dict[str, int]) -> None:
+        """A market cap that equals the volume in each row is one of them, copied."""
+        cap = found.get("market_cap")
+        volume = found.get("volume", found.get("quote_volume"))
+        if cap is None or volume is None:
+            return
+        pairs = [
+            (row[cap].strip(), row[volume].strip())
+            for row in self._evidence.sample
+            if row[cap].strip()
+        ]
+        are_equal = all(left == right for left, right in pairs)
+        if len(pairs) >= ENOUGH_ROWS and are_equal:
+            del found["market_cap"]
+            self._evidence.reasons.add(
+                "market_cap",
+                None,
+                "it equals the volume in every one of the first rows",
+                self._evidence.column_at(cap),
+            )

@@ -1,0 +1,179 @@
+"""Dates in figures or words, with a time of day and a zone or without."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
+
+from shared.values.words import lines
+from shared.values.zones import read_zone
+
+_CENTURY = 70  # two digits of a year: below it 20xx, else 19xx
+# In front of a date: `Mon,`, `lun.,`, `segunda-feira,`; also without a comma before a word or day.
+_WEEKDAY = r"(?:[^\W\d_][^\d,]{1,20},\s*|[^\W\d_]{2,12}\.?\s+)?"
+_CLOCK_AFTER = r"(?:[ T,_\-]+(?P<clock>\S.*))?"
+_COMPACT = re.compile(
+    r"(?P<day>(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))(?:[ T_\-]+)"
+    r"(?P<clock>\d{1,2}(?::?\d\d){1,2}.*)",
+    re.ASCII,
+)
+_BARE_CLOCK = re.compile(r"(\d\d)(\d\d)(\d\d)?(?!\d|:)", re.ASCII)
+_NUMERIC = re.compile(
+    rf"{_WEEKDAY}(?P<first>\d{{1,4}})(?P<mark>[/.\-年년])\s?(?P<second>\d{{1,2}})[/.\-月월]\s?"
+    rf"(?P<third>\d{{1,4}})[.日일]?(?:[ T,_]+(?P<clock>\S.*))?",
+    re.ASCII,
+)
+_SPELLED = re.compile(
+    rf"{_WEEKDAY}"
+    r"(?:(?P<month>[^\W\d_]+)\.?[ \-]+(?P<day>\d{1,2})(?:st|nd|rd|th)?"
+    r"|(?P<day2>\d{1,2})(?:st|nd|rd|th|er)?\.?[ \-]*(?:de )?(?P<month2>[^\W\d_]+)\.?)"
+    rf"(?:,|\.)?[ \-]*(?:de )?(?P<year>\d{{4}}|\d\d){_CLOCK_AFTER}"
+)
+# `2004-július-13T9:15-05:00`, `2023 Dec 6`
+_YEAR_FIRST = re.compile(
+    rf"(?P<year>\d{{4}})[ \-.]+(?P<month>[^\W\d_]+)\.?[ \-]+(?P<day>\d{{1,2}}){_CLOCK_AFTER}"
+)
+# `Mon Mar  7 18:05:00 2022`, also with a zone before the year.
+_YEAR_LAST = re.compile(
+    r"(?:[^\W\d_]+\.?,?\s+)?(?P<month>[^\W\d_]+)\.?\s+(?P<day>\d{1,2}),?\s+"
+    r"(?P<clock>\d{1,2}:\d\d(?::\d\d)?)(?P<zone>\s+[A-Z]{2,5}|\s+[+\-]\d\d:?\d\d)?\s+"
+    r"(?P<year>\d{4})"
+)
+_BEFORE_NOON = frozenset({"上午", "午前", "오전"})
+_CLOCK = re.compile(
+    r"(?:(?P<part>上午|下午|午前|午後|오전|오후)\s*)?(?P<hour>\d{1,2})"
+    r"(?:[:h時时시点點]\s?(?P<minute>\d{1,2})[分분]?"
+    r"(?::?\s?(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?[秒초]?)?)?"
+    r"(?:[ \-]?(?P<half>[ap])\.?m\.?(?![A-Za-z]))?(?P<zone>.*)",
+    re.IGNORECASE,
+)
+
+
+class AmbiguousDateError(ValueError):
+    """It may be day/month or month/day."""
+
+
+def _months() -> dict[str, int]:
+    found = {}
+    for line in lines(Path(__file__).with_name("months.tsv")):
+        number, _, names = line.partition("\t")
+        found.update(dict.fromkeys(names.split(), int(number)))
+    return found
+
+
+_MONTHS = _months()
+_LONGEST_BEGINNING = max(map(len, _MONTHS))
+
+
+def read_date(text: str, order: str | None = None) -> datetime:
+    """A date as it is written; with a zone where the text says one.
+
+    `order`: which number of `01/02/2021` is the day (`day_first`, `month_first`, `year_first`).
+    Raises ValueError, AmbiguousDateError where the order would have to be guessed.
+    """
+    compact = _COMPACT.fullmatch(text)
+    if compact is not None:
+        day = datetime.strptime(compact["day"], "%Y%m%d")  # noqa: DTZ007
+        return _at(day, _BARE_CLOCK.sub(_with_colons, compact["clock"], 1))
+    numeric = _NUMERIC.fullmatch(text)
+    if numeric is not None:
+        day = datetime(*_day_of(text, numeric, order))  # noqa: DTZ001
+        return _at(day, numeric["clock"])
+    return _spelled(text)
+
+
+def _with_colons(clock: re.Match[str]) -> str:
+    return ":".join(filter(None, clock.groups()))
+
+
+def _day_of(
+    text: str, found: re.Match[str], order: str | None
+) -> tuple[int, int, int]:
+    """(year, month, day)."""
+    first = int(found["first"])
+    second = int(found["second"])
+    third = int(found["third"])
+    if len(found["first"]) > 2:
+        return first, second, third
+    if order == "year_first" and len(found["third"]) <= 2:
+        return _full_year(first), second, third
+    year = _full_year(third)
+    if order == "month_first":
+        return year, first, second
+    if order == "day_first" or found["mark"] == "." or first > 12:
+        return year, second, first
+    if second > 12:
+        return year, first, second
+    raise AmbiguousDateError(
+        f"{text[:40]!r} may be day/month or month/day: write it as YYYY-MM-DD"
+    )
+
+
+def _full_year(year: int) -> int:
+    if year >= 100:
+        return year
+    return year + 2000 if year < _CENTURY else year + 1900
+
+
+def _spelled(text: str) -> datetime:
+    for pattern in (_SPELLED, _YEAR_FIRST, _YEAR_LAST):
+        found = pattern.fullmatch(text)
+        if found is not None:
+            return _of_words(found.groupdict())
+    raise ValueError("it has no form that is known")
+
+
+def _of_words(found: dict[str, str | None]) -> datetime:
+    name = found.get("month") or found.get("month2") or ""
+    number = found.get("day") or found.get("day2") or "0"
+    year = _full_year(int(found["year"] or 0))
+    day = datetime(year, _month(name), int(number))  # noqa: DTZ001
+    clock = found["clock"]
+    return _at(day, f"{clock}{found.get('zone') or ''}" if clock else None)
+
+
+def _month(name: str) -> int:
+    """By its first letters, the longest beginning that is known."""
+    name = name.lower()
+    for length in range(_LONGEST_BEGINNING, 2, -1):
+        if name[:length] in _MONTHS:
+            return _MONTHS[name[:length]]
+    raise ValueError(f"{name[:20]!r} is not a month that is known")
+
+
+def _at(day: datetime, clock: str | None) -> datetime:
+    if not clock:
+        return day
+    time_of_day, zone = _read_clock(clock)
+    return (day + time_of_day).replace(tzinfo=zone)
+
+
+def _read_clock(clock: str) -> tuple[timedelta, tzinfo | None]:
+    found = _CLOCK.fullmatch(clock.strip())
+    if found is None:
+        raise ValueError(f"{clock[:40]!r} is not a time of day")
+    half = found["half"]
+    if found["part"]:
+        half = "a" if found["part"] in _BEFORE_NOON else "p"
+    hour = _hour(int(found["hour"]), half)
+    minute = int(found["minute"] or 0)
+    second = int(found["second"] or 0)
+    if hour > 23 or minute > 59 or second > 60:
+        raise ValueError(f"{clock[:40]!r} is not a time of day")
+    micros = int((found["fraction"] or "").ljust(6, "0")[:6])
+    zone = found["zone"].strip()
+    return (
+        timedelta(
+            hours=hour, minutes=minute, seconds=second, microseconds=micros
+        ),
+        read_zone(zone) if zone else None,
+    )
+
+
+def _hour(hour: int, half: str | None) -> int:
+    if not half:
+        return hour
+    if not 1 <= hour <= 12:
+        raise ValueError("the hour before AM or PM must be 1 to 12")
+    return hour % 12 + (12 if half.lower() == "p" else 0)

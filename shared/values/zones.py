@@ -1,0 +1,112 @@
+"""Time zones as texts name them: `+02:00`, `GMT+2`, `CET`, `(UTC)`, `[Europe/Berlin]`."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta, timezone, tzinfo
+from functools import cache, lru_cache
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from shared.values.words import lines
+
+_OFFSET = re.compile(
+    r"(?:(?:utc|gmt|ut|z) ?)?(?P<sign>[+\-\u2212])(?P<hours>\d{1,2})(?::?(?P<minutes>\d\d))?",
+    re.IGNORECASE | re.ASCII,
+)
+_REMARK = re.compile(
+    r"(?P<zone>[^(\[]*)[(\[](?P<remark>[^()\[\]]{1,40})[)\]]"
+)
+_IANA = re.compile(r"[A-Za-z]{2,20}(?:/[A-Za-z0-9_+\-]{1,30}){1,2}")
+_MAX_HOURS = 15
+# A name of a column: what stands in brackets, or UTC and GMT as a word of it.
+_BRACKETED = re.compile(r"\s*[(\[]\s*(?P<zone>[^()\[\]]{1,40}?)\s*[)\]]")
+_UNIVERSAL = re.compile(
+    r"(?:(?<=[\s_\-])|^)(?P<zone>(?:utc|gmt)(?: ?[+\-]\d{1,2}(?::?\d\d)?)?)(?=[\s_\-]|$)",
+    re.IGNORECASE,
+)
+_ABBREVIATION = re.compile(r"[A-Z]{1,3}[SD]?T")
+
+
+@cache
+def _named() -> dict[str, tzinfo]:
+    found: dict[str, tzinfo] = {}
+    for line in lines(Path(__file__).with_suffix(".tsv")):
+        zone, _, names = line.partition("\t")
+        found.update(dict.fromkeys(names.split(), _zone_of(zone)))
+    return found
+
+
+def _zone_of(text: str) -> tzinfo:
+    if "/" in text:
+        return ZoneInfo(text)
+    return timezone(timedelta(minutes=int(text)))
+
+
+@lru_cache(maxsize=1024)
+def read_zone(text: str) -> tzinfo:
+    """The zone that a text is. Raises ValueError for one that is not known for certain."""
+    text = text.strip()
+    offset = _OFFSET.fullmatch(text)
+    if offset is not None:
+        return _fixed(offset)
+    remark = _REMARK.fullmatch(text)
+    if remark is not None:
+        # `+0100 (CET)` says it twice; the number is exact.
+        return read_zone(remark["zone"].strip() or remark["remark"])
+    named = _named().get(text.lower())
+    if named is not None:
+        return named
+    if _IANA.fullmatch(text):
+        return _of_database(text)
+    raise _unknown(text)
+
+
+def _fixed(offset: re.Match[str]) -> tzinfo:
+    hours = int(offset["hours"])
+    minutes = int(offset["minutes"] or 0)
+    if hours > _MAX_HOURS or minutes > 59:
+        raise _unknown(offset[0])
+    east = timedelta(hours=hours, minutes=minutes)
+    return timezone(east if offset["sign"] == "+" else -east)
+
+
+def _of_database(name: str) -> tzinfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise _unknown(name) from None
+
+
+def _unknown(text: str) -> ValueError:
+    return ValueError(f"{text[:40]!r} is not a time zone that is known")
+
+
+def zone_in_name(name: str) -> str | None:
+    """The zone in the name of a column, as it stands there: `UTC+8` of `Time (UTC+8)`.
+
+    Also one that nobody knows for certain, such as `CST`. None where the name says none.
+    """
+    bracketed = _BRACKETED.search(name)
+    if bracketed is not None and _is_zone(bracketed["zone"]):
+        return bracketed["zone"]
+    universal = _UNIVERSAL.search(name)
+    return universal["zone"] if universal is not None else None
+
+
+def without_zone(name: str) -> str:
+    """The name of a column without the zone in it."""
+    bracketed = _BRACKETED.search(name)
+    if bracketed is None or not _is_zone(bracketed["zone"]):
+        return name
+    return f"{name[: bracketed.start()]}{name[bracketed.end() :]}".strip()
+
+
+def _is_zone(text: str) -> bool:
+    if _ABBREVIATION.fullmatch(text):
+        return True
+    try:
+        read_zone(text)
+    except ValueError:
+        return False
+    return True
