@@ -52,6 +52,7 @@ from shared.runtime.lifecycle import sleep_or_stop
 
 TASKS_A_MESSAGE = 2_000
 MAX_ERRORS = 100
+MAX_NOTES = 100
 MAX_CRASH = 500  # characters of an unexpected error
 NO_HISTORY = (
     "no source that was asked for has a history; CoinPaprika has one, "
@@ -77,8 +78,18 @@ async def plan(command: StartIngestion, sources: Sources) -> RunPlanned:
         notes = []
     tasks = [_planned(command.run_id, stream) for stream in found]
     return RunPlanned(
-        run_id=command.run_id, tasks=tasks, errors=errors, notes=notes
+        run_id=command.run_id,
+        tasks=tasks,
+        errors=errors,
+        notes=_bounded_notes(notes),
     )
+
+
+def _bounded_notes(notes: list[str]) -> list[str]:
+    more = len(notes) - MAX_NOTES
+    if more <= 0:
+        return notes
+    return [*notes[:MAX_NOTES], f"{more} more notes are left out"]
 
 
 def _planned(run_id: str, stream: str) -> PlannedTask:
@@ -98,6 +109,7 @@ async def _configured(
         source = sources[name]
         listed = await source.streams()
         found.update({info.stream: info for info in listed})
+        notes += await source.left_out()
         is_missed = command.sources is not None or not source.is_optional
         if not listed and is_missed:
             notes.append(

@@ -213,6 +213,16 @@ def collect_stats(
     return collected.summary(content.offset - begin)
 
 
+def rows_of(
+    content: Content, header: Header, at_most: int
+) -> Iterator[Row]:
+    """The rows after the header within the first `at_most` bytes."""
+    content.take(header.size)
+    for block in _blocks(content, content.offset + at_most):
+        text = block.decode(header.encoding, "replace")
+        yield from _rows(text, header.delimiter)
+
+
 def _check_width(width: int) -> None:
     if width > MAX_WIDTH:
         message = f"a row has {width} cells, at most {MAX_WIDTH} are read"

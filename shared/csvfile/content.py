@@ -57,10 +57,14 @@ class Readable(Protocol):
 
 
 class Content:
-    """What comes next in a file, with look-ahead."""
+    """What comes next in a file, with look-ahead.
 
-    def __init__(self, read: Read) -> None:
+    `encoding`: that of the file where it was translated, else None.
+    """
+
+    def __init__(self, read: Read, encoding: str | None = None) -> None:
         self._read = read
+        self.encoding = encoding
         self._buffer = bytearray()
         self._start = 0
         self._ended = False
@@ -111,7 +115,7 @@ def open_content(
             "unreadable_file", f"{path.name}: {error.strerror}"
         ) from error
     with file:
-        yield Content(_translated(_decompressed(file, path.name, member)))
+        yield _translated(_decompressed(file, path.name, member))
 
 
 def members(path: Path) -> list[str]:
@@ -229,7 +233,7 @@ class _Zstd:
                 return out
 
 
-def _translated(read: Read) -> Read:
+def _translated(read: Read) -> Content:
     """UTF-16 as UTF-8, and lone carriage returns as line feeds, where the beginning has them."""
     head = _beginning(read)
     encoding = _utf16(head)
@@ -237,10 +241,11 @@ def _translated(read: Read) -> Read:
     has_lone_returns = _has_lone_returns(text)
     whole = _Chained(head, read).read
     if not encoding and not has_lone_returns:
-        return whole
-    return _Translation(
+        return Content(whole)
+    translation = _Translation(
         whole, encoding, has_lone_returns=has_lone_returns
-    ).read
+    )
+    return Content(translation.read, encoding)
 
 
 def _beginning(read: Read) -> bytes:

@@ -20,6 +20,32 @@ _BY_LENGTH = sorted(SUFFIXES, key=len, reverse=True)
 _SUFFIX = re.compile(
     "|".join(map(re.escape, _BY_LENGTH)) + "$", re.IGNORECASE
 )
+MAX_SHOWN = 200  # characters of a path in a message
+_OURS = frozenset(
+    {"mapping.yaml", "README", "README.md", "LICENSE", "Thumbs.db"}
+)
+_AS_CSV = "save it as CSV"
+_ADVICE = {
+    ".xlsx": _AS_CSV,
+    ".xls": _AS_CSV,
+    ".xlsm": _AS_CSV,
+    ".ods": _AS_CSV,
+    ".numbers": _AS_CSV,
+    ".parquet": _AS_CSV,
+    ".json": _AS_CSV,
+    ".yml": "the mapping file is called mapping.yaml",
+    ".yaml": "the mapping file is called mapping.yaml, and lies in CSV_DIR itself",
+    ".part": "it seems to be downloading still",
+    ".crdownload": "it seems to be downloading still",
+    ".tmp": "it seems to be written still",
+    ".rar": "pack it as .zip, or unpack it",
+    ".7z": "pack it as .zip, or unpack it",
+    ".tar": "pack it as .zip, or unpack it",
+    ".tgz": "pack it as .zip, or unpack it",
+    ".bz2": "pack it as .gz, .zst or .zip, or unpack it",
+    ".xz": "pack it as .gz, .zst or .zip, or unpack it",
+}
+_OTHER_ENDING = f"only names that end in {', '.join(SUFFIXES)} are read: rename it if it is a table"
 Opened = Callable[[], AbstractContextManager[Content]]
 
 
@@ -27,12 +53,14 @@ Opened = Callable[[], AbstractContextManager[Content]]
 class CsvFile:
     """A file. `path`: below CSV_DIR, as streams and API name it.
 
-    Of a zip with several files the path goes on with the member's name.
+    Of a zip with several files the path goes on with the member's name; `member`: that of the only
+    file in a zip, whose name says more than the zip's.
     """
 
     path: str
     dataset: str
     opened: Opened
+    member: str | None = None
 
 
 def find(root: Path, path: str) -> CsvFile:
@@ -46,7 +74,8 @@ def find(root: Path, path: str) -> CsvFile:
     _check_name(file, path)
     if member:
         _check_member(file, archive, member)
-    return _file(path, partial(open_content, file, member or None))
+        return _file(path, partial(open_content, file, member))
+    return _whole(file, path, _members(file))
 
 
 def _check_name(file: Path, path: str) -> None:
@@ -76,25 +105,88 @@ def listed(root: Path) -> Iterator[CsvFile]:
             file = Path(folder, name)
             if _is_wanted(name) and _is_inside(file, inside):
                 path = file.relative_to(inside).as_posix()
-                for part, member in _parts(file, path):
-                    yield _file(part, partial(open_content, file, member))
+                yield from _parts(file, path)
 
 
-def _parts(file: Path, path: str) -> list[tuple[str, str | None]]:
-    """(path, member) of each CSV that a file holds."""
-    if not path.lower().endswith(".zip"):
-        return [(path, None)]
-    try:
-        found = members(file)
-    except TaskError:
-        found = []
+def _parts(file: Path, path: str) -> Iterator[CsvFile]:
+    """Each CSV that a file holds."""
+    found = _members(file)
     if len(found) <= 1:
-        return [(path, None)]
-    return [(f"{path}/{member}", member) for member in found]
+        yield _whole(file, path, found)
+        return
+    for member in found:
+        opened = partial(open_content, file, member)
+        yield _file(f"{path}/{member}", opened)
 
 
-def _file(path: str, opened: Opened) -> CsvFile:
-    return CsvFile(path, _dataset(path), opened)
+def _members(file: Path) -> list[str]:
+    """The CSV files in a zip; none of what is no zip, or cannot be read."""
+    if not file.name.lower().endswith(".zip"):
+        return []
+    try:
+        return members(file)
+    except TaskError:
+        return []
+
+
+def _whole(file: Path, path: str, found: list[str]) -> CsvFile:
+    """A file as one stream."""
+    member = found[0] if len(found) == 1 else None
+    return _file(path, partial(open_content, file, None), member)
+
+
+def _file(path: str, opened: Opened, member: str | None = None) -> CsvFile:
+    return CsvFile(path, _dataset(path), opened, member)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file that is not read. `sentence`: why, and what to do."""
+
+    path: str
+    sentence: str
+
+
+def left_out(root: Path) -> Iterator[LeftOut]:
+    """What lies below CSV_DIR and is not read."""
+    inside = root.resolve()
+    for folder, folders, names in os.walk(inside):
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".")
+        )
+        for name in sorted(names):
+            file = Path(folder, name)
+            reason = _why_left_out(file, inside)
+            if reason is not None:
+                path = str(file.relative_to(inside))
+                shown = path.encode("utf-8", "backslashreplace").decode()
+                sentence = f"not read: {shown[:MAX_SHOWN]} ({reason})"
+                yield LeftOut(shown, sentence)
+
+
+def _why_left_out(file: Path, inside: Path) -> str | None:
+    """None for what is read, and for what nobody expects to be read."""
+    name = file.name
+    if name.startswith(".") or name in _OURS:
+        return None
+    if not _is_wanted(name):
+        ending = file.suffix.lower()
+        return _ADVICE.get(ending, _OTHER_ENDING)
+    if _is_inside(file, inside):
+        return None
+    if not _is_utf8(name):
+        return "its name is not UTF-8: rename it"
+    if file.is_file():
+        return "a link that leads out of CSV_DIR: copy the file instead"
+    return "it is no ordinary file: put a file with rows in its place"
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _dataset(path: str) -> str:

@@ -14,25 +14,14 @@ from pydantic import (
     Field,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
+from shared.csvfile.meaning.number_formats import PLACEHOLDER, ROLES
 from shared.errors import TaskError
 
 NAME = "mapping.yaml"
 MAX_BYTES = 1 << 20
-Role = Literal[
-    "time",
-    "date",
-    "open",
-    "high",
-    "low",
-    "close",
-    "price",
-    "volume",
-    "market_cap",
-    "symbol",
-    "currency",
-]
 DateOrder = Literal["day_first", "month_first", "year_first"]
 
 
@@ -53,7 +42,37 @@ class Overrides(BaseModel):
     delimiter: str | None = Field(default=None, min_length=1, max_length=1)
     encoding: Literal["utf-8", "cp1252"] | None = None
     header_rows: int | None = Field(default=None, ge=0, le=4)
-    columns: dict[Role, str | int] = {}
+    columns: dict[str, str | int | None] = {}
+    ignore: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_placeholders(cls, values: Any) -> Any:
+        """What a refusal offers and nobody filled in."""
+        columns = (
+            values.get("columns") if isinstance(values, dict) else None
+        )
+        given = {**values, **(columns if isinstance(columns, dict) else {})}
+        for name, value in given.items():
+            if value == PLACEHOLDER:
+                raise ValueError(
+                    f"{name} is still {PLACEHOLDER}: fill it in, or leave the line out"
+                )
+        return values
+
+    @field_validator("columns")
+    @classmethod
+    def _roles(
+        cls, value: dict[str, str | int | None]
+    ) -> dict[str, str | int | None]:
+        """A role and the column that has it; `null` leaves a role or a column out."""
+        for name, column in value.items():
+            if column is not None and name not in ROLES:
+                raise ValueError(
+                    f"{name!r} is no role of a column: use {', '.join(ROLES)}, or `{name}: null` "
+                    "to leave the column out"
+                )
+        return value
 
     @field_validator("timezone")
     @classmethod
@@ -106,9 +125,8 @@ def load(root: Path) -> MappingFile:
     except ValidationError as error:
         first = error.errors()[0]
         at = ".".join(map(str, first["loc"]))
-        raise TaskError(
-            "bad_mapping", f"{NAME}: {at}: {first['msg']}"
-        ) from error
+        said = first["msg"].removeprefix("Value error, ")
+        raise TaskError("bad_mapping", f"{NAME}: {at}: {said}") from error
 
 
 def _read(path: Path) -> str:

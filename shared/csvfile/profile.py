@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from shared.csvfile.column_stats import collect_stats
+from shared.csvfile.column_stats import collect_stats, rows_of
 from shared.csvfile.content import HEAD_BYTES
 from shared.csvfile.folder import CsvFile
 from shared.csvfile.header import Header, is_utf8, read_header
 from shared.csvfile.meaning.infer import infer_schema
 from shared.csvfile.meaning.schema import CsvSchema
 from shared.csvfile.overrides import Overrides
+from shared.csvfile.rows import Tried, try_rows
 from shared.errors import TaskError, UnmappableError
 
 Json = dict[str, Any]
+# Control characters of a beginning: more are no slips.
+MAX_CONTROLS = 0.05
+SLIPS = 50
+# All bytes but control characters.
+_OF_TEXT = bytes(range(32, 256)) + b"\t\n\v\f\r\x1a"
 
 
 @dataclass(frozen=True)
@@ -25,16 +32,32 @@ class Profile:
     """
 
     header: Header
+    encoding: str
     context: Json
     schema: CsvSchema | None
     refusal: UnmappableError | None = None
+
+    @cached_property
+    def tried(self) -> Tried:
+        """What becomes of the first rows."""
+        if self.schema is None:
+            return Tried()
+        return try_rows(self.schema, self.header.sample)
+
+    def try_file(self, file: CsvFile, at_most: int) -> Tried:
+        """What would become of the rows in the first `at_most` bytes."""
+        if self.schema is None:
+            return Tried()
+        with file.opened() as content:
+            rows = rows_of(content, self.header, at_most)
+            return try_rows(self.schema, rows)
 
     def described(self) -> Json:
         """For people: what the file was taken for, and why."""
         header = self.header
         stats = self.context["evidence"]
         found = {
-            "encoding": header.encoding,
+            "encoding": self.encoding,
             "delimiter": header.delimiter,
             "header_rows": len(header.header),
             "lines_above_header": header.preamble,
@@ -46,7 +69,7 @@ class Profile:
         if "mapping" in self.context:
             found["mapping"] = self.context["mapping"]
         if self.schema is not None:
-            found |= self.schema.described()
+            found |= self.schema.described(self.tried.currencies)
         return found
 
 
@@ -59,6 +82,7 @@ def profile(
     """
     with file.opened() as content:
         beginning = content.peek(HEAD_BYTES)
+        _refuse_what_is_not_text(file, beginning)
         encoding = overrides.encoding or (
             "utf-8" if is_utf8(beginning) else "cp1252"
         )
@@ -72,7 +96,9 @@ def profile(
         # Its first umlaut comes late.
         as_cp1252 = overrides.model_copy(update={"encoding": "cp1252"})
         return profile(file, as_cp1252, at_most=at_most)
-    return _inferred(header, _context(file, header, overrides), stats)
+    written_in = content.encoding or encoding
+    context = _context(file, header, overrides)
+    return _inferred(header, written_in, context, stats)
 
 
 def _context(file: CsvFile, header: Header, overrides: Overrides) -> Json:
@@ -83,26 +109,41 @@ def _context(file: CsvFile, header: Header, overrides: Overrides) -> Json:
         "preamble": header.preamble,
         "sample": header.sample,
     }
+    if file.member is not None:
+        context["member"] = file.member
     given = overrides.given()
     if given:
         context["mapping"] = given
     return context
 
 
-def _inferred(header: Header, context: Json, stats: Json) -> Profile:
+def _inferred(
+    header: Header, encoding: str, context: Json, stats: Json
+) -> Profile:
     """The profile, with how columns relate in its context only where that is needed."""
     related = stats.pop("related")
     context["evidence"] = stats
     if not stats["rows"]:
-        return Profile(header, context, None)
+        return Profile(header, encoding, context, None)
     try:
-        return Profile(header, context, infer_schema(context))
+        schema = infer_schema(context)
     except UnmappableError:
         context = {**context, "evidence": {**stats, "related": related}}
+    else:
+        return Profile(header, encoding, context, schema)
     try:
-        return Profile(header, context, infer_schema(context))
+        schema = infer_schema(context)
     except UnmappableError as error:
-        return Profile(header, context, None, error)
+        return Profile(header, encoding, context, None, error)
+    return Profile(header, encoding, context, schema)
+
+
+def _refuse_what_is_not_text(file: CsvFile, beginning: bytes) -> None:
+    """Raises TaskError `not_text` for what a text never holds."""
+    controls = beginning.translate(None, _OF_TEXT)
+    if len(controls) > max(SLIPS, MAX_CONTROLS * len(beginning)):
+        message = f"{file.path} is not text: save it as CSV, or leave it out with `ignore: true`"
+        raise TaskError("not_text", message)
 
 
 def _refuse_what_is_not_a_table(

@@ -86,6 +86,15 @@ def number(field: str, value: Any, decimal: str = ".") -> str | None:
     return _from_decimal(field, text, bare, 0)
 
 
+def amount(field: str, value: Any, decimal: str = ".") -> str | None:
+    """A number that cannot be negative; None where there is none. Raises BadValueError."""
+    found = number(field, value, decimal)
+    if found is not None and found.startswith("-"):
+        message = f"{field} is negative: {found}"
+        raise BadValueError(field, "negative", message)
+    return found
+
+
 def _text(value: Any) -> str:
     return "" if value is None else str(value)
 

@@ -39,6 +39,7 @@ CODE_AT = {
     "task_error": 1,
     "_reject": 1,
     "_all_rejected": 1,
+    "refusal": 0,
 }
 CODE_KEYWORDS = {
     "Rejection": "reason",

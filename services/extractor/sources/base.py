@@ -78,6 +78,10 @@ class SourceConnector(ABC):
     def nothing_configured(self) -> str:
         """Why there may be no streams, and which variable changes it."""
 
+    async def left_out(self) -> list[str]:
+        """What is there and not read: a sentence each that says what to do."""
+        return []
+
     @abstractmethod
     def fetch(
         self, info: StreamInfo, cursor: Any | None, *, resumed: bool = False

@@ -14,9 +14,11 @@ from services.gateway.schemas.sources import Inspection, SourceState
 from services.gateway.settings import GatewaySettings
 from shared.csvfile import folder, overrides
 from shared.csvfile.profile import Profile, profile
+from shared.csvfile.rows import Tried
 from shared.errors import TaskError
 
 MAX_BYTES = 32 * 1024 * 1024  # that are read; ingestion reads all of a file
+MAX_TRIED = 2 * 1024 * 1024  # of these, rows are tried one by one
 AT_ONCE = 2
 SHOWN_ROWS = 5
 router = APIRouter(tags=["sources"])
@@ -59,7 +61,8 @@ async def inspect(
 ) -> dict[str, Any]:
     """Reads the file and writes nothing.
 
-    `refused`: why it could not be ingested, and what to do about it.
+    `tried`: what would become of its first rows. `refused`: why it could not be ingested, and what
+    to do about it.
     """
     settings: GatewaySettings = request.app.state.settings
     async with _turns:
@@ -77,29 +80,49 @@ def _inspected(settings: GatewaySettings, path: str) -> dict[str, Any]:
         "stream": f"csv/{path}",
         "profile": None,
         "sample": [],
+        "tried": None,
         "refused": None,
     }
     try:
         given = overrides.load(settings.csv_dir).overrides_for(path)
         found = profile(file, given, at_most=MAX_BYTES)
+        if found is None:
+            refused = _refusal("empty", f"{path} has no rows yet")
+            return {**answer, "refused": refused}
+        tried = found.try_file(file, MAX_TRIED)
     except TaskError as error:
         return {**answer, "refused": _refusal(error.code, error.message)}
-    if found is None:
-        refused = _refusal("empty", f"{path} has no rows yet")
-        return {**answer, "refused": refused}
-    return {**answer, **_described(found)}
+    if given.ignore:
+        ignored = "mapping.yaml says `ignore: true`"
+        answer["refused"] = _refusal("ignored", f"{path}: {ignored}")
+    return answer | _described(found, tried)
 
 
-def _described(found: Profile) -> dict[str, Any]:
+def _described(found: Profile, tried: Tried) -> dict[str, Any]:
     described = {
         "profile": found.described(),
         "sample": found.header.sample[:SHOWN_ROWS],
     }
-    refusal = found.refusal
-    if refusal is None:
+    if found.refusal is not None:
+        reason = found.refusal.reason
+        described["refused"] = _refusal(reason, found.refusal.message)
         return described
-    refused = _refusal(refusal.reason, refusal.message)
-    return {**described, "refused": refused}
+    described["tried"] = {
+        "rows": tried.rows,
+        "refused": tried.refused,
+        "examples": tried.examples,
+    }
+    if tried.are_nearly_all_refused():
+        described["refused"] = _refusal("rows_refused", _summary(tried))
+    return described
+
+
+def _summary(tried: Tried) -> str:
+    examples = [messages[0] for messages in tried.examples.values()]
+    counts = (
+        f"{tried.count()} of the first {tried.rows} rows would be refused"
+    )
+    return f"{counts}, such as: {'; '.join(examples)}"
 
 
 def _refusal(code: str, message: str) -> dict[str, str]:

@@ -50,6 +50,16 @@ class Refusal(BaseModel):
     message: str
 
 
+class TriedRows(BaseModel):
+    """What would become of a file's first rows."""
+
+    rows: int
+    refused: dict[str, int] = Field(description="Rows by reason")
+    examples: dict[str, list[str]] = Field(
+        description="Messages by reason, the first three of each"
+    )
+
+
 class Inspection(BaseModel):
     """What a CSV file would be taken for.
 
@@ -61,4 +71,5 @@ class Inspection(BaseModel):
     stream: str
     profile: dict[str, Any] | None
     sample: list[list[str]]
+    tried: TriedRows | None
     refused: Refusal | None

@@ -6,12 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from shared.csvfile.meaning.column_names import OHLC
 from shared.errors import BadValueError
 from shared.messages.base import Json
 from shared.messages.identity import data_id, value_hash
 from shared.messages.pages import Rejection, Skip, UnifiedData
-from shared.values.amounts import number
 
 
 @dataclass(frozen=True)
@@ -58,18 +56,6 @@ def rejection(error: BadValueError) -> Rejection:
     )
 
 
-def amount(field: str, value: Any, decimal: str = ".") -> str | None:
-    """A number that cannot be negative; None where there is none. Raises BadValueError."""
-    found = number(field, value, decimal)
-    if found is not None and found.startswith("-"):
-        raise _negative(field, found)
-    return found
-
-
-def _negative(field: str, value: str) -> BadValueError:
-    return BadValueError(field, "negative", f"{field} is negative: {value}")
-
-
 def data_point(
     info: PageInfo, index: int, key: tuple[str, ...], **values: Any
 ) -> UnifiedData:
@@ -92,26 +78,3 @@ def without_empty(values: Json, taken: tuple[str, ...]) -> Json:
         for name, value in values.items()
         if name not in taken and value is not None and value != ""
     }
-
-
-def check_candle(prices: tuple[str | None, ...]) -> tuple[float, float]:
-    """Refuse prices that cannot be those of one candle; returns low and high.
-
-    Raises BadValueError.
-    """
-    if None in prices:
-        role = OHLC[prices.index(None)]
-        message = f"{role} is empty while others of the row are not"
-        raise BadValueError(role, "missing_value", message)
-    open_, high, low, close = [float(price or 0) for price in prices]
-    if not (low <= open_ <= high and low <= close <= high):
-        role = "high" if high < max(open_, low, close) else "low"
-        shown = "open {}, high {}, low {}, close {}".format(*prices)
-        raise BadValueError(
-            role, "contradiction", f"{shown} contradict each other"
-        )
-    if low == 0 < high:
-        role = OHLC[[open_, high, low, close].index(0)]
-        message = f"{role} is 0 while others of the row are not: nothing was traded at that price"
-        raise BadValueError(role, "zero_price", message)
-    return low, high

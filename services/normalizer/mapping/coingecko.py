@@ -6,13 +6,13 @@ from services.normalizer.mapping.base import (
     MapRecord,
     Outcome,
     PageInfo,
-    amount,
     data_point,
     rejecting_bad_values,
     without_empty,
 )
 from shared.messages.base import Json
 from shared.messages.pages import Rejection, Skip
+from shared.values.amounts import amount
 from shared.values.times import iso, timestamp
 
 # These have a column, or nothing to say.
@@ -47,7 +47,7 @@ def _market(info: PageInfo, index: int, record: Json) -> Outcome:
     price = amount("current_price", record.get("current_price"))
     volume = amount("total_volume", record.get("total_volume"))
     market_cap = amount("market_cap", record.get("market_cap"))
-    if price is None:
+    if price is None or price == "0":
         return Skip(index=index, reason="no_price")
     moment = iso(timestamp("last_updated", record.get("last_updated")))
     point = data_point(

@@ -8,15 +8,14 @@ from services.normalizer.mapping.base import (
     MapRecord,
     Outcome,
     PageInfo,
-    amount,
-    check_candle,
     data_point,
     rejecting_bad_values,
     without_empty,
 )
-from shared.csvfile.meaning.column_names import OHLC
 from shared.messages.base import Json
 from shared.messages.pages import Rejection, Skip, UnifiedData
+from shared.values.amounts import amount
+from shared.values.candles import OHLC, check_candle
 from shared.values.times import iso, timestamp
 
 _OF_QUOTE = ("price", "volume_24h", "market_cap")
@@ -68,13 +67,13 @@ def _quote(
     currency: str,
     quote: Any,
 ) -> UnifiedData | None:
-    """The ticker in one currency, None where it has no price."""
+    """The ticker in one currency, None where it has no price: 0 says that nothing is traded."""
     field = f"quotes.{currency}"
     price = amount(
         f"{field}.price",
         quote.get("price") if isinstance(quote, dict) else None,
     )
-    if price is None:
+    if price is None or price == "0":
         return None
     coin = record["id"]
     return data_point(
@@ -125,7 +124,7 @@ def _candle(info: PageInfo, index: int, record: Any) -> Outcome:
 
 def _price(info: PageInfo, index: int, record: Any) -> Outcome:
     price = amount("price", record.get("price"))
-    if price is None:
+    if price is None or price == "0":
         return Skip(index=index, reason="no_price")
     subject = _subject(info)
     moment = iso(timestamp("timestamp", record.get("timestamp")))

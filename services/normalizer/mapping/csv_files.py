@@ -5,10 +5,8 @@ A wide file yields a point per coin.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -17,28 +15,26 @@ from services.normalizer.mapping.base import (
     MapRecord,
     Outcome,
     PageInfo,
-    amount,
-    check_candle,
     data_point,
     rejection,
 )
-from shared.csvfile.meaning.column_names import OHLC
 from shared.csvfile.meaning.infer import infer_schema
 from shared.csvfile.meaning.schema import CsvSchema, Row, Series
+from shared.csvfile.rows import (
+    Notes,
+    candle_amounts,
+    price_of,
+    secondary,
+    told_apart,
+)
 from shared.errors import BadValueError
+from shared.messages.base import Json
 from shared.messages.identity import text_hash, text_id
 from shared.messages.pages import Rejection, Skip, UnifiedData
-from shared.values.amounts import canonical
+from shared.values.candles import check_candle
 
-MapRow = Callable[
-    [int, Row], UnifiedData | None
-]  # None: the row holds no value of this series
-_PLAIN_NUMBERS = re.compile(
-    r"\d{1,30}(?:\.\d{1,60})?(?:\x1f\d{1,30}(?:\.\d{1,60})?)*", re.ASCII
-)
-_CANDLE = (*OHLC, "volume", "market_cap", "quote_volume")
-# By which a volume in money may lie outside volume × low … volume × high: both are rounded.
-_SLACK = 1.05
+# None: the row holds no value of this series.
+MapRow = Callable[[int, Row], UnifiedData | None]
 
 
 def compile_mapping(info: PageInfo) -> MapRecord:
@@ -82,88 +78,27 @@ def _odd_row(index: int, row: Row, schema: CsvSchema) -> Outcome:
     return Rejection(reason="wrong_column_count", message=message)
 
 
-def _candle_amounts(
-    schema: CsvSchema, series: Series
-) -> Callable[[Row], list[str | None]]:
-    """Open, high, low, close and the volumes of a row.
-
-    Nearly all rows are plain numbers: those are checked in one go.
-    """
-    present = [role for role in _CANDLE if role in series.columns]
-    cells = itemgetter(*(series.columns[role] for role in present))
-    # −1 is the None behind the cells.
-    places = [
-        present.index(role) if role in series.columns else -1
-        for role in _CANDLE
-    ]
-    has_points = all(
-        schema.decimals[series.columns[role]] == "." for role in present
-    )
-
-    def amounts(row: Row) -> list[str | None]:
-        texts = cells(row)
-        if has_points and _PLAIN_NUMBERS.fullmatch("\x1f".join(texts)):
-            numbers: list[str | None] = [_canonical(text) for text in texts]
-            numbers.append(None)
-            return [numbers[place] for place in places]
-        return [_amount(schema, series, row, role) for role in _CANDLE]
-
-    return amounts
-
-
-def _canonical(text: str) -> str:
-    return canonical(text) if text[-1] == "0" or text[0] == "0" else text
-
-
-def _amount(
-    schema: CsvSchema, series: Series, row: Row, role: str
-) -> str | None:
-    position = series.columns.get(role)
-    if position is None:
-        return None
-    return amount(role, row[position], schema.decimals[position])
-
-
-def _volume(
-    volume: str | None, money: str | None, low: float, high: float
-) -> tuple[str | None, bool]:
-    """(the volume in the coin, whether the row had it in the column for money).
-
-    Some exporters' old rows do. Traded money lies between volume × low and volume × high; where
-    that holds only the other way round, they are swapped.
-    """
-    if volume is None or money is None:
-        return volume, False
-    coins = float(volume)
-    paid = float(money)
-    if _fits(coins, paid, low, high) or not _fits(paid, coins, low, high):
-        return volume, False
-    return money, True
-
-
-def _fits(coins: float, paid: float, low: float, high: float) -> bool:
-    return low * coins <= paid * _SLACK and paid <= high * coins * _SLACK
-
-
 def _candles(info: PageInfo, schema: CsvSchema, series: Series) -> MapRow:
     """What `data_point` would make of each row.
 
     Written out, since most of what is ever mapped comes through here.
     """
-    amounts = _candle_amounts(schema, series)
+    amounts = candle_amounts(schema, series)
     interval = schema.interval
     namespace = f"{info.source}\x1f{info.dataset}\x1fcandle"
     moment_of = schema.moment
     pair_of = schema.pair_of
+    price = _prices(info, schema, series)
 
     def candle(index: int, row: Row) -> UnifiedData | None:
-        open_, high, low, close, volume, market_cap, quote_volume = amounts(
-            row
-        )
+        found, notes = amounts(row)
+        open_, high, low, close, volume, market_cap, quote_volume = found
         if open_ is None and high is None and low is None and close is None:
-            return None
+            return price(index, row)
         lowest, highest = check_candle((open_, high, low, close))
-        volume, is_swapped = _volume(volume, quote_volume, lowest, highest)
+        volume, is_swapped = told_apart(
+            volume, quote_volume, lowest, highest
+        )
         pair = pair_of(series, row)
         moment = moment_of(row)
         instrument = pair.instrument
@@ -192,17 +127,32 @@ def _candles(info: PageInfo, schema: CsvSchema, series: Series) -> MapRow:
             close=close,
             volume=volume,
             market_cap=market_cap,
-            attributes={"volumes_swapped": True} if is_swapped else None,
+            attributes=_attributes(notes, is_swapped=is_swapped),
         )
 
     return candle
 
 
+def _attributes(
+    notes: Notes | None, *, is_swapped: bool = False
+) -> Json | None:
+    """What is to be said of a point: volumes in each other's column, cells that are unreadable."""
+    if not is_swapped and not notes:
+        return None
+    found: Json = {"volumes_swapped": True} if is_swapped else {}
+    return {**found, "unreadable": notes} if notes else found
+
+
 def _prices(info: PageInfo, schema: CsvSchema, series: Series) -> MapRow:
+    """Also of rows of a candle file that have a price and nothing else."""
+    if "price" not in series.columns:
+        return lambda _index, _row: None
+
     def price(index: int, row: Row) -> UnifiedData | None:
-        found = _amount(schema, series, row, "price")
+        found = price_of(schema, series, row)
         if found is None:
             return None
+        notes: Notes = {}
         pair = schema.pair_of(series, row)
         moment = schema.moment(row)
         return data_point(
@@ -215,8 +165,14 @@ def _prices(info: PageInfo, schema: CsvSchema, series: Series) -> MapRow:
             symbol=pair.symbol,
             currency=pair.currency,
             price=found,
-            volume=_amount(schema, series, row, "volume"),
-            market_cap=_amount(schema, series, row, "market_cap"),
+            volume=secondary(schema, series, row, "volume", notes),
+            market_cap=secondary(schema, series, row, "market_cap", notes),
+            **_said(notes),
         )
 
     return price
+
+
+def _said(notes: Notes) -> Json:
+    attributes = _attributes(notes)
+    return {} if attributes is None else {"attributes": attributes}

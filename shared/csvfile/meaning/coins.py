@@ -10,7 +10,13 @@ from pathlib import Path
 from shared.csvfile.meaning.column_names import key
 from shared.csvfile.meaning.columns import Column, fullest
 from shared.csvfile.meaning.evidence import Evidence
-from shared.csvfile.meaning.number_formats import BY_PERSON, PLACEHOLDER
+from shared.csvfile.meaning.number_formats import (
+    BY_PERSON,
+    PLACEHOLDER,
+    UNDECIDED,
+    Decided,
+)
+from shared.csvfile.meaning.schema import Series
 from shared.csvfile.meaning.volumes import ROLES as VOLUME_ROLES
 from shared.csvfile.meaning.volumes import Units
 from shared.errors import UnmappableError
@@ -185,18 +191,38 @@ class CoinFinder:
         others = [unit.upper() for unit in units if unit != coins[0]]
         return Pair(coins[0], others[0] if len(others) == 1 else None)
 
-    def fallback_currency(self) -> str | None:
+    def fallback_currency(self) -> Decided:
         """Of the mapping file; else of the other volume (`Volume USD`), else of the file's name."""
         given = self._given.get("currency")
         if given:
-            self._reasons.add("currency", str(given).upper(), BY_PERSON)
-            return str(given).upper()
+            return Decided(str(given).upper(), BY_PERSON)
         for column in self._evidence.columns:
             currency = column.meaning.currency
             if column.meaning.role == "volume" and currency in FIAT:
-                return str(currency).upper()
+                shown = f"the name of column {column.shown!r}"
+                return Decided(str(currency).upper(), shown)
         found = self._pair_in_names()
-        return found[0].currency if found else None
+        if found is None:
+            return UNDECIDED
+        return Decided(found[0].currency, found[1])
+
+    def note_currency(
+        self, found: list[Series], symbol: Column | None, fallback: Decided
+    ) -> None:
+        """The reason for the currency that rows get, where no column of currencies says it."""
+        own = {each.currency for each in found}
+        if None not in own:
+            shown = ", ".join(str(currency).upper() for currency in own)
+            is_given = self._given.get("currency")
+            reason = BY_PERSON if is_given else "the names of its columns"
+            self._reasons.add("currency", shown, reason)
+            return
+        quotes = self.units(None, symbol).currencies
+        if quotes and symbol is not None:
+            shown = ", ".join(sorted(quotes)[:5]).upper()
+            self._reasons.add("currency", shown, "the pairs in", symbol)
+        elif fallback.value:
+            self._reasons.add("currency", fallback.value, fallback.reason)
 
     def units(self, pair: Pair | None, symbol: Column | None) -> Units:
         """What the rows' prices are of, as far as names and cells show it."""
@@ -245,7 +271,7 @@ class CoinFinder:
     def unknown_symbol(
         self, series_currency: str | None
     ) -> UnmappableError:
-        shown = series_currency or self.fallback_currency()
+        shown = series_currency or self.fallback_currency().value
         return self._evidence.refusal(
             "unknown_symbol",
             "symbol",

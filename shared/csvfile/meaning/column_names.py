@@ -9,7 +9,6 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from shared.values.symbols import (
-    ALIASES,
     COMMON_WORDS,
     FIAT,
     QUOTES,
@@ -21,7 +20,6 @@ from shared.values.symbols import (
 from shared.values.words import lines
 from shared.values.zones import without_zone
 
-OHLC = ("open", "high", "low", "close")
 UNKNOWN_RANK = 999
 # Words that may stand in the name of a column of prices and say nothing.
 _NOISE = frozenset(
@@ -260,15 +258,3 @@ def _coin(token: str) -> str | None:
     return coin_named(token) or (
         symbol if is_known_symbol(symbol) else None
     )
-
-
-__all__ = [
-    "ALIASES",
-    "NOTHING",
-    "OHLC",
-    "NameMeaning",
-    "key",
-    "rank",
-    "read_name",
-    "roles",
-]

@@ -12,7 +12,6 @@ from typing import Any
 
 from shared.csvfile.meaning.column_names import (
     NOTHING,
-    OHLC,
     NameMeaning,
     key,
     read_name,
@@ -23,6 +22,7 @@ from shared.csvfile.meaning.number_formats import (
     share,
 )
 from shared.values.amounts import MISSING
+from shared.values.candles import OHLC
 from shared.values.symbols import parse_pair
 
 Json = dict[str, Any]

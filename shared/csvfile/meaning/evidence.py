@@ -9,7 +9,11 @@ from typing import Any
 from shared.csvfile.column_stats import stats_of_rows
 from shared.csvfile.meaning.column_names import key
 from shared.csvfile.meaning.columns import Column, Reasons, read_columns
-from shared.csvfile.meaning.number_formats import PLACEHOLDER, mapping_hint
+from shared.csvfile.meaning.number_formats import (
+    PLACEHOLDER,
+    ROLES,
+    mapping_hint,
+)
 from shared.errors import UnmappableError
 
 Json = dict[str, Any]
@@ -107,7 +111,7 @@ def _apply_columns_by_person(evidence: Evidence) -> None:
         found = [each for each in evidence.columns if _is_named(each, role)]
         left_out += found
         closed.add(role)
-        if not found and role not in _ROLES:
+        if not found and role not in ROLES:
             raise evidence.bad_mapping(
                 role, f"to leave out column {role!r}, which is not there"
             )
@@ -121,9 +125,6 @@ def _apply_columns_by_person(evidence: Evidence) -> None:
     _refuse_what_cannot_be(evidence)
 
 
-_ROLES = frozenset(
-    "time date open high low close price volume market_cap symbol currency".split()
-)
 _AS_NUMBERS = ("open", "high", "low", "close", "price")
 
 

@@ -35,6 +35,9 @@ def infer_schema(context: Json) -> CsvSchema:
         taken.add(symbol.position)
     series = SeriesFinder(evidence, coins).find(taken, symbol)
     currency = coins.currency_column(symbol)
+    fallback = coins.fallback_currency()
+    if currency is None:
+        coins.note_currency(series, symbol, fallback)
     others = [chosen.time, chosen.date, symbol, currency]
     return CsvSchema(
         width=evidence.width,
@@ -43,7 +46,7 @@ def infer_schema(context: Json) -> CsvSchema:
         series=series,
         symbol=symbol.position if symbol else None,
         currency=currency.position if currency else None,
-        fallback_currency=coins.fallback_currency(),
+        fallback_currency=fallback.value,
         interval=_interval(evidence, times),
         reasons=evidence.reasons.listed,
         unused=_unused(evidence, series, others),

@@ -23,7 +23,11 @@ NUMBER_KINDS = frozenset(
 )
 EMPTY_KINDS = frozenset(["blank", "word"])
 BY_PERSON = "mapping.yaml says so"
-PLACEHOLDER = "…"  # of what a person must fill in
+PLACEHOLDER = "…"  # in the lines that a refusal offers, for what a person must fill in
+# Roles that a person may give to a column.
+ROLES = tuple(
+    "time date open high low close price volume market_cap symbol currency".split()
+)
 BY_DELIMITER = (
     "the file is cut at commas, so those inside quotes group thousands"
 )

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.csvfile.meaning.column_names import OHLC
 from shared.csvfile.meaning.columns import Column, fullest
 from shared.csvfile.meaning.evidence import Evidence
 from shared.errors import UnmappableError
+from shared.values.candles import OHLC
 
 Chosen = dict[str, Column]
 Roles = dict[str, list[Column]]  # columns by the role that their names say

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta, tzinfo
 from functools import cached_property
 from typing import Any
 
-from shared.csvfile.meaning.column_names import OHLC
 from shared.errors import BadValueError
+from shared.values.candles import OHLC
 from shared.values.symbols import Pair, parse_pair
 from shared.values.times import iso, timestamp, timestamp_text
 
@@ -159,13 +159,13 @@ class CsvSchema:
             raise BadValueError("symbol", "unknown_symbol", message)
         return pair
 
-    def described(self) -> Json:
-        """For people: what the file was taken for, and why."""
+    def described(self, currencies: set[str | None]) -> Json:
+        """For people: what the file was taken for, and why. `currencies`: of the first rows."""
         has_candles = any(series.is_candle for series in self.series)
         return {
             "kind": "candle" if has_candles else "price",
             "series": [
-                self._described(series)
+                self._described(series, currencies)
                 for series in self.series[:MAX_DESCRIBED]
             ],
             "interval": self.interval,
@@ -173,18 +173,27 @@ class CsvSchema:
             "reasons": self.reasons,
         }
 
-    def _described(self, series: Series) -> Json:
+    def _described(
+        self, series: Series, currencies: set[str | None]
+    ) -> Json:
         pair = series.pair
-        currency = (
-            series.currency
-            or (pair.currency if pair else None)
-            or self.fallback_currency
-        )
+        currency = self._currency_of_rows(pair, currencies)
+        if series.currency:
+            currency = series.currency.upper()
         return {
             "symbol": pair.symbol if pair else "of each row",
-            "currency": currency.upper() if currency else None,
+            "currency": currency,
             "columns": {
                 role: position + 1
                 for role, position in series.columns.items()
             },
         }
+
+    def _currency_of_rows(
+        self, pair: Pair | None, currencies: set[str | None]
+    ) -> str | None:
+        """What rows get, as the first of them show."""
+        if len(currencies) > 1:
+            return "of each row"
+        own = pair.currency if pair else None
+        return next(iter(currencies), own or self.fallback_currency)

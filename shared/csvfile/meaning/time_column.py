@@ -97,7 +97,11 @@ class TimeFinder:
 
     def _by_cells(self) -> TimeColumns | None:
         """The first column of dates, else of times; with the time of day beside it."""
-        usable = list(filter(Column.is_useful, self._columns))
+        usable = [
+            column
+            for column in self._columns
+            if column.is_useful() or self._clock_beside(column)
+        ]
         for holds in (Column.holds_dates, Column.holds_times):
             for column in filter(holds, usable):
                 clock = self._clock_beside(column)

@@ -52,7 +52,7 @@ class Cursor(msgspec.Struct, forbid_unknown_fields=False):
 
 @dataclass
 class _Page:
-    """Rows of the page being filled."""
+    """Rows of the page being filled. `digest`: of the bytes that it takes."""
 
     offset: int
     row: int
@@ -62,6 +62,7 @@ class _Page:
     rejections: list[Rejection] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
     size: int = 0
+    digest: Any = field(default_factory=hashlib.sha256)
 
     def room(self) -> int:
         """Rows that still fit."""
@@ -107,6 +108,7 @@ class FileReader:
 
     def slices(self, cursor: Any | None) -> Generator[Slice, None, None]:
         """Raises TaskError: the file cannot be read, or what it is cannot be known."""
+        self._refuse_ignored()
         note = None
         if cursor is not None:
             with self._opened.opened() as self._file:
@@ -115,6 +117,11 @@ class FileReader:
                     yield from self._rest()
                     return
         yield from self._whole(note)
+
+    def _refuse_ignored(self) -> None:
+        if self._overrides.ignore:
+            message = f"{self._path}: mapping.yaml says `ignore: true`"
+            raise TaskError("ignored", message)
 
     def _whole(self, note: str | None) -> Generator[Slice, None, None]:
         """All of the file. `note`: why it is not resumed."""
@@ -248,9 +255,15 @@ class FileReader:
                     continue
             if not self._take_row(page, encoding, delimiter):
                 break
-        if page.raw:
-            self._hash.update(b"".join(page.raw))
+        self._hash_taken(page)
         return page
+
+    def _hash_taken(self, page: _Page) -> None:
+        """Hash what was taken for the page so far."""
+        taken = b"".join(page.raw)
+        page.raw.clear()
+        self._hash.update(taken)
+        page.digest.update(taken)
 
     def _take_block(
         self, page: _Page, encoding: str, delimiter: str
@@ -332,8 +345,7 @@ class FileReader:
 
     def _reject_long_line(self, page: _Page) -> None:
         """Read past a line that is too long to be a row, keeping only its beginning."""
-        self._hash.update(b"".join(page.raw))
-        page.raw.clear()
+        self._hash_taken(page)
         beginning = b""
         part = b""
         digest = hashlib.sha256()
@@ -342,6 +354,7 @@ class FileReader:
         ):
             beginning = beginning or part[:MAX_LINE_BYTES]
             self._hash.update(part)
+            page.digest.update(part)
             digest.update(part)
             page.size += len(part)
         self._line += 1
@@ -382,6 +395,7 @@ class FileReader:
         origin: Json = {
             "path": self._path,
             "bytes": [page.offset, self._file.offset],
+            "sha256": page.digest.hexdigest(),
             "first_row": page.row + 1,
         }
         first = page.lines[0] if page.lines else page.line + 1

@@ -19,6 +19,7 @@ from services.extractor.sources.base import (
 )
 from services.extractor.sources.csv_files.reader import FileReader
 from shared.csvfile import folder, overrides
+from shared.errors import TaskError
 from shared.messages.base import Source
 
 if TYPE_CHECKING:
@@ -38,10 +39,29 @@ class CsvFiles(SourceConnector):
         return await asyncio.to_thread(self._list)
 
     def _list(self) -> list[StreamInfo]:
-        files = folder.listed(self._root)
+        mapping = self._mapping()
         return [
             StreamInfo(f"{self.name}/{file.path}", file.dataset)
-            for file in files
+            for file in folder.listed(self._root)
+            if not mapping.overrides_for(file.path).ignore
+        ]
+
+    def _mapping(self) -> overrides.MappingFile:
+        """Empty where it is wrong: each task says so then."""
+        try:
+            return overrides.load(self._root)
+        except TaskError:
+            return overrides.MappingFile()
+
+    async def left_out(self) -> list[str]:
+        return await asyncio.to_thread(self._list_left_out)
+
+    def _list_left_out(self) -> list[str]:
+        mapping = self._mapping()
+        return [
+            f"{self.name}: {found.sentence}"
+            for found in folder.left_out(self._root)
+            if not mapping.overrides_for(found.path).ignore
         ]
 
     def nothing_configured(self) -> str:

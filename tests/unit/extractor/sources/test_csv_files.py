@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import hashlib
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,7 +28,9 @@ def syntax_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """What columns mean is tested elsewhere; here their cells are anything."""
     monkeypatch.setattr(
         "shared.csvfile.profile.infer_schema",
-        lambda _context: SimpleNamespace(described=dict),
+        lambda _context: SimpleNamespace(
+            described=dict, series=[], width=0
+        ),
     )
 
 
@@ -72,6 +75,7 @@ def test_rows_are_lists_of_texts_and_the_header_is_context(
     assert piece.origin == {
         "path": "btc.csv",
         "bytes": [25, 44],
+        "sha256": hashlib.sha256(b"2024-01-01,1,2,3,4\n").hexdigest(),
         "first_row": 1,
         "first_line": 2,
     }

@@ -551,7 +551,7 @@ def test_a_number_that_a_spreadsheet_destroyed_is_not_believed(
 ) -> None:
     content = "Datum;Kurs;Volumen\n" + lines(
         lambda d, o, h, lo, c, v: (
-            f"{d:%d.%m.%Y};{de(c)};{'1.057.030.998.551.800' if d.day == 9 else de(v)}"
+            f"{d:%d.%m.%Y};{'1.057.030.998.551.800' if d.day == 9 else de(c)};{de(v)}"
         )
     )
     assert read(tmp_path, "btc_eur.csv", content)[1] == {
@@ -704,6 +704,7 @@ def test_what_is_concluded_is_said_with_reasons(tmp_path: Path) -> None:
         "dates",
         "symbol",
         "series",
+        "currency",
         "interval",
     }
     assert "31" in next(
