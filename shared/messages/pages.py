@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import Annotated
 
 import msgspec
 
 from shared.messages.base import Id, Json, Message, Stage
+
+
+class DatedBy(StrEnum):
+    """What dates a piece of news that does not say its time: that of the first sight."""
+
+    FETCHED = "fetched"
+    UNREADABLE_DATE = "unreadable_date"
 
 
 class Rejection(Message, frozen=True):

@@ -313,6 +313,12 @@ def _host(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
+def _shown_url(url: str) -> str:
+    """An address without what may be secret in it."""
+    parts = urlsplit(url)
+    return f"{_host(url)}{parts.path}"
+
+
 def _transport_error(url: str, error: httpx.HTTPError) -> TaskError:
     text = str(error)
     host = _host(url)
@@ -334,7 +340,7 @@ def _checked(answer: Answer) -> Answer:
     if 200 <= status < 300 or status == 304:
         return answer
     shown = answer.body[:200].decode("utf-8", "replace").strip()
-    message = f"{_host(answer.url)} answered {status}: {shown}"
+    message = f"{_shown_url(answer.url)} answered {status}: {shown}"
     if status == 429:
         raise RetryableError(
             "rate_limited", message, _retry_after(answer.headers)

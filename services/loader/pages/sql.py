@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from services.loader.pages.copy_rows import POINT_COLUMNS
 from shared import versions
+from shared.messages.pages import DatedBy
 
 # What a data point's row takes from its page, and what is its own.
 _OF_PAGE = (
@@ -44,15 +45,28 @@ def _overwrite(columns: Iterable[str]) -> str:
     older. `revision` and `updated_at` move only when the values differ, and then the trigger has
     kept the old ones.
     """
-    values = ", ".join(
-        f'"{column}" = excluded."{column}"' for column in columns
-    )
+    values = ", ".join(map(_overwritten, columns))
     is_changed = (
         "(u.value_hash <> excluded.value_hash OR u.retired_at IS NOT NULL)"
     )
     return f"""{values}, revision = u.revision + {is_changed}::int, retired_at = NULL,
         updated_at = CASE WHEN {is_changed} THEN excluded.updated_at ELSE u.updated_at END
     WHERE {versions.gives_way("u", "excluded")}"""
+
+
+def _overwritten(column: str) -> str:
+    """News that does not say its time keeps that of the first sight."""
+    if column != "timestamp":
+        return f'"{column}" = excluded."{column}"'
+    are_undated = f"{_undated('u')} AND {_undated('excluded')}"
+    return f"""
+        "timestamp" = CASE WHEN excluded.kind = 'news' AND {are_undated}
+        THEN least(u."timestamp", excluded."timestamp") ELSE excluded."timestamp" END"""
+
+
+def _undated(row: str) -> str:
+    marks = ", ".join(f"'{mark}'" for mark in DatedBy)
+    return f"{row}.attributes ->> 'dated_by' IN ({marks})"
 
 
 CREATE_STAGING_TABLES = """

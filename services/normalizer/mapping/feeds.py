@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterator
 from typing import Any
+
+import msgspec
 
 from services.normalizer.coins.tagger import coins_named
 from services.normalizer.mapping.base import (
@@ -18,7 +19,8 @@ from services.normalizer.mapping.text import plain_text
 from services.normalizer.sentiment import score
 from shared.errors import BadValueError
 from shared.messages.base import Json
-from shared.messages.pages import Rejection
+from shared.messages.identity import value_hash
+from shared.messages.pages import DatedBy, Rejection
 from shared.values.times import iso, timestamp
 
 MAX_TITLE = 500
@@ -26,10 +28,10 @@ MAX_SUMMARY = 4000
 MAX_URL = 2000
 MAX_AUTHOR = 200
 MAX_TAGS = 20
+MAX_DATE = 100
 _HTTP = re.compile(r"^https?://[^/\s]", re.IGNORECASE)
-_TIMES = ("published_parsed", "updated_parsed", "created_parsed")
-
-_SPACE = re.compile(r"\s")
+_TIMES = ("published", "updated", "created")
+_SPACE = re.compile(r"\s+")
 
 
 def compile_mapping(info: PageInfo) -> MapRecord:
@@ -47,31 +49,35 @@ def _news(info: PageInfo, index: int, entry: Json) -> Outcome:
     if title is None and summary is None:
         message = "the entry has neither a title nor a text"
         return Rejection(reason="empty_entry", message=message)
-    moment, dated_by = _time(info, entry)
+    moment, dated = _time(info, entry)
     sentiment = score(title or "", summary or "")
     symbols = coins_named(
         f"{title or ''}. {summary or ''}", info.context.get("coins") or ()
     )
-    attributes = {
-        "dated_by": dated_by,
-        "sentiment": sentiment.explained(),
-        **_extras(entry),
+    values: Json = {
+        "kind": "news",
+        "timestamp": moment,
+        "symbol": symbols[0] if symbols else None,
+        "symbols": symbols or None,
+        "title": title,
+        "url": _url(entry),
+        "summary": summary,
+        "sentiment": sentiment.score,
+        "attributes": {
+            **dated,
+            "sentiment": sentiment.explained(),
+            **_extras(entry),
+        },
     }
-    point = data_point(
-        info,
-        index,
-        ("news", str(entry.get("key"))),
-        kind="news",
-        timestamp=moment,
-        symbol=symbols[0] if symbols else None,
-        symbols=symbols or None,
-        title=title,
-        url=_url(entry),
-        summary=summary,
-        sentiment=sentiment.score,
-        attributes=attributes,
-    )
-    return [point]
+    key = ("news", str(entry.get("key")))
+    point = data_point(info, index, key, **values)
+    if dated["dated_by"] in _TIMES:
+        return [point]
+    # The time of a fetch is no value of its own: another fetch changes nothing.
+    own = {**values, "timestamp": None}
+    return [
+        msgspec.structs.replace(point, value_hash=value_hash(*own.values()))
+    ]
 
 
 def _content(entry: Json) -> Any:
@@ -82,14 +88,35 @@ def _content(entry: Json) -> Any:
     return first.get("value") if isinstance(first, dict) else None
 
 
-def _time(info: PageInfo, entry: Json) -> tuple[str, str]:
-    """The entry's own time, else the time at which it was fetched, and which of them it is."""
+def _time(info: PageInfo, entry: Json) -> tuple[str, Json]:
+    """The entry's own time, else that of the first sight, and which of them it is.
+
+    The text of a date that is there and not understood is kept.
+    """
+    unreadable = None
     for name in _TIMES:
-        if entry.get(name):
-            with contextlib.suppress(BadValueError):
-                own = iso(timestamp(name, entry[name]))
-                return own, name.removesuffix("_parsed")
-    return iso(timestamp("fetched_at", info.fetched_at)), "fetched"
+        text = entry.get(name)
+        if not isinstance(text, str) or not text.strip():
+            continue
+        moment = _read_time(text)
+        if moment is not None:
+            return moment, {"dated_by": name}
+        unreadable = unreadable or text.strip()[:MAX_DATE]
+    fetched = iso(timestamp("fetched_at", info.fetched_at))
+    if unreadable is None:
+        return fetched, {"dated_by": DatedBy.FETCHED}
+    said = {"dated_by": DatedBy.UNREADABLE_DATE, "date_text": unreadable}
+    return fetched, said
+
+
+def _read_time(text: str) -> str | None:
+    # RFC 822 says which of the zones called CST a feed means.
+    text = _SPACE.sub(" ", text.strip())
+    text = re.sub(r" CST$", " -0600", text)
+    try:
+        return iso(timestamp("date", text))
+    except BadValueError:
+        return None
 
 
 def _url(entry: Json) -> str | None:
@@ -105,7 +132,6 @@ def _links(entry: Json) -> Iterator[Any]:
     for link in entry.get("links") or []:
         if isinstance(link, dict):
             yield link.get("href")
-    yield entry.get("id")
 
 
 def _extras(entry: Json) -> Json:

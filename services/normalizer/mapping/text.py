@@ -10,6 +10,14 @@ _SPACE = re.compile(r"\s+")
 _BLOCKS = frozenset(
     "p br div li tr h1 h2 h3 h4 blockquote figure table".split()
 )
+_TAG = re.compile(
+    r"<(?P<slash>/?)(?P<name>[A-Za-z][A-Za-z0-9]{0,15})[^<>]{0,2000}>"
+)
+_VOID = frozenset({"br", "img", "hr", "wbr"})
+_PAIRED = frozenset(
+    "a abbr b blockquote center cite code div em figcaption figure font h1 h2 h3 h4 h5 h6 i li ol "
+    "p pre q s section small span strike strong sub sup table tbody td th thead tr u ul".split()
+)
 _HIDDEN = frozenset({"script", "style", "noscript", "template"})
 _MARKUP_PER_TEXT = 20  # characters of markup that are read for one of text
 
@@ -40,15 +48,36 @@ class _Text(HTMLParser):
 def plain_text(markup: object, limit: int) -> str | None:
     """Text without tags, scripts and entities (also those escaped twice), white space folded.
 
-    At most `limit` characters.
+    Tags that were escaped twice go too, where they open and close like markup; a lone `<blink>` is
+    a word of the text. At most `limit` characters.
     """
     if not isinstance(markup, str) or not markup.strip():
         return None
     text = html.unescape(_shown(markup[: limit * _MARKUP_PER_TEXT]))
+    if _is_markup(text):
+        text = html.unescape(_shown(text))
     text = _SPACE.sub(" ", text).strip()
     if len(text) > limit:
         text = text[: limit - 1].rsplit(" ", 1)[0] + "…"
     return text or None
+
+
+def _is_markup(text: str) -> bool:
+    """Whether every tag in a text is one of HTML, and each that opens is closed."""
+    open_: list[str] = []
+    found = 0
+    for tag in _TAG.finditer(text):
+        name = tag["name"].lower()
+        found += 1
+        if name in _VOID:
+            continue
+        if name not in _PAIRED:
+            return False
+        if not tag["slash"]:
+            open_.append(name)
+        elif not open_ or open_.pop() != name:
+            return False
+    return found > 0 and not open_
 
 
 def _shown(markup: str) -> str:

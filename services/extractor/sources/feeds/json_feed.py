@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.errors import BadValueError
 from shared.messages.base import Json
 from shared.messages.serialization import exact_decoder
-from shared.values.times import iso, timestamp
 
 _BOM = b"\xef\xbb\xbf"
 
 
 def parse(body: bytes) -> Json | None:
-    """A feed's title and entries; None for what is not a JSON Feed. Leaves out invalid entries."""
+    """A feed's title and entries; None for what is not a JSON Feed.
+
+    Items that are no objects are left out, and a note counts them.
+    """
     if not body.lstrip(_BOM + b" \t\r\n").startswith(b"{"):
         return None
     try:
@@ -22,14 +23,15 @@ def parse(body: bytes) -> Json | None:
         return None
     if not _is_feed(feed):
         return None
+    items = [item for item in feed["items"] if isinstance(item, dict)]
+    odd = len(feed["items"]) - len(items)
     return {
         "format": "json1",
         "title": _text(feed.get("title")),
         "language": _text(feed.get("language")),
         "ttl": None,
-        "entries": [
-            _entry(item) for item in feed["items"] if isinstance(item, dict)
-        ],
+        "entries": list(map(_entry, items)),
+        "notes": [f"{odd} items of the feed are no objects"] if odd else [],
     }
 
 
@@ -52,9 +54,6 @@ def _entry(item: Json) -> Json:
         "author": _author(item),
         "tags": _tags(item.get("tags")),
     }
-    for name in ("published", "updated"):
-        if found[name]:
-            found[f"{name}_parsed"] = _time(found[name])
     return {name: value for name, value in found.items() if value}
 
 
@@ -89,10 +88,3 @@ def _text(value: Any) -> str | None:
         return value
     is_number = isinstance(value, int) and not isinstance(value, bool)
     return str(value) if is_number else None
-
-
-def _time(text: str) -> str | None:
-    try:
-        return iso(timestamp("date", text))
-    except BadValueError:  # the entry stands without
-        return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from services.extractor.sources.http_client import Answer
 from shared.errors import TaskError
 
 MAX_ENTRIES = 5_000
@@ -21,15 +20,15 @@ _ENTITY = re.compile(
 )
 
 
-def bounded(answer: Answer) -> bytes:
+def bounded(url: str, body: bytes) -> bytes:
     """The body without entities that could grow or reach out.
 
     Raises TaskError `limit_exceeded` for too many entries, or elements nested too deep.
     """
-    body = answer.body.replace(b"\0", b"")  # UTF-16 reads alike then
-    refuse_entries(answer.url, len(_ENTRY.findall(body)))
-    _refuse_depth(answer.url, body)
-    return _without_entities(answer.body)
+    signs = body.replace(b"\0", b"")  # UTF-16 reads alike then
+    refuse_entries(url, len(_ENTRY.findall(signs)))
+    _refuse_depth(url, signs)
+    return _without_entities(body)
 
 
 def _without_entities(body: bytes) -> bytes:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import calendar
+import html
+import re
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import feedparser
 
+from services.extractor.sources.feeds.encoding import Readable, readable
 from services.extractor.sources.feeds.json_feed import (
     parse as parse_json_feed,
 )
@@ -17,18 +21,30 @@ from services.extractor.sources.http_client import Answer
 from shared.errors import TaskError
 from shared.messages.base import Json
 
+# What feedparser tells about a body that it read rightly all the same.
+_HARMLESS = (
+    feedparser.CharacterEncodingOverride,
+    feedparser.NonXMLContentType,
+)
+_GUID = re.compile(
+    rb"<guid\b[^>]{0,500}>\s{0,100}(?:<!\[CDATA\[)?([^<\]]{1,4000})"
+)
+MAX_SHOWN = 120  # characters of an error of the XML
+
 
 def parse_feed(answer: Answer) -> Json:
-    """Format, title, language, ttl and entries of a feed.
+    """Format, title, language, ttl, entries and notes of a feed.
 
-    A feed that is not well-formed keeps the entries that could be read (feedparser's `bozo`).
-    Raises TaskError `not_a_feed` saying what came, `limit_exceeded` for too many entries.
+    A feed that is not well-formed keeps the entries that could be read (feedparser's `bozo`), and
+    a note says so. Raises TaskError `not_a_feed` saying what came, `limit_exceeded` for too many
+    entries.
     """
     json_feed = parse_json_feed(answer.body)
     if json_feed is not None:
         refuse_entries(answer.url, len(json_feed["entries"]))
         return json_feed
-    parsed = _parsed_xml(answer)
+    found = readable(answer)
+    parsed = _parsed_xml(answer, found)
     if not parsed.get("version"):
         raise _not_a_feed(answer)
     return {
@@ -36,22 +52,43 @@ def parse_feed(answer: Answer) -> Json:
         "title": parsed.feed.get("title"),
         "language": parsed.feed.get("language"),
         "ttl": parsed.feed.get("ttl"),
-        "entries": [as_json(entry) for entry in parsed.entries],
+        "entries": list(_entries(parsed, found.body)),
+        "notes": list(_notes(parsed, found)),
     }
 
 
-def _parsed_xml(answer: Answer) -> Any:
-    body = bounded(answer)
+def _parsed_xml(answer: Answer, found: Readable) -> Any:
+    body = bounded(answer.url, found.body)
     if not body.strip():
         return {}
-    return feedparser.parse(body, response_headers=_headers(answer))
-
-
-def _headers(answer: Answer) -> dict[str, str]:
-    return {
-        "content-type": answer.headers.get("content-type", ""),
+    headers = {
+        "content-type": found.content_type,
         "content-location": answer.url,
     }
+    return feedparser.parse(body, response_headers=headers)
+
+
+def _entries(parsed: Any, body: bytes) -> Iterator[Json]:
+    """The entries; without addresses that feedparser made of a guid that is none."""
+    written = {
+        html.unescape(guid.decode("utf-8", "replace")).strip()
+        for guid in _GUID.findall(body)
+    }
+    for entry in parsed.entries:
+        value = as_json(entry)
+        if value.get("guidislink") and value.get("id") not in written:
+            value.pop("link", None)
+        yield value
+
+
+def _notes(parsed: Any, found: Readable) -> Iterator[str]:
+    if found.guessed:
+        yield f"the feed says no encoding: read as {found.guessed}"
+    error = parsed.get("bozo_exception")
+    if parsed.get("bozo") and not isinstance(error, _HARMLESS):
+        shown = " ".join(str(error).split())[:MAX_SHOWN]
+        count = len(parsed.entries)
+        yield f"the XML of the feed is broken ({shown}): {count} entries could be read"
 
 
 def _not_a_feed(answer: Answer) -> TaskError:

@@ -24,8 +24,8 @@ def not_now(known: Json, url: str) -> str | None:
     if known.get("gone") == url:
         raise TaskError(
             "gone",
-            f"{url} answered 410 (gone) and is not asked any more: take it out of RSS_FEEDS, "
-            "or read it with full_refresh",
+            f"{url} answered 410 (gone) and is not asked any more: take it out of RSS_FEEDS; "
+            "full_refresh asks once more",
         )
     until = str(known.get("not_before") or "")
     if until <= _clock(0):

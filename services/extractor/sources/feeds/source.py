@@ -1,15 +1,16 @@
 """RSS 0.9x–2.0, RDF, Atom and JSON feeds, one stream each. Only new or changed entries count.
 
 Cursor: the answer's validators (for a conditional GET), the hash of each entry seen, newest last,
-and what the feed said about asking again: not before a time, at another address, never.
+names that several entries share, and what the feed said about asking again: not before a time, at
+another address, never.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import email.utils
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from services.extractor.settings import Feed
@@ -17,14 +18,13 @@ from services.extractor.sources.base import (
     Slice,
     SourceConnector,
     StreamInfo,
-    canonical,
     paginate,
 )
 from services.extractor.sources.coinpaprika.coin_list import CoinList
 from services.extractor.sources.feeds import schedule
+from services.extractor.sources.feeds.identity import Entry, identified
 from services.extractor.sources.feeds.limits import MAX_ENTRIES
 from services.extractor.sources.feeds.parse import parse_feed
-from services.extractor.sources.feeds.tracking import untracked
 from services.extractor.sources.http_client import (
     Answer,
     HttpClient,
@@ -37,20 +37,13 @@ if TYPE_CHECKING:
     from services.extractor.sources.registry import SourceParts
 
 REMEMBERED = MAX_ENTRIES
+NOTHING_NEW = "the feed has no new entries"
+NO_ENTRIES = "the feed has no entries"
 VALIDATORS = {"etag": "if-none-match", "last-modified": "if-modified-since"}
 _ACCEPT = (
     "application/atom+xml, application/rss+xml, application/feed+json, application/xml, text/xml, "
     "*/*;q=0.5"
 )
-
-
-@dataclass(frozen=True)
-class Entry:
-    """An entry of a feed. `key`: its identity; `digest`: the hash of its content."""
-
-    key: str
-    digest: str
-    value: Json
 
 
 class Rss(SourceConnector):
@@ -120,9 +113,36 @@ class Rss(SourceConnector):
         self, answer: Answer, feed: Json, known: Json
     ) -> Iterator[Slice]:
         seen: dict[str, str] = dict(known.get("seen") or {})
-        fresh = new_entries(feed["entries"], seen)
+        found = identified(feed["entries"], seen, known.get("shared") or ())
+        # Oldest first, so that the newest wins.
+        fresh = [
+            entry
+            for entry in reversed(found.entries)
+            if seen.get(entry.key) != entry.digest
+        ]
+        shared = {"shared": sorted(found.shared)[:REMEMBERED]}
+        last = {**_validators(answer, feed, known), **shared}
+        for note in (*feed["notes"], *_note_of_copies(found.copies)):
+            yield Slice([], {"seen": seen}, note=note)
+        if not fresh:
+            note = NOTHING_NEW if feed["entries"] else NO_ENTRIES
+            yield Slice([], {"seen": seen, **last}, note=note)
+            return
+        yield from self._pages(answer, feed, fresh, seen, last)
+
+    def _pages(
+        self,
+        answer: Answer,
+        feed: Json,
+        fresh: list[Entry],
+        seen: dict[str, str],
+        last: Json,
+    ) -> Iterator[Slice]:
+        """Pages of new entries. `last`: what the cursor says only when all of them are published.
+
+        Else a 304 would hide what a crash left behind.
+        """
         digests = {entry.key: entry.digest for entry in fresh}
-        validators = _validators(answer, feed, known)
         pages = list(
             paginate([{**entry.value, "key": entry.key} for entry in fresh])
         )
@@ -134,15 +154,11 @@ class Rss(SourceConnector):
                 "seen": dict(list(seen.items())[-REMEMBERED:])
             }
             if number == len(pages):
-                # Only once all is published: a 304 must not hide what a crash left behind.
-                position |= validators
+                position |= last
             context = self._context(feed, records)
             yield Slice(
                 records, position, context, answer.origin(), rejections
             )
-        if not pages:
-            position = {"seen": seen, **validators}
-            yield Slice([], position, note="the feed has no new entries")
 
     def _context(self, feed: Json, records: list[Json]) -> Json:
         context = {
@@ -160,47 +176,38 @@ def build(parts: SourceParts) -> Rss:
     return Rss(parts.http, parts.settings.rss_feeds, parts.coins)
 
 
-def new_entries(entries: list[Json], seen: dict[str, str]) -> list[Entry]:
-    """The entries that are new or changed, oldest first, so that the newest wins.
-
-    Of several with one identity the uppermost counts.
-    """
-    uppermost: dict[str, Entry] = {}
-    for value in reversed(entries):
-        entry = identified(value)
-        uppermost[entry.key] = entry
-    return [
-        entry
-        for entry in uppermost.values()
-        if seen.get(entry.key) != entry.digest
-    ]
-
-
-def identified(entry: Json) -> Entry:
-    """The entry with its identity: guid, else link, else title and date.
-
-    Parameters that track readers are part of neither the identity nor the hash.
-    """
-    dated = f"{entry.get('title')}\x1f{entry.get('published') or entry.get('updated')}"
-    name = untracked(str(entry.get("id") or entry.get("link") or dated))
-    key = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[
-        :32
-    ]
-    content = {
-        field: untracked(value) if isinstance(value, str) else value
-        for field, value in entry.items()
-        if field != "links"
-    }
-    digest = hashlib.sha256(canonical(content)[0]).hexdigest()[:16]
-    return Entry(key, digest, entry)
+def _note_of_copies(copies: list[str]) -> Iterator[str]:
+    if copies:
+        shown = ", ".join(repr(title[:60]) for title in copies[:3])
+        more = " …" if len(copies) > 3 else ""
+        yield (
+            "entries that equal another of the feed in everything count once; left out: "
+            f"{len(copies)} ({shown}{more})"
+        )
 
 
 def _validators(answer: Answer, feed: Json, known: Json) -> Json:
+    validators = picked(answer.headers, VALIDATORS)
+    if _is_future(validators.get("last-modified")):
+        # Sent back, it would be answered by 304 until then.
+        del validators["last-modified"]
     return {
-        **picked(answer.headers, VALIDATORS),
+        **validators,
         "moved": known["moved"],
         "not_before": schedule.fresh_until(answer, feed["ttl"]),
     }
+
+
+def _is_future(date: str | None) -> bool:
+    if date is None:
+        return False
+    try:
+        moment = email.utils.parsedate_to_datetime(date)
+    except (ValueError, TypeError):
+        return False
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment > datetime.now(UTC)
 
 
 def _texts(entries: list[Json]) -> Iterator[str]:

@@ -12,11 +12,8 @@ import pytest
 from embedded.settings import ROOT
 from services.extractor.settings import Feed
 from services.extractor.sources.base import Slice, StreamInfo
-from services.extractor.sources.feeds.source import (
-    Rss,
-    parse_feed,
-    untracked,
-)
+from services.extractor.sources.feeds.source import Rss, parse_feed
+from services.extractor.sources.feeds.tracking import untracked
 from services.extractor.sources.http_client import Answer
 from services.normalizer.mapping.page import map_page
 from shared.errors import TaskError
@@ -91,7 +88,10 @@ def test_only_new_or_changed_entries_come_again() -> None:
 def test_two_entries_of_one_identity_do_not_chase_each_other() -> None:
     body = rss([entry(1, "newer"), entry(1, "older")])
     first = read(FixedHttp(answer(body)))
-    assert [record["title"] for record in first[0].records] == ["newer"]
+    assert [record["title"] for record in first[0].records] == [
+        "older",
+        "newer",
+    ]
     assert (
         read(FixedHttp(answer(body)), first[-1].cursor_after)[0].records
         == []
@@ -205,11 +205,12 @@ JSON_FEED = b"""{"version": "https://jsonfeed.org/version/1.1", "title": "A feed
 
 
 def test_a_json_feed_is_a_feed() -> None:
-    (piece,) = read(
+    odd, piece = read(
         FixedHttp(
             answer(JSON_FEED, **{"content-type": "application/feed+json"})
         )
     )
+    assert odd.note == "1 items of the feed are no objects"
     untitled, titled = map_page(
         raw_page(piece.records, stream="rss/desk", context=piece.context)
     ).events
