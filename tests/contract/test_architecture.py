@@ -16,7 +16,6 @@ SERVICES = ("extractor", "normalizer", "loader", "gateway")
 # Libraries that belong to one service.
 OWNERS = {
     "faust": "services/normalizer",
-    "vaderSentiment": "services/normalizer",
     "fastapi": "services/gateway",
     "uvicorn": "services/gateway",
     "asyncpg": ("services/gateway", "services/extractor/archive.py"),

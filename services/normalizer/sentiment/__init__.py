@@ -1,154 +1,138 @@
-"""Sentiment of headlines: VADER with the project's own crypto lexicon and rules for phrases.
+"""Sentiment of headlines, for holders of the coin or of crypto at large, by words.
 
-Each score names the words behind it. `phrases.tsv` knows what words together mean (`recovers funds
-after hack`): a phrase that fits counts with its own weight, and its words no longer. Questions and
-explainers (`states_nothing.txt`) state nothing, so they are 0.
+A score names the words behind it. What comes first counts most; what led to the news counts less.
+Questions, guides, forecasts and lists (`neutral.txt`) say nothing, so they are 0. Of a language
+that is not understood nothing is said.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
-
-from services.normalizer.sentiment.frames import (
-    PLAIN,
-    STRONG,
-    frames,
-    words,
+from services.normalizer.sentiment.language import language_of
+from services.normalizer.sentiment.lexicon import (
+    ENGLISH,
+    LED_TO,
+    entries_in,
 )
-from shared.values.words import lines
+from shared.values.words import patterns
 
-LEXICON_VERSION = 3
+LEXICON_VERSION = 4
 MAX_WORDS = 20  # of an explanation
-MAX_PHRASE = 80  # characters
-_TITLE_WEIGHT = 0.7
+FLOOR = 0.6  # a sum below it is nothing
+HALF = 4.0  # the sum that scores 0.5
+LATER = 0.6  # what each next word counts of the one before
+BACKGROUND = 0.5  # what counts of a word after `despite` and the like
+NEGATED = -0.6  # what counts of a word after `not` and the like
+NEAR = 3  # words
 _HERE = Path(__file__).parent
-_MONTH = r"(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)\w*\.?"
-_DAY = (
-    rf"(?:{_MONTH} \d{{1,2}}|\d{{1,2}} {_MONTH}|(?:mon|tues|wednes|thurs|fri|satur|sun)day"
-    r"|this week|next (?:week|month|year)|tomorrow|q[1-4])"
+_SENTENCE_END = re.compile(
+    r"(?<=[.!?])[\"')]*\s+|(?<=[。！？])|\s?[;|]\s?|\s[–—-]\s|[–—]|:\s"
 )
-# What led to the news, or did not hinder it, does not say what it is: `coin rallies after hack`.
-_BACKGROUND = re.compile(
-    r",? (?:after|despite|amid|following|since|in the wake of|in spite of|even as|as fears of)\b.*",
+_QUESTION = re.compile(r"[?？][\"')\s]*$")
+_LED_CLAUSE = re.compile(
+    r"(?:even )?(?:despite|after|amid|amidst|following|in spite of)\b[^,]{1,80}, ",
     re.IGNORECASE,
 )
-_DESPITE = re.compile(
-    r"^(?:despite|even after|in spite of|after|following|amid)\b[^,]*, ",
-    re.IGNORECASE,
+_NOT = frozenset(
+    "not no never without isn't aren't wasn't won't can't cannot doesn't don't didn't nor "
+    "neither hardly barely не без nicht kein keine ohne não nunca sem sin pas".split()
 )
-_MARKS = ".,:;!?\"'()[]“”‘’$%"
-_STAND_IN = "zz"  # begins and ends the words that stand for phrases
+_APOSTROPHES = str.maketrans({"’": "'", "‘": "'"})
 
 
 @dataclass(frozen=True)
 class Sentiment:
-    """`score` in −1 … 1; `words`: what counts, with its weights (−4 … 4)."""
+    """`score` in −1 … 1, None where the language is not understood; `words`: what counts."""
 
-    score: float
+    score: float | None
     words: dict[str, float]
 
     def explained(self) -> dict[str, Any]:
         return {"words": self.words, "lexicon": LEXICON_VERSION}
 
 
-@cache
-def _analyzer() -> SentimentIntensityAnalyzer:
-    analyzer = SentimentIntensityAnalyzer()
-    for form, word in words().items():
-        analyzer.lexicon[form] = word.weight
-    weights = {weight for weight, _ in _phrases()}
-    for weight in weights | {STRONG, -STRONG, PLAIN, -PLAIN}:
-        analyzer.lexicon[_token(weight)] = weight
-    return analyzer
-
-
-@cache
-def _phrases() -> list[tuple[float, re.Pattern[str]]]:
-    found = []
-    for line in lines(_HERE / "phrases.tsv"):
-        weight, pattern = line.split("\t")
-        found.append((float(weight), re.compile(pattern, re.IGNORECASE)))
-    return found
-
-
-@cache
-def _states_nothing() -> list[re.Pattern[str]]:
-    patterns: list[str] = []
-    for line in lines(_HERE / "states_nothing.txt"):
-        if line.startswith("|"):
-            patterns[-1] += line
-        else:
-            patterns.append(line)
-    return [
-        re.compile(pattern.replace("{day}", _DAY), re.IGNORECASE)
-        for pattern in patterns
-    ]
-
-
-def _token(weight: float) -> str:
-    """A word that stands for a phrase of this weight, and for nothing else."""
-    sign = "minus" if weight < 0 else "plus"
-    return f"{_STAND_IN}{sign}{abs(weight) * 10:.0f}{_STAND_IN}"
+NOT_UNDERSTOOD = Sentiment(None, {})
+NEUTRAL = Sentiment(0.0, {})
 
 
 def score(title: str, summary: str) -> Sentiment:
-    """The title weighs more than the summary, since summaries are often boilerplate."""
-    of_title, words_of_title = _scored(title)
-    of_summary, words_of_summary = _scored(summary)
-    total = of_title or of_summary
-    if title and summary:
-        total = _TITLE_WEIGHT * of_title + (1 - _TITLE_WEIGHT) * of_summary
-    counted = {**words_of_summary, **words_of_title}
-    return Sentiment(
-        round(total, 4), dict(list(counted.items())[:MAX_WORDS])
-    )
-
-
-def _scored(text: str) -> tuple[float, dict[str, float]]:
-    """(compound, what counts in it)."""
-    if not text:
-        return 0.0, {}
-    marked, counted = _with_stand_ins(text)
-    if any(pattern.search(text) for pattern in _states_nothing()):
-        return 0.0, counted
-    compound = _compound(
-        _BACKGROUND.sub("", _DESPITE.sub("", marked))
-    ) or _compound(marked)
-    lexicon = _analyzer().lexicon
-    for word in _words(marked):
-        if lexicon.get(word) and not word.startswith(_STAND_IN):
-            counted[word] = lexicon[word]
-    return compound, counted
-
-
-def _with_stand_ins(text: str) -> tuple[str, dict[str, float]]:
-    """The text with a word of its weight in place of each phrase and frame, and these."""
+    """Of the title; of the summary only where there is none: it tips titles that say nothing."""
+    text = title or summary
+    language = language_of(text)
+    if language is None:
+        return NOT_UNDERSTOOD
+    if language == ENGLISH:
+        text = _without_labels(text)
+        if _says_nothing(text):
+            return NEUTRAL
+    total = 0.0
     counted: dict[str, float] = {}
-    for weight, pattern in _phrases():
-        found = pattern.search(text)
-        if found is not None:
-            counted[found[0].lower()[:MAX_PHRASE]] = weight
-            # No other phrase reaches over a line.
-            text = f"{text[: found.start()]}\n{_token(weight)}\n{text[found.end() :]}"
-    for frame in reversed(frames(text)):
-        counted[text[frame.start : frame.end].lower()[:MAX_PHRASE]] = (
-            frame.weight
-        )
-        text = f"{text[: frame.start]} {_token(frame.weight)} {text[frame.end :]}"
-    return text, counted
+    for words, value in _values(text, language):
+        total += value
+        counted[words] = round(value, 2)
+    shown = dict(list(counted.items())[:MAX_WORDS])
+    if abs(total) < FLOOR:
+        return Sentiment(0.0, shown)
+    return Sentiment(round(total / (abs(total) + HALF), 4), shown)
 
 
-def _compound(text: str) -> float:
-    return float(_analyzer().polarity_scores(text)["compound"])
+def _without_labels(title: str) -> str:
+    """Without what its beginning calls it: `Price analysis: `."""
+    text = title.translate(_APOSTROPHES)
+    for label in _patterns("labels.txt"):
+        text = label.sub("", text)
+    return text
 
 
-def _words(text: str) -> list[str]:
-    return list(
-        dict.fromkeys(word.strip(_MARKS).lower() for word in text.split())
-    )
+def _says_nothing(text: str) -> bool:
+    stated = ". ".join(_statements(text))
+    neutral = _patterns("neutral.txt")
+    return any(pattern.search(stated) for pattern in neutral)
+
+
+def _statements(text: str) -> Iterator[str]:
+    """Its sentences that are no questions."""
+    for sentence in _SENTENCE_END.split(text):
+        if sentence and not _QUESTION.search(sentence):
+            yield from _main_clause_first(sentence)
+
+
+def _main_clause_first(sentence: str) -> Iterator[str]:
+    """`Despite the crackdown, volumes surge`: what led to it comes last."""
+    led = _LED_CLAUSE.match(sentence)
+    if led is not None:
+        yield sentence[led.end() :]
+        yield led[0]
+    else:
+        yield sentence
+
+
+@cache
+def _patterns(name: str) -> list[re.Pattern[str]]:
+    found = patterns(_HERE / name)
+    return [re.compile(text, re.IGNORECASE) for text in found]
+
+
+def _values(text: str, language: str) -> Iterator[tuple[str, float]]:
+    """(words, what they count) in their order."""
+    weight = 1.0
+    for sentence in _statements(text):
+        background = 1.0
+        last = 0
+        words, found = entries_in(sentence, language)
+        for entry in found:
+            if LED_TO.intersection(words[last : entry.start]):
+                background = BACKGROUND
+            value = entry.weight * background * weight
+            near = words[max(0, entry.start - NEAR) : entry.start]
+            if _NOT.intersection(near):
+                value *= NEGATED
+            yield " ".join(words[entry.start : entry.end]), value
+            weight *= LATER
+            last = entry.end
