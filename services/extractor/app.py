@@ -13,7 +13,9 @@ from aiokafka import AIOKafkaConsumer
 
 from services.extractor.archive import Archive
 from services.extractor.checkpoints import CheckpointStore
+from services.extractor.configured import announce
 from services.extractor.planner import Planner
+from services.extractor.schedule import Schedule
 from services.extractor.settings import ExtractorSettings
 from services.extractor.sources.base import SourceConnector
 from services.extractor.sources.coinpaprika.call_budget import CallBudget
@@ -132,19 +134,18 @@ class TaskHandlers:
 
     def __init__(
         self,
-        settings: ExtractorSettings,
         kafka: Clients,
         sources: dict[str, SourceConnector],
         checkpoints: CheckpointStore,
         backpressure: Backpressure,
         cancellations: Cancellations,
+        archive: Archive,
     ) -> None:
         common: dict[str, Any] = {
             "producer": kafka.producer,
             "new_reader": kafka.new_reader,
         }
         paced = {**common, "backpressure": backpressure}
-        archive = Archive(reader_dsn(settings.dsn()))
         fetch = FetchHandler(
             **paced,
             sources=sources,
@@ -247,18 +248,20 @@ async def run(
     limit = settings.max_waiting_pages
     backpressure = Backpressure(kafka.lag, max_waiting=limit)
     sources = _sources(settings, http, checkpoints)
+    archive = Archive(reader_dsn(settings.dsn()))
     handlers = TaskHandlers(
-        settings, kafka, sources, checkpoints, backpressure, cancellations
+        kafka, sources, checkpoints, backpressure, cancellations, archive
     )
     tasks, replays = _workers(settings, kafka, handlers)
-    every_s = settings.ingest_every_s
-    planner = Planner(
-        kafka.commands, kafka.producer, sources, every_s=every_s
+    schedule = Schedule(
+        kafka.producer, archive, every_s=settings.ingest_every_s
     )
+    planner = Planner(kafka.commands, kafka.producer, sources, schedule)
     followers = (checkpoints.follower, cancellations.follower)
     async with started(stop, *_parts(kafka, http, followers)) as is_up:
         if not is_up:
             return
+        await announce(settings, sources, checkpoints)
         log.info("ready")
         await run_until_first_exits(
             planner.run(stop),

@@ -1,4 +1,7 @@
-"""The extractor's one use of PostgreSQL, read-only: raw pages that the topic no longer holds."""
+"""The extractor's one use of PostgreSQL, read-only: what the topics do not hold.
+
+Raw pages of long ago, and which runs have not ended.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,11 @@ _PAGE = f"SELECT {_COLUMNS} FROM raw_data WHERE page_id = $1::uuid AND {_IS_PAGE
 _APPLIED = """
 SELECT page_id::text FROM replay_receipts WHERE run_id = $1::uuid AND task_id = $2::uuid
 """
+_SELECT_OPEN_RUNS = """
+SELECT run_id::text FROM runs
+WHERE run_id = ANY($1::uuid[]) AND finished_at IS NULL AND status <> 'incomplete' LIMIT 1
+"""
+_IS_KNOWN = "SELECT EXISTS (SELECT FROM runs WHERE run_id = $1::uuid)"
 _PRUNED = "SELECT before FROM pruned WHERE what = 'raw_data'"
 _IN_SPANS = """
 EXISTS (SELECT FROM unnest({}::bigint[], {}::bigint[]) AS span (first, last)
@@ -57,7 +65,7 @@ class ArchivedPage:
 
 
 class Archive:
-    """`raw_data`, through the role that may only read. A connection for each question: rare."""
+    """The tables, through the role that may only read. A connection for each question: rare."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
@@ -67,6 +75,20 @@ class Archive:
         async with self._connection() as connection:
             row = await connection.fetchrow(_PAGE, page_id)
         return None if row is None else as_published(row)
+
+    async def open_run(
+        self, run_ids: list[str], asked_id: str | None
+    ) -> str | None:
+        """One of these runs that has not ended. Raises TransientError.
+
+        `asked_id`: a run that was asked for; while the tables do not know it, it has not begun.
+        """
+        async with self._connection() as connection:
+            found = await connection.fetchval(_SELECT_OPEN_RUNS, run_ids)
+            if found is not None or asked_id is None:
+                return None if found is None else str(found)
+            is_known = await connection.fetchval(_IS_KNOWN, asked_id)
+        return None if is_known else asked_id
 
     async def applied(self, run_id: str, task_id: str) -> set[str]:
         """The pages that a replay task has applied already. Raises TransientError."""

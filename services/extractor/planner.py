@@ -6,15 +6,15 @@ The tasks are published first, RunPlanned last; planning twice is harmless.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from services.extractor.schedule import Schedule
 from services.extractor.sources.base import SourceConnector, StreamInfo
 from services.extractor.tasks.reporting import Reporter
 from shared.errors import TransientError
@@ -27,7 +27,7 @@ from shared.messages.commands import (
     StartIngestion,
     StartReplay,
 )
-from shared.messages.identity import scheduled_run_id, task_id
+from shared.messages.identity import task_id
 from shared.messages.run_events import (
     PlannedTask,
     RunCancelled,
@@ -81,7 +81,7 @@ async def plan(command: StartIngestion, sources: Sources) -> RunPlanned:
         run_id=command.run_id,
         tasks=tasks,
         errors=errors,
-        notes=_bounded_notes(notes),
+        notes=_bounded_notes([*command.notes, *notes]),
     )
 
 
@@ -244,15 +244,12 @@ class Planner:
         consumer: AIOKafkaConsumer,
         producer: AIOKafkaProducer,
         sources: Sources,
-        *,
-        every_s: int = 0,
+        schedule: Schedule,
     ) -> None:
-        """`every_s`: start an ingestion of everything that often; 0: never by itself."""
         self._consumer = consumer
         self._producer = producer
         self._sources = sources
-        self._every_s = every_s
-        self._last_slot = 0
+        self._schedule = schedule
         self._reporter = Reporter(producer)
         on_gap = publisher(producer, "extractor")
         self._reader = GapAwareConsumer(consumer, PLANNER_GROUP, on_gap)
@@ -273,36 +270,8 @@ class Planner:
                     if stop.is_set():
                         return
                     await self._commit(partition, record.offset + 1)
-            await self._on_schedule()
-
-    async def _on_schedule(self) -> None:
-        """Ask for the ingestion that is due.
-
-        Its id is made from its time, so that asking twice is asking once.
-        """
-        if not self._every_s or not self.held():
-            return
-        slot = int(time.time() // self._every_s)
-        if slot <= self._last_slot:
-            return
-        at = datetime.fromtimestamp(slot * self._every_s, UTC).isoformat()
-        try:
-            await self._ask_for(at)
-        except TransientError as error:
-            log.warning("schedule_postponed", error=str(error))
-        else:
-            self._last_slot = slot
-
-    async def _ask_for(self, at: str) -> None:
-        run_id = scheduled_run_id(at)
-        await publishing.publish(
-            self._producer,
-            COMMANDS,
-            StartIngestion(run_id=run_id, requested_at=at),
-            key=run_id,
-            service="extractor",
-            event_id=run_id,
-        )
+            if self.held():
+                await self._schedule.ask_when_due()
 
     async def _until_done(self, record: Any, stop: asyncio.Event) -> None:
         while not stop.is_set():

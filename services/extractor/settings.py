@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
@@ -33,6 +34,16 @@ class Feed(BaseModel, frozen=True):
 
 
 _CURRENCY = re.compile(r"[A-Za-z]{2,10}")
+
+
+FEW_COINS = 5  # more are taken from the list of all
+_DAYS = 30  # of a month
+_DAY_S = 86_400
+
+
+def is_one_call(coin_ids: Sequence[str]) -> bool:
+    """Whether live prices of these coins are taken from the list of all, which is one call."""
+    return list(coin_ids) == ["*"] or len(coin_ids) > FEW_COINS
 
 
 class ExtractorSettings(CommonSettings):
@@ -75,6 +86,26 @@ class ExtractorSettings(CommonSettings):
     http_max_bytes: int = Field(
         default=20 * 1024 * 1024, ge=1024
     )  # after decompression
+
+    def calls_a_month(self) -> int:
+        """Calls of CoinPaprika that the schedule makes in 30 days, and one a day for its coins."""
+        if not self.ingest_every_s or not self.coin_ids:
+            return 0
+        calls = 1 if is_one_call(self.coin_ids) else len(self.coin_ids)
+        runs = _DAYS * _DAY_S // self.ingest_every_s
+        return calls * runs + _DAYS
+
+    def forecast(self) -> str | None:
+        """A sentence where the schedule needs more calls than the plan has."""
+        needed = self.calls_a_month()
+        allowed = self.coinpaprika_calls_per_month
+        if not allowed or needed <= allowed:
+            return None
+        day = max(1, _DAYS * allowed // needed)
+        return (
+            f"CoinPaprika: INGEST_EVERY_S={self.ingest_every_s} makes {needed:,} calls a month, of "
+            f"{allowed:,} (COINPAPRIKA_CALLS_PER_MONTH): they are used up on day {day}"
+        )
 
     @field_validator("coin_ids", "coingecko_ids")
     @classmethod

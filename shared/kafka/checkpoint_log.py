@@ -16,9 +16,13 @@ from shared.messages.topics import CHECKPOINTS
 from shared.runtime import logs
 from shared.values.times import from_ms
 
-# Checkpoints that are not a stream's: how often a source was called, and its list of coins.
+# Checkpoints that are not a stream's: how often a source was called, its list of coins, and what
+# is configured of it.
 BUDGET = "@budget"
 COIN_LIST = "@coins"
+CONFIGURED = "@configured"
+# And why the loader cannot store anything.
+TROUBLE = "loader/@trouble"
 log = logs.get(__name__)
 
 
@@ -67,7 +71,7 @@ class CheckpointLog:
             return
         known = self._latest.get(checkpoint.stream)
         if known is not None and 0 < checkpoint.sequence <= known.sequence:
-            log.warning("checkpoint_superseded", **at)
+            log.info("checkpoint_superseded", **at)
             return
         self._latest[checkpoint.stream] = checkpoint
         self._moved_at[checkpoint.stream] = from_ms(record.timestamp)

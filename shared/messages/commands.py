@@ -24,6 +24,7 @@ class StartIngestion(Message, frozen=True, tag="StartIngestion"):
     requested_at: str | None = None  # the gateway's clock, informational
     start: str | None = None
     end: str | None = None
+    notes: list[str] = []
 
 
 class CancelRun(Message, frozen=True, tag="CancelRun"):

@@ -1,16 +1,24 @@
-"""CoinPaprika's tickers: one stream per coin of COIN_IDS, or one for all coins (`["*"]`).
+"""CoinPaprika's tickers: one stream per coin of COIN_IDS, or one for many or all (`["*"]`).
 
-A ticker is always published, changed or not: that it was asked and what it said is part of the
-audit trail. History has streams of its own (`history`).
+More than a few coins are taken from the list of all, which is one call. A ticker is always
+published, changed or not: that it was asked and what it said is part of the audit trail. History
+has streams of its own (`history`).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+)
 from datetime import date
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from services.extractor.settings import FEW_COINS, is_one_call
+from services.extractor.sources import back_off
 from services.extractor.sources.base import (
     Slice,
     SourceConnector,
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
     from services.extractor.sources.registry import SourceParts
 
 ALL_COINS = "tickers"
+MAX_SHOWN = 300  # characters of a list of ids
 FREE_URL = "https://api.coinpaprika.com/v1"
 PRO_URL = "https://api-pro.coinpaprika.com/v1"
 
@@ -65,7 +74,9 @@ class CoinPaprika(SourceConnector):
         self._headers = {"authorization": api_key} if api_key else {}
 
     async def streams(self) -> list[StreamInfo]:
-        names = [ALL_COINS] if self._coin_ids == ["*"] else self._coin_ids
+        names = (
+            [ALL_COINS] if is_one_call(self._coin_ids) else self._coin_ids
+        )
         return [StreamInfo(f"{self.name}/{name}", "live") for name in names]
 
     def find(self, stream: str) -> StreamInfo | None:
@@ -108,14 +119,33 @@ class CoinPaprika(SourceConnector):
         done = known if resumed else {}
         if done.get("is_last"):
             return
-        if self._coins is not None:
-            await self._coins.refresh(self._get)
+        reason = back_off.not_yet(known, "CoinPaprika")
+        if reason:
+            yield Slice([], known, note=reason)
+            return
         coin = info.stream.partition("/")[2]
         path = _path(coin)
-        answer = await self._ask(coin, path)
+        try:
+            if self._coins is not None:
+                await self._coins.refresh(self._get)
+            answer = await self._ask(coin, path)
+        except TaskError as error:
+            yield Slice([], {**known, **back_off.after_error(error, known)})
+            raise
+        for piece in self._pages(answer, coin, known, done):
+            yield piece
+
+    def _pages(
+        self, answer: Answer, coin: str, known: Json, done: Json
+    ) -> Iterator[Slice]:
+        """`known`: where the stream stood; `done`: where this task was interrupted."""
+        path = _path(coin)
         tickers = _tickers(answer, coin, path)
         fields = shape(tickers)
         note = _changed_form(path, known.get("fields"), fields)
+        if coin == ALL_COINS and self._coin_ids != ["*"]:
+            tickers, missing = _picked(tickers, self._coin_ids)
+            note = note or missing
         after = str(done.get("after") or "")
         pages = list(paginate(_in_order(tickers, after=after)))
         origin = answer.origin()
@@ -130,6 +160,8 @@ class CoinPaprika(SourceConnector):
                 note=note,
             )
             note = None  # reported once
+        if not pages:
+            yield Slice([], _position([], fields, is_last=True), note=note)
 
     async def _ask(self, coin: str, path: str) -> Answer:
         try:
@@ -169,6 +201,22 @@ def _tickers(answer: Answer, coin: str, path: str) -> list[Json]:
         message = f"CoinPaprika's {path} answered {shown!r}, not a ticker with an id"
         raise TaskError("contract", message)
     return tickers
+
+
+def _picked(
+    tickers: list[Json], coin_ids: list[str]
+) -> tuple[list[Json], str | None]:
+    """(the tickers of these coins, a note of those that have none)."""
+    wanted = set(coin_ids)
+    found = [ticker for ticker in tickers if _id(ticker) in wanted]
+    missing = sorted(wanted.difference(map(_id, found)))
+    if not missing:
+        return found, None
+    shown = ", ".join(missing)[:MAX_SHOWN]
+    return found, (
+        f"CoinPaprika's /tickers has no {shown}: correct COIN_IDS; a coin without a rank is only "
+        f"had by itself, with at most {FEW_COINS} COIN_IDS"
+    )
 
 
 def _has_id(ticker: Any) -> bool:

@@ -39,11 +39,9 @@ class CsvFiles(SourceConnector):
         return await asyncio.to_thread(self._list)
 
     def _list(self) -> list[StreamInfo]:
-        mapping = self._mapping()
         return [
             StreamInfo(f"{self.name}/{file.path}", file.dataset)
-            for file in folder.listed(self._root)
-            if not mapping.overrides_for(file.path).ignore
+            for file in overrides.wanted_files(self._root)
         ]
 
     def _mapping(self) -> overrides.MappingFile:

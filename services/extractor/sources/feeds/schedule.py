@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
 
-from services.extractor.sources.http_client import Answer, RetryableError
+from services.extractor.sources import back_off
+from services.extractor.sources.http_client import Answer
 from shared.errors import TaskError
 from shared.messages.base import Json
 
 MAX_FRESH_S = 3600
-FIRST_WAIT_S = 60  # of a feed that fails again
-MAX_WAIT_S = 3600
-MAX_DOUBLINGS = 20
 _MAX_AGE = re.compile(r"max-age=(\d{1,9})")
 
 
@@ -27,42 +24,22 @@ def not_now(known: Json, url: str) -> str | None:
             f"{url} answered 410 (gone) and is not asked any more: take it out of RSS_FEEDS; "
             "full_refresh asks once more",
         )
-    until = str(known.get("not_before") or "")
-    if until <= _clock(0):
-        return None
-    reason = "it said so"
-    if known.get("failures"):
-        reason = f"it failed {known['failures']} times in a row; full_refresh asks at once"
-    return f"the feed is not asked again before {until}: {reason}"
+    return back_off.not_yet(known, "the feed")
 
 
 def after_answer(answer: Answer, known: Json, url: str) -> Json:
     """What is known after an answer: no failures, no wait, perhaps another address."""
-    kept = dict(known)
-    kept.pop("failures", None)
     moved = known.get("moved")
     if answer.moved_to:
         moved = {"from": url, "to": answer.moved_to}
-    return {**kept, "not_before": None, "moved": moved}
+    return {**back_off.without_failures(known), "moved": moved}
 
 
 def after_error(error: TaskError, known: Json, url: str) -> Json:
-    """What an error means for the next time.
-
-    The wait is what the server named, else twice the one before, up to an hour.
-    """
+    """What an error means for the next time."""
     if error.code == "gone":
         return {"gone": url}
-    failures = int(known.get("failures") or 0) + 1
-    wait_s = error.wait_s if isinstance(error, RetryableError) else None
-    if not wait_s and failures > 1:
-        wait_s = min(
-            FIRST_WAIT_S * 2 ** min(failures - 2, MAX_DOUBLINGS), MAX_WAIT_S
-        )
-    return {
-        "failures": failures,
-        "not_before": _clock(wait_s) if wait_s else None,
-    }
+    return back_off.after_error(error, known)
 
 
 def address(known: Json, url: str) -> str:
@@ -83,10 +60,6 @@ def fresh_until(answer: Answer, ttl: object) -> str | None:
         seconds = int(found[1]) - (int(age[:9]) if age.isdigit() else 0)
     if isinstance(ttl, str) and ttl.strip().isdigit():
         seconds = max(seconds, 60 * int(ttl.strip()[:6]))
-    return _clock(min(seconds, MAX_FRESH_S)) if seconds > 0 else None
-
-
-def _clock(seconds: float) -> str:
-    """This moment and so many seconds, ISO 8601 UTC."""
-    moment = datetime.now(UTC) + timedelta(seconds=seconds)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (
+        back_off.clock(min(seconds, MAX_FRESH_S)) if seconds > 0 else None
+    )

@@ -1,0 +1,56 @@
+"""What is configured, kept as a checkpoint of each source, so that the API can tell it.
+
+The streams of a source but for files, which the API sees itself; of a source with a budget how many
+calls a month its schedule makes.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from services.extractor.checkpoints import CheckpointStore
+from services.extractor.settings import ExtractorSettings
+from services.extractor.sources.base import SourceConnector
+from shared.kafka.checkpoint_log import CONFIGURED
+from shared.kafka.partitions import partition_of
+from shared.messages.base import Json, Source
+from shared.messages.serialization import raw_json, to_python
+from shared.runtime import logs
+
+log = logs.get(__name__)
+
+
+async def announce(
+    settings: ExtractorSettings,
+    sources: dict[str, SourceConnector],
+    checkpoints: CheckpointStore,
+) -> None:
+    """Keep what is configured, where it differs from what is known. Raises TransientError."""
+    forecast = settings.forecast()
+    if forecast is not None:
+        log.warning("budget_too_small", forecast=forecast)
+    for name, source in sources.items():
+        if name != Source.CSV:
+            await _keep(await _found(settings, source), source, checkpoints)
+
+
+async def _found(
+    settings: ExtractorSettings, source: SourceConnector
+) -> Json:
+    found: Json = {
+        "streams": [info.stream for info in await source.streams()]
+    }
+    if source.name == Source.COINPAPRIKA:
+        found["calls_a_month"] = settings.calls_a_month()
+    return found
+
+
+async def _keep(
+    found: Json, source: SourceConnector, checkpoints: CheckpointStore
+) -> None:
+    stream = f"{source.name}/{CONFIGURED}"
+    known = await checkpoints.latest(stream, partition_of(stream))
+    if to_python(known.cursor) != found:
+        await checkpoints.publish(
+            msgspec.structs.replace(known, cursor=raw_json(found))
+        )
