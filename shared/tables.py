@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Double,
+    ForeignKey,
     Index,
     Integer,
     MetaData,
@@ -88,10 +89,12 @@ def _values() -> list[Column[Any]]:
 
 
 def _counts() -> list[Column[Any]]:
-    """What became of the records of a page, and why some were skipped."""
+    """What became of the records of a page; why some were skipped, and the names of a few."""
     names = ("inserted", "updated", "unchanged", "skipped", "rejected")
     counts = [_required(name, Integer, "0") for name in names]
-    return [*counts, _required("skip_reasons", JSONB, _EMPTY_OBJECT)]
+    reasons = _required("skip_reasons", JSONB, _EMPTY_OBJECT)
+    examples = _required("skip_examples", JSONB, _EMPTY_OBJECT)
+    return [*counts, reasons, examples]
 
 
 def _yield() -> list[Column[Any]]:
@@ -312,6 +315,7 @@ run_tasks = Table(
     _time("finished_at"),
     Column("cursor_before", Text),
     Column("profile", JSONB),
+    _uuid("cursor_digest", nullable=True),
     Index("run_tasks_run", "run_id"),
     Index(
         "run_tasks_stream",
@@ -321,7 +325,19 @@ run_tasks = Table(
     ),
 )
 
-# One row for what could not be processed.
+# Where tasks began to read, once for all that began at the same place. Long parts of a cursor have
+# rows of their own. `run_tasks.cursor_before` is that of older tasks.
+task_cursors = Table(
+    "task_cursors",
+    metadata,
+    _uuid("digest", primary_key=True),
+    _required("cursor", Text),
+    _time_now("used_at"),
+    Index("task_cursors_used", "used_at"),
+)
+
+# One row for what could not be processed. What is rejected again (same stream, reason, field and
+# payload) counts in the same row; `run_id` and the place are those of the last time.
 dead_letters = Table(
     "dead_letters",
     metadata,
@@ -347,6 +363,8 @@ dead_letters = Table(
     Column("note", Text),
     _uuid("requeued_run_id", nullable=True),
     _time("closed_at"),
+    _uuid("first_run_id", nullable=True),
+    _time("last_seen_at"),
     Index(
         "dead_letters_requeued",
         "requeued_run_id",
@@ -354,6 +372,21 @@ dead_letters = Table(
     ),
     Index("dead_letters_run", "run_id"),
     Index("dead_letters_created", text("created_at DESC"), text("id DESC")),
+)
+
+# How often a run met a dead letter.
+dead_letter_runs = Table(
+    "dead_letter_runs",
+    metadata,
+    Column(
+        "letter_id",
+        UUID(as_uuid=False),
+        ForeignKey("dead_letters.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    _uuid("run_id", primary_key=True),
+    _required("count", Integer),
+    Index("dead_letter_runs_run", "run_id"),
 )
 
 # Where each stream stands in the tables: its newest loaded page.

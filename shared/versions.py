@@ -2,13 +2,16 @@
 
 A value's version is (broker time of its raw page, offset, mapping version, record index); the
 greater one stands. A retired value gives way to any that was made by the same mapping version or a
-later one. The loader's statements and the gateway's previews are put together from this.
+later one; one that a later reading of its file retired (record `OF_LATER_READING`, with the version
+of that reading) only to a greater version. The loader's statements and the gateway's previews are
+put together from this.
 """
 
 from __future__ import annotations
 
 OF_PAGE = ("raw_time", "raw_offset", "normalizer_version")
 OF_RECORD = "record_index"
+OF_LATER_READING = -1
 
 
 def version(table: str, records: str | None = None) -> str:
@@ -25,7 +28,8 @@ def is_older(stored: str, new: str) -> str:
 def is_revived(stored: str, new: str) -> str:
     """Whether a stored row is retired, and the new one's mapping may bring it back."""
     is_as_good = f"{stored}.normalizer_version <= {new}.normalizer_version"
-    return f"({stored}.retired_at IS NOT NULL AND {is_as_good})"
+    is_by_mapping = f"{stored}.{OF_RECORD} <> {OF_LATER_READING}"
+    return f"({stored}.retired_at IS NOT NULL AND {is_as_good} AND {is_by_mapping})"
 
 
 def gives_way(stored: str, new: str) -> str:

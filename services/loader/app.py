@@ -8,6 +8,7 @@ import os
 from aiokafka import AIOKafkaConsumer
 from sqlalchemy import Engine
 
+from services.loader import trouble
 from services.loader.consumer import SUBSCRIBED, Loader
 from services.loader.database import DATABASE_UNAVAILABLE, build_engine
 from services.loader.migrate import migrate
@@ -64,6 +65,7 @@ async def run(
                 loader.run(stop),
                 reconciler.run(DATABASE_UNAVAILABLE),
                 _watch(monitor, loader),
+                trouble.tell(producer, lambda: loader.trouble),
             )
     finally:
         engine.dispose()
@@ -74,6 +76,7 @@ def _retention(engine: Engine, settings: LoaderSettings) -> Retention:
         engine,
         raw=settings.raw_retention,
         revisions=settings.revisions_retention,
+        runs=settings.runs_retention,
     )
 
 

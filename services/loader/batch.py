@@ -14,7 +14,10 @@ from services.loader.database import db_of
 from services.loader.dead_letters import requeue
 from services.loader.dead_letters.undecodable import Undecodable
 from services.loader.pages.copy_rows import StagedPage
-from services.loader.pages.dead_letter_rows import insert_dead_letters
+from services.loader.pages.dead_letter_rows import (
+    Occasion,
+    insert_dead_letters,
+)
 from services.loader.runs.event_handlers import ReceivedMessage, apply
 from shared.messages.base import Message
 from shared.messages.commands import PublishReplay, RequeueDeadLetters
@@ -122,7 +125,7 @@ class Batch:
             dead_letter.row()
             for dead_letter in (*self.dead_letters, *refused)
         ]
-        insert_dead_letters(db_of(transaction), rows)
+        insert_dead_letters(db_of(transaction), rows, Occasion.KNOWN)
         self.outbox = []
         for received in self.messages:
             if isinstance(received.message, RequeueDeadLetters):

@@ -19,6 +19,7 @@ from services.loader.database import (
     DATA_ERRORS,
     DATABASE_UNAVAILABLE,
     reason_of,
+    trouble_of,
 )
 from services.loader.pages.copy_rows import StagedPage
 from services.loader.pages.transaction import (
@@ -40,6 +41,7 @@ from shared.messages.topics import (
     UNIFIED_REPLAY,
 )
 from shared.runtime import logs
+from shared.runtime.health import DISK_FULL
 from shared.runtime.lifecycle import sleep_or_stop
 
 SUBSCRIBED = (UNIFIED, UNIFIED_REPLAY, RUN_EVENTS, COMMANDS, DEAD_LETTERS)
@@ -74,9 +76,8 @@ class Loader:
         self._reader = GapAwareConsumer(
             consumer, LOADER_GROUP, on_gap, self._remembered
         )
-        self._refused: set[Work] = (
-            set()
-        )  # work that the database did not take so far
+        # Work that the database did not take so far, and why.
+        self._refused: dict[Work, str] = {}
         self.is_publishing = (
             False  # a preview, which may take longer than any batch
         )
@@ -84,7 +85,7 @@ class Loader:
     @property
     def trouble(self) -> str:
         """Why nothing may move for now; empty when all is well."""
-        return "PostgreSQL is unavailable" if self._refused else ""
+        return next(iter(self._refused.values()), "")
 
     def held(self) -> set[TopicPartition]:
         """The partitions that are this loader's."""
@@ -167,19 +168,26 @@ class Loader:
                 try:
                     await work()
                 except DATABASE_UNAVAILABLE as error:
-                    self._refused.add(work)
-                    log.warning(
-                        "database_away",
-                        error=reason_of(error),
-                        retry_in_s=wait,
-                    )
+                    self._note_refusal(work, error, wait)
                     await sleep_or_stop(stop, wait)
                     wait = min(wait * 2, LAST_RETRY_S)
                 else:
                     return True
             return False
         finally:
-            self._refused.discard(work)
+            self._refused.pop(work, None)
+
+    def _note_refusal(
+        self, work: Work, error: Exception, wait_s: float
+    ) -> None:
+        trouble = trouble_of(error)
+        self._refused[work] = trouble
+        is_full = trouble.startswith(DISK_FULL)
+        log.warning(
+            DISK_FULL if is_full else "database_away",
+            error=reason_of(error),
+            retry_in_s=wait_s,
+        )
 
     async def _store(self, batch: Batch, before: Batch | None) -> None:
         started = time.monotonic()

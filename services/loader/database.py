@@ -11,6 +11,7 @@ import sqlalchemy.exc
 from sqlalchemy import Connection, Engine, create_engine, event
 
 from services.loader.pages import sql
+from shared.runtime.health import DISK_FULL
 
 Db = psycopg2.extensions.cursor
 # The database is unavailable, busy or in conflict: the same batch is tried again, as often as it
@@ -67,6 +68,14 @@ def build_engine(url: str, *, stuck_after_s: float = 60) -> Engine:
         connection.commit()
 
     return engine
+
+
+def trouble_of(error: Exception) -> str:
+    """Why nothing can be stored, in words for the health file and the API."""
+    cause = getattr(error, "orig", None) or error
+    if isinstance(cause, psycopg2.errors.DiskFull):
+        return f"{DISK_FULL}: PostgreSQL has no space left"
+    return "PostgreSQL is unavailable"
 
 
 def reason_of(error: Exception) -> str:

@@ -38,6 +38,25 @@ DELETE FROM preview_points WHERE ctid = ANY(ARRAY(
     SELECT p.ctid FROM preview_points AS p JOIN runs AS r USING (run_id)
     WHERE r.preview <> 'open' AND r.finished_at < :before LIMIT 2000))
 """
+# Of which nothing is kept any more: no raw page, and no dead letter that is open.
+_DELETE_RUNS = """
+WITH old AS (
+    SELECT r.run_id FROM runs AS r WHERE r.finished_at < :before
+    AND NOT EXISTS (SELECT FROM raw_data AS d WHERE d.run_id = r.run_id)
+    AND NOT EXISTS (SELECT FROM preview_points AS p WHERE p.run_id = r.run_id)
+    AND NOT EXISTS (
+        SELECT FROM dead_letter_runs AS s JOIN dead_letters AS l ON l.id = s.letter_id
+        WHERE s.run_id = r.run_id AND l.status = 'open')
+    ORDER BY r.finished_at LIMIT 500 FOR UPDATE SKIP LOCKED
+), tasks AS (DELETE FROM run_tasks AS t USING old WHERE t.run_id = old.run_id)
+DELETE FROM runs AS r USING old WHERE r.run_id = old.run_id
+"""
+_DELETE_CURSORS = """
+DELETE FROM task_cursors WHERE digest IN (
+    SELECT digest FROM task_cursors WHERE used_at < :before
+    ORDER BY used_at LIMIT 2000 FOR UPDATE SKIP LOCKED)
+"""
+_EXISTS_RUN = "SELECT EXISTS (SELECT FROM runs WHERE finished_at < :before)"
 _EXISTS_RAW = (
     "SELECT EXISTS (SELECT FROM raw_data WHERE broker_time < :before)"
 )
@@ -54,10 +73,12 @@ class Retention:
         *,
         raw: timedelta | None,
         revisions: timedelta | None,
+        runs: timedelta | None = None,
     ) -> None:
         self._engine = engine
         self._raw = raw
         self._revisions = revisions
+        self._runs = runs
 
     def prune(self) -> None:
         """Remove some batches of each, oldest first. Blocks; raises DATABASE_UNAVAILABLE."""
@@ -78,6 +99,11 @@ class Retention:
             )
             self._delete("open previews", before, _DISCARD_PREVIEWS)
             self._delete("preview_points", before, _DELETE_PREVIEW_POINTS)
+
+        if self._runs is not None:
+            before = self._before(self._runs)
+            self._prune("runs", before, _EXISTS_RUN, _DELETE_RUNS)
+            self._delete("task_cursors", before, _DELETE_CURSORS)
 
     def _prune(
         self, what: str, before: datetime, exists: str, delete: str

@@ -45,3 +45,4 @@ class LoaderSettings(CommonSettings):
         None  # raw pages older than this are removed; None: never
     )
     revisions_retention: Span = None  # as are replaced values
+    runs_retention: Span = None  # as are runs of which nothing is kept

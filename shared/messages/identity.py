@@ -47,6 +47,15 @@ def dead_letter_id(page: str, record: str, stage: str) -> str:
     return _uuid5("dead-letter", page, record, stage)
 
 
+def equal_letter_id(
+    stream: str, stage: str, reason: str, field: str, payload_sha256: str
+) -> str:
+    """What is rejected again in the same way is the same dead letter."""
+    return _uuid5(
+        "equal-letter", stream, stage, reason, field, payload_sha256
+    )
+
+
 def gap_id(
     topic: str,
     partition: int,

@@ -44,10 +44,14 @@ def count_of(rejections: Iterable[Rejection]) -> int:
 
 
 class Skip(Message, frozen=True):
-    """A record that carries nothing to load, with the reason. Not an error."""
+    """A record that carries nothing to load, with the reason. Not an error.
+
+    `name`: of the record, such as a coin's id or a line; of the first few of a page only.
+    """
 
     index: int
     reason: str
+    name: str | None = None
 
 
 class RawPage(Message, frozen=True, tag="RawPage"):

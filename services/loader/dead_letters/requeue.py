@@ -35,7 +35,13 @@ from shared.messages.tasks import (
     PagePlace,
     RequeueRecords,
 )
-from shared.tables import dead_letters, raw_data, run_tasks, runs
+from shared.tables import (
+    dead_letter_runs,
+    dead_letters,
+    raw_data,
+    run_tasks,
+    runs,
+)
 
 MAX_DEAD_LETTERS = 20_000  # of a run: what names them fits into one message for each stream
 _AT_SOURCE = (
@@ -59,7 +65,7 @@ _PLACE = (
     _columns.offset,
     _columns.record_index,
 )
-_FILTERS = ("run_id", "source", "stream", "stage", "reason")
+_FILTERS = ("source", "stream", "stage", "reason")
 _ORDER = (
     _columns.partition,
     _columns.offset,
@@ -123,6 +129,11 @@ def _meant(wanted: DeadLetterFilter) -> list[ColumnElement[bool]]:
     ]
     if wanted.ids is not None:
         where.append(_columns.id.in_(wanted.ids))
+    if wanted.run_id is not None:
+        met = select(dead_letter_runs.c.letter_id).where(
+            dead_letter_runs.c.run_id == wanted.run_id
+        )
+        where.append(_columns.id.in_(met))
     given = {name: getattr(wanted, name) for name in _FILTERS}
     where += [
         _columns[name] == value

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+from services.loader.pages.dead_letter_rows import Letter
 from shared.messages.base import MAX_PAYLOAD, Stage
 from shared.messages.headers import read_origin
 from shared.messages.identity import dead_letter_id
@@ -43,26 +44,29 @@ class Undecodable:
             record.value or b"",
         )
 
-    def row(self) -> tuple[Any, ...]:
-        """A row for `insert_dead_letters`."""
+    def row(self) -> Letter:
+        """For `insert_dead_letters`."""
         shown = self.value[:MAX_PAYLOAD].decode("utf-8", "backslashreplace")
         digest = hashlib.sha256(self.value).hexdigest()
         place = f"{self.partition}:{self.offset}"
-        of_page = (None, None, None, None)  # page, run, source, stream
-        of_record = (None, None, None)  # field, index, origin
-        return (
-            dead_letter_id(self.topic, place, self.stage),
-            *of_page,
-            self.stage,
-            "undecodable",
-            _without_nul(self.message)[:MAX_MESSAGE],
-            *of_record,
-            _without_nul(shown),
-            digest,
-            1,
-            self.topic,
-            self.partition,
-            self.offset,
+        return Letter(
+            id=dead_letter_id(self.topic, place, self.stage),
+            page_id=None,
+            run_id=None,
+            source=None,
+            stream=None,
+            stage=self.stage,
+            reason="undecodable",
+            message=_without_nul(self.message)[:MAX_MESSAGE],
+            field=None,
+            record_index=None,
+            origin=None,
+            payload=_without_nul(shown),
+            payload_sha256=digest,
+            number=1,
+            topic=self.topic,
+            partition=self.partition,
+            offset=self.offset,
         )
 
 

@@ -77,6 +77,7 @@ PAGE_COLUMNS = (
     "skipped",
     "rejected",
     "skip_reasons",
+    "skip_examples",
     "normalizer_version",
     "ids",
     "value_hashes",
@@ -381,6 +382,15 @@ def page_rows(pages: list[StagedPage], topic: str) -> Iterator[str]:
         yield _page_row(number, page, topic)
 
 
+def _skip_examples(skipped: list[Skip]) -> dict[str, list[str]]:
+    """The names of a few skipped records, by reason."""
+    found: dict[str, list[str]] = {}
+    for skip in skipped:
+        if skip.name is not None:
+            found.setdefault(skip.reason, []).append(skip.name)
+    return found
+
+
 def _page_row(number: int, page: StagedPage, topic: str) -> str:
     raw = page.raw
     unified = page.unified
@@ -409,6 +419,7 @@ def _page_row(number: int, page: StagedPage, topic: str) -> str:
         str(len(unified.skipped)),
         str(page.rejected_count()),
         json_text(Counter(skip.reason for skip in unified.skipped)),
+        json_text(_skip_examples(unified.skipped)),
         str(unified.normalizer_version),
         f"{{{','.join(page.ids)}}}",
         f"{{{','.join(map(str, page.hashes))}}}",

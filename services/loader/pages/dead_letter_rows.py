@@ -1,10 +1,15 @@
-"""Rows of the table dead_letters, for what a page could not have loaded."""
+"""Rows of the table dead_letters, for what a page could not have loaded.
+
+What is rejected again (same stream, stage, reason, field and payload) counts in the same row; how
+often a run met it stands in dead_letter_runs.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import Any, NamedTuple
 
 import msgspec
 import psycopg2.extras
@@ -12,46 +17,199 @@ import psycopg2.extras
 from services.loader.database import Db
 from services.loader.pages.copy_rows import StagedPage
 from shared.messages.base import MAX_PAYLOAD, Stage
-from shared.messages.identity import dead_letter_id
+from shared.messages.identity import dead_letter_id, equal_letter_id
 from shared.messages.pages import Rejection
 from shared.messages.topics import RAW
 
-_COLUMNS = """
-    id, page_id, run_id, source, stream, stage, reason, message, field, record_index, origin,
-    payload, payload_sha256, count, topic, "partition", "offset"
+
+class Letter(NamedTuple):
+    """A row of dead_letters."""
+
+    id: str
+    page_id: str | None
+    run_id: str | None
+    source: str | None
+    stream: str | None
+    stage: str
+    reason: str
+    message: str
+    field: str | None
+    record_index: int | None
+    origin: Any
+    payload: str | None
+    payload_sha256: str | None
+    number: int  # the column `count`
+    topic: str
+    partition: int
+    offset: int
+
+
+class Occasion(Enum):
+    """Why letters are written.
+
+    LIVE: of pages that are new: each counts. KNOWN: of messages and pages that may come again: a
+    letter that is there stays as it is. REPLAYED: as KNOWN, and the replay has met it. PREVIEW: as
+    REPLAYED; nobody may requeue them until the preview is published.
+    """
+
+    LIVE = "live"
+    KNOWN = "known"
+    REPLAYED = "replayed"
+    PREVIEW = "preview"
+
+
+_COLUMNS = ", ".join(f'"{column}"' for column in Letter._fields).replace(
+    "number", "count"
+)
+_NEWEST = (
+    "page_id",
+    "run_id",
+    "message",
+    "record_index",
+    "origin",
+    "topic",
+    "partition",
+    "offset",
+)
+_TAKE_NEWEST = ", ".join(
+    f'"{name}" = excluded."{name}"' for name in _NEWEST
+)
+# While a run processes a letter again, its place must not change.
+_IS_FREE = """
+    d.status <> 'requeued' OR EXISTS (
+        SELECT FROM runs AS r WHERE r.run_id = d.requeued_run_id AND r.finished_at IS NOT NULL)
 """
-_INSERT = f"""
-INSERT INTO dead_letters ({_COLUMNS}) VALUES %s
+_INSERT_LIVE = f"""
+INSERT INTO dead_letters AS d ({_COLUMNS}, first_run_id, last_seen_at) VALUES %s
+ON CONFLICT (id) DO UPDATE SET {_TAKE_NEWEST},
+    count = CASE WHEN d.status = 'preview' THEN excluded.count ELSE d.count + excluded.count END,
+    status = 'open', closed_at = NULL, requeued_run_id = NULL, last_seen_at = excluded.last_seen_at
+WHERE {_IS_FREE}
+RETURNING id::text
+"""
+_INSERT_KNOWN = f"""
+INSERT INTO dead_letters ({_COLUMNS}, first_run_id, last_seen_at) VALUES %s
 ON CONFLICT (id) DO UPDATE SET status = 'open', run_id = excluded.run_id
 WHERE dead_letters.status = 'preview'
+RETURNING id::text
 """
-_INSERT_OF_PREVIEW = f"""
-WITH letters ({_COLUMNS}) AS (VALUES %s)
-INSERT INTO dead_letters ({_COLUMNS}, status)
-SELECT id::uuid, page_id::uuid, run_id::uuid, source, stream, stage, reason, message, field,
-       record_index::int, origin::jsonb, payload, payload_sha256, count,
-       topic, "partition", "offset", 'preview'
-FROM letters ON CONFLICT (id) DO NOTHING
+_INSERT_PREVIEW = f"""
+INSERT INTO dead_letters ({_COLUMNS}, first_run_id, last_seen_at, status) VALUES %s
+ON CONFLICT (id) DO NOTHING
+RETURNING id::text
+"""
+_TEMPLATE = (
+    f"({', '.join(['%s'] * len(Letter._fields))}, %s, clock_timestamp())"
+)
+_TEMPLATE_PREVIEW = f"{_TEMPLATE[:-1]}, 'preview')"
+_STATEMENTS = {
+    Occasion.LIVE: (_INSERT_LIVE, _TEMPLATE),
+    Occasion.KNOWN: (_INSERT_KNOWN, _TEMPLATE),
+    Occasion.REPLAYED: (_INSERT_KNOWN, _TEMPLATE),
+    Occasion.PREVIEW: (_INSERT_PREVIEW, _TEMPLATE_PREVIEW),
+}
+_SELECT_KNOWN = (
+    "SELECT id::text FROM dead_letters WHERE id = ANY(%s::uuid[])"
+)
+_INSERT_RUNS = """
+INSERT INTO dead_letter_runs AS s (letter_id, run_id, count) VALUES %s
+ON CONFLICT (letter_id, run_id) DO UPDATE SET count = s.count + excluded.count
 """
 
 
 def insert_dead_letters(
-    db: Db, rows: Sequence[tuple[Any, ...]], *, is_preview: bool = False
+    db: Db, letters: Sequence[Letter], occasion: Occasion
 ) -> None:
-    """`is_preview`: nobody may requeue them until the preview is published."""
+    """Write letters, and how often their runs met them."""
+    if not letters:
+        return
+    if occasion in (Occasion.REPLAYED, Occasion.PREVIEW):
+        letters = _as_first_written(db, letters)
+    written = list(_together(letters))
+    taken = _insert(db, written, occasion)
+    if occasion is Occasion.KNOWN:
+        written = [letter for letter in written if letter.id in taken]
+    if occasion is Occasion.LIVE and len(taken) < len(written):
+        # Equal to one that a run is processing again: it has a row of its own meanwhile.
+        busy = [letter for letter in written if letter.id not in taken]
+        apart = list(map(_with_own_id, busy))
+        _insert(db, apart, Occasion.KNOWN)
+        written = [letter for letter in written if letter.id in taken]
+        written += apart
+    _insert_runs(db, written)
+
+
+def _together(letters: Iterable[Letter]) -> Iterable[Letter]:
+    """Equal ones as one, with their count; the last one's place."""
+    found: dict[str, Letter] = {}
+    for letter in letters:
+        before = found.get(letter.id)
+        count = letter.number + (before.number if before else 0)
+        found[letter.id] = letter._replace(number=count)
+    return found.values()
+
+
+def _as_first_written(db: Db, letters: Sequence[Letter]) -> list[Letter]:
+    """With the id that an older release gave a record's letter, where that is there."""
+    older = {letter.id: _id_by_place(letter) for letter in letters}
+    db.execute(_SELECT_KNOWN, (list(filter(None, older.values())),))
+    known = {id_ for (id_,) in db.fetchall()}
+    found = []
+    for letter in letters:
+        before = older[letter.id]
+        if before is not None and before in known:
+            found.append(letter._replace(id=before))
+        else:
+            found.append(letter)
+    return found
+
+
+def _id_by_place(letter: Letter) -> str | None:
+    if letter.page_id is None or letter.record_index is None:
+        return None
+    place = str(letter.record_index)
+    return dead_letter_id(letter.page_id, place, letter.stage)
+
+
+def _with_own_id(letter: Letter) -> Letter:
+    place = f"{letter.run_id}:{letter.id}"
+    own = dead_letter_id(letter.page_id or "", place, letter.stage)
+    return letter._replace(id=own)
+
+
+def _insert(
+    db: Db, letters: Sequence[Letter], occasion: Occasion
+) -> set[str]:
+    """Returns the ids of those that were written."""
+    statement, template = _STATEMENTS[occasion]
+    rows = [(*letter, letter.run_id) for letter in letters]
+    written = psycopg2.extras.execute_values(
+        db, statement, rows, template, fetch=True
+    )
+    return {id_ for (id_,) in written}
+
+
+def _insert_runs(db: Db, letters: Iterable[Letter]) -> None:
+    rows = [
+        (letter.id, letter.run_id, letter.number)
+        for letter in letters
+        if letter.run_id is not None
+    ]
     if rows:
-        statement = _INSERT_OF_PREVIEW if is_preview else _INSERT
-        psycopg2.extras.execute_values(db, statement, rows)
+        psycopg2.extras.execute_values(db, _INSERT_RUNS, rows)
+
+
+# -- letters of pages -----------------------------------------------------------------------------
 
 
 def dead_letter_rows(
     page: StagedPage, rejections: Sequence[Rejection]
-) -> list[tuple[Any, ...]]:
-    """Rows of a page's dead letters. What was rejected after extraction lies in the page itself."""
+) -> list[Letter]:
+    """A page's dead letters. What was rejected after extraction lies in the page itself."""
     if not rejections:
         return []
     records = _records(page)
-    return [_row(page, rejection, records) for rejection in rejections]
+    return [_letter(page, rejection, records) for rejection in rejections]
 
 
 def _records(page: StagedPage) -> list[msgspec.Raw]:
@@ -62,36 +220,50 @@ def _records(page: StagedPage) -> list[msgspec.Raw]:
         return []
 
 
-def _row(
+def _letter(
     page: StagedPage, rejection: Rejection, records: list[msgspec.Raw]
-) -> tuple[Any, ...]:
+) -> Letter:
     raw = page.raw
-    place = f"{rejection.reason}:{rejection.origin}"
-    if rejection.index is not None:
-        place = str(rejection.index)
     origin = None
     if rejection.origin is not None:
         origin = psycopg2.extras.Json(rejection.origin)
     payload, digest = _payload(page, rejection, records)
-    return (
-        dead_letter_id(raw.page_id, place, rejection.stage),
-        raw.page_id,
-        raw.run_id,
-        raw.source,
-        raw.stream,
-        rejection.stage,
-        rejection.reason,
-        rejection.message.replace("\x00", "\ufffd"),
-        rejection.field,
-        rejection.index,
-        origin,
-        payload,
-        digest,
-        rejection.count,
-        RAW.name,
-        page.unified.raw_partition,
-        page.unified.raw_offset,
+    return Letter(
+        id=_identity(page, rejection, digest),
+        page_id=raw.page_id,
+        run_id=raw.run_id,
+        source=raw.source,
+        stream=raw.stream,
+        stage=rejection.stage,
+        reason=rejection.reason,
+        message=rejection.message.replace("\x00", "\ufffd"),
+        field=rejection.field,
+        record_index=rejection.index,
+        origin=origin,
+        payload=payload,
+        payload_sha256=digest,
+        number=rejection.count,
+        topic=RAW.name,
+        partition=page.unified.raw_partition,
+        offset=page.unified.raw_offset,
     )
+
+
+def _identity(
+    page: StagedPage, rejection: Rejection, digest: str | None
+) -> str:
+    if digest is not None:
+        return equal_letter_id(
+            page.raw.stream,
+            rejection.stage,
+            rejection.reason,
+            rejection.field or "",
+            digest,
+        )
+    place = f"{rejection.reason}:{rejection.origin}"
+    if rejection.index is not None:
+        place = str(rejection.index)
+    return dead_letter_id(page.raw.page_id, place, rejection.stage)
 
 
 def _payload(

@@ -76,6 +76,7 @@ CREATE TEMP TABLE IF NOT EXISTS stage_pages (
     origin jsonb, context jsonb, payload jsonb, rejections jsonb,
     cursor_before jsonb, cursor_after jsonb,
     topic text, "partition" int, raw_offset bigint, skipped int, rejected int, skip_reasons jsonb,
+    skip_examples jsonb,
     normalizer_version smallint, raw_time bigint,
     ids uuid[], value_hashes bigint[], of_run uuid, of_task uuid, symbol text,
     is_new boolean DEFAULT false,
@@ -94,11 +95,12 @@ CREATE TEMP TABLE IF NOT EXISTS stage_points (
 INSERT_RECEIPTS = """
 WITH taken AS (
     INSERT INTO page_receipts (page_id, run_id, task_id, source, stream, page_no, records, skipped,
-                               rejected, skip_reasons, normalizer_version, raw_partition,
+                               rejected, skip_reasons, skip_examples, normalizer_version,
+                               raw_partition,
                                raw_offset, raw_time, ids, value_hashes)
     SELECT page_id, run_id, task_id, source, stream, page_no, record_count, skipped, rejected,
-           coalesce(skip_reasons, '{}'), normalizer_version, "partition", raw_offset, raw_time,
-           ids, value_hashes
+           coalesce(skip_reasons, '{}'), coalesce(skip_examples, '{}'), normalizer_version,
+           "partition", raw_offset, raw_time, ids, value_hashes
     FROM stage_pages AS s
     -- What comes after the end of its task is a stale worker's.
     WHERE NOT EXISTS (
@@ -144,9 +146,11 @@ INSERT_REMAPPED_RECEIPTS = f"""
 WITH remapped AS (
     INSERT INTO replay_receipts AS r (
         run_id, page_id, task_id, source, stream, records, skipped, rejected, skip_reasons,
-        normalizer_version, raw_partition, raw_offset, raw_time, ids, value_hashes, is_applied)
+        skip_examples, normalizer_version, raw_partition, raw_offset, raw_time, ids, value_hashes,
+        is_applied)
     SELECT '{NO_RUN}', page_id, task_id, source, stream, record_count, skipped, rejected,
-           coalesce(skip_reasons, '{{}}'), normalizer_version, "partition", raw_offset, raw_time,
+           coalesce(skip_reasons, '{{}}'), coalesce(skip_examples, '{{}}'), normalizer_version,
+           "partition", raw_offset, raw_time,
            ids, value_hashes, true
     FROM stage_pages WHERE n = ANY(%(numbers)s) ORDER BY page_id
     ON CONFLICT (run_id, page_id) DO UPDATE SET

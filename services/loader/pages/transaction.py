@@ -11,7 +11,10 @@ from sqlalchemy import Engine
 from services.loader.database import DATA_ERRORS, db_of
 from services.loader.dead_letters.undecodable import Undecodable
 from services.loader.pages.copy_rows import StagedPage
-from services.loader.pages.dead_letter_rows import insert_dead_letters
+from services.loader.pages.dead_letter_rows import (
+    Occasion,
+    insert_dead_letters,
+)
 from services.loader.pages.write import LiveWriter, PageWriter, StagedBatch
 from shared.messages.base import Stage
 from shared.messages.serialization import encode
@@ -144,7 +147,9 @@ def _keep_as_foreign(
         encode(page.raw),
     )
     with engine.begin() as transaction:
-        insert_dead_letters(db_of(transaction), [letter.row()])
+        insert_dead_letters(
+            db_of(transaction), [letter.row()], Occasion.KNOWN
+        )
     return 0
 
 

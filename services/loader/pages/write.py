@@ -31,6 +31,8 @@ from services.loader.pages.copy_rows import (
     tally,
 )
 from services.loader.pages.dead_letter_rows import (
+    Letter,
+    Occasion,
     dead_letter_rows,
     insert_dead_letters,
 )
@@ -97,7 +99,7 @@ class LiveWriter(PageWriter):
         if remapped:
             retire(db, sql.NO_RUN)
         db.execute(sql.UPSERT_STREAM_STATE)
-        insert_dead_letters(db, _dead_letters(pages, new))
+        insert_dead_letters(db, _dead_letters(pages, new), Occasion.LIVE)
         return len(new)
 
 
@@ -131,8 +133,8 @@ def now_of(db: Db) -> Any:
     return now
 
 
-def _dead_letters(pages: list[StagedPage], new: set[str]) -> list[Row]:
-    rows: list[Row] = []
+def _dead_letters(pages: list[StagedPage], new: set[str]) -> list[Letter]:
+    rows: list[Letter] = []
     for page in pages:
         if page.page_id in new:
             rows += dead_letter_rows(page, page.rejections())
@@ -200,11 +202,11 @@ def _log_remapped(page: StagedPage, count: int) -> None:
 
 def _refuse_late(db: Db, late: list[StagedPage]) -> None:
     """Keep pages of stale workers as dead letters: another page has taken their number."""
-    rows: list[Row] = []
+    rows: list[Letter] = []
     for page in late:
         _log_superseded(page)
         rows += dead_letter_rows(page, [_superseded(page)])
-    insert_dead_letters(db, rows)
+    insert_dead_letters(db, rows, Occasion.KNOWN)
 
 
 def _log_superseded(page: StagedPage) -> None:

@@ -21,6 +21,8 @@ from services.loader.pages.copy_rows import (
     in_rounds,
 )
 from services.loader.pages.dead_letter_rows import (
+    Letter,
+    Occasion,
     dead_letter_rows,
     insert_dead_letters,
 )
@@ -46,10 +48,11 @@ _INSERT_RECEIPTS = """
 WITH taken AS (
     INSERT INTO replay_receipts (
         run_id, page_id, task_id, source, stream, records, skipped, rejected, skip_reasons,
-        normalizer_version, raw_partition, raw_offset, raw_time, symbol, ids, value_hashes,
-        is_applied)
+        skip_examples, normalizer_version, raw_partition, raw_offset, raw_time, symbol, ids,
+        value_hashes, is_applied)
     SELECT run_id, page_id, task_id, source, stream, record_count, skipped, rejected,
-           coalesce(skip_reasons, '{}'), normalizer_version, "partition", raw_offset, raw_time,
+           coalesce(skip_reasons, '{}'), coalesce(skip_examples, '{}'), normalizer_version,
+           "partition", raw_offset, raw_time,
            symbol, ids, value_hashes, %(is_applied)s
     FROM stage_pages ORDER BY page_id ON CONFLICT DO NOTHING RETURNING page_id
 )
@@ -131,7 +134,8 @@ class ReplayWriter(PageWriter):
             for number in numbers
             for row in _dead_letters(pages[number])
         ]
-        insert_dead_letters(db, rows, is_preview=not is_applied)
+        occasion = Occasion.REPLAYED if is_applied else Occasion.PREVIEW
+        insert_dead_letters(db, rows, occasion)
         return len(new)
 
 
@@ -187,7 +191,7 @@ def _update(
         psycopg2.extras.execute_values(db, statement, of_run)
 
 
-def _dead_letters(page: StagedPage) -> list[tuple[Any, ...]]:
+def _dead_letters(page: StagedPage) -> list[Letter]:
     """What the mapping of today rejects.
 
     What the first run has rejected already keeps its dead letter.

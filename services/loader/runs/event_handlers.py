@@ -24,6 +24,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from services.loader.dead_letters import requeue
 from services.loader.pages import previews
+from services.loader.runs import task_cursors
 from shared.messages.commands import (
     CancelRun,
     Command,
@@ -198,8 +199,9 @@ def _on_task_started(
         "status": case(
             (is_planned, str(TaskStatus.RUNNING)), else_=columns.status
         ),
-        "cursor_before": func.coalesce(
-            columns.cursor_before, event.cursor_before
+        "cursor_digest": func.coalesce(
+            columns.cursor_digest,
+            task_cursors.keep(transaction, event.cursor_before),
         ),
     }
     started_at = func.least(func.coalesce(runs.c.started_at, at), at)

@@ -8,9 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    func,
+    select,
+    type_coerce,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 
+from services.loader.runs.bad_tasks import fail_bad_tasks
 from services.loader.runs.run_messages import message_for
+from services.loader.runs.superseded import retire_old_readings
 from shared.messages.base import REPLAY
 from shared.messages.runs import RunKind, RunStatus, TaskStatus
 from shared.tables import (
@@ -104,6 +114,9 @@ def evaluate(
     if run is None:
         return None
     ledger = ledger_of(transaction, run_id)
+    is_whole = run.planned and ledger.is_balanced()
+    if is_whole and fail_bad_tasks(transaction, run, ledger):
+        ledger = ledger_of(transaction, run_id)
     totals = ledger.totals()
     has_moved = totals != run.totals
     is_idle = run.idle.total_seconds() > incomplete_after_s
@@ -131,12 +144,17 @@ def _end(
         return {"finished_at": None}
     if run.finished_at is not None:
         return {}
+    changes: dict[str, Any] = {}
+    if run.kind == RunKind.INGEST:
+        notes = list(retire_old_readings(transaction, str(run.run_id)))
+        if notes:
+            changes["notes"] = runs.c.notes + type_coerce(notes, JSONB)
     if run.kind == RunKind.REPLAY and run.preview is None:
         # Points that it kept in case that a newer page no longer yields them.
         of_run = preview_points.c.run_id == run.run_id
         transaction.execute(preview_points.delete().where(of_run))
     started_at = func.coalesce(runs.c.started_at, runs.c.requested_at, _NOW)
-    return {"finished_at": _NOW, "started_at": started_at}
+    return {**changes, "finished_at": _NOW, "started_at": started_at}
 
 
 def ledger_of(transaction: Connection, run_id: str) -> Ledger:

@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import Connection, func, select, text, update
 
 from services.loader.dead_letters import requeue
+from services.loader.runs import task_cursors
 from services.loader.runs.ledger import ledger_of
 from shared.messages.base import Message
 from shared.messages.runs import (
@@ -127,9 +128,8 @@ def _fetch_again(
     pages = received.next_page if received else 0
     cursor = None
     if pages:
-        cursor = _cursor(
-            task, pages, _raw_page(transaction, task, pages - 1)
-        )
+        before = _raw_page(transaction, task, pages - 1)
+        cursor = _cursor(transaction, task, pages, before)
     return FetchStream(
         run_id=run.run_id,
         task_id=task.task_id,
@@ -177,7 +177,7 @@ def _range(
     if neighbour is not None:
         offset = before.offset if before else after.offset - 1
         time_ms = round(neighbour.broker_time.timestamp() * 1000)
-    cursor = _cursor(task, first, before)
+    cursor = _cursor(transaction, task, first, before)
     return PageRange(
         first=first,
         last=last,
@@ -200,10 +200,12 @@ def _raw_page(transaction: Connection, task: Any, page_no: int) -> Any:
     return transaction.execute(query).one_or_none()
 
 
-def _cursor(task: Any, page_no: int, before: Any) -> str | None:
+def _cursor(
+    transaction: Connection, task: Any, page_no: int, before: Any
+) -> str | None:
     """Where the source stood before a page, given the page `before` it, as JSON; None: unknown."""
     if page_no == 0:
-        return task.cursor_before  # type: ignore[no-any-return]
+        return task_cursors.kept(transaction, task)
     return (
         None
         if before is None

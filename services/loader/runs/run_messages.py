@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from services.loader.runs.ledger import Ledger
 
 MAX_SHOWN = 5  # streams
+MAX_MESSAGE = 200  # characters of an error
 _UNBALANCED = ["published and received records do not add up"]
 _STILL = "nothing has moved for a while"
 _NOTHING_TO_REQUEUE = (
@@ -65,11 +66,21 @@ def _with_failures(
 ) -> list[str]:
     parts = []
     if errors:
-        parts.append(f"{len(errors)} error(s)")
+        parts.append(_first_of(errors))
     rejected = ledger.total("rejected")
     if rejected:
         parts.append(f"{rejected} record(s) rejected: {_where(run)}")
     return [*parts, *run.notes]
+
+
+def _first_of(errors: list[Any]) -> str:
+    """How many errors there are, and the first line of the first."""
+    first = errors[0]
+    line = str(first.get("message") or "").partition("\n")[0][:MAX_MESSAGE]
+    stream = first.get("stream") or first.get("source") or ""
+    shown = f"{stream}: {line}" if stream else line
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return f"{len(errors)} error(s): {shown}{more}"
 
 
 def _what_is_missing(run: Any, ledger: Ledger) -> str:

@@ -25,6 +25,8 @@ from shared.messages.pages import (
 from shared.messages.serialization import encode, exact_decoder, to_python
 
 MAX_SAMPLES = 3
+MAX_NAMED = 5  # skipped records of a page
+MAX_NAME = 100  # characters
 MAX_PAYLOAD = 4096  # characters of a record in a rejection
 MAX_CRASH = 500  # characters of an unexpected error
 
@@ -50,6 +52,8 @@ def map_page(page: RawPage) -> MappedPage:
         if isinstance(outcome, list):
             mapped.events.extend(outcome)
         elif isinstance(outcome, Skip):
+            if len(mapped.skipped) < MAX_NAMED:
+                outcome = _named(outcome, page, record)
             mapped.skipped.append(outcome)
         else:
             mapped.rejected.append(_located(outcome, page, index, record))
@@ -95,6 +99,18 @@ def ordered(value: Any) -> Any:
         if isinstance(value, list)
         else value
     )
+
+
+def _named(skip: Skip, page: RawPage, record: object) -> Skip:
+    """By the record's own id or symbol; of a file by its line."""
+    name: object = None
+    if isinstance(record, dict):
+        name = record.get("id") or record.get("symbol")
+    if name is None:
+        place = record_location(to_python(page.origin), skip.index)
+        name = f"line {place['line']}" if "line" in place else None
+    shown = None if name is None else str(name)[:MAX_NAME]
+    return msgspec.structs.replace(skip, name=shown)
 
 
 def _located(
