@@ -16,6 +16,7 @@ from services.gateway import problems
 from services.gateway.command_bus import CommandBus
 from services.gateway.database import Database
 from services.gateway.dependencies import WrongKeys
+from services.gateway.middleware.access_log import AccessLog
 from services.gateway.middleware.body_limit import BodyLimit
 from services.gateway.middleware.slow_clients import SlowClients
 from services.gateway.routes import (
@@ -85,9 +86,12 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
         openapi_url="/openapi.json",
     )
     app.state.settings = settings
+    app.state.health_file = health_file
     app.state.wrong_keys = WrongKeys()
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(SlowClients, timeout_s=settings.client_timeout_s)
+    if settings.access_log:
+        app.add_middleware(AccessLog)
     problems.install(app)
     for routes in ROUTES:
         app.include_router(routes.router, prefix="/api/v1")

@@ -7,9 +7,9 @@ from typing import Any
 
 from services.gateway.command_bus import CommandBus
 from services.gateway.database import Database
-from services.gateway.parameters import checked
 from services.gateway.problems import ProblemError
 from services.gateway.queries import runs
+from services.gateway.requests.parameters import checked
 from shared.messages.runs import RunKind, RunStatus
 
 

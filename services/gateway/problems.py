@@ -15,6 +15,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.gateway.database import DATABASE_UNAVAILABLE, BusyError
+from services.gateway.requests.validation import described
 from shared.runtime import logs
 
 MEDIA_TYPE = "application/problem+json"
@@ -23,6 +24,7 @@ _CONTENT = {
     MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}
 }
 FieldErrors = list[dict[str, str]]
+UNKNOWN_FIELD = {"field": "request", "message": "is not valid"}
 log = logs.get(__name__)
 
 
@@ -177,18 +179,8 @@ def _allowed(request: Request) -> list[str]:
 async def _on_invalid_request(
     request: Request, error: RequestValidationError
 ) -> Response:
-    errors = [
-        {
-            "field": ".".join(map(str, each["loc"])),
-            "message": str(each["msg"]).removeprefix("Value error, "),
-        }
-        for each in error.errors()
-    ]
-    first = (
-        errors[0]
-        if errors
-        else {"field": "request", "message": "is not valid"}
-    )
+    errors = list(described(error.errors(), request))
+    first = errors[0] if errors else UNKNOWN_FIELD
     return respond(
         request, 422, f"{first['field']}: {first['message']}", errors=errors
     )

@@ -17,6 +17,8 @@ from pydantic import (
     model_validator,
 )
 
+from shared.csvfile import folder
+from shared.csvfile.folder import CsvFile
 from shared.csvfile.meaning.number_formats import PLACEHOLDER, ROLES
 from shared.errors import TaskError
 
@@ -127,6 +129,19 @@ def load(root: Path) -> MappingFile:
         at = ".".join(map(str, first["loc"]))
         said = first["msg"].removeprefix("Value error, ")
         raise TaskError("bad_mapping", f"{NAME}: {at}: {said}") from error
+
+
+def wanted_files(root: Path) -> list[CsvFile]:
+    """The files of CSV_DIR that are read: all, while the mapping file is wrong."""
+    try:
+        mapping = load(root)
+    except TaskError:
+        mapping = MappingFile()
+    return [
+        file
+        for file in folder.listed(root)
+        if not mapping.overrides_for(file.path).ignore
+    ]
 
 
 def _read(path: Path) -> str:

@@ -6,14 +6,23 @@ and prints why.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from shared.runtime import logs
+
 STALE_AFTER_S = 20.0
+DISK_FULL = "disk_full"
+MIN_FREE_BYTES = 1 << 20  # below it nothing can be expected to be written
+
+
+log = logs.get(__name__)
 
 
 class Health:
@@ -22,13 +31,17 @@ class Health:
     def __init__(self, path: str | None) -> None:
         self._path = Path(path) if path else None
         self._state: dict[str, Any] = {"ready": False, "reason": "starting"}
+        self.trouble = ""  # why the file could not be written last time
 
     def set(self, *, ready: bool, reason: str = "", **facts: Any) -> None:
         self._state = {"ready": ready, "reason": reason, **facts}
         self.beat()
 
     def beat(self) -> None:
-        """Write the file again, atomically. A folder that cannot be written is no reason to end."""
+        """Write the file again, atomically.
+
+        A folder that cannot be written is no reason to end; the next beat tries again.
+        """
         if self._path is None:
             return
         text = json.dumps(
@@ -41,10 +54,22 @@ class Health:
             temporary.write_text(text)
             temporary.replace(self._path)
         except OSError as error:
-            sys.stderr.write(
-                f"health file {self._path} cannot be written: {error}\n"
+            self._note(error)
+        else:
+            self.trouble = ""
+
+    def _note(self, error: OSError) -> None:
+        """Said once until it can be written again."""
+        trouble = error.strerror or repr(error)
+        if error.errno == errno.ENOSPC:
+            trouble = f"{DISK_FULL}: {trouble}"
+        if trouble != self.trouble:
+            log.warning(
+                "health_file_not_written",
+                path=str(self._path),
+                error=trouble,
             )
-            self._path = None
+        self.trouble = trouble
 
 
 def read(path: Path) -> tuple[bool, str]:
@@ -55,8 +80,14 @@ def read(path: Path) -> tuple[bool, str]:
     except (OSError, ValueError, KeyError):
         return False, "not running"
     if time.time() - state["at"] > STALE_AFTER_S:
-        return False, "frozen: has not reported for a while"
+        return False, _why_stale(path)
     return bool(state["ready"]), str(state.get("reason", ""))
+
+
+def _why_stale(path: Path) -> str:
+    if shutil.disk_usage(path.parent).free < MIN_FREE_BYTES:
+        return f"{DISK_FULL}: no space is left where it reports"
+    return "frozen: has not reported for a while"
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from typing import Any, Literal, TypeVar
-from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from pydantic import (
     Field,
@@ -24,9 +24,9 @@ from pydantic_settings import (
 )
 
 from shared.errors import CONFIG_EXIT_CODE, ConfigError
+from shared.runtime import database_url
 
 COMPOSE_DB_HOST = "db"
-URL_FORM = "write postgresql://user:password@host:5432/name"
 SECRET_WORDS = ("password", "key", "url")
 _HINTS = {
     "coin_ids": 'a JSON list such as ["btc-bitcoin", "eth-ethereum"]',
@@ -90,15 +90,10 @@ class CommonSettings(BaseSettings):
         )
 
     def _checked_database_url(self, url: str) -> str:
-        """The URL with a bare scheme; natively, compose's host `db` means the embedded server."""
-        parts = _split_database_url(url)
-        netloc = parts.netloc
-        if self.mode == "native" and parts.hostname == COMPOSE_DB_HOST:
-            login = netloc.rpartition("@")[0]
-            netloc = f"{login}@127.0.0.1:{self.postgres_port}".lstrip("@")
-        return urlunsplit(
-            ("postgresql", netloc, parts.path, parts.query, "")
-        )
+        """Natively, compose's host `db` means the embedded server. Raises ValueError."""
+        own = f"127.0.0.1:{self.postgres_port}"
+        hosts = {COMPOSE_DB_HOST: own} if self.mode == "native" else {}
+        return database_url.normalized(url, hosts)
 
     def dsn(self) -> str:
         """`postgresql://…` as libpq, psycopg2 and asyncpg read it."""
@@ -125,24 +120,6 @@ class CommonSettings(BaseSettings):
             (parts.scheme, netloc, parts.path, "", "")
         )
         return shown
-
-
-def _split_database_url(url: str) -> SplitResult:
-    """Raises ValueError, which pydantic turns into a line about DATABASE_URL."""
-    try:
-        parts = urlsplit(url)
-        scheme = parts.scheme.partition("+")[0]
-        _ = parts.port
-    except ValueError as error:
-        raise ValueError(f"DATABASE_URL: {error}; {URL_FORM}") from error
-    has_name = len(parts.path) >= 2
-    if (
-        scheme not in {"postgresql", "postgres"}
-        or not parts.hostname
-        or not has_name
-    ):
-        raise ValueError(f"DATABASE_URL: {URL_FORM}")
-    return parts
 
 
 def reader_name(dsn: str) -> str:

@@ -324,7 +324,7 @@ def test_filters(api: httpx.Client, engine: Engine) -> None:
             {
                 "key": "k",
                 "title": "Ethereum and Bitcoin",
-                "published_parsed": "2024-01-01T12:00:00Z",
+                "published": "2024-01-01T12:00:00Z",
             }
         ],
         stream="rss/desk",

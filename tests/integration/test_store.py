@@ -361,7 +361,7 @@ def test_odd_texts_are_stored_as_they_are(
         {
             "key": "a",
             "title": title,
-            "published_parsed": "2026-01-01T00:00:00Z",
+            "published": "2026-01-01T00:00:00Z",
             "link": "https://x.example/a",
         }
     ]

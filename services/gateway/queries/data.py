@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from services.gateway.database import Database
-from services.gateway.pagination import PageToken
 from services.gateway.queries.where import Where, where
+from services.gateway.requests.pagination import PageToken
 
 _COLUMNS = """
     id, source, dataset, stream, kind, instrument, symbol, symbols, interval, timestamp, currency,

@@ -6,18 +6,24 @@ import json
 from typing import Any
 
 from services.gateway.database import Database
-from services.gateway.pagination import PageToken
 from services.gateway.queries.where import Where
+from services.gateway.requests.pagination import PageToken
 from services.gateway.schemas.dead_letters import LetterQuery
 
 _HEAD = """
     id::text, page_id::text, run_id::text, source, stream, stage, reason, message, field,
     record_index, origin::text AS origin, count, status, topic, "partition", "offset", created_at,
-    note, requeued_run_id::text, closed_at, payload_sha256
+    note, requeued_run_id::text, closed_at, payload_sha256, first_run_id::text, last_seen_at
 """
-_SELECT_ONE = (
-    f"SELECT {_HEAD}, payload FROM dead_letters WHERE id = $1::uuid"
-)
+# How often a run met each.
+_IN_RUN = """
+    (SELECT s.count FROM dead_letter_runs AS s WHERE s.letter_id = id AND s.run_id = {run}::uuid)
+    AS count_in_run
+"""
+_MET_IN_RUN = "id IN (SELECT letter_id FROM dead_letter_runs WHERE run_id = {run}::uuid)"
+_SELECT_ONE = f"""
+SELECT {_HEAD}, NULL::int AS count_in_run, payload FROM dead_letters WHERE id = $1::uuid
+"""
 _FILTERS = ("status", "source", "stream", "stage", "reason")
 
 
@@ -27,7 +33,11 @@ def build(asked: LetterQuery) -> tuple[str, list[Any]]:
     for name in _FILTERS:
         value = getattr(asked, name)
         wanted.add(f"{name} =", value and str(value))
-    wanted.add("run_id =", asked.run_id)
+    head = f"{_HEAD}, NULL::int AS count_in_run"
+    if asked.run_id is not None:
+        run = wanted.bind(str(asked.run_id))
+        wanted.conditions.append(_MET_IN_RUN.format(run=run))
+        head = f"{_HEAD}, {_IN_RUN.format(run=run)}"
     if asked.cursor is not None:
         position = PageToken.decode(asked.cursor)
         wanted.add_before(
@@ -36,7 +46,7 @@ def build(asked: LetterQuery) -> tuple[str, list[Any]]:
     limit = wanted.bind(asked.limit)
     order = "ORDER BY created_at DESC, id DESC"
     query = (
-        f"SELECT {_HEAD} FROM dead_letters {wanted} {order} LIMIT {limit}"
+        f"SELECT {head} FROM dead_letters {wanted} {order} LIMIT {limit}"
     )
     return query, wanted.arguments
 

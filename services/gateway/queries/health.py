@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
+from services.gateway.command_bus import CommandBus
 from services.gateway.database import DATABASE_UNAVAILABLE, Database
+from services.gateway.queries.sources import budget_of
+from services.gateway.schemas.sources import Budget
+from shared.kafka.checkpoint_log import TROUBLE, CheckpointLog
+from shared.messages.base import Source
+from shared.messages.serialization import to_python
+from shared.runtime.health import DISK_FULL
 
 _SELECT_LAST_RUN = """
 SELECT run_id::text, status, requested_at, finished_at FROM runs
@@ -26,3 +35,37 @@ async def recent(
     except DATABASE_UNAVAILABLE:
         return None, []
     return (dict(run) if run else None), [dict(gap) for gap in gaps]
+
+
+def budgets_of(checkpoints: CheckpointLog) -> dict[str, Budget]:
+    """The call budget of each source that has one, as Kafka told it last."""
+    found = {}
+    for source in Source:
+        budget = budget_of(source, checkpoints)
+        if budget is not None:
+            found[str(source)] = budget
+    return found
+
+
+def reasons_of(
+    bus: CommandBus,
+    gaps: list[dict[str, Any]],
+    budgets: dict[str, Budget],
+    own_trouble: str,
+) -> Iterator[str]:
+    """What is wrong, each as a code and a sentence."""
+    if not bus.is_connected:
+        yield "kafka_away: it cannot be reached"
+    if own_trouble.startswith(DISK_FULL):
+        yield own_trouble
+    trouble = bus.checkpoints.get(TROUBLE)
+    told = to_python(trouble.cursor)["reason"] if trouble else ""
+    if told.startswith(DISK_FULL):
+        yield told
+    if not all(gap["closed_at"] for gap in gaps):
+        yield "data_gap: messages were removed before they were read"
+    month = f"{datetime.now(UTC):%Y-%m}"
+    for source, budget in budgets.items():
+        allowed = budget.per_month
+        if allowed and budget.month == month and budget.used >= allowed:
+            yield f"budget_exhausted: the {allowed} calls of {source} in {month} are used up"

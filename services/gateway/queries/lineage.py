@@ -18,7 +18,7 @@ from services.gateway.queries.raw_pages import (
     decoded,
     pruned_before,
 )
-from services.gateway.times import to_seconds
+from services.gateway.requests.times import to_seconds
 from shared.messages.pages import record_location
 from shared.messages.serialization import exact_decoder
 

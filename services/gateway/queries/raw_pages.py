@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.gateway.database import Database
-from services.gateway.pagination import PageToken
 from services.gateway.queries.where import Where
+from services.gateway.requests.pagination import PageToken
 from shared.messages.serialization import exact_decoder
 
 _HEAD = """

@@ -74,15 +74,27 @@ WHERE t.run_id = $1::uuid AND t.source <> 'replay' AND t.finished_at IS NOT NULL
 AND t.pages > (SELECT count(*) FROM page_receipts AS p WHERE p.task_id = t.task_id)
 GROUP BY t.task_id
 """
-# Of a replay's pages the first run may have dead letters already.
 _SELECT_REJECTIONS = """
-SELECT reason, stage, field, source, stream, sum(count)::int AS count,
+SELECT reason, stage, field, source, stream, sum(s.count)::int AS count,
        (array_agg(message ORDER BY created_at, id))[1] AS example,
        (array_agg((origin->>'line')::bigint ORDER BY created_at, id))[1] AS example_line
-FROM dead_letters
-WHERE run_id = $1::uuid OR page_id IN (
-    SELECT page_id FROM replay_receipts WHERE run_id = $1::uuid AND rejected > 0)
-GROUP BY reason, stage, field, source, stream ORDER BY sum(count) DESC, stream LIMIT 200
+FROM dead_letter_runs AS s JOIN dead_letters AS d ON d.id = s.letter_id
+WHERE s.run_id = $1::uuid
+GROUP BY reason, stage, field, source, stream ORDER BY sum(s.count) DESC, stream LIMIT 200
+"""
+# What was skipped and why; the names are those of the first page that has any.
+_SELECT_SKIPS = """
+SELECT p.task_id::text, r.key AS reason, sum(r.value::int)::int AS count,
+       coalesce((array_agg(p.skip_examples -> r.key ORDER BY p.raw_time, p.page_id)
+                 FILTER (WHERE p.skip_examples ? r.key))[1], '[]')::text AS examples
+FROM (
+    SELECT task_id, page_id, raw_time, skip_reasons, skip_examples FROM page_receipts
+    WHERE run_id = $1::uuid AND skipped > 0
+    UNION ALL
+    SELECT task_id, page_id, raw_time, skip_reasons, skip_examples FROM replay_receipts
+    WHERE run_id = $1::uuid AND skipped > 0
+) AS p CROSS JOIN LATERAL jsonb_each_text(p.skip_reasons) AS r
+GROUP BY p.task_id, r.key ORDER BY p.task_id, count DESC
 """
 _SELECT_NEWEST = """
 SELECT run_id::text FROM runs WHERE requested_at IS NOT NULL
@@ -139,7 +151,10 @@ async def with_tasks(database: Database, run_id: str) -> Json | None:
     found = await database.rows(_SELECT_MISSING, run_id)
     missing = {row["task_id"]: ranges(row["numbers"]) for row in found}
     rows = await database.rows(_SELECT_TASKS, run_id)
-    tasks = [_task(row, missing.get(row["task_id"], [])) for row in rows]
+    skips = _by_task(await database.rows(_SELECT_SKIPS, run_id))
+    tasks = [
+        _task(row, missing.get(row["task_id"], []), skips) for row in rows
+    ]
     rejections = await database.rows(_SELECT_REJECTIONS, run_id)
     return {
         **run,
@@ -148,6 +163,7 @@ async def with_tasks(database: Database, run_id: str) -> Json | None:
         ),
         "tasks": tasks,
         "rejections": [dict(row) for row in rejections],
+        "skips": _of_run(tasks),
     }
 
 
@@ -190,6 +206,7 @@ def queued_detail(pending: PendingRun) -> Json:
         "ledger": ledger([], is_balanced=False),
         "tasks": [],
         "rejections": [],
+        "skips": [],
     }
 
 
@@ -239,12 +256,46 @@ def _view(row: Any) -> Json:
     }
 
 
-def _task(row: Any, missing: list[tuple[int, int]]) -> Json:
+def _of_run(tasks: list[Json]) -> list[Json]:
+    """The skips of all tasks, each with its stream."""
+    return [
+        {"stream": task["stream"], **skip}
+        for task in tasks
+        for skip in task["skips"]
+    ]
+
+
+def _all_skipped(row: Any, skips: list[Json]) -> list[str]:
+    if not row["skipped"] or row["skipped"] < row["records"]:
+        return []
+    reasons = ", ".join(skip["reason"] for skip in skips)
+    return [f"all {row['records']} records were skipped: {reasons}"]
+
+
+def _by_task(rows: list[Any]) -> dict[str, list[Json]]:
+    found: dict[str, list[Json]] = {}
+    for row in rows:
+        skip = {
+            "reason": row["reason"],
+            "count": row["count"],
+            "examples": json.loads(row["examples"]),
+        }
+        found.setdefault(row["task_id"], []).append(skip)
+    return found
+
+
+def _task(
+    row: Any,
+    missing: list[tuple[int, int]],
+    skips: dict[str, list[Json]],
+) -> Json:
+    skipped = skips.get(row["task_id"], [])
     return {
         **{name: row[name] for name in _PLAIN_OF_TASK},
         **_counts(dict(row)),
         "missing_pages": missing[:MAX_RANGES],
-        "notes": json.loads(row["notes"]),
+        "skips": skipped,
+        "notes": [*json.loads(row["notes"]), *_all_skipped(row, skipped)],
         "error": json.loads(row["error"]),
         "profile": json.loads(row["profile"]),
     }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 from services.gateway.database import Database
@@ -12,7 +14,8 @@ from services.gateway.schemas.sources import (
     Failing,
     SourceState,
 )
-from shared.kafka.checkpoint_log import BUDGET, CheckpointLog
+from shared.csvfile.overrides import wanted_files
+from shared.kafka.checkpoint_log import BUDGET, CONFIGURED, CheckpointLog
 from shared.messages.base import Source
 from shared.messages.runs import TaskStatus
 from shared.messages.serialization import to_python
@@ -27,56 +30,125 @@ Task = dict[str, Any]
 
 
 async def states(
-    database: Database, checkpoints: CheckpointLog
+    database: Database, checkpoints: CheckpointLog, csv_dir: Path
 ) -> list[SourceState]:
     """Every source. Raises DATABASE_UNAVAILABLE; budgets are those that Kafka told last."""
     tasks = [dict(row) for row in await database.rows(_SELECT_NEWEST_TASKS)]
+    configured = await asyncio.to_thread(_configured, checkpoints, csv_dir)
     return [
-        _state(source, _of_source(tasks, source), checkpoints)
+        _state(
+            source,
+            _of_source(tasks, source),
+            configured.get(source),
+            checkpoints,
+        )
         for source in Source
     ]
 
 
+def _configured(
+    checkpoints: CheckpointLog, csv_dir: Path
+) -> dict[Source, set[str]]:
+    """The streams of each source that are configured, as far as that is known."""
+    found: dict[Source, set[str]] = {
+        Source.CSV: {
+            f"{Source.CSV}/{file.path}" for file in wanted_files(csv_dir)
+        }
+    }
+    for source in Source:
+        told = checkpoints.get(f"{source}/{CONFIGURED}")
+        cursor = to_python(told.cursor) if told else None
+        if isinstance(cursor, dict):
+            found[source] = set(cursor["streams"])
+    return found
+
+
 def _of_source(tasks: list[Task], source: Source) -> list[Task]:
-    return [task for task in tasks if task["source"] == source]
+    """Live streams; those of history are asked for by their days, and done then."""
+    return [
+        task
+        for task in tasks
+        if task["source"] == source and not _is_history(task["stream"])
+    ]
+
+
+def _is_history(stream: str) -> bool:
+    source, _, name = stream.partition("/")
+    return source == Source.COINPAPRIKA and "/" in name
 
 
 def _state(
-    source: Source, tasks: list[Task], checkpoints: CheckpointLog
+    source: Source,
+    tasks: list[Task],
+    configured: set[str] | None,
+    checkpoints: CheckpointLog,
 ) -> SourceState:
-    failed = [task for task in tasks if task["status"] == TaskStatus.FAILED]
-    failed.sort(key=_finished_at, reverse=True)
+    """`configured` None: nobody has told yet, so that what was read counts."""
+    names = {task["stream"] for task in tasks}
+    if configured is None:
+        configured = names
+    own = [task for task in tasks if task["stream"] in configured]
+    failing = _failing_of(own, checkpoints)
     finished = [
         task for task in tasks if task["status"] == TaskStatus.FINISHED
     ]
-    budget = checkpoints.get(f"{source}/{BUDGET}")
+    gone = sorted(names - configured)
     return SourceState(
         name=source,
-        streams=len(tasks),
+        streams=len(configured),
         last_success_at=max(map(_finished_at, finished), default=None),
-        failing_streams=len(failed),
-        failing=[
-            _failing(task, checkpoints) for task in failed[:MAX_FAILING]
-        ],
-        budget=Budget(**to_python(budget.cursor)) if budget else None,
+        failing_streams=len(failing),
+        failing=failing[:MAX_FAILING],
+        gone_streams=len(gone),
+        gone=gone[:MAX_FAILING],
+        budget=budget_of(source, checkpoints),
     )
+
+
+def budget_of(source: Source, checkpoints: CheckpointLog) -> Budget | None:
+    """The calls of the month, and what the schedule will make of them."""
+    spent = checkpoints.get(f"{source}/{BUDGET}")
+    if spent is None:
+        return None
+    told = checkpoints.get(f"{source}/{CONFIGURED}")
+    cursor = to_python(told.cursor) if told else None
+    needed = cursor.get("calls_a_month") if cursor else None
+    return Budget(**to_python(spent.cursor), forecast_per_month=needed)
 
 
 def _finished_at(task: Task) -> Any:
     return task["finished_at"]
 
 
-def _failing(task: Task, checkpoints: CheckpointLog) -> Failing:
-    error = json.loads(task["error"] or "null") or {}
-    checkpoint = checkpoints.get(task["stream"])
+def _failing_of(
+    tasks: list[Task], checkpoints: CheckpointLog
+) -> list[Failing]:
+    """The newest first. One that waits before it is asked again is failing still."""
+    found = []
+    for task in sorted(tasks, key=_finished_at, reverse=True):
+        cursor = _cursor_of(task["stream"], checkpoints)
+        error = cursor.get("error") or {}
+        if task["status"] == TaskStatus.FAILED:
+            error = json.loads(task["error"] or "null") or error
+        if error or task["status"] == TaskStatus.FAILED:
+            found.append(_failing(task, error, cursor))
+    return found
+
+
+def _cursor_of(stream: str, checkpoints: CheckpointLog) -> dict[str, Any]:
+    checkpoint = checkpoints.get(stream)
     cursor = to_python(checkpoint.cursor) if checkpoint else None
+    return cursor if isinstance(cursor, dict) else {}
+
+
+def _failing(
+    task: Task, error: dict[str, Any], cursor: dict[str, Any]
+) -> Failing:
     return Failing(
         stream=task["stream"],
         failed_at=task["finished_at"],
         code=error.get("code", "unknown"),
         message=error.get("message", ""),
         run_id=task["run_id"],
-        not_before=cursor.get("not_before")
-        if isinstance(cursor, dict)
-        else None,
+        not_before=cursor.get("not_before"),
     )

@@ -10,17 +10,22 @@ from pydantic import BeforeValidator
 
 from services.gateway.problems import field_problem
 
+_NUMBER = re.compile(r"[-+]?\d+(\.\d*)?")
+# In an address a `+` that is not written as %2B arrives as a space.
+_LOST_PLUS = re.compile(r"(?<=\d) (?=\d\d:?\d\d$)")
+_CLOCK = re.compile(r"\d[T ]\d\d:\d\d")
 
-def _not_a_number(value: object) -> object:
-    is_number = isinstance(value, str) and re.fullmatch(
-        r"[-+]?\d+(\.\d*)?", value.strip()
-    )
-    if is_number:
+
+def _as_meant(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if _NUMBER.fullmatch(text):
         raise ValueError("write a time such as 2024-01-31T12:00:00Z")
-    return value
+    return _LOST_PLUS.sub("+", text) if _CLOCK.search(text) else text
 
 
-Time = Annotated[datetime | None, BeforeValidator(_not_a_number)]
+Time = Annotated[datetime | None, BeforeValidator(_as_meant)]
 
 
 def now() -> str:
@@ -41,6 +46,17 @@ def as_utc(moment: datetime | None) -> datetime | None:
         return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except OverflowError:
         raise ValueError("the time is out of range") from None
+
+
+def span(
+    start: datetime | None, end: datetime | None
+) -> tuple[datetime | None, datetime | None]:
+    """The parameters `from` and `to` in UTC. Raises ProblemError 422."""
+    begin = utc("from", start)
+    until = utc("to", end)
+    if begin is not None and until is not None and begin > until:
+        raise field_problem("query.from", "it lies after `to`")
+    return begin, until
 
 
 def utc(name: str, moment: datetime | None) -> datetime | None:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Body, Depends, Response
 
 from services.gateway.command_bus import CommandBus
 from services.gateway.dependencies import ApiKey, Bus, Db
-from services.gateway.parameters import (
+from services.gateway.problems import (
+    ProblemError,
+    documented,
+    field_problem,
+    unavailable,
+)
+from services.gateway.queries.checkpoints import states
+from services.gateway.requests.known_parameters import check_parameters
+from services.gateway.requests.parameters import (
     IdempotencyKey,
     Limit,
     OfSource,
@@ -17,16 +25,9 @@ from services.gateway.parameters import (
     StreamPath,
     opened,
 )
-from services.gateway.problems import (
-    ProblemError,
-    documented,
-    field_problem,
-    unavailable,
-)
-from services.gateway.queries.checkpoints import states
+from services.gateway.requests.times import now
 from services.gateway.schemas.checkpoints import CheckpointState, NewCursor
 from services.gateway.schemas.runs import RunAccepted
-from services.gateway.times import now
 from shared.errors import TransientError
 from shared.kafka.checkpoint_log import is_stream
 from shared.messages.checkpoints import Checkpoint
@@ -45,7 +46,9 @@ _TYPES = {
     dict: "an object",
     list: "a list",
 }
-router = APIRouter(tags=["checkpoints"])
+router = APIRouter(
+    tags=["checkpoints"], dependencies=[Depends(check_parameters)]
+)
 
 
 @router.get(

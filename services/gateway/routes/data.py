@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from services.gateway.database import Database
 from services.gateway.dependencies import ApiKey, Db
-from services.gateway.pagination import CURSOR, LINK, PageToken, next_link
-from services.gateway.parameters import text_or_none
 from services.gateway.problems import ProblemError, documented
 from services.gateway.queries import data
 from services.gateway.queries.data import Filters
 from services.gateway.queries.raw_pages import pruned_before
+from services.gateway.requests.known_parameters import check_parameters
+from services.gateway.requests.pagination import (
+    CURSOR,
+    LINK,
+    PageToken,
+    next_link,
+)
+from services.gateway.requests.parameters import text_or_none
+from services.gateway.requests.times import Time, span, to_seconds, utc
 from services.gateway.schemas.data import DataPoint, Kind
-from services.gateway.times import Time, to_seconds, utc
 from shared.messages.base import Source
 
-router = APIRouter(tags=["data"])
+router = APIRouter(tags=["data"], dependencies=[Depends(check_parameters)])
+# PostgreSQL writes UTC as +00:00; a quote within a text stands behind a backslash.
+_OFFSET = re.compile(
+    r'("(?:timestamp|created_at|updated_at)":"[0-9T:.\-]{19,26})\+00:00"'
+)
 _AS_OF_ADVICE = "(REVISIONS_RETENTION): `as_of` can be that or later"
 _PRUNED: dict[str, Any] = {
     "X-Values-Pruned-Before": {
@@ -95,8 +106,7 @@ class DataQuery(BaseModel):
         position = None
         if self.cursor is not None:
             position = PageToken.decode(self.cursor)
-        start = utc("from", self.start)
-        end = utc("to", self.end)
+        start, end = span(self.start, self.end)
         if self.as_of is not None and self.run_id is not None:
             raise ProblemError(
                 422, "query: give either `as_of` or `run_id`"
@@ -143,9 +153,8 @@ async def read_data(
     if page["count"] == asked.limit:
         last = PageToken(page["last_timestamp"], page["last_id"])
         headers |= next_link(request, last.encode())
-    return Response(
-        page["body"], media_type="application/json", headers=headers
-    )
+    body = _OFFSET.sub(r'\1Z"', page["body"])
+    return Response(body, media_type="application/json", headers=headers)
 
 
 async def _check_is_kept(database: Database, as_of: datetime) -> None:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import uuid
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Path, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
 
 from services.gateway.database import Database
 from services.gateway.dependencies import ApiKey, Bus, Db
-from services.gateway.pagination import LINK, PageToken, next_link
-from services.gateway.parameters import IdempotencyKey, accepted, opened
 from services.gateway.problems import ProblemError, documented
 from services.gateway.queries import dead_letters
+from services.gateway.requests.known_parameters import check_parameters
+from services.gateway.requests.pagination import LINK, PageToken, next_link
+from services.gateway.requests.parameters import (
+    IdempotencyKey,
+    accepted,
+    opened,
+)
+from services.gateway.requests.times import now
 from services.gateway.schemas.dead_letters import (
     DeadLetter,
     DeadLetterDetail,
@@ -23,7 +29,6 @@ from services.gateway.schemas.dead_letters import (
     RequeueMany,
 )
 from services.gateway.schemas.runs import RunAccepted
-from services.gateway.times import now
 from shared.messages.base import Stage
 from shared.messages.commands import (
     DeadLetterFilter,
@@ -33,7 +38,9 @@ from shared.messages.commands import (
 from shared.messages.identity import new_run_id, requeue_run_id
 from shared.messages.runs import DeadLetterStatus
 
-router = APIRouter(tags=["dead letters"])
+router = APIRouter(
+    tags=["dead letters"], dependencies=[Depends(check_parameters)]
+)
 DeadLetterId = Annotated[uuid.UUID, Path(description="A dead letter's id")]
 
 

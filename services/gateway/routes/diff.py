@@ -8,25 +8,26 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.gateway.dependencies import ApiKey, Db
 from services.gateway.known_runs import known_run
-from services.gateway.pagination import next_link
-from services.gateway.parameters import (
+from services.gateway.problems import documented
+from services.gateway.queries import diff as queries
+from services.gateway.queries.diff import HEAD, Json, Wanted
+from services.gateway.requests.known_parameters import check_parameters
+from services.gateway.requests.pagination import next_link
+from services.gateway.requests.parameters import (
     OfSource,
     OfStream,
     RunPath,
     Skip,
     text_or_none,
 )
-from services.gateway.problems import documented
-from services.gateway.queries import diff as queries
-from services.gateway.queries.diff import HEAD, Json, Wanted
 from services.gateway.schemas.diff import DiffKind, Digest, RunDiff
 from shared.messages.serialization import encode
 
-router = APIRouter(tags=["runs"])
+router = APIRouter(tags=["runs"], dependencies=[Depends(check_parameters)])
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/csv": {}, "application/x-ndjson": {}}},
     **documented(401, 403, 404, 422, 503),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from services.gateway.dependencies import Bus, Db
-from services.gateway.queries.health import recent
+from services.gateway.queries.health import (
+    budgets_of,
+    reasons_of,
+    recent,
+)
 from services.gateway.schemas.health import Health, Probe
 
 router = APIRouter(tags=["health"])
@@ -26,35 +31,46 @@ _NOT_READY: dict[int | str, dict[str, Any]] = {
     summary="Database, Kafka, last run, lag",
 )
 async def health(
-    response: Response, database: Db, bus: Bus
+    request: Request, response: Response, database: Db, bus: Bus
 ) -> dict[str, Any]:
-    """200 with `ok` or `degraded`; 503 when the database cannot be reached."""
+    """200 with `ok` or `degraded`; 503 when the database cannot be reached.
+
+    `reasons` says what is wrong: kafka_away, database_away, disk_full, data_gap, budget_exhausted.
+    """
     latency = await database.latency_ms()
     run = None
     gaps: list[dict[str, Any]] = []
-    status = "unavailable"
-    if latency is None:
-        response.status_code = 503
-    else:
+    if latency is not None:
         run, gaps = await recent(database)
-        is_whole = bus.is_connected and all(
-            gap["closed_at"] for gap in gaps
-        )
-        status = "ok" if is_whole else "degraded"
+    budgets = budgets_of(bus.checkpoints)
+    own = request.app.state.health_file.trouble
+    reasons = list(reasons_of(bus, gaps, budgets, own))
+    status = "degraded" if reasons else "ok"
+    if latency is None:
+        reasons.insert(0, "database_away: it cannot be reached")
+        status = "unavailable"
+        response.status_code = 503
     return {
         "status": status,
+        "reasons": reasons,
         "database": {
             "connected": latency is not None,
             "latency_ms": latency,
         },
         "kafka": {"connected": bus.is_connected},
         "last_run": run,
-        "last_run_time": (run["finished_at"] or run["requested_at"])
-        if run
-        else None,
+        "last_run_time": _last_run_time(run),
         "data_gaps": gaps,
         "lag": bus.lag,
+        "budgets": budgets,
     }
+
+
+def _last_run_time(run: dict[str, Any] | None) -> datetime | None:
+    if run is None:
+        return None
+    time: datetime | None = run["finished_at"] or run["requested_at"]
+    return time
 
 
 @router.get(

@@ -5,17 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Body, Depends, Response
 
 from services.gateway.dependencies import ApiKey, Bus
-from services.gateway.parameters import IdempotencyKey, accepted
 from services.gateway.problems import documented
+from services.gateway.requests.known_parameters import check_parameters
+from services.gateway.requests.parameters import IdempotencyKey, accepted
+from services.gateway.requests.times import now
 from services.gateway.schemas.ingest import IngestAccepted, IngestRequest
-from services.gateway.times import now
 from shared.messages.commands import StartIngestion
 from shared.messages.identity import new_run_id
 
-router = APIRouter(tags=["ingestion"])
+router = APIRouter(
+    tags=["ingestion"], dependencies=[Depends(check_parameters)]
+)
 
 
 @router.post(

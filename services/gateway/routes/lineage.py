@@ -5,24 +5,31 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from services.gateway.dependencies import ApiKey, Db
-from services.gateway.pagination import CURSOR, PageToken, next_link
-from services.gateway.parameters import (
+from services.gateway.problems import ProblemError, documented
+from services.gateway.queries import lineage, raw_pages
+from services.gateway.queries.raw_pages import Wanted, pruned_before
+from services.gateway.requests.known_parameters import check_parameters
+from services.gateway.requests.pagination import (
+    CURSOR,
+    PageToken,
+    next_link,
+)
+from services.gateway.requests.parameters import (
     Limit,
     OfSource,
     OfStream,
     text_or_none,
 )
-from services.gateway.problems import ProblemError, documented
-from services.gateway.queries import lineage, raw_pages
-from services.gateway.queries.raw_pages import Wanted, pruned_before
+from services.gateway.requests.times import Time, span, to_seconds
 from services.gateway.schemas.lineage import Lineage, RawPageFull, RawPages
-from services.gateway.times import Time, to_seconds, utc
 from shared.messages.serialization import encode
 
-router = APIRouter(tags=["lineage"])
+router = APIRouter(
+    tags=["lineage"], dependencies=[Depends(check_parameters)]
+)
 
 
 @router.get(
@@ -80,12 +87,13 @@ async def read_raw_pages(
     `pruned_before` tells what retention has removed.
     """
     after = None if cursor is None else PageToken.decode(cursor)
+    begin, until = span(start, end)
     wanted = Wanted(
         source=text_or_none(source),
         stream=stream,
         run_id=text_or_none(run_id),
-        start=utc("from", start),
-        end=utc("to", end),
+        start=begin,
+        end=until,
         after=after,
         limit=limit,
     )

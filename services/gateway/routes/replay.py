@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query, Response
+from fastapi import APIRouter, Body, Depends, Query, Response
 
 from services.gateway.database import Database
 from services.gateway.dependencies import ApiKey, Bus, Db
@@ -13,7 +13,10 @@ from services.gateway.known_runs import (
     known_run,
     stored_or_pending,
 )
-from services.gateway.parameters import (
+from services.gateway.problems import ProblemError, documented
+from services.gateway.queries import previews
+from services.gateway.requests.known_parameters import check_parameters
+from services.gateway.requests.parameters import (
     IdempotencyKey,
     OfSource,
     RunPath,
@@ -22,15 +25,13 @@ from services.gateway.parameters import (
     opened,
     text_or_none,
 )
-from services.gateway.problems import ProblemError, documented
-from services.gateway.queries import previews
+from services.gateway.requests.times import now
 from services.gateway.schemas.replay import (
     PreviewDiff,
     PreviewKind,
     ReplayRequest,
 )
 from services.gateway.schemas.runs import RunAccepted
-from services.gateway.times import now
 from shared.messages.commands import (
     CancelRun,
     DiscardReplay,
@@ -41,7 +42,9 @@ from shared.messages.runs import PreviewState, RunKind
 from shared.messages.serialization import encode
 
 CANCELLABLE = (RunKind.INGEST, RunKind.REPLAY)
-router = APIRouter(tags=["replay"])
+router = APIRouter(
+    tags=["replay"], dependencies=[Depends(check_parameters)]
+)
 
 
 @router.post(

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from services.gateway.database import DATABASE_UNAVAILABLE
 from services.gateway.dependencies import ApiKey, Bus, Db
 from services.gateway.known_runs import find_run, stored_or_pending
-from services.gateway.parameters import (
+from services.gateway.problems import ProblemError, documented
+from services.gateway.queries import runs
+from services.gateway.queries.comparison import compare
+from services.gateway.requests.known_parameters import check_parameters
+from services.gateway.requests.parameters import (
     Limit,
     RunName,
     RunPath,
@@ -18,20 +22,17 @@ from services.gateway.parameters import (
     accepted,
     checked,
 )
-from services.gateway.problems import ProblemError, documented
-from services.gateway.queries import runs
-from services.gateway.queries.comparison import compare
+from services.gateway.requests.times import now
 from services.gateway.schemas.runs import (
     Comparison,
     Run,
     RunAccepted,
     RunDetail,
 )
-from services.gateway.times import now
 from shared.messages.commands import RepairRun
 from shared.messages.runs import RunStatus
 
-router = APIRouter(tags=["runs"])
+router = APIRouter(tags=["runs"], dependencies=[Depends(check_parameters)])
 _HISTORY: dict[str, Any] = {
     "response_model": list[Run],
     "responses": documented(401, 403, 422, 503),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from services.gateway.dependencies import ApiKey, Bus, Db
 from services.gateway.problems import ProblemError, documented
 from services.gateway.queries.sources import states
+from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.schemas.sources import Inspection, SourceState
 from services.gateway.settings import GatewaySettings
 from shared.csvfile import folder, overrides
@@ -21,7 +22,9 @@ MAX_BYTES = 32 * 1024 * 1024  # that are read; ingestion reads all of a file
 MAX_TRIED = 2 * 1024 * 1024  # of these, rows are tried one by one
 AT_ONCE = 2
 SHOWN_ROWS = 5
-router = APIRouter(tags=["sources"])
+router = APIRouter(
+    tags=["sources"], dependencies=[Depends(check_parameters)]
+)
 _turns = asyncio.Semaphore(AT_ONCE)
 
 
@@ -32,13 +35,15 @@ _turns = asyncio.Semaphore(AT_ONCE)
     summary="The sources and their state",
 )
 async def sources(
-    _key: ApiKey, database: Db, bus: Bus
+    request: Request, _key: ApiKey, database: Db, bus: Bus
 ) -> list[SourceState]:
     """Every source by the last task of each of its streams.
 
-    How many streams there are, which fail and why, and the call budget where it has one.
+    How many streams are configured, which of them fail and why, which were read once and are
+    configured no more, and the call budget where it has one.
     """
-    return await states(database, bus.checkpoints)
+    settings: GatewaySettings = request.app.state.settings
+    return await states(database, bus.checkpoints, settings.csv_dir)
 
 
 @router.get(

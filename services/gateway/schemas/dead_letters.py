@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from services.gateway.pagination import CURSOR
+from services.gateway.requests.pagination import CURSOR
 from shared.messages.base import Stage
 from shared.messages.commands import DeadLetterFilter
 from shared.messages.runs import DeadLetterStatus
@@ -60,7 +60,8 @@ class LetterQuery(BaseModel):
 class DeadLetter(BaseModel):
     """A record, page or message that could not be processed, with its origin.
 
-    `count` > 1: so many records of a page failed alike.
+    `count` > 1: so many records failed alike, in one page or again and again; run and place are
+    those of the last time.
     """
 
     id: str
@@ -72,7 +73,12 @@ class DeadLetter(BaseModel):
     count: int
     source: str | None
     stream: str | None
-    run_id: str | None
+    run_id: str | None = Field(description="The last run that met it")
+    first_run_id: str | None
+    count_in_run: int | None = Field(
+        description="With `run_id`: how often that run met it"
+    )
+    last_seen_at: datetime | None
     page_id: str | None
     record_index: int | None = Field(description="Its place in the page")
     origin: dict[str, Any] | None = Field(

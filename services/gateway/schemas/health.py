@@ -6,6 +6,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
+from services.gateway.schemas.sources import Budget
 from shared.messages.runs import RunStatus
 
 
@@ -50,11 +51,14 @@ class Gap(BaseModel):
 class Health(BaseModel):
     """`ok`, `degraded` or `unavailable`.
 
-    degraded: Kafka is unavailable, or a data gap is open. unavailable: the database is; answered
-    with 503.
+    degraded: something of `reasons` is the case. unavailable: the database cannot be reached;
+    answered with 503.
     """
 
     status: str
+    reasons: list[str] = Field(
+        description="What is wrong, each as a code and a sentence"
+    )
     database: DatabaseHealth
     kafka: KafkaHealth
     last_run: LastRun | None
@@ -64,6 +68,9 @@ class Health(BaseModel):
     )
     lag: dict[str, int] | None = Field(
         description="Pages that wait, by consumer group; null while Kafka is unavailable"
+    )
+    budgets: dict[str, Budget] = Field(
+        description="The call budget of each source that has one"
     )
 
 

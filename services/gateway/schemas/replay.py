@@ -14,9 +14,9 @@ from pydantic import (
     model_validator,
 )
 
+from services.gateway.requests.times import as_utc, now
 from services.gateway.schemas.diff import FieldChange
 from services.gateway.schemas.ingest import StreamName
-from services.gateway.times import as_utc, now
 from shared.messages.base import Source
 from shared.messages.commands import (
     OffsetRange,

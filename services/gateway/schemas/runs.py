@@ -85,11 +85,28 @@ class _TaskHead(BaseModel):
     )
 
 
+class Skips(BaseModel):
+    """Records that carry nothing to load, by reason."""
+
+    reason: str
+    count: int
+    examples: list[str] = Field(
+        description="A few of them: a coin's id, a line of a file"
+    )
+
+
+class SkipsOfStream(Skips):
+    """With their stream."""
+
+    stream: str
+
+
 class Task(Counts, _TaskHead):
     """One stream within the run."""
 
     started_at: datetime | None
     finished_at: datetime | None
+    skips: list[Skips]
     notes: list[str]
     error: RunFault | None
     profile: dict[str, Any] | None = Field(
@@ -129,6 +146,7 @@ class RunDetail(Run):
     ledger: Ledger
     tasks: list[Task]
     rejections: list[Rejections]
+    skips: list[SkipsOfStream]
 
 
 class Change(BaseModel):

@@ -11,7 +11,7 @@ MAX_FAILING = 100
 
 
 class Failing(BaseModel):
-    """A stream whose last task failed."""
+    """A stream whose last task failed, or that waits since then."""
 
     stream: str
     failed_at: datetime
@@ -24,22 +24,30 @@ class Failing(BaseModel):
 
 
 class Budget(BaseModel):
-    """Calls of a month (UTC), counted across restarts. `per_month` null: no limit."""
+    """Calls of a month (UTC), counted across restarts. `per_month` null: no limit.
+
+    `forecast_per_month`: what the schedule makes in 30 days.
+    """
 
     month: str
     used: int
     per_month: int | None
     per_second: float
+    forecast_per_month: int | None = None
 
 
 class SourceState(BaseModel):
     """A source by the last task of each of its streams."""
 
     name: str
-    streams: int = Field(description="That were ever read")
+    streams: int = Field(description="That are configured")
     last_success_at: datetime | None
     failing_streams: int
     failing: list[Failing] = Field(description=f"The newest {MAX_FAILING}")
+    gone_streams: int = Field(
+        description="That were read, and are configured no more"
+    )
+    gone: list[str] = Field(description=f"The first {MAX_FAILING} of them")
     budget: Budget | None
 
 

@@ -16,7 +16,7 @@ def news(**entry: Any) -> Any:
                 {
                     "key": "k",
                     "title": "Bitcoin surges",
-                    "published_parsed": "2026-01-01T00:00:00Z",
+                    "published": "2026-01-01T00:00:00Z",
                     **entry,
                 }
             ],
@@ -44,7 +44,7 @@ def test_news_have_plain_text_safe_links_and_the_coins_they_name() -> None:
 def test_news_without_a_date_take_the_time_of_the_fetch_and_say_so() -> (
     None
 ):
-    (point,) = news(published_parsed=None).events
+    (point,) = news(published=None).events
     assert (point.timestamp, point.attributes["dated_by"]) == (
         "2026-01-15T12:00:00Z",
         "fetched",
