@@ -23,12 +23,15 @@ _GROUPS_TOOL = (
     "--bootstrap-server",
     "localhost:9092",
 )
+DEFAULT_KEY = "test-api-key"
 YES = frozenset({"y", "yes"})
 _COMPOSE = (["docker", "compose"], ["docker-compose"])
 
 
 def up(console: Console, _arguments: list[str]) -> int:
     settings = stack.check_settings()
+    for note in stack.notes():
+        console.print(f"  note: {note}")
     if settings.mode == "docker":
         return _compose("up", "--build", "-d")
     started = time.monotonic()
@@ -43,14 +46,16 @@ def up(console: Console, _arguments: list[str]) -> int:
 def print_addresses(settings: StackSettings, console: Console) -> None:
     url = f"http://localhost:{settings.api_port}"
     key = settings.api_key.get_secret_value()
+    if key != DEFAULT_KEY:
+        key = "$API_KEY"  # a secret is printed nowhere
     console.print(f"""
   API   {url}/api/v1   (documentation: {url}/docs)
   key   {key}   in the header x-api-key
 
 Try:
-  curl -X POST -H 'x-api-key: {key}' {url}/api/v1/ingest
-  curl -H 'x-api-key: {key}' '{url}/api/v1/data?limit=3'
-  curl -H 'x-api-key: {key}' '{url}/api/v1/stats?limit=1'""")
+  curl -X POST -H "x-api-key: {key}" {url}/api/v1/ingest
+  curl -H "x-api-key: {key}" '{url}/api/v1/data?limit=3'
+  curl -H "x-api-key: {key}" '{url}/api/v1/stats?limit=1'""")
 
 
 def down(console: Console, _arguments: list[str]) -> int:

@@ -6,6 +6,7 @@ The stack if it is not up, a run followed with a bar, then the first rows and th
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -15,6 +16,8 @@ from embedded import commands, stack
 from embedded.console import Console
 from embedded.errors import StackError
 from embedded.settings import StackSettings
+from shared.csvfile.overrides import SAMPLE
+from shared.messages.base import Source
 from shared.messages.runs import RunStatus
 
 API_TIMEOUT_S = 120.0
@@ -151,21 +154,33 @@ def _where(rejection: Json) -> str:
 
 
 def _print_points(console: Console, api: httpx.Client) -> None:
-    console.print("The newest data points:")
-    for point in api.get("/data", params={"limit": 5}).json():
+    console.print("The newest data point of each source:")
+    points = list(_newest_of_each(api))
+    for point in points:
         time_ = point["timestamp"][:19]
         symbol = point["symbol"] or ""
         console.print(
             f"  {time_}  {point['source']:<12} {point['kind']:<7} {symbol:<6} {_value(point)}"
         )
+    if any(point["dataset"] == SAMPLE for point in points):
+        console.print(
+            f"  (csv: {SAMPLE}, made-up data, not real prices; it is read no more once CSV_DIR "
+            "holds a file of yours)"
+        )
     console.print()
+
+
+def _newest_of_each(api: httpx.Client) -> Iterator[Json]:
+    for source in Source:
+        params: dict[str, str | int] = {"source": source, "limit": 1}
+        yield from api.get("/data", params=params).json()
 
 
 def _value(point: Json) -> str:
     """The price, or the title of news."""
     price = point["close"] if point["price"] is None else point["price"]
     if price is not None:
-        return f"{price} {point['currency'] or ''}"
+        return f"{float(price):.6g} {point['currency'] or ''}"
     title: str = point["title"] or ""
     return title[:MAX_TITLE]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import secrets
 import socket
 import subprocess
 import sys
@@ -22,18 +23,20 @@ from embedded import kafka, postgres, supervision
 from embedded.console import Console
 from embedded.errors import StackError
 from embedded.settings import ROOT, StackSettings
+from embedded.unknown_names import unknown_names
 from shared.errors import ConfigError
 from shared.runtime import health
 from shared.runtime.settings import CommonSettings, load
 
 READY_TIMEOUT_S = 90.0
+SALT = "salt"
 HOW = "`make down`, then `make up` to use the new ones"
 PLAIN = (int, float, bool)
 ENDED = frozenset({"EXITED", "FATAL"})
 
 
-def all_settings() -> dict[str, Any]:
-    """Every setting of the stack and its services by variable, secrets as hashes.
+def all_settings(salt: str = "") -> dict[str, Any]:
+    """Every setting of the stack and its services by variable, secrets as salted hashes.
 
     Raises ConfigError with a line for each that is wrong.
     """
@@ -46,7 +49,27 @@ def all_settings() -> dict[str, Any]:
             problems.update(dict.fromkeys(str(error).splitlines()))
     if problems:
         raise ConfigError("\n".join(problems))
-    return {name.upper(): _plain(value) for name, value in values.items()}
+    return {
+        name.upper(): _plain(value, salt) for name, value in values.items()
+    }
+
+
+def notes() -> Iterator[str]:
+    """What is to be said about the settings, though nothing of it is wrong."""
+    yield from unknown_names(ROOT, _known_names())
+    from services.extractor.settings import ExtractorSettings
+
+    forecast = load(ExtractorSettings).forecast()
+    if forecast is not None:
+        yield forecast
+
+
+def _known_names() -> set[str]:
+    return {
+        name.upper()
+        for settings in _classes()
+        for name in settings.model_fields
+    }
 
 
 def _classes() -> tuple[type[CommonSettings], ...]:
@@ -64,15 +87,16 @@ def _classes() -> tuple[type[CommonSettings], ...]:
     )
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, salt: str) -> Any:
     if isinstance(value, SecretStr):
-        return _digest(value)
+        return _digest(value, salt)
     return value if isinstance(value, PLAIN) else str(value)
 
 
-def _digest(secret: SecretStr) -> str:
-    text = secret.get_secret_value()
-    return hashlib.sha256(text.encode()).hexdigest()
+def _digest(secret: SecretStr, salt: str) -> str:
+    """Slow to guess from: it lies in a file."""
+    text = secret.get_secret_value().encode()
+    return hashlib.scrypt(text, salt=salt.encode(), n=2**12, r=8, p=1).hex()
 
 
 def check_settings() -> StackSettings:
@@ -159,7 +183,8 @@ def up(settings: StackSettings, console: Console) -> bool:
 
 def _refuse_other_settings(settings: StackSettings) -> None:
     """Settings are read at start: what was changed since would be ignored silently."""
-    changed = _changed(_started_with(settings), all_settings())
+    before = _started_with(settings)
+    changed = _changed(before, all_settings(str(before.get(SALT, ""))))
     if changed:
         shown = ", ".join(changed)
         raise StackError(
@@ -222,9 +247,7 @@ def _holder(port: int) -> str:
 
 
 def _start(settings: StackSettings, console: Console) -> None:
-    (settings.state / "settings.json").write_text(
-        json.dumps(all_settings())
-    )
+    _remember_settings(settings.state / "settings.json")
     if not settings.csv_dir.is_dir():
         console.print(
             f"  note: CSV_DIR={settings.csv_dir} does not exist, so there are no CSV files to "
@@ -247,6 +270,14 @@ def _start(settings: StackSettings, console: Console) -> None:
         _migrate(settings)
     with console.step("starting extractor, normalizer, loader, gateway"):
         start_services(settings)
+
+
+def _remember_settings(path: Path) -> None:
+    """For its owner only: it holds hashes of secrets."""
+    salt = secrets.token_hex(16)
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(json.dumps({**all_settings(salt), SALT: salt}))
 
 
 def _fetch_jars(console: Console) -> None:

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer
 
 from services.extractor.archive import Archive
 from services.extractor.checkpoints import CheckpointStore
-from services.extractor.configured import announce
+from services.extractor.configured import keep_announced
 from services.extractor.planner import Planner
 from services.extractor.schedule import Schedule
 from services.extractor.settings import ExtractorSettings
@@ -261,13 +261,13 @@ async def run(
     async with started(stop, *_parts(kafka, http, followers)) as is_up:
         if not is_up:
             return
-        await announce(settings, sources, checkpoints)
         log.info("ready")
         await run_until_first_exits(
             planner.run(stop),
             tasks.run(stop),
             replays.run(stop),
             backpressure.run(),
+            keep_announced(settings, sources, checkpoints),
             *(follower.run() for follower in followers),
             *_monitors(settings, kafka, health, planner, tasks, replays),
         )

@@ -6,29 +6,47 @@ calls a month its schedule makes.
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from services.extractor.checkpoints import CheckpointStore
 from services.extractor.settings import ExtractorSettings
 from services.extractor.sources.base import SourceConnector
+from shared.errors import TransientError
 from shared.kafka.checkpoint_log import CONFIGURED
 from shared.kafka.partitions import partition_of
 from shared.messages.base import Json, Source
 from shared.messages.serialization import raw_json, to_python
 from shared.runtime import logs
 
+ANNOUNCE_EVERY_S = 60.0
 log = logs.get(__name__)
 
 
-async def announce(
+async def keep_announced(
     settings: ExtractorSettings,
     sources: dict[str, SourceConnector],
     checkpoints: CheckpointStore,
 ) -> None:
-    """Keep what is configured, where it differs from what is known. Raises TransientError."""
+    """Keep what is configured known, until cancelled."""
     forecast = settings.forecast()
     if forecast is not None:
         log.warning("budget_too_small", forecast=forecast)
+    while True:
+        try:
+            await _announce(settings, sources, checkpoints)
+        except TransientError as error:
+            log.warning("configured_not_announced", error=str(error))
+        await asyncio.sleep(ANNOUNCE_EVERY_S)
+
+
+async def _announce(
+    settings: ExtractorSettings,
+    sources: dict[str, SourceConnector],
+    checkpoints: CheckpointStore,
+) -> None:
+    """Where it differs from what is known. Raises TransientError."""
     for name, source in sources.items():
         if name != Source.CSV:
             await _keep(await _found(settings, source), source, checkpoints)

@@ -31,6 +31,7 @@ def main() -> None:
     worker = faust.Worker(
         app, override_logging=False, redirect_stdouts=False, quiet=True
     )
+    worker.spinner = None  # it writes terminal codes into the log
     worker.execute_from_commandline()
 
 

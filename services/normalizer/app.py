@@ -9,6 +9,7 @@ process.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -50,6 +51,7 @@ from shared.runtime.lifecycle import keep_beating
 READ = (RAW, REPLAY_PAGES)
 BUFFERED_PAGES = 64
 DAY_S = 24 * 3600.0
+CLOSE_TIMEOUT_S = 3.0
 log = logs.get(__name__)
 
 
@@ -249,8 +251,11 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
         producer = clients.producer(bootstrap, client)
         await clients.start(producer, asyncio.Event(), "producer")
         deliveries = Deliveries(producer, settings.max_deliveries)
-        async for event in stream.noack().events():
-            await _handle_or_end(event, deliveries)
+        try:
+            async for event in stream.noack().events():
+                await _handle_or_end(event, deliveries)
+        finally:
+            await _close(producer)
 
     for topic in READ:
         channel = app.topic(
@@ -272,6 +277,13 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
         await _watch(app, monitor, health)
 
     return app
+
+
+async def _close(producer: AIOKafkaProducer) -> None:
+    """Pages whose delivery does not end come again."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await producer.stop()
 
 
 async def _handle_or_end(event: Any, deliveries: Deliveries) -> None:

@@ -24,6 +24,7 @@ from shared.errors import TaskError
 
 NAME = "mapping.yaml"
 MAX_BYTES = 1 << 20
+SAMPLE = "made-up-sample"
 DateOrder = Literal["day_first", "month_first", "year_first"]
 
 
@@ -132,16 +133,21 @@ def load(root: Path) -> MappingFile:
 
 
 def wanted_files(root: Path) -> list[CsvFile]:
-    """The files of CSV_DIR that are read: all, while the mapping file is wrong."""
+    """The files of CSV_DIR that are read: all, while the mapping file is wrong.
+
+    The made-up sample only while there is nothing else.
+    """
     try:
         mapping = load(root)
     except TaskError:
         mapping = MappingFile()
-    return [
+    wanted = [
         file
         for file in folder.listed(root)
         if not mapping.overrides_for(file.path).ignore
     ]
+    own = [file for file in wanted if file.dataset != SAMPLE]
+    return own or wanted
 
 
 def _read(path: Path) -> str:

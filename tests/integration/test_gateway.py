@@ -713,3 +713,70 @@ def test_the_documentation_works_offline(address: str) -> None:
     }
     for link in [link for link in links if link.startswith("/static")]:
         assert httpx.get(address + link, trust_env=False).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/data?symbols=btc", "did you mean `symbol`?"),
+        ("/data?frm=2024-01-01", "did you mean `from`?"),
+        ("/data?symbol=btc&symbol=eth", "given twice"),
+        ("/data?from=2025-01-02&to=2025-01-01", "lies after `to`"),
+        ("/stats?limits=3", "did you mean `limit`?"),
+        ("/runs/latest?x=1", "there is no such parameter"),
+        ("/raw?from=2025-01-02&to=2025-01-01", "lies after `to`"),
+        ("/dead-letters?resaon=x", "did you mean `reason`?"),
+    ],
+)
+def test_a_parameter_that_nobody_knows_is_refused(
+    api: httpx.Client, path: str, said: str
+) -> None:
+    answer = api.get(path)
+    assert answer.status_code == 422
+    assert said in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "said"),
+    [
+        ('{"sources":["csv"]}', "text/plain", "Content-Type"),
+        ("{", "application/json", "is not JSON at character 2"),
+        (
+            '{"source":["csv"]}',
+            "application/json",
+            "did you mean `sources`?",
+        ),
+        ('{"sources":"csv"}', "application/json", "must be a list"),
+        ('{"full_refresh":"maybe"}', "application/json", "true or false"),
+    ],
+)
+def test_what_is_wrong_with_a_body_is_said_in_our_words(
+    api: httpx.Client, content: str, kind: str, said: str
+) -> None:
+    answer = api.post(
+        "/ingest", content=content, headers={"content-type": kind}
+    )
+    assert answer.status_code == 422
+    assert said in answer.json()["detail"]
+    assert "Input should" not in answer.text
+
+
+def test_times_come_back_as_they_went(
+    engine: Engine, api: httpx.Client
+) -> None:
+    load(engine, [candle(1), candle(2)])
+    (newest, oldest) = api.get("/data").json()
+    assert newest["timestamp"].endswith("Z")
+    assert newest["created_at"].endswith("Z")
+    for text in (
+        newest["timestamp"],
+        newest["timestamp"].replace(
+            "Z", "+00:00"
+        ),  # the + arrives as a space
+        "2024-01-02T01:00:00+01:00",
+    ):
+        answer = httpx.get(
+            f"{api.base_url}data?from={text}", headers=api.headers
+        )
+        assert [point["id"] for point in answer.json()] == [newest["id"]]
+    assert oldest["id"] != newest["id"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import Request
 from pydantic import BaseModel
@@ -85,6 +85,9 @@ def _fields(request: Request) -> list[str]:
 
 def _fields_of(model: object) -> Iterator[str]:
     if not _is_model(model):
+        # `Body | None` and the like.
+        for part in get_args(model):
+            yield from _fields_of(part)
         return
     for name, field in model.model_fields.items():  # type: ignore[attr-defined]
         yield field.alias or name

@@ -60,7 +60,7 @@ async def inspect(
         Query(
             min_length=1,
             max_length=1000,
-            description="Below CSV_DIR, such as `sample/btc-usd.csv`",
+            description="Below CSV_DIR, such as `made-up-sample/btc-usd.csv`",
         ),
     ],
 ) -> dict[str, Any]:
