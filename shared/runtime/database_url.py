@@ -30,13 +30,19 @@ def normalized(url: str, hosts: dict[str, str]) -> str:
     if scheme is None:
         raise ValueError(f"DATABASE_URL: {URL_FORM}")
     login, place = _split(scheme["rest"])
-    if place["port"] and int(place["port"]) > _HIGHEST_PORT:
-        message = f"the port is above {_HIGHEST_PORT}"
-        raise ValueError(f"DATABASE_URL: {message}; {URL_FORM}")
-    port = f":{place['port']}" if place["port"] else ""
-    host = hosts.get(place["host"], f"{place['host']}{port}")
+    host = hosts.get(place["host"]) or _host(place)
     query = f"?{place['query']}" if place["query"] else ""
     return f"postgresql://{_quoted(login)}{host}/{place['name']}{query}"
+
+
+def _host(place: re.Match[str]) -> str:
+    port = place["port"]
+    if port is None:
+        return place["host"]
+    if int(port) > _HIGHEST_PORT:
+        message = f"the port is above {_HIGHEST_PORT}"
+        raise ValueError(f"DATABASE_URL: {message}; {URL_FORM}")
+    return f"{place['host']}:{port}"
 
 
 def _split(rest: str) -> tuple[str, re.Match[str]]:

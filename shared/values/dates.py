@@ -153,22 +153,27 @@ def _read_clock(clock: str) -> tuple[timedelta, tzinfo | None]:
     found = _CLOCK.fullmatch(clock.strip())
     if found is None:
         raise ValueError(f"{clock[:40]!r} is not a time of day")
-    half = found["half"]
-    if found["part"]:
-        half = "a" if found["part"] in _BEFORE_NOON else "p"
-    hour = _hour(int(found["hour"]), half)
+    zone = found["zone"].strip()
+    return _time_of_day(found), read_zone(zone) if zone else None
+
+
+def _time_of_day(found: re.Match[str]) -> timedelta:
+    hour = _hour(int(found["hour"]), _half(found))
     minute = int(found["minute"] or 0)
     second = int(found["second"] or 0)
     if hour > 23 or minute > 59 or second > 60:
-        raise ValueError(f"{clock[:40]!r} is not a time of day")
+        raise ValueError(f"{found[0][:40]!r} is not a time of day")
     micros = int((found["fraction"] or "").ljust(6, "0")[:6])
-    zone = found["zone"].strip()
-    return (
-        timedelta(
-            hours=hour, minutes=minute, seconds=second, microseconds=micros
-        ),
-        read_zone(zone) if zone else None,
+    return timedelta(
+        hours=hour, minutes=minute, seconds=second, microseconds=micros
     )
+
+
+def _half(found: re.Match[str]) -> str | None:
+    """Of the day: `a` or `p`."""
+    if found["part"]:
+        return "a" if found["part"] in _BEFORE_NOON else "p"
+    return found["half"]
 
 
 def _hour(hour: int, half: str | None) -> int:

@@ -123,10 +123,19 @@ class Oracle:
             file.stream,
             TOLERATED,
         )
+        # Equal rows are one letter with a count, which names the line of the last of them.
+        met: Counter[str] = Counter()
+        for _, why, count in letters:
+            met[why] += count
         self._say(
-            f"{file.stream}: dead letters by line",
-            sorted((line, why, 1) for line, why in bad.items()),
-            letters,
+            f"{file.stream}: dead letters by reason",
+            dict(Counter(bad.values())),
+            dict(met),
+        )
+        self._say(
+            f"{file.stream}: dead letters whose line is not bad so",
+            [],
+            [line for line, why, _ in letters if bad.get(line) != why],
         )
         self.checked["data points"] += found
         self.checked["dead letters"] += len(letters)

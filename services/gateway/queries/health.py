@@ -56,16 +56,27 @@ def reasons_of(
     """What is wrong, each as a code and a sentence."""
     if not bus.is_connected:
         yield "kafka_away: it cannot be reached"
-    if own_trouble.startswith(DISK_FULL):
-        yield own_trouble
-    trouble = bus.checkpoints.get(TROUBLE)
-    told = to_python(trouble.cursor)["reason"] if trouble else ""
-    if told.startswith(DISK_FULL):
-        yield told
+    for trouble in (own_trouble, _told_trouble(bus)):
+        if trouble.startswith(DISK_FULL):
+            yield trouble
     if not all(gap["closed_at"] for gap in gaps):
         yield "data_gap: messages were removed before they were read"
-    month = f"{datetime.now(UTC):%Y-%m}"
     for source, budget in budgets.items():
-        allowed = budget.per_month
-        if allowed and budget.month == month and budget.used >= allowed:
-            yield f"budget_exhausted: the {allowed} calls of {source} in {month} are used up"
+        if _is_used_up(budget):
+            shown = f"the {budget.per_month} calls of {source}"
+            yield f"budget_exhausted: {shown} in {budget.month} are used up"
+
+
+def _told_trouble(bus: CommandBus) -> str:
+    """What the loader says."""
+    trouble = bus.checkpoints.get(TROUBLE)
+    return str(to_python(trouble.cursor)["reason"]) if trouble else ""
+
+
+def _is_used_up(budget: Budget) -> bool:
+    is_now = budget.month == f"{datetime.now(UTC):%Y-%m}"
+    return (
+        bool(budget.per_month)
+        and is_now
+        and budget.used >= (budget.per_month or 0)
+    )

@@ -148,23 +148,26 @@ async def with_tasks(database: Database, run_id: str) -> Json | None:
     run = await one(database, run_id)
     if run is None:
         return None
-    found = await database.rows(_SELECT_MISSING, run_id)
-    missing = {row["task_id"]: ranges(row["numbers"]) for row in found}
-    rows = await database.rows(_SELECT_TASKS, run_id)
-    skips = _by_task(await database.rows(_SELECT_SKIPS, run_id))
-    tasks = [
-        _task(row, missing.get(row["task_id"], []), skips) for row in rows
-    ]
+    tasks = await _tasks(database, run_id)
     rejections = await database.rows(_SELECT_REJECTIONS, run_id)
+    is_balanced = RunStatus(run["status"]).is_balanced
     return {
         **run,
-        "ledger": ledger(
-            tasks, is_balanced=RunStatus(run["status"]).is_balanced
-        ),
+        "ledger": ledger(tasks, is_balanced=is_balanced),
         "tasks": tasks,
         "rejections": [dict(row) for row in rejections],
         "skips": _of_run(tasks),
     }
+
+
+async def _tasks(database: Database, run_id: str) -> list[Json]:
+    found = await database.rows(_SELECT_MISSING, run_id)
+    missing = {row["task_id"]: ranges(row["numbers"]) for row in found}
+    skips = _by_task(await database.rows(_SELECT_SKIPS, run_id))
+    rows = await database.rows(_SELECT_TASKS, run_id)
+    return [
+        _task(row, missing.get(row["task_id"], []), skips) for row in rows
+    ]
 
 
 async def resolve(database: Database, name: str) -> str:

@@ -85,24 +85,32 @@ def _state(
 ) -> SourceState:
     """`configured` None: nobody has told yet, so that what was read counts."""
     names = {task["stream"] for task in tasks}
-    if configured is None:
-        configured = names
-    own = [task for task in tasks if task["stream"] in configured]
-    failing = _failing_of(own, checkpoints)
-    finished = [
-        task for task in tasks if task["status"] == TaskStatus.FINISHED
-    ]
-    gone = sorted(names - configured)
+    wanted = names if configured is None else configured
+    failing = _failing_of(_of_streams(tasks, wanted), checkpoints)
+    gone = sorted(names - wanted)
     return SourceState(
         name=source,
-        streams=len(configured),
-        last_success_at=max(map(_finished_at, finished), default=None),
+        streams=len(wanted),
+        last_success_at=_last_success(tasks),
         failing_streams=len(failing),
         failing=failing[:MAX_FAILING],
         gone_streams=len(gone),
         gone=gone[:MAX_FAILING],
         budget=budget_of(source, checkpoints),
     )
+
+
+def _of_streams(tasks: list[Task], streams: set[str]) -> list[Task]:
+    return [task for task in tasks if task["stream"] in streams]
+
+
+def _last_success(tasks: list[Task]) -> Any:
+    times = [
+        task["finished_at"]
+        for task in tasks
+        if task["status"] == TaskStatus.FINISHED
+    ]
+    return max(times, default=None)
 
 
 def budget_of(source: Source, checkpoints: CheckpointLog) -> Budget | None:

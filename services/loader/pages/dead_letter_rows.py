@@ -7,7 +7,7 @@ often a run met it stands in dead_letter_runs.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -128,15 +128,24 @@ def insert_dead_letters(
     written = list(_together(letters))
     taken = _insert(db, written, occasion)
     if occasion is Occasion.KNOWN:
-        written = [letter for letter in written if letter.id in taken]
+        written = list(_those(written, taken))
     if occasion is Occasion.LIVE and len(taken) < len(written):
-        # Equal to one that a run is processing again: it has a row of its own meanwhile.
-        busy = [letter for letter in written if letter.id not in taken]
-        apart = list(map(_with_own_id, busy))
-        _insert(db, apart, Occasion.KNOWN)
-        written = [letter for letter in written if letter.id in taken]
-        written += apart
+        written = _with_busy_apart(db, written, taken)
     _insert_runs(db, written)
+
+
+def _those(letters: Iterable[Letter], ids: set[str]) -> Iterator[Letter]:
+    return (letter for letter in letters if letter.id in ids)
+
+
+def _with_busy_apart(
+    db: Db, letters: Sequence[Letter], taken: set[str]
+) -> list[Letter]:
+    """Those that equal one that a run processes again have a row of their own meanwhile."""
+    busy = [letter for letter in letters if letter.id not in taken]
+    apart = list(map(_with_own_id, busy))
+    _insert(db, apart, Occasion.KNOWN)
+    return [*_those(letters, taken), *apart]
 
 
 def _together(letters: Iterable[Letter]) -> Iterable[Letter]:

@@ -40,28 +40,49 @@ def is_meant(mention: Mention, reading: Reading) -> bool:
 
 def _is_symbol_meant(mention: Mention, reading: Reading) -> bool:
     text = reading.text
-    start = mention.start
-    end = mention.end
-    needs = mention.form.needs
-    before = text[start - 1 : start]
-    after = text[end : end + 1]
-    if needs == Need.SURE or before == "$":
+    if mention.form.needs == Need.SURE or _before(mention, text) == "$":
         return True
-    if _STOCK.match(text, end):
+    if _STOCK.match(text, mention.end):
         return False
-    if before in _OPEN and after in _CLOSED:
+    if _is_in_brackets(mention, text):
         return _is_meant_in_brackets(mention, reading)
-    if _PAIR.match(text, end):
+    if _PAIR.match(text, mention.end):
         return True
-    is_compound = after == "-" and COMPOUND.match(text, end)
-    if before in _JOINED or (after == "-" and not is_compound):
+    if _is_joined(mention, text):
         return False
-    if needs == Need.CAPS and not reading.is_shouted:
+    return _looks_like_symbol(mention, reading) or _has_symbol_context(
+        mention, reading
+    )
+
+
+def _before(mention: Mention, text: str) -> str:
+    return text[mention.start - 1 : mention.start]
+
+
+def _after(mention: Mention, text: str) -> str:
+    return text[mention.end : mention.end + 1]
+
+
+def _is_in_brackets(mention: Mention, text: str) -> bool:
+    is_open = _before(mention, text) in _OPEN
+    return is_open and _after(mention, text) in _CLOSED
+
+
+def _is_joined(mention: Mention, text: str) -> bool:
+    """Whether it is a part of another word, but for `BTC-backed`."""
+    if _before(mention, text) in _JOINED:
         return True
-    is_long = end - start > _SHORT
-    if needs == Need.CONTEXT and reading.is_other_script and is_long:
-        return True
-    return _has_symbol_context(mention, reading)
+    is_dashed = _after(mention, text) == "-"
+    return is_dashed and COMPOUND.match(text, mention.end) is None
+
+
+def _looks_like_symbol(mention: Mention, reading: Reading) -> bool:
+    """Whether its capitals are enough."""
+    needs = mention.form.needs
+    if needs == Need.CAPS:
+        return not reading.is_shouted
+    is_long = mention.end - mention.start > _SHORT
+    return needs == Need.CONTEXT and reading.is_other_script and is_long
 
 
 def _is_meant_in_brackets(mention: Mention, reading: Reading) -> bool:
@@ -74,18 +95,23 @@ def _is_meant_in_brackets(mention: Mention, reading: Reading) -> bool:
 
 def _has_symbol_context(mention: Mention, reading: Reading) -> bool:
     text = reading.text
-    end = mention.end
-    size = end - mention.start
-    if size == 1:
+    if mention.end - mention.start == 1:
         return False
-    if contexts()["coin"].match(text, end):
+    if contexts()["coin"].match(text, mention.end):
         return True
-    before = text[max(0, mention.start - _BEFORE_AN_AMOUNT) : mention.start]
-    if size >= _SHORT and _AMOUNT.search(before):
+    if _is_amount(mention, text):
         return True
     if mention.form.needs == Need.STRICT or reading.is_shouted:
         return False
-    return _is_followed(text, end, ("moves", "kind", "acts"))
+    return _is_followed(text, mention.end, ("moves", "kind", "acts"))
+
+
+def _is_amount(mention: Mention, text: str) -> bool:
+    """`3.75B PUMP`"""
+    start = mention.start
+    before = text[max(0, start - _BEFORE_AN_AMOUNT) : start]
+    is_long = mention.end - start >= _SHORT
+    return is_long and _AMOUNT.search(before) is not None
 
 
 def is_spelt_out(text: str, bracket: int, symbol: str) -> bool:
@@ -137,15 +163,18 @@ def _is_beside_symbol(text: str, end: int, symbol: str) -> bool:
 def _has_name_context(mention: Mention, text: str) -> bool:
     start = mention.start
     end = mention.end
-    if text[start - 1 : start] in ("-", "@") or text[end : end + 1] == "-":
+    if _before(mention, text) in ("-", "@") or _after(mention, text) == "-":
         return COMPOUND.match(text, end) is not None
-    following: tuple[str, ...] = ("kind", "acts", "had")
-    if mention.form.needs == Need.CONTEXT:
-        following = (*following, "moves")
-    if _is_followed(text, end, following):
+    if _is_followed(text, end, _following(mention)):
         return True
     before = text[max(0, start - _BEFORE) : start]
     return contexts()["before"].search(before) is not None
+
+
+def _following(mention: Mention) -> tuple[str, ...]:
+    if mention.form.needs == Need.CONTEXT:
+        return ("kind", "acts", "had", "moves")
+    return ("kind", "acts", "had")
 
 
 def _is_followed(text: str, end: int, kinds: tuple[str, ...]) -> bool:

@@ -64,27 +64,29 @@ def _runs(reading: Reading) -> list[list[Mention]]:
 
 def _is_list_of_coins(run: list[Mention], reading: Reading) -> bool:
     """Whether one is a coin for sure, and it begins and ends like a list of coins."""
-    text = reading.text
     if not any(mention in reading.sure for mention in run):
         return False
-    if any(_is_no_name(mention, text) for mention in run):
+    if any(_is_no_name(mention, reading.text) for mention in run):
         return False
-    is_first = text[: run[0].start].rstrip()[-1:] in _BEGINS
-    is_last = _ends(text, run[-1].end)
-    return _is_bound(run[0], reading, is_at_end=is_first) and _is_bound(
-        run[-1], reading, is_at_end=is_last
-    )
+    return _begins_list(run[0], reading) and _ends_list(run[-1], reading)
+
+
+def _begins_list(mention: Mention, reading: Reading) -> bool:
+    before = reading.text[: mention.start].rstrip()[-1:]
+    return before in _BEGINS or _is_bound(mention, reading)
+
+
+def _ends_list(mention: Mention, reading: Reading) -> bool:
+    return _ends(reading.text, mention.end) or _is_bound(mention, reading)
 
 
 def _is_no_name(mention: Mention, text: str) -> bool:
     return text[mention.start].islower() or mention.end - mention.start < 2
 
 
-def _is_bound(
-    mention: Mention, reading: Reading, *, is_at_end: bool
-) -> bool:
+def _is_bound(mention: Mention, reading: Reading) -> bool:
     """Whether a list may begin or end here: with a coin, a symbol in capitals, or no word."""
-    if is_at_end or mention in reading.sure or mention.start == 0:
+    if mention in reading.sure or mention.start == 0:
         return True
     if mention.form.is_symbol:
         is_long = mention.end - mention.start >= _SHORT
@@ -120,15 +122,27 @@ def _is_capital_name(mention: Mention, text: str) -> bool:
 
 
 def _is_amid_small_letters(mention: Mention, text: str) -> bool:
-    start = mention.start
-    following = text[mention.end : mention.end + _AFTER]
-    before = text[max(0, start - _BEFORE) : start].split()[-_WORDS_BEFORE:]
-    after = _AFTER_A_NAME.sub("", following).split()[:_WORDS_AFTER]
+    before = _words_before(mention, text)
+    after = _words_after(mention, text)
     if not before or not _is_small(before[-1]):
         return False
-    if after and (after[0][0].isupper() or after[0][0].isdigit()):
+    if after and _begins_high(after[0]):
         return False
     return any(map(_is_telling, before + after))
+
+
+def _words_before(mention: Mention, text: str) -> list[str]:
+    start = mention.start
+    return text[max(0, start - _BEFORE) : start].split()[-_WORDS_BEFORE:]
+
+
+def _words_after(mention: Mention, text: str) -> list[str]:
+    following = text[mention.end : mention.end + _AFTER]
+    return _AFTER_A_NAME.sub("", following).split()[:_WORDS_AFTER]
+
+
+def _begins_high(word: str) -> bool:
+    return word[0].isupper() or word[0].isdigit()
 
 
 def _is_small(word: str) -> bool:

@@ -21,6 +21,15 @@ _INNER_CAPITAL = re.compile(r"[a-z][A-Z]")
 _OWN = r"(?:'s|’s|'|’)?"
 _GAP = r'[\s:”"]*'
 _END = r"(?![A-Za-z0-9_])"
+# Where the words of each kind stand.
+_AROUND = {
+    "kind": rf"{_OWN}{_GAP}(?:{{}}){_END}",
+    "coin": rf"{_OWN}{_GAP}(?:{{}}){_END}",
+    "moves": rf"{_GAP}(?:{{}}){_END}",
+    "acts": rf"{_OWN}{_GAP}(?:{{}}){_END}",
+    "had": rf"(?:'s|’s)\s+(?:{{}}){_END}",
+    "before": r"(?<![A-Za-z])(?:{})\s*$",
+}
 
 
 class Need(StrEnum):
@@ -69,11 +78,14 @@ def _forms_of(line: str) -> Iterator[Form]:
     yield Form(key, symbol, Need(symbol_needs), is_symbol=True)
     yield from _name_forms(key, name, Need(name_needs))
     for other in filter(None, others.split("|")):
-        is_clear = " " in other or _INNER_CAPITAL.search(other)
-        needs = Need(name_needs)
-        if is_clear and needs != Need.SURE:
-            needs = Need.CAPS
+        needs = _needs_of_other(other, Need(name_needs))
         yield from _name_forms(key, other, needs)
+
+
+def _needs_of_other(name: str, needs: Need) -> Need:
+    """Another name of several words, or with a capital inside, is clear."""
+    is_clear = " " in name or _INNER_CAPITAL.search(name)
+    return Need.CAPS if is_clear and needs != Need.SURE else needs
 
 
 def _name_forms(symbol: str, name: str, needs: Need) -> Iterator[Form]:
@@ -89,23 +101,20 @@ def _name_forms(symbol: str, name: str, needs: Need) -> Iterator[Form]:
 @cache
 def contexts() -> dict[str, re.Pattern[str]]:
     """What follows a name or symbol (kind, coin, moves, acts, had), or stands before it."""
-    whole: dict[str, list[str]] = {}
+    return {
+        kind: re.compile(
+            _AROUND[kind].format("|".join(parts)), re.IGNORECASE
+        )
+        for kind, parts in _alternatives().items()
+    }
+
+
+def _alternatives() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
     for line in lines(HERE / "contexts.tsv"):
         kind, _, alternatives = line.partition("\t")
-        whole.setdefault(kind, []).append(alternatives)
-    joined = {kind: "|".join(parts) for kind, parts in whole.items()}
-    patterns = {
-        "kind": rf"{_OWN}{_GAP}(?:{joined['kind']}){_END}",
-        "coin": rf"{_OWN}{_GAP}(?:{joined['coin']}){_END}",
-        "moves": rf"{_GAP}(?:{joined['moves']}){_END}",
-        "acts": rf"{_OWN}{_GAP}(?:{joined['acts']}){_END}",
-        "had": rf"(?:'s|’s)\s+(?:{joined['had']}){_END}",
-        "before": rf"(?<![A-Za-z])(?:{joined['before']})\s*$",
-    }
-    return {
-        kind: re.compile(pattern, re.IGNORECASE)
-        for kind, pattern in patterns.items()
-    }
+        found.setdefault(kind, []).append(alternatives)
+    return found
 
 
 @cache

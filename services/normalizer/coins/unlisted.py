@@ -65,15 +65,18 @@ def rarer_in(
 
 @lru_cache(maxsize=4096)
 def _pattern(symbol: str, name: str) -> re.Pattern[str]:
+    return re.compile("|".join(_forms(symbol, name)))
+
+
+def _forms(symbol: str, name: str) -> Iterator[str]:
     upper = re.escape(symbol.upper())
     named = re.escape(name)
-    forms_ = [rf"{_BEGIN}{named or upper}\s+[(（]?\$?{upper}{_END}"]
+    yield rf"{_BEGIN}{named or upper}\s+[(（]?\$?{upper}{_END}"
     letters = sum(map(str.isalpha, symbol))
     if symbol.upper() not in words("no_coin") and letters > 1:
-        forms_ += _symbol_forms(symbol, upper, letters)
+        yield from _symbol_forms(symbol, upper, letters)
     if " " in name or not name[1:].islower():
-        forms_.append(rf"{_BEGIN}{named}\s+{_KINDS}")
-    return re.compile("|".join(forms_))
+        yield rf"{_BEGIN}{named}\s+{_KINDS}"
 
 
 def _symbol_forms(symbol: str, upper: str, letters: int) -> Iterator[str]:

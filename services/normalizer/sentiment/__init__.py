@@ -71,11 +71,12 @@ def score(title: str, summary: str) -> Sentiment:
         text = _without_labels(text)
         if _says_nothing(text):
             return NEUTRAL
-    total = 0.0
-    counted: dict[str, float] = {}
-    for words, value in _values(text, language):
-        total += value
-        counted[words] = round(value, 2)
+    return _summed(list(_values(text, language)))
+
+
+def _summed(values: list[tuple[str, float]]) -> Sentiment:
+    total = sum(value for _, value in values)
+    counted = {words: round(value, 2) for words, value in values}
     shown = dict(list(counted.items())[:MAX_WORDS])
     if abs(total) < FLOOR:
         return Sentiment(0.0, shown)
@@ -123,16 +124,25 @@ def _values(text: str, language: str) -> Iterator[tuple[str, float]]:
     """(words, what they count) in their order."""
     weight = 1.0
     for sentence in _statements(text):
-        background = 1.0
-        last = 0
-        words, found = entries_in(sentence, language)
-        for entry in found:
-            if LED_TO.intersection(words[last : entry.start]):
-                background = BACKGROUND
-            value = entry.weight * background * weight
-            near = words[max(0, entry.start - NEAR) : entry.start]
-            if _NOT.intersection(near):
-                value *= NEGATED
-            yield " ".join(words[entry.start : entry.end]), value
+        for words, value in _values_in(sentence, language):
+            yield words, value * weight
             weight *= LATER
-            last = entry.end
+
+
+def _values_in(sentence: str, language: str) -> Iterator[tuple[str, float]]:
+    background = 1.0
+    last = 0
+    words, found = entries_in(sentence, language)
+    for entry in found:
+        if LED_TO.intersection(words[last : entry.start]):
+            background = BACKGROUND
+        value = entry.weight * background
+        if _is_negated(words, entry.start):
+            value *= NEGATED
+        yield " ".join(words[entry.start : entry.end]), value
+        last = entry.end
+
+
+def _is_negated(words: list[str], place: int) -> bool:
+    near = words[max(0, place - NEAR) : place]
+    return not _NOT.isdisjoint(near)
