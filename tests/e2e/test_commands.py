@@ -41,7 +41,7 @@ def test_up_again_says_that_it_runs_and_status_shows_every_service(
 def test_demo_follows_a_run_and_shows_rows(stack: Stack) -> None:
     shown = stack.command("demo")
     assert shown.returncode == 0, shown.stdout + shown.stderr
-    assert "The newest data points:" in shown.stdout
+    assert "The newest data point of each source:" in shown.stdout
     assert "items processed" in shown.stdout
 
 

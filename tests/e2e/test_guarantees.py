@@ -547,7 +547,7 @@ def test_dead_letters_of_a_bug_are_processed_again_after_it_is_mended(
     stack = case.stack
     stack.break_guarantee("mapping")
     run = stack.wait_for(case.start(1_500))
-    assert (run["status"], run["rejected"]) == ("partial", 1_500)
+    assert (run["status"], run["rejected"]) == ("failed", 1_500)
     stack.disarm()
     letters = stack.api.get(
         "/dead-letters", params={"run_id": run["run_id"], "status": "open"}

@@ -173,7 +173,7 @@ def test_a_file_that_is_ambiguous_is_refused_until_the_mapping_file_settles_it(
         "/data", params={"dataset": "unclear", "limit": 1}
     ).json()[0]
     assert (newest["timestamp"], newest["price"], newest["currency"]) == (
-        "2024-02-11T00:00:00+00:00",
+        "2024-02-11T00:00:00Z",
         11.5,
         "EUR",
     )

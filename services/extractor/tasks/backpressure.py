@@ -51,11 +51,15 @@ class Backpressure:
     async def run(self) -> None:
         """Look at the lag until cancelled."""
         while True:
+            live, replayed = self._published.copy(), self._replay_published
             try:
                 positions = await self._positions()
             except (KafkaError, OSError) as error:
                 log.warning("lag_unknown", error=repr(error))
             else:
+                # What was published while the lag was read is not in it: it counts on.
+                self._published -= live
+                self._replay_published -= replayed
                 await self._take(positions)
             await asyncio.sleep(
                 LOOK_EVERY_S_IN_REPLAY if self._replays else LOOK_EVERY_S
@@ -73,9 +77,7 @@ class Backpressure:
     async def _take(self, positions: GroupPositions) -> None:
         async with self._looked:
             self._waiting.clear()
-            self._published.clear()
             self._replay_waiting = 0
-            self._replay_published = 0
             for at, position in positions.items():
                 if at.topic in LIVE_TOPICS:
                     self._waiting[at.partition] += position.lag
