@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from shared.csvfile.overrides import Overrides
+from shared.values.dates import is_month
 
 PREAMBLE_LINES = 20
 SAMPLE_ROWS = 20
@@ -29,6 +30,10 @@ _MISSING = re.compile(
 _SPELLED_DATE = re.compile(
     r"(?:\d{1,2}[. -]+)?[^\W\d_]{3,10}[. -]+\d{1,2}(?:,? *\d{4})?.*"
     r"|\d{1,2}[. -]+[^\W\d_]{3,10}[. -]+\d{2,4}.*"
+)
+# `SMA 20`, `Close.1`, `p10`, `Volume (24h)`
+_NUMBERED_NAME = re.compile(
+    r"(?P<word>[^\W\d_]+)[^\W\d]*(?:[ _.\-(+/%]+[^\W\d]*)*\d{1,3}[a-z]?\)?"
 )
 _PERIOD = re.compile(
     r"\d+ ?(?:[hdwmy]|min|hr?|day|week|month|year)s?\b.*", re.IGNORECASE
@@ -201,7 +206,10 @@ def is_value(cell: str) -> bool:
     """Whether a cell looks like a number or a time, and so not like the name of a column."""
     cell = cell.strip()
     digits = sum(map(str.isdigit, cell))
-    if not digits or _PERIOD.fullmatch(cell):
+    if not digits or _PERIOD.fullmatch(cell.strip("(%+-/ ")):
+        return False
+    name = _NUMBERED_NAME.fullmatch(cell)
+    if name is not None and not is_month(name["word"]):
         return False
     letters = sum(map(str.isalpha, cell))
     return (

@@ -52,9 +52,11 @@ class Overrides(BaseModel):
     @classmethod
     def _refuse_placeholders(cls, values: Any) -> Any:
         """What a refusal offers and nobody filled in."""
-        columns = (
-            values.get("columns") if isinstance(values, dict) else None
-        )
+        if not isinstance(values, dict):
+            raise ValueError(  # noqa: TRY004  pydantic reports no TypeError
+                f"{values!r} is no entry: write `- file: …`, and below it what is given"
+            )
+        columns = values.get("columns")
         given = {**values, **(columns if isinstance(columns, dict) else {})}
         for name, value in given.items():
             if value == PLACEHOLDER:
@@ -103,13 +105,21 @@ class MappingFile(BaseModel):
     def overrides_for(self, path: str) -> Overrides:
         """All entries that match the path, later ones over earlier ones."""
         given: dict[str, Any] = {}
-        name = path.rpartition("/")[2]
+        columns: dict[str, str | int | None] = {}
         for entry in self.files:
-            if fnmatch.fnmatchcase(path, entry.file) or fnmatch.fnmatchcase(
-                name, entry.file
-            ):
-                given.update(entry.given())
-        return Overrides(**given)
+            if _matches(path, entry.file):
+                given |= entry.model_dump(
+                    exclude={"file"}, exclude_unset=True
+                )
+                columns |= entry.columns
+        return Overrides(**{**given, "columns": columns})
+
+
+def _matches(path: str, pattern: str) -> bool:
+    """Whether an entry is for a path: as a whole, or its last part. `*` and `?` stand for more."""
+    literal = pattern.replace("[", "[[]")
+    names = (path, path.rpartition("/")[2])
+    return any(fnmatch.fnmatchcase(name, literal) for name in names)
 
 
 def load(root: Path) -> MappingFile:

@@ -21,6 +21,21 @@ _CURRENCY = re.compile(
     r"^[$€£¥₩₽₹₿₺]\s*|\s*[$€£¥₩₽₹₿₺]$|^(?:US|A|C)\$\s*|^R\$\s*"
     r"|^(?:USD|EUR|GBP)\s+|\s+(?:USD|EUR|GBP)$"
 )
+SIGNS = {
+    "€": "EUR",
+    "EUR": "EUR",
+    "£": "GBP",
+    "GBP": "GBP",
+    "₩": "KRW",
+    "₽": "RUB",
+    "₹": "INR",
+    "₿": "BTC",
+    "₺": "TRY",
+    "R$": "BRL",
+    "$": "USD",
+    "US$": "USD",
+    "USD": "USD",
+}
 _PLAIN_MARKS = str.maketrans(
     {
         "\u00a0": " ",
@@ -34,6 +49,20 @@ _SUFFIXED = re.compile(
     r"(-?[\d,]*\.?\d+)([KMBT])", re.ASCII | re.IGNORECASE
 )
 _SUFFIXES = {"K": 3, "M": 6, "B": 9, "T": 12}
+
+
+def sign_in(text: str) -> str | None:
+    """The currency whose sign stands beside a number: `EUR` of `€42`; None where none does."""
+    found = _CURRENCY.search(text.strip())
+    return SIGNS.get(found[0].strip()) if found else None
+
+
+def number_in(text: str) -> float | None:
+    """A plain number; None for anything else."""
+    text = text.strip()
+    return float(text) if _PLAIN.fullmatch(text) else None
+
+
 MISSING = frozenset(
     {
         "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
@@ -11,8 +12,16 @@ from shared.values.zones import read_zone
 
 _CENTURY = 70  # two digits of a year: below it 20xx, else 19xx
 # In front of a date: `Mon,`, `lun.,`, `segunda-feira,`; also without a comma before a word or day.
-_WEEKDAY = r"(?:[^\W\d_][^\d,]{1,20},\s*|[^\W\d_]{2,12}\.?\s+)?"
-_CLOCK_AFTER = r"(?:[ T,_\-]+(?P<clock>\S.*))?"
+_WEEKDAY = r"(?:[^\W\d_][^\d,]{0,20},\s*|[^\W\d_]{2,12}\.?\s+)?"
+# Between a date and a time of day: `at`, `um`, `à las`.
+_AT = r"(?:(?i:at|um|à|às|alle|om|ore|kl\.?|klo|pukul|saat|o|в|о|(?:a )?las)\s+)?"
+_CLOCK_AFTER = rf"(?:[ T,_\-]+{_AT}(?P<clock>\S.*))?"
+_YEAR_WORD = r"(?:\s?(?:г|р|r|roku)\b\.?)?"
+_OF = r"(?:(?i:del?|of) )?"
+# Behind a date of East Asia: `(水)`, `星期三`, `수요일`.
+_WEEKDAY_BEHIND = (
+    r"(?:\s?(?:\([^()\d]{1,3}\)|(?:星期|周|週).|[월화수목금토일]요일))?"
+)
 _COMPACT = re.compile(
     r"(?P<day>(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))(?:[ T_\-]+)"
     r"(?P<clock>\d{1,2}(?::?\d\d){1,2}.*)",
@@ -21,18 +30,20 @@ _COMPACT = re.compile(
 _BARE_CLOCK = re.compile(r"(\d\d)(\d\d)(\d\d)?(?!\d|:)", re.ASCII)
 _NUMERIC = re.compile(
     rf"{_WEEKDAY}(?P<first>\d{{1,4}})(?P<mark>[/.\-年년])\s?(?P<second>\d{{1,2}})[/.\-月월]\s?"
-    rf"(?P<third>\d{{1,4}})[.日일]?(?:[ T,_]+(?P<clock>\S.*))?",
+    rf"(?P<third>\d{{1,4}})[.日일]?{_WEEKDAY_BEHIND}"
+    rf"(?:(?:[ T,_]+|(?<=[日일]))(?:- )?{_AT}(?P<clock>\S.*))?",
     re.ASCII,
 )
 _SPELLED = re.compile(
     rf"{_WEEKDAY}"
-    r"(?:(?P<month>[^\W\d_]+)\.?[ \-]+(?P<day>\d{1,2})(?:st|nd|rd|th)?"
-    r"|(?P<day2>\d{1,2})(?:st|nd|rd|th|er)?\.?[ \-]*(?:de )?(?P<month2>[^\W\d_]+)\.?)"
-    rf"(?:,|\.)?[ \-]*(?:de )?(?P<year>\d{{4}}|\d\d){_CLOCK_AFTER}"
+    r"(?:(?P<month>[^\W\d_]+)\.?[ \-]+(?P<day>\d{1,2})(?:st|nd|rd|th)?(?!\d)"
+    rf"|(?P<day2>\d{{1,2}})(?:st|nd|rd|th|er)?\.?[ \-]*{_OF}"
+    r"(?P<month2>(?!(?:st|nd|rd|th)\b)[^\W\d_]+)\.?)"
+    rf"(?:,|\.)?(?: *-|(?! *-)) *{_OF}(?P<year>\d{{4}}|\d\d){_YEAR_WORD}{_CLOCK_AFTER}"
 )
 # `2004-július-13T9:15-05:00`, `2023 Dec 6`
 _YEAR_FIRST = re.compile(
-    rf"(?P<year>\d{{4}})[ \-.]+(?P<month>[^\W\d_]+)\.?[ \-]+(?P<day>\d{{1,2}}){_CLOCK_AFTER}"
+    rf"(?P<year>\d{{4}})[ \-.]+(?P<month>[^\W\d_]+)\.?[ \-]+(?P<day>\d{{1,2}})\.?{_CLOCK_AFTER}"
 )
 # `Mon Mar  7 18:05:00 2022`, also with a zone before the year.
 _YEAR_LAST = re.compile(
@@ -45,7 +56,7 @@ _CLOCK = re.compile(
     r"(?:(?P<part>上午|下午|午前|午後|오전|오후)\s*)?(?P<hour>\d{1,2})"
     r"(?:[:h時时시点點]\s?(?P<minute>\d{1,2})[分분]?"
     r"(?::?\s?(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?[秒초]?)?)?"
-    r"(?:[ \-]?(?P<half>[ap])\.?m\.?(?![A-Za-z]))?(?P<zone>.*)",
+    r"(?:[ \-]?(?P<half>[ap])\.?\s?m\.?(?![A-Za-z]))?(?:\s?Uhr)?(?P<zone>.*)",
     re.IGNORECASE,
 )
 
@@ -72,6 +83,7 @@ def read_date(text: str, order: str | None = None) -> datetime:
     `order`: which number of `01/02/2021` is the day (`day_first`, `month_first`, `year_first`).
     Raises ValueError, AmbiguousDateError where the order would have to be guessed.
     """
+    text = _plain(text)
     compact = _COMPACT.fullmatch(text)
     if compact is not None:
         day = datetime.strptime(compact["day"], "%Y%m%d")  # noqa: DTZ007
@@ -81,6 +93,13 @@ def read_date(text: str, order: str | None = None) -> datetime:
         day = datetime(*_day_of(text, numeric, order))  # noqa: DTZ001
         return _at(day, numeric["clock"])
     return _spelled(text)
+
+
+def _plain(text: str) -> str:
+    """Without marks of direction, letters and figures in their usual width."""
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFKC", text).strip("\u200e\u200f\ufeff ")
 
 
 def _with_colons(clock: re.Match[str]) -> str:
@@ -97,21 +116,22 @@ def _day_of(
     if len(found["first"]) > 2:
         return first, second, third
     if order == "year_first" and len(found["third"]) <= 2:
-        return _full_year(first), second, third
-    year = _full_year(third)
+        return _full_year(found["first"]), second, third
+    year = _full_year(found["third"])
     if order == "month_first":
         return year, first, second
     if order == "day_first" or found["mark"] == "." or first > 12:
         return year, second, first
-    if second > 12:
+    if second > 12 or first == second:
         return year, first, second
     raise AmbiguousDateError(
         f"{text[:40]!r} may be day/month or month/day: write it as YYYY-MM-DD"
     )
 
 
-def _full_year(year: int) -> int:
-    if year >= 100:
+def _full_year(digits: str) -> int:
+    year = int(digits)
+    if len(digits) > 2:
         return year
     return year + 2000 if year < _CENTURY else year + 1900
 
@@ -127,15 +147,24 @@ def _spelled(text: str) -> datetime:
 def _of_words(found: dict[str, str | None]) -> datetime:
     name = found.get("month") or found.get("month2") or ""
     number = found.get("day") or found.get("day2") or "0"
-    year = _full_year(int(found["year"] or 0))
+    year = _full_year(found["year"] or "0")
     day = datetime(year, _month(name), int(number))  # noqa: DTZ001
     clock = found["clock"]
     return _at(day, f"{clock}{found.get('zone') or ''}" if clock else None)
 
 
+def is_month(name: str) -> bool:
+    """Whether a word is a month in a language that is known."""
+    try:
+        _month(name)
+    except ValueError:
+        return False
+    return True
+
+
 def _month(name: str) -> int:
     """By its first letters, the longest beginning that is known."""
-    name = name.lower()
+    name = name.lower().replace("\u0307", "")  # of the capital İ
     for length in range(_LONGEST_BEGINNING, 2, -1):
         if name[:length] in _MONTHS:
             return _MONTHS[name[:length]]

@@ -25,11 +25,20 @@ RARER_QUOTES = words(_HERE / "rarer_quotes.txt")
 _FILE_QUOTES = frozenset({"usd", "usdt", "usdc", "eur", "gbp", "jpy"})
 COMMON_WORDS = words(_HERE / "common_words.txt")
 ALIASES = {"xbt": "btc", "xdg": "doge"}
+_USUAL_FORKS = frozenset(
+    {"cash", "classic", "diamond", "gold", "private", "sv"}
+)
+_DERIVED = frozenset({"baby", "bridged", "liquid", "staked", "wrapped"})
 MAX_SYMBOL = 10  # letters of an unknown symbol that a file's name may be
 _PAIR_MARKS = re.compile(r"[/\-_: ]")
 _TOKEN = re.compile(r"[A-Za-z0-9$]+")
 _BITFINEX = re.compile(r"t[A-Z]{6,8}")
-_KRAKEN = re.compile(r"X[A-Z]{3}Z[A-Z]{3}")
+_BITFINEX_LONG = re.compile(r"t(?P<base>[A-Z]{3,8}):(?P<quote>[A-Z]{3,5})$")
+_KRAKEN = re.compile(r"X(?P<base>[A-Z]{3})[XZ](?P<quote>[A-Z]{3})")
+# Behind a pair: `.P` of a perpetual, `.KRAKEN`, and what a future settles in.
+_BEHIND_PAIR = re.compile(
+    r"(?<=[A-Za-z]{3})(?:\.(?:P|[A-Z]{4,10})|(?<=[_/][A-Z]{4}):[A-Z]{3,5})$"
+)
 _PERPETUAL = re.compile(r"[-_:./](?:perp|perpetual|swap)$", re.IGNORECASE)
 _SYMBOL = re.compile(r"[a-z0-9$.]{1,20}")
 # A slash leaves nothing to guess, whatever the quote; ccxt adds what a future settles in.
@@ -37,7 +46,7 @@ _SLASHED = re.compile(
     r"(?=[^/]*[a-z])(?P<base>[a-z0-9$.]{1,20}) ?/ ?(?=[^/]*[a-z])(?P<quote>[a-z0-9$.]{2,20})"
     r"(?::[a-z0-9\-]{1,20})?"
 )
-_VENUE = re.compile(r"[a-z0-9_]{2,20}:(?P<pair>[a-z0-9$./_\-]{2,40})")
+_VENUE = re.compile(r"[a-z0-9_]{1,20}:(?P<pair>[a-z0-9$./_\-]{2,40})")
 # Behind a pair: `h4`, MetaTrader's minutes, `1h`, `daily`, a year.
 _PERIODS = tuple(
     map(
@@ -130,19 +139,35 @@ def parse_pair(text: str) -> Pair | None:
     text = _undecorated(text.strip()).lower()
     slashed = _SLASHED.fullmatch(text)
     if slashed is not None:
-        return _pair(slashed["base"], slashed["quote"])
+        return _of_slashed(slashed["base"], slashed["quote"])
     parts = [part for part in _PAIR_MARKS.split(text) if part]
     named = coin_named("".join(parts))
     if named is not None:
         return _pair(named, None)
-    if len(parts) == 2 and _are_base_and_quote(*parts):
-        return _pair(parts[0], parts[1])
+    if len(parts) == 2:
+        base = coin_named(parts[0]) or parts[0]
+        if base == parts[1]:
+            return _pair(base, None)  # `Bitcoin - BTC`
+        if _are_base_and_quote(base, parts[1]):
+            return _pair(base, parts[1])
     venue = _VENUE.fullmatch(text)
     if venue is not None:
         return parse_pair(venue["pair"])
     if len(parts) != 1 or not _SYMBOL.fullmatch(parts[0]):
         return None
+    if not any(map(str.isalnum, parts[0])):
+        return None
     return glued_pair(parts[0]) or _pair(parts[0], None)
+
+
+def _of_slashed(base: str, quote: str) -> Pair:
+    """`BTC/USDT`; also `BINANCE/BTCUSDT`, where the exchange stands in front."""
+    inner = None if is_known_symbol(base) else glued_pair(quote)
+    return (
+        inner
+        if inner is not None and inner.is_known
+        else _pair(base, quote)
+    )
 
 
 def is_quote(word: str) -> bool:
@@ -160,9 +185,18 @@ def _are_base_and_quote(base: str, quote: str) -> bool:
 def _undecorated(text: str) -> str:
     """A pair without what some exchanges put around it; of a perpetual future its pair."""
     text = _PERPETUAL.sub("", text)
+    if text.startswith("$") and text[1:].isalnum():
+        return text[1:]
+    long = _BITFINEX_LONG.fullmatch(text)
+    if long is not None:
+        return f"{long['base']}/{long['quote']}"
+    text = _BEHIND_PAIR.sub("", text)
     if _BITFINEX.fullmatch(text):
         return text[1:]
-    return f"{text[1:4]}{text[5:]}" if _KRAKEN.fullmatch(text) else text
+    kraken = _KRAKEN.fullmatch(text)
+    if kraken is None:
+        return text
+    return kraken["base"] + unaliased(kraken["quote"].lower())
 
 
 def glued_pair(token: str) -> Pair | None:
@@ -213,6 +247,9 @@ def pair_from_name(stem: str) -> Pair | None:
     for pair in glued:
         if pair.is_known:
             return pair
+    longer = _name_of_words(tokens)
+    if longer is not None:
+        return _pair(longer, _file_quote(tokens)) if longer else None
     return (
         _neighbouring_pair(tokens)
         or _known_coin(tokens)
@@ -223,21 +260,26 @@ def pair_from_name(stem: str) -> Pair | None:
 
 def _neighbouring_pair(tokens: list[str]) -> Pair | None:
     """`btc_usd`; also Poloniex's `USDT_BTC`, which names the quote first."""
-    for first, second in pairwise(tokens):
+    for named, second in pairwise(tokens):
+        first = coin_named(named) or named
         if (
             not is_quote(unaliased(second))
             or first == second
             or not is_known_symbol(unaliased(first))
         ):
             continue
-        is_reversed = first in _FILE_QUOTES and second not in _FILE_QUOTES
+        is_reversed = first in _FILE_QUOTES and second not in FIAT
         return _pair(second, first) if is_reversed else _pair(first, second)
     return None
 
 
+def _file_quote(tokens: list[str]) -> str | None:
+    return next((token for token in tokens if token in _FILE_QUOTES), None)
+
+
 def _known_coin(tokens: list[str]) -> Pair | None:
     """A known symbol that is not a common word, a known name, or a common word alone."""
-    quote = next((token for token in tokens if token in _FILE_QUOTES), None)
+    quote = _file_quote(tokens)
     symbols = [
         unaliased(token)
         for token in tokens
@@ -250,6 +292,36 @@ def _known_coin(tokens: list[str]) -> Pair | None:
     alone = symbols if len(tokens) == 1 else []
     found = [*usual, *names, *alone]
     return _pair(found[0], quote) if found else None
+
+
+def _name_of_words(tokens: list[str]) -> str | None:
+    """The coin that several words name (`bitcoin-cash`); empty for one that the list does not have.
+
+    None where no word beside a coin's name makes another coin of it.
+    """
+    for length in (4, 3, 2):
+        for start in range(len(tokens) - length + 1):
+            found = coin_named("".join(tokens[start : start + length]))
+            if found is not None:
+                is_derived = start and tokens[start - 1] in _DERIVED
+                return "" if is_derived else found
+    for first, second in pairwise(tokens):
+        is_forked = coin_named(first) and second in _forks()
+        is_coin = coin_named(second) or is_known_symbol(second)
+        if is_forked or (first in _DERIVED and is_coin):
+            return ""
+    return None
+
+
+@cache
+def _forks() -> frozenset[str]:
+    """The words that make another coin of the name in front of them: `cash`, `classic`."""
+    names = (coin.name.lower().split() for coin in coins())
+    return _USUAL_FORKS | {
+        words_[1]
+        for words_ in names
+        if len(words_) > 1 and coin_named(words_[0])
+    }
 
 
 def _capital_pair(written: list[str], glued: list[Pair]) -> Pair | None:

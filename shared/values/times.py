@@ -22,6 +22,14 @@ _FIRST_SECOND = int((_EARLIEST - _EPOCH).total_seconds())
 _LAST_SECOND = int((_LATEST - _EPOCH).total_seconds())
 _DAY_S = 86_400
 _DAY_AND_TWO_DIGITS = len("2024-01-02-03")
+# A day of XML Schema may have a zone.
+_DAY_AND_ZONE = re.compile(
+    r"(?P<day>\d{4}-\d\d-\d\d)(?P<zone>Z|[+\-]\d\d:\d\d)", re.ASCII
+)
+# As Go writes a time: `2023-12-06 10:00:00 +0000 UTC`.
+_ZONE_TWICE = re.compile(
+    r"(?P<time>.{10,40} [+\-]\d\d:?\d\d) \(?[A-Z]{2,5}\)?"
+)
 _CALENDAR = re.compile(
     r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?",
     re.ASCII,
@@ -31,6 +39,11 @@ _BY_LENGTH = {
     13: 1_000,
     16: 1,
 }  # digits of an epoch in s, ms, µs → µs
+# Ten digits from here on (2033) are sooner a date such as YYYYMMDDhh, or an identifier.
+_FIRST_UNLIKELY = "1990000000"
+_NS_OF_2001 = (
+    10**18
+)  # what has fewer digits counts ticks of another beginning
 _DIGITS = re.compile(r"\d{9,19}(?:\.\d+)?", re.ASCII)
 
 
@@ -51,6 +64,7 @@ def timestamp(
     if (
         per is not None and text.isascii() and text.isdigit()
     ):  # nearly all epochs
+        _refuse_unlikely(field, text)
         return _plausible(
             field, text, _EPOCH + timedelta(microseconds=int(text) * per)
         )
@@ -72,13 +86,28 @@ def timestamp(
         ) from None
 
 
+def _refuse_unlikely(field: str, digits: str) -> None:
+    if len(digits) == 10 and digits >= _FIRST_UNLIKELY:
+        message = (
+            f"{field} {digits!r} may be a date such as YYYYMMDDhh or seconds since 1970: write it "
+            "as YYYY-MM-DD hh:mm"
+        )
+        raise BadValueError(field, "ambiguous_date", message)
+
+
 def _iso(text: str) -> datetime:
     """ISO 8601, also with ` UTC` behind it. Raises ValueError."""
+    twice = _ZONE_TWICE.fullmatch(text)
+    if twice is not None:
+        text = twice["time"]
     if text.endswith(" UTC"):
         moment = datetime.fromisoformat(text[:-4])
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     if len(text) == _DAY_AND_TWO_DIGITS and text[10] in "+-":
         raise ValueError("an hour or a zone")
+    day = _DAY_AND_ZONE.fullmatch(text)
+    if day is not None:
+        text = f"{day['day']}T00:00:00{day['zone']}"
     return datetime.fromisoformat(text)
 
 
@@ -122,7 +151,7 @@ def _from_epoch(field: str, text: str) -> datetime:
     whole, _, fraction = text.partition(".")
     amount = int(whole)
     per = next((factor for bound, factor in _UNITS if amount < bound), None)
-    if per is None:
+    if per is None or 10**17 <= amount < _NS_OF_2001:
         raise _bad_time(field, f"{field} is out of range: {text}")
     micros = int(amount * per) if per >= 1 else amount // 1000
     if fraction.strip("0") and per >= 1:
@@ -160,7 +189,7 @@ def timestamp_text(field: str, value: Any) -> str:
 
 def _whole_seconds(digits: str) -> int:
     if len(digits) == 10:
-        return int(digits)
+        return int(digits) if digits < _FIRST_UNLIKELY else 0
     return (
         int(digits[:10])
         if len(digits) == 13 and digits.endswith("000")

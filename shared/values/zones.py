@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import timedelta, timezone, tzinfo
 from functools import cache, lru_cache
 from pathlib import Path
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from shared.values.words import lines
 
@@ -25,6 +26,7 @@ _UNIVERSAL = re.compile(
     r"(?:(?<=[\s_\-])|^)(?P<zone>(?:utc|gmt)(?: ?[+\-]\d{1,2}(?::?\d\d)?)?)(?=[\s_\-]|$)",
     re.IGNORECASE,
 )
+_WORDS = re.compile(r"[\s_\-]+")
 _ABBREVIATION = re.compile(r"[A-Z]{1,3}[SD]?T")
 
 
@@ -87,11 +89,38 @@ def zone_in_name(name: str) -> str | None:
 
     Also one that nobody knows for certain, such as `CST`. None where the name says none.
     """
+    name = unicodedata.normalize("NFKC", name)
     bracketed = _BRACKETED.search(name)
-    if bracketed is not None and _is_zone(bracketed["zone"]):
-        return bracketed["zone"]
+    if bracketed is not None:
+        shown = bracketed["zone"]
+        if _is_zone(shown):
+            return shown
+        city = _cities().get(shown.lower())
+        if city is not None:
+            return city
     universal = _UNIVERSAL.search(name)
-    return universal["zone"] if universal is not None else None
+    if universal is not None:
+        return universal[0]
+    listed = _IANA.search(name)
+    if listed is not None and listed[0] in available_timezones():
+        return listed[0]
+    return next(filter(_is_abbreviation, _WORDS.split(name)), None)
+
+
+def _is_abbreviation(word: str) -> bool:
+    """`EST` of `EST Time`, `cet` of `time_cet`."""
+    return len(word) > 2 and word.lower() in _named()
+
+
+@cache
+def _cities() -> dict[str, str]:
+    """`berlin`, `new york` → the name of the tz database."""
+    names = [name for name in available_timezones() if "/" in name]
+    return {
+        name.rpartition("/")[2].replace("_", " ").lower(): name
+        for name in sorted(names)
+        if not name.startswith(("Etc/", "SystemV/", "posix/", "right/"))
+    }
 
 
 def without_zone(name: str) -> str:

@@ -237,8 +237,10 @@ def _letter(
     if rejection.origin is not None:
         origin = psycopg2.extras.Json(rejection.origin)
     payload, digest = _payload(page, rejection, records)
+    record = _record(rejection, records)
+    same = digest if record is None else _digest_of_value(record)
     return Letter(
-        id=_identity(page, rejection, digest),
+        id=_identity(page, rejection, same),
         page_id=raw.page_id,
         run_id=raw.run_id,
         source=raw.source,
@@ -275,18 +277,43 @@ def _identity(
     return dead_letter_id(page.raw.page_id, place, rejection.stage)
 
 
+def _record(
+    rejection: Rejection, records: list[msgspec.Raw]
+) -> msgspec.Raw | None:
+    """The record of the page that was rejected; None for another part of it."""
+    index = rejection.index
+    if rejection.stage == Stage.EXTRACT or index is None:
+        return None
+    return records[index] if index < len(records) else None
+
+
+def _digest_of_value(record: msgspec.Raw) -> str:
+    """The same for a record of a topic and for one that JSONB wrote in its own way."""
+    value = _VALUES.decode(record)
+    text = msgspec.json.encode(value, order="sorted")
+    return hashlib.sha256(text).hexdigest()
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    return int(number) if number.is_integer() else number
+
+
+_VALUES = msgspec.json.Decoder(float_hook=_number)
+
+
 def _payload(
     page: StagedPage, rejection: Rejection, records: list[msgspec.Raw]
 ) -> tuple[str | None, str | None]:
     """At most 64 KiB of the payload, and the hash of all of it."""
     payload = rejection.payload
     digest = rejection.payload_sha256
-    if rejection.stage != Stage.EXTRACT:
-        if rejection.index is not None and rejection.index < len(records):
-            payload = bytes(records[rejection.index]).decode()
-            digest = None
-        else:
-            digest = hashlib.sha256(page.raw.records).hexdigest()
+    record = _record(rejection, records)
+    if record is not None:
+        payload = bytes(record).decode()
+        digest = None
+    elif rejection.stage != Stage.EXTRACT:
+        digest = hashlib.sha256(page.raw.records).hexdigest()
     if payload is None:
         return None, digest
     digest = (

@@ -35,7 +35,8 @@ _SUFFIX = re.compile(r"\.(?:csv|tsv)$", re.IGNORECASE)
 _PACKED = re.compile(r"\.(?:gz|zst|zip)$", re.IGNORECASE)
 _URL = re.compile(r"https?://\S+")
 _CURRENCY = re.compile(r"(?=.*[a-z])[a-z0-9]{2,10}")
-_WORD = re.compile(r"[A-Za-z]+")
+_HERE = Path(__file__).parent
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_a-zA-Z]+")
 # Names that may hold something else than the symbol of a pair.
 _LESSER_SYMBOL_NAMES = (
     "market",
@@ -44,13 +45,24 @@ _LESSER_SYMBOL_NAMES = (
     "base",
     "name",
     "id",
+    "code",
+    "product",
+    "contract",
 )
 
 
 @cache
 def _quantities() -> re.Pattern[str]:
-    found = "|".join(lines(Path(__file__).with_name("quantities.txt")))
-    return re.compile(rf"\b(?:{found})\b")
+    return _any_of(_HERE / "quantities.txt")
+
+
+@cache
+def _never_prices() -> re.Pattern[str]:
+    return _any_of(_HERE / "never_prices.txt")
+
+
+def _any_of(path: Path) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{'|'.join(lines(path))})\b")
 
 
 class CoinFinder:
@@ -66,6 +78,7 @@ class CoinFinder:
     def symbol_column(self, taken: set[int]) -> Column | None:
         """The column in which each row names its coin."""
         if self._given.get("symbol"):
+            self._refuse_several("symbol", taken)
             return None
         by_person = self._evidence.by_person
         if "symbol" in by_person:
@@ -84,6 +97,19 @@ class CoinFinder:
         best = next(usual, named[0])
         self._note_column("symbol", best)
         return best
+
+    def _refuse_several(self, role: str, taken: set[int]) -> None:
+        """Raises UnmappableError `bad_mapping` for one coin where a column names several."""
+        for column in self._named(role, taken):
+            if (
+                role not in self._evidence.closed_roles
+                and len(_cells(column)) > 1
+            ):
+                shown = f"column {column.shown!r} names several"
+                remedy = f"add `columns: {{{role}: null}}` if it means something else"
+                raise self._evidence.bad_mapping(
+                    role, f"one {role}, but {shown}: {remedy}"
+                )
 
     def _named(self, role: str, taken: set[int]) -> list[Column]:
         """Columns of this role whose cells are symbols."""
@@ -143,7 +169,10 @@ class CoinFinder:
         if symbol:
             self._reasons.add("symbol", symbol, BY_PERSON)
             currency = self._given.get("currency")
-            return Pair(symbol.lower(), currency and currency.upper())
+            pair = parse_pair(symbol) or Pair(symbol.lower(), None)
+            return Pair(
+                pair.symbol, currency.upper() if currency else pair.currency
+            )
         found = self._pair_in_names() or next(
             self._pairs_in_preamble(), None
         )
@@ -243,7 +272,7 @@ class CoinFinder:
 
         `columns`: those that would be prices, though none of them is called one.
         """
-        quantity = self._quantity()
+        quantity = self._quantity(_quantities())
         if quantity is None:
             return
         names = ", ".join(repr(column.shown) for column in columns[:5])
@@ -252,18 +281,37 @@ class CoinFinder:
             "price",
             f"its name says {quantity!r}, and none of its columns is called a price ({names}). "
             "Leave the file out; or say which column is the price, as "
-            f"`columns: {{price: {columns[0].shown!r}}}`",
+            f"`columns: {{price: {self._evidence.reference(columns[0])}}}`",
             ignore="true",
         )
 
-    def _quantity(self) -> str | None:
+    def refuse_what_is_never_a_price(self, columns: list[Column]) -> None:
+        """Raises UnmappableError `not_prices` for the open, high, low and close of something else.
+
+        A column that is called a price is one.
+        """
+        quantity = self._quantity(_never_prices())
+        are_called = any(
+            column.meaning.role == "price" for column in columns
+        )
+        if quantity is None or are_called:
+            return
+        raise self._evidence.refusal(
+            "not_prices",
+            "price",
+            f"its name says {quantity!r}, so its numbers are no prices. Leave the file out; or, if "
+            f"they are, say `columns: {{price: {self._evidence.reference(columns[-1])}}}`",
+            ignore="true",
+        )
+
+    def _quantity(self, listed: re.Pattern[str]) -> str | None:
         texts = [
             *map(_stem, self._evidence.names),
             *self._evidence.preamble,
         ]
         for text in texts:
             words = " ".join(_WORD.findall(_URL.sub("", text))).lower()
-            found = _quantities().search(words)
+            found = listed.search(words)
             if found is not None:
                 return found[0]
         return None

@@ -45,6 +45,9 @@ _PAIR_MARKS = re.compile(r"[/\-_: ]+")
 _OF_A_DAY = re.compile(
     r"(?<![A-Za-z0-9])24 ?h(?:ours?|rs?)?(?![A-Za-z0-9])", re.IGNORECASE
 )
+_CHANGE = re.compile(r"%|\+ ?/ ?-|±")  # of a price, and no price itself
+_TICKER = re.compile(r"[\s(\[][A-Z][A-Z0-9]{1,9}[)\]]?$")
+_NO_TICKERS = frozenset("ma sma ema avg usd".split())
 _VOLUMES = ("volume", "quote_volume")
 
 
@@ -114,6 +117,8 @@ def read_name(name: str) -> NameMeaning:
 
 
 def _read(name: str) -> NameMeaning:
+    if _CHANGE.search(name):
+        return NOTHING
     whole = key(name)
     sign = _sign_in(name)
     if whole in roles():
@@ -125,7 +130,8 @@ def _read(name: str) -> NameMeaning:
     pair = _pair_of(name.strip())
     if pair is not None:
         return NameMeaning(None, *pair)
-    return _Tokens(sign).read(_tokens(name))
+    is_ticker = _TICKER.search(name.strip()) is not None
+    return _Tokens(sign, is_ticker=is_ticker).read(_tokens(name))
 
 
 def _sign_in(name: str) -> str | None:
@@ -179,7 +185,9 @@ def _glued_or_symbol(
 class _Tokens:
     """The words of a name, read one after the other."""
 
-    def __init__(self, sign: str | None) -> None:
+    def __init__(self, sign: str | None, *, is_ticker: bool) -> None:
+        """`is_ticker`: the last of them may be a symbol that nobody knows."""
+        self._is_ticker = is_ticker
         self._symbol: str | None = None
         self._currency = sign
         self._words: list[str] = []
@@ -198,16 +206,21 @@ class _Tokens:
                 else NOTHING
             )
         role = _role(self._words)
-        if role is None:
+        if role is None and self._is_ticker:
             return self._volume_in_a_unit()
-        return NameMeaning(role, self._symbol, self._currency)
+        return (
+            NameMeaning(role, self._symbol, self._currency)
+            if role
+            else NOTHING
+        )
 
     def _volume_in_a_unit(self) -> NameMeaning:
         """`Volume XYZ`, where nobody knows XYZ."""
         *words, unit = self._words
         role = _role(words) if words else None
         is_open = self._symbol is None and self._currency is None
-        if role in _VOLUMES and is_open and unit.isalnum():
+        is_unit = unit.isalnum() and unit not in _NO_TICKERS
+        if role in _VOLUMES and is_open and is_unit:
             return NameMeaning(role, currency=unit)
         return NOTHING
 
@@ -245,6 +258,11 @@ def _role(words: list[str]) -> str | None:
     if not all(word in roles() for word in words):
         return None
     found = [roles()[word][0] for word in words]
+    if (
+        len({"volume", "market_cap"}.intersection(found))
+        and len(set(found)) > 1
+    ):
+        return None  # `Volume Average`, `Market Cap Close`
     if "derived_price" in found and found[-1] in ("price", "close", "last"):
         return "derived_price"
     return found[-1]

@@ -13,6 +13,7 @@ from shared.csvfile.meaning.number_formats import (
     PLACEHOLDER,
     ROLES,
     mapping_hint,
+    quoted,
 )
 from shared.errors import UnmappableError
 
@@ -47,6 +48,17 @@ class Evidence:
     def column_at(self, position: int) -> Column:
         return next(
             each for each in self.columns if each.position == position
+        )
+
+    def reference(self, column: Column) -> str:
+        """How a line of mapping.yaml names a column: its name, else its number."""
+        own = key(column.name)
+        namesakes = [each for each in self.columns if key(each.name) == own]
+        is_name = column.name.isprintable() and len(namesakes) == 1
+        return (
+            quoted(column.name)
+            if own and is_name
+            else str(column.position + 1)
         )
 
     def shown(self) -> str:

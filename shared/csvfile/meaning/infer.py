@@ -17,6 +17,7 @@ from shared.csvfile.meaning.number_formats import NumberColumn
 from shared.csvfile.meaning.schema import CsvSchema, Series, TimeFormat
 from shared.csvfile.meaning.series import SeriesFinder
 from shared.csvfile.meaning.time_column import TimeFinder
+from shared.csvfile.repeated import refuse_repeated
 
 Json = dict[str, Any]
 
@@ -38,11 +39,13 @@ def infer_schema(context: Json) -> CsvSchema:
     fallback = coins.fallback_currency()
     if currency is None:
         coins.note_currency(series, symbol, fallback)
+    decimals = _decimals(evidence, series)
+    refuse_repeated(evidence, series, times, symbol, decimals)
     others = [chosen.time, chosen.date, symbol, currency]
     return CsvSchema(
         width=evidence.width,
         times=times,
-        decimals=_decimals(evidence, series),
+        decimals=decimals,
         series=series,
         symbol=symbol.position if symbol else None,
         currency=currency.position if currency else None,
@@ -89,6 +92,11 @@ def _decimals(evidence: Evidence, series: list[Series]) -> dict[int, str]:
         evidence.delimiter,
         used,
         evidence.given.get("decimal"),
+        number_formats.marks_shown(
+            column.stats
+            for column in evidence.columns
+            if column.position not in used
+        ),
     )
     if "," in marks.values():
         evidence.reasons.add("decimal", ",", reason)

@@ -6,6 +6,7 @@ Decided on whole columns, or refused.
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -65,7 +66,14 @@ def lines(path: str, **given: object) -> str:
     body = "\n".join(
         f"    {name}: {value}" for name, value in given.items()
     )
-    return f"files:\n  - file: {path!r}\n{body}"
+    return f"files:\n  - file: {quoted(path)}\n{body}"
+
+
+def quoted(text: str) -> str:
+    """A text as YAML takes it back."""
+    if text.isprintable() and "\\" not in text:
+        return "'" + text.replace("'", "''") + "'"
+    return json.dumps(text)
 
 
 def mapping_hint(path: str, what: str, **given: object) -> str:
@@ -97,9 +105,10 @@ def date_order(
 
     Raises UnmappableError `ambiguous_date`.
     """
-    if given:
-        return Decided(given, BY_PERSON)
     parts = column.get("date_parts")
+    if given:
+        _refuse_order(path, name, parts, given)
+        return Decided(given, BY_PERSON)
     in_figures = list(filter(_IN_FIGURES.match, column.get("shapes") or {}))
     if not parts or not in_figures or parts[0][1] > 31:
         return UNDECIDED
@@ -108,6 +117,21 @@ def date_order(
     if any("." in shape for shape in in_figures):
         return Decided("day_first", "dates with points begin with the day")
     return _by_highest(path, name, parts[0][1], parts[1][1])
+
+
+def _refuse_order(
+    path: str, name: str, parts: list[list[int]] | None, given: str
+) -> None:
+    """Raises UnmappableError `bad_mapping` where a month would go beyond 12."""
+    if not parts or given == "year_first" or parts[0][1] > 31:
+        return
+    month = parts[0] if given == "month_first" else parts[1]
+    if month[1] > MONTHS:
+        message = (
+            f"{path}: mapping.yaml says dates: {given}, but in column {name!r} that number goes "
+            f"up to {month[1]}"
+        )
+        raise UnmappableError("bad_mapping", message, "time")
 
 
 def _year_first(parts: list[list[int]]) -> Decided:
@@ -180,18 +204,21 @@ def decimal_marks(
     delimiter: str,
     columns: dict[int, NumberColumn],
     given: str | None,
+    others: set[str],
 ) -> tuple[dict[int, str], str]:
     """What stands before a fraction in each of these columns, and why.
 
-    Raises UnmappableError `ambiguous_number`.
+    `others`: the marks that other columns of the file show. Raises UnmappableError
+    `ambiguous_number`, `bad_mapping`.
     """
     if given:
+        _refuse_mark(path, columns, given)
         return dict.fromkeys(columns, given), BY_PERSON
     marks = {
         position: _mark_of(path, column)
         for position, column in columns.items()
     }
-    decided = set(filter(None, marks.values()))
+    decided = set(filter(None, marks.values())) or others
     if len(decided) == 1:
         (common,) = decided
         example = "1,5" if common == "," else "1.5 or 1,234.5"
@@ -203,6 +230,35 @@ def decimal_marks(
     return {
         position: mark or "." for position, mark in marks.items()
     }, reason
+
+
+def marks_shown(columns: Iterable[Json]) -> set[str]:
+    """The marks before a fraction that columns show, where they leave no doubt."""
+    found = set()
+    for column in columns:
+        kinds: dict[str, int] = column.get("kinds") or {}
+        comma = kinds.get("decimal_comma", 0)
+        point = kinds.get("decimal_point", 0)
+        if bool(comma) != bool(point):
+            found.add("," if comma else ".")
+    return found
+
+
+def _refuse_mark(
+    path: str, columns: dict[int, NumberColumn], given: str
+) -> None:
+    """Raises UnmappableError `bad_mapping` where most cells that say it say another mark."""
+    own, other = "decimal_point", "decimal_comma"
+    if given == ",":
+        own, other = other, own
+    for column in columns.values():
+        kinds: dict[str, int] = column.stats.get("kinds") or {}
+        if kinds.get(other, 0) > kinds.get(own, 0):
+            message = (
+                f"{path}: mapping.yaml says decimal: '{given}', but the numbers in column "
+                f"{column.name!r} have another mark"
+            )
+            raise UnmappableError("bad_mapping", message, "price")
 
 
 def _has_commas(path: str, delimiter: str, column: NumberColumn) -> bool:

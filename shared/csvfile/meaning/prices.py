@@ -95,12 +95,12 @@ class PriceChooser:
     def _several(
         self, role: str, columns: Sequence[Column]
     ) -> UnmappableError:
-        names = [column.shown for column in columns]
-        shown = ", ".join(map(repr, names))
-        others = " or ".join(map(repr, names[1:]))
+        shown = ", ".join(repr(column.shown) for column in columns)
+        names = list(map(self._evidence.reference, columns))
+        others = " or ".join(names[1:])
         return self._evidence.refusal(
             "several_prices",
             role,
             f"each of the columns {shown} may be the {role}, and they differ. Say which one is",
-            columns=f"{{{role}: {names[0]!r}}}   # or {others}",
+            columns=f"{{{role}: {names[0]}}}   # or {others}",
         )

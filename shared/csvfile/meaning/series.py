@@ -17,6 +17,7 @@ from shared.csvfile.meaning.schema import Series
 from shared.csvfile.meaning.volumes import ROLES as VOLUME_ROLES
 from shared.csvfile.meaning.volumes import VolumePlacer
 from shared.errors import BadValueError, UnmappableError
+from shared.values.amounts import number_in, sign_in
 from shared.values.symbols import FIAT, Pair
 from shared.values.times import timestamp
 
@@ -25,6 +26,7 @@ Json = dict[str, Any]
 Key = tuple[str | None, str | None]
 _TICKER = re.compile(r"[A-Z][A-Z0-9]{1,9}")
 _OWN_KEY: Key = (None, None)
+_BOUNDED = ("low", "average", "high")
 
 
 class SeriesFinder:
@@ -123,6 +125,7 @@ class SeriesFinder:
         self, chosen: Chosen, group: Key, usable: list[Column]
     ) -> Series:
         columns = list(chosen.values())
+        self._coins.refuse_what_is_never_a_price(columns)
         if not any(map(_is_called_a_price, columns)):
             self._coins.refuse_another_quantity(columns)
             self._refuse_few_coins(usable)
@@ -145,7 +148,7 @@ class SeriesFinder:
                 "price",
                 f"{coins[0].shown!r} is the name of a coin, but {names} are not: these columns "
                 "may be something else than prices. Leave the file out; or say which column is "
-                f"the price, as `columns: {{price: {coins[0].shown!r}}}`",
+                f"the price, as `columns: {{price: {self._evidence.reference(coins[0])}}}`",
                 ignore="true",
             )
 
@@ -181,9 +184,12 @@ class SeriesFinder:
         roles = dict(candle.columns)
         after = max(roles.values()) + 1
         is_numeric = after in (related.get("numeric") or ())
-        if is_numeric and self._may_be_volume(after, times):
+        if is_numeric and self._may_be_volume(
+            after, times, roles["low"], roles["high"]
+        ):
             roles["volume"] = after
         used = [columns[position] for position in roles.values()]
+        self._coins.refuse_what_is_never_a_price(used)
         self._reasons.add("series", ", ".join(roles), candle.reason, *used)
         return Series(roles, None, None)
 
@@ -194,11 +200,27 @@ class SeriesFinder:
             if column.holds_times()
         }
 
-    def _may_be_volume(self, position: int, times: set[int]) -> bool:
+    def _may_be_volume(
+        self, position: int, times: set[int], low: int, high: int
+    ) -> bool:
         columns = self._evidence.columns
         if position >= len(columns) or position in times:
             return False
-        return not columns[position].is_constant()
+        if columns[position].is_constant():
+            return False
+        return not self._lies_between(position, low, high)
+
+    def _lies_between(self, position: int, low: int, high: int) -> bool:
+        """Whether each number lies between low and high, as an average price does."""
+        rows = [
+            [number_in(row[place]) for place in (low, position, high)]
+            for row in self._evidence.sample
+        ]
+        numbers = [
+            [number for number in row if number is not None] for row in rows
+        ]
+        whole = [row for row in numbers if len(row) == len(_BOUNDED)]
+        return bool(whole) and all(row == sorted(row) for row in whole)
 
     def _only_numbers(self, times: set[int]) -> Series:
         """The only column of numbers, of a file without a header."""
@@ -243,9 +265,25 @@ class SeriesFinder:
             raise self._evidence.bad_mapping(
                 "currency", "one currency, but the columns are in several"
             )
-        currency = given.get("currency") or series.currency
         pair = whole if given.get("symbol") else series.pair or whole
+        named = series.currency or (pair.currency if pair else None)
+        currency = (
+            given.get("currency")
+            or self._currency_in_cells(series, named)
+            or series.currency
+        )
         return Series(series.columns, pair, currency and currency.lower())
+
+    def _currency_in_cells(
+        self, series: Series, named: str | None
+    ) -> str | None:
+        """The currency whose sign stands in each price; `$` only where no name says another."""
+        role = "close" if series.is_candle else "price"
+        column = self._evidence.column_at(series.columns[role])
+        found = {sign_in(cell) for cell in column.sample if cell.strip()}
+        if len(found) != 1 or (named and found == {"USD"}):
+            return None
+        return found.pop()
 
     def _refuse_collisions(self, found: list[Series]) -> None:
         """Raises UnmappableError `several_prices` for series that are one and the same."""
@@ -264,16 +302,17 @@ class SeriesFinder:
 
     def _same(self, one: Series, other: Series) -> UnmappableError:
         role = "close" if one.is_candle else "price"
-        names = [
-            self._evidence.column_at(each.columns[role]).shown
+        first, second = (
+            self._evidence.column_at(each.columns[role])
             for each in (one, other)
-        ]
+        )
+        wanted = self._evidence.reference(first)
         return self._evidence.refusal(
             "several_prices",
             role,
-            f"columns {names[0]!r} and {names[1]!r} are prices of the same coin in the same "
-            "currency. Say which one counts",
-            columns=f"{{{role}: {names[0]!r}}}   # or {names[1]!r}",
+            f"columns {first.shown!r} and {second.shown!r} are prices of the same coin in the "
+            "same currency. Say which one counts",
+            columns=f"{{{role}: {wanted}}}   # or {self._evidence.reference(second)}",
         )
 
     def _with_volumes(

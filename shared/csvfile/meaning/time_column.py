@@ -24,7 +24,7 @@ _CLOCK_NAMES = frozenset(
 # Words in names of times that are another moment of the row than its own.
 _OTHER_MOMENT = ("close", "end", "high", "low", "updat", "creat")
 _FIRST_MOMENT = ("open", "start", "begin")
-_LOCAL = ("local", "lokal")
+_LOCAL = ("local", "lokal", "ortszeit", "eastern", "pacific", "北京", "мск")
 
 
 class TimeColumns(NamedTuple):
@@ -162,7 +162,10 @@ class TimeFinder:
             f"the times in columns {best.shown!r} and {other.shown!r} contradict each other. Say "
             "which one counts"
         )
-        columns = f"{{time: {best.shown!r}}}   # or {other.shown!r}"
+        wanted = self._evidence.reference(best)
+        columns = (
+            f"{{time: {wanted}}}   # or {self._evidence.reference(other)}"
+        )
         return self._evidence.refusal(
             "ambiguous_time", "time", what, columns=columns
         )

@@ -1,0 +1,77 @@
+"""Rows of one time and coin that are no repetition: something tells them apart that is not read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+
+from shared.csvfile.meaning.columns import Column
+from shared.csvfile.meaning.evidence import Evidence
+from shared.csvfile.meaning.schema import Row, Series, TimeFormat
+from shared.errors import BadValueError
+from shared.values.amounts import amount
+
+ENOUGH_ROWS = 4  # that a conclusion needs
+MOST = 0.5  # of the rows
+# Trades of one moment lie nearer to each other.
+APART = 1.05
+# A row's time, and its cell of the column of coins.
+Subject = tuple[datetime, str]
+
+
+def refuse_repeated(
+    evidence: Evidence,
+    series: list[Series],
+    times: TimeFormat,
+    symbol: Column | None,
+    decimals: dict[int, str],
+) -> None:
+    """Raises UnmappableError `repeated_times`.
+
+    Where most of the first rows share their time and coin with another of them, and their prices
+    lie apart, or they say the day only.
+    """
+    found: dict[Subject, list[float]] = defaultdict(list)
+    for subject, price in _prices(
+        evidence, series[0], times, symbol, decimals
+    ):
+        found[subject].append(price)
+    rows = sum(map(len, found.values()))
+    shared = [prices for prices in found.values() if len(set(prices)) > 1]
+    if rows < ENOUGH_ROWS or sum(map(len, shared)) < MOST * rows:
+        return
+    apart = sum(max(prices) > APART * min(prices) for prices in shared)
+    time = evidence.column_at(times.time)
+    if apart < MOST * len(shared) and not time.holds_days_only():
+        return
+    raise evidence.refusal(
+        "repeated_times",
+        "time",
+        f"{sum(map(len, shared))} of the first {rows} rows have the time and the coin of another "
+        "of them, and other prices: a column that is not understood tells them apart. If it holds "
+        "the coin or the time of day, say so, as `columns: {symbol: 2}`; else leave the file out",
+        ignore="true",
+    )
+
+
+def _prices(
+    evidence: Evidence,
+    series: Series,
+    times: TimeFormat,
+    symbol: Column | None,
+    decimals: dict[int, str],
+) -> Iterator[tuple[Subject, float]]:
+    position = series.columns["close" if series.is_candle else "price"]
+    for row in evidence.sample:
+        try:
+            moment = times.moment(row)
+            price = amount("price", row[position], decimals[position])
+        except BadValueError:
+            continue
+        if price is not None:
+            yield (moment, _coin(row, symbol)), float(price)
+
+
+def _coin(row: Row, symbol: Column | None) -> str:
+    return row[symbol.position].strip() if symbol else ""
