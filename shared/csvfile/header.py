@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
+from shared.csvfile.meaning.column_names import read_name
 from shared.csvfile.overrides import Overrides
 from shared.values.dates import is_month
 
@@ -24,6 +25,7 @@ DELIMITERS = (",", ";", "\t", "|")
 _QUOTED = re.compile(r'"[^"]*"')
 _BOM = b"\xef\xbb\xbf"
 _SEP = re.compile(r"sep=(.)", re.IGNORECASE)
+_DATED = re.compile(r"\d[-/:.]\d")
 _MISSING = re.compile(
     r"-|–|—|null|none|nan|n/?a|#n/a|nil|\\n", re.IGNORECASE
 )
@@ -263,8 +265,16 @@ def _shifted_header(names: Row, rows: list[Row]) -> Row | None:
         return None
     if any(map(is_value, names)) or not all(name.strip() for name in names):
         return None
+    if _is_cut_at_commas(names, rows):
+        return None
     ends_in_delimiter = all(not row[-1].strip() for row in rows)
     return [*names, ""] if ends_in_delimiter else ["", *names]
+
+
+def _is_cut_at_commas(names: Row, rows: list[Row]) -> bool:
+    """Whether the first name fits the first cells as it stands: then numbers were cut in two."""
+    is_time = read_name(names[0]).role == "time"
+    return is_time and all(_DATED.search(row[0]) for row in rows)
 
 
 def _padded(row: Row, width: int) -> Row:

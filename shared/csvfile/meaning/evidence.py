@@ -137,7 +137,10 @@ def _apply_columns_by_person(evidence: Evidence) -> None:
     _refuse_what_cannot_be(evidence)
 
 
-_AS_NUMBERS = ("open", "high", "low", "close", "price")
+_AS_NUMBERS = frozenset(
+    ("open", "high", "low", "close", "price", "volume", "market_cap")
+)
+_AS_WORDS = frozenset(("symbol", "currency"))
 
 
 def _named(evidence: Evidence, role: str, wanted: str | int) -> Column:
@@ -171,6 +174,14 @@ def _refuse_what_cannot_be(evidence: Evidence) -> None:
         if role in _AS_NUMBERS and not column.holds_numbers():
             what = (
                 f"that {role} is column {column.shown!r}, which holds no numbers: "
+                f"{', '.join(column.sample[:3])[:MAX_SHOWN]}"
+            )
+            raise evidence.bad_mapping(role, what)
+        if role in _AS_WORDS and (
+            column.holds_numbers() or column.holds_times()
+        ):
+            what = (
+                f"that {role} is column {column.shown!r}, which holds no {role}s: "
                 f"{', '.join(column.sample[:3])[:MAX_SHOWN]}"
             )
             raise evidence.bad_mapping(role, what)

@@ -33,6 +33,7 @@ BY_DELIMITER = (
     "the file is cut at commas, so those inside quotes group thousands"
 )
 MONTHS = 12
+_FIRST_YEAR = 9  # no coin is older than 2009
 _MINUTE = 60
 _HOUR = 3600
 _DAY = 86_400
@@ -144,8 +145,9 @@ def _year_first(parts: list[list[int]]) -> Decided:
 def _is_year_first(parts: list[list[int]]) -> bool:
     """Years of two digits in front: few of them, and days at the end."""
     (low, high), _, (third_low, third_high) = parts
-    is_year = low >= 9 and high - low <= 15
-    return is_year and third_high <= 31 and third_high - third_low >= 20
+    is_year = low >= _FIRST_YEAR and high - low <= 15
+    is_day = third_low < _FIRST_YEAR or third_high - third_low >= 20
+    return is_year and third_high <= 31 and is_day
 
 
 def _by_highest(path: str, name: str, first: int, second: int) -> Decided:

@@ -25,6 +25,7 @@ Json = dict[str, Any]
 # The coin and the currency in the names of columns.
 Key = tuple[str | None, str | None]
 _TICKER = re.compile(r"[A-Z][A-Z0-9]{1,9}")
+WIDEST_CANDLE = 1.6  # high by low; wider ones are rare
 _OWN_KEY: Key = (None, None)
 _BOUNDED = ("low", "average", "high")
 
@@ -188,6 +189,8 @@ class SeriesFinder:
             after, times, roles["low"], roles["high"]
         ):
             roles["volume"] = after
+        if not self._are_near(roles["low"], roles["high"]):
+            raise self._unknown_prices([])
         used = [columns[position] for position in roles.values()]
         self._coins.refuse_what_is_never_a_price(used)
         self._reasons.add("series", ", ".join(roles), candle.reason, *used)
@@ -209,6 +212,16 @@ class SeriesFinder:
         if columns[position].is_constant():
             return False
         return not self._lies_between(position, low, high)
+
+    def _are_near(self, low: int, high: int) -> bool:
+        """Whether high and low are of one price: of no other four numbers are all so near."""
+        pairs = [
+            (number_in(row[low]), number_in(row[high]))
+            for row in self._evidence.sample
+        ]
+        known = [(least, most) for least, most in pairs if least and most]
+        near = sum(most <= WIDEST_CANDLE * least for least, most in known)
+        return near >= len(known) / 2
 
     def _lies_between(self, position: int, low: int, high: int) -> bool:
         """Whether each number lies between low and high, as an average price does."""
@@ -326,7 +339,7 @@ class SeriesFinder:
             for column in usable
             if column.meaning.role in VOLUME_ROLES
         ]
-        placer = VolumePlacer(self._evidence, named)
+        placer = VolumePlacer(self._evidence, named, found)
         given = {
             role: column.position
             for role, column in self._evidence.by_person.items()
@@ -338,7 +351,7 @@ class SeriesFinder:
                 series, columns={**series.columns, **given}
             )
             units = self._coins.units(series.pair, symbol)
-            placed.append(placer.place(own, units, is_only=len(found) == 1))
+            placed.append(placer.place(own, units))
         return placed
 
     # -- refusals ---------------------------------------------------------------------------------

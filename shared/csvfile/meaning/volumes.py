@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from shared.csvfile.meaning.columns import Column
 from shared.csvfile.meaning.evidence import Evidence
 from shared.csvfile.meaning.schema import Series
+from shared.values.amounts import number_in
 from shared.values.symbols import FIAT, unaliased
 
 ROLES = ("volume", "quote_volume", "market_cap")
+NEAR = 0.1  # a volume times the close is the money that was paid, about
 ENOUGH_ROWS = 2  # that a conclusion needs
 
 
@@ -24,32 +26,61 @@ class Units:
 class VolumePlacer:
     """Gives volumes and market caps to the series that they belong to."""
 
-    def __init__(self, evidence: Evidence, columns: list[Column]) -> None:
+    def __init__(
+        self,
+        evidence: Evidence,
+        columns: list[Column],
+        series: list[Series],
+    ) -> None:
         """`columns`: those that are named a volume or a market cap and hold numbers."""
         self._evidence = evidence
+        self._is_only = len(series) == 1
+        self._are_of_one_coin = len(set(map(_coin, series))) == 1
         self._columns = [each for each in columns if not each.is_empty()]
 
-    def place(
-        self, series: Series, units: Units, *, is_only: bool
-    ) -> Series:
-        """The series with its volumes. `is_only`: no other series is in the file."""
+    def place(self, series: Series, units: Units) -> Series:
+        """The series with its volumes."""
         found = dict(series.columns)
         for column in self._columns:
-            if not self._belongs(column, series, is_only=is_only):
+            if not self._belongs(column, series):
                 continue
             role = self._role(column, units)
-            if role is not None:
+            if role == "volume" and "volume" in found:
+                self._tell_apart(found, column.position)
+            elif role is not None:
                 found.setdefault(role, column.position)
         self._drop_copied_market_cap(found)
         return Series(found, series.pair, series.currency)
 
-    def _belongs(
-        self, column: Column, series: Series, *, is_only: bool
-    ) -> bool:
-        """Whether it is named by the coin of the series, or by none."""
+    def _belongs(self, column: Column, series: Series) -> bool:
+        """Whether it is named by the coin of the series; by none only where all are of one coin."""
         coin = column.meaning.symbol
-        own = series.pair.symbol if series.pair else None
-        return is_only or coin is None or coin == own
+        if coin is None:
+            return self._are_of_one_coin
+        return self._is_only or coin == _coin(series)
+
+    def _tell_apart(self, found: dict[str, int], other: int) -> None:
+        """Of two volumes that name no unit, the one in money is the other at the price."""
+        price = found.get("close", found.get("price"))
+        if price is None or "quote_volume" in found:
+            return
+        if self._is_paid(found["volume"], other, price):
+            found["quote_volume"] = other
+        elif self._is_paid(other, found["volume"], price):
+            found["quote_volume"] = found["volume"]
+            found["volume"] = other
+
+    def _is_paid(self, coins: int, money: int, price: int) -> bool:
+        rows = []
+        for row in self._evidence.sample:
+            numbers = [number_in(row[at]) for at in (coins, price, money)]
+            if all(numbers):
+                rows.append([number or 0.0 for number in numbers])
+        fitting = sum(
+            abs(paid - amount * each) <= NEAR * paid
+            for amount, each, paid in rows
+        )
+        return len(rows) >= ENOUGH_ROWS and fitting >= len(rows) / 2
 
     def _role(self, column: Column, units: Units) -> str | None:
         """In the coin, in money, or (with a unit that is neither) nothing of this series."""
@@ -92,3 +123,7 @@ class VolumePlacer:
                 "it equals the volume in every one of the first rows",
                 self._evidence.column_at(cap),
             )
+
+
+def _coin(series: Series) -> str | None:
+    return series.pair.symbol if series.pair else None
