@@ -30,6 +30,8 @@ MAX_AUTHOR = 200
 MAX_TAGS = 20
 MAX_DATE = 100
 _HTTP = re.compile(r"^https?://[^/\s]", re.IGNORECASE)
+_LINE_END = re.compile(r"\s*[\t\r\n]\s*")
+_RELATED = (None, "alternate", "via", "related", "enclosure")
 _TIMES = ("published", "updated", "created")
 _SPACE = re.compile(r"\s+")
 
@@ -43,9 +45,9 @@ def compile_mapping(info: PageInfo) -> MapRecord:
 
 def _news(info: PageInfo, index: int, entry: Json) -> Outcome:
     title = plain_text(entry.get("title"), MAX_TITLE)
-    summary = plain_text(
-        entry.get("summary") or _content(entry), MAX_SUMMARY
-    )
+    summary = plain_text(entry.get("summary"), MAX_SUMMARY)
+    if summary is None:
+        summary = plain_text(_content(entry), MAX_SUMMARY)
     if title is None and summary is None:
         message = "the entry has neither a title nor a text"
         return Rejection(reason="empty_entry", message=message)
@@ -85,7 +87,10 @@ def _content(entry: Json) -> Any:
     if not isinstance(contents, list) or not contents:
         return None
     first = contents[0]
-    return first.get("value") if isinstance(first, dict) else None
+    is_text = isinstance(first, dict) and "image" not in str(
+        first.get("type")
+    )
+    return first.get("value") if is_text else None
 
 
 def _time(info: PageInfo, entry: Json) -> tuple[str, Json]:
@@ -123,14 +128,15 @@ def _url(entry: Json) -> str | None:
     """The first link that is http or https; nothing else reaches a reader's browser."""
     for link in _links(entry):
         if isinstance(link, str) and _HTTP.match(link.strip()):
-            return _SPACE.sub("", link)[:MAX_URL]
+            url = _LINE_END.sub("", link).strip().replace(" ", "%20")
+            return url if len(url) <= MAX_URL else None
     return None
 
 
 def _links(entry: Json) -> Iterator[Any]:
     yield entry.get("link")
     for link in entry.get("links") or []:
-        if isinstance(link, dict):
+        if isinstance(link, dict) and link.get("rel") in _RELATED:
             yield link.get("href")
 
 

@@ -1,12 +1,13 @@
-"""The encoding of feeds that say none, or that say it only by their first bytes.
+"""The encoding of feeds that say none or a wrong one, or that say it only by their first bytes.
 
-What names its encoding (in HTTP or in its XML declaration), or is UTF-8, is feedparser's to read.
+What is in the encoding that it names (in HTTP or in its XML declaration) is feedparser's to read.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from charset_normalizer import from_bytes
@@ -27,7 +28,11 @@ _FIRST_SIGNS = (
     (b"\0<", "utf-16-be"),
 )
 _DECLARED = re.compile(
-    rb"^\s*<\?xml[^>]{0,200}\bencoding\s*=", re.IGNORECASE
+    rb"^\s*<\?xml[^>]{0,200}\bencoding\s*=\s*[\"']([\w.:\-]{1,40})",
+    re.IGNORECASE,
+)
+_CHARSET = re.compile(
+    r"charset\s*=\s*[\"']?([\w.:\-]{1,40})", re.IGNORECASE
 )
 _DECLARATION = re.compile(
     r"^(\s*<\?xml[^>]{0,200}?)\s+encoding\s*=\s*[\"'][^\"'>]{0,60}[\"']",
@@ -42,19 +47,36 @@ _OF_OTHER_SCRIPTS = frozenset(
     "cp1251 koi8_r gb18030 big5 shift_jis euc_jp euc_kr cp1253".split()
 )
 _TRIED = [*_OF_OTHER_SCRIPTS, "cp1252", "cp1250"]
-_CENTRAL_EUROPE = frozenset(
-    (b"pl", b"cs", b"sk", b"hu", b"ro", b"hr", b"sl")
-)
+# By the language that a feed says, the encodings that its letters may be in.
+_LATIN = "de fr es it pt nl da sv no nb fi id".split()
+_CYRILLIC = "ru uk be bg".split()
+_BY_LANGUAGE = {
+    **dict.fromkeys("pl cs sk hu ro hr sl".split(), ("cp1250",)),
+    **dict.fromkeys(_LATIN, ("cp1252",)),
+    **dict.fromkeys(_CYRILLIC, ("cp1251", "koi8_r")),
+    "tr": ("cp1254",),
+    "el": ("cp1253",),
+    "he": ("cp1255",),
+    "ar": ("cp1256",),
+    "th": ("cp874",),
+    "ja": ("shift_jis", "euc_jp"),
+    "ko": ("cp949",),
+    "zh": ("gb18030", "big5"),
+}
+_NOT_ASCII = re.compile(rb"[\x80-\xff]+")
+_LONG_RUN = 4  # bytes: letters of Latin scripts stand alone among ASCII
+# Of the letters that are not ASCII: more that are broken mean another encoding.
+_FEW_BROKEN = 0.2
 _SAMPLE = 64 * 1024
 
 
 @dataclass(frozen=True)
 class Readable:
-    """A body that feedparser reads rightly. `guessed`: its encoding, where nobody named it."""
+    """A body that feedparser reads rightly. `note`: what was wrong with its encoding."""
 
     body: bytes
     content_type: str
-    guessed: str | None = None
+    note: str | None = None
 
 
 def readable(answer: Answer) -> Readable:
@@ -64,15 +86,53 @@ def readable(answer: Answer) -> Readable:
     by_bytes = _by_first_bytes(body)
     if by_bytes is not None:
         return _decoded(body, by_bytes) or Readable(body, content_type)
-    if "charset" in content_type.lower() or _DECLARED.match(body[:400]):
-        return Readable(body, content_type)
-    if _is_utf8(body):
-        return Readable(body, content_type)
-    guessed = _by_letters(body)
-    found = _decoded(body, guessed) if guessed else None
-    if found is None:
-        return Readable(body, content_type)
-    return Readable(found.body, found.content_type, guessed)
+    named = list(_named(content_type, body))
+    fitting = [name for name in named if _fits(body, name)]
+    if fitting or (not named and _fits(body, "utf-8")):
+        # A declaration behind white space is none to feedparser.
+        return Readable(body.lstrip() if fitting else body, content_type)
+    said = (
+        f"says {named[0]} and is not in it" if named else "says no encoding"
+    )
+    return _by_evidence(body, said) or Readable(body, content_type)
+
+
+def _named(content_type: str, body: bytes) -> Iterator[str]:
+    """The encodings that HTTP and the XML declaration name."""
+    charset = _CHARSET.search(content_type)
+    if charset is not None:
+        yield charset[1]
+    declared = _DECLARED.match(body[:400])
+    if declared is not None:
+        yield declared[1].decode("ascii", "replace")
+
+
+def _fits(body: bytes, encoding: str) -> bool:
+    """Whether a body is in an encoding that is known; single bytes are not UTF-16."""
+    try:
+        name = codecs.lookup(encoding).name
+        if name.startswith(("utf-16", "utf-32")):
+            return False
+        body.decode(name)
+    except (LookupError, UnicodeError):
+        return False
+    return True
+
+
+def _by_evidence(body: bytes, said: str) -> Readable | None:
+    """By its bytes: UTF-8, also with a few broken letters, else what its letters mean most."""
+    note = f"the feed {said}: read as"
+    text = body.decode("utf-8", "replace")
+    broken = text.count("\ufffd")
+    others = sum(letter > "\x7f" for letter in text) - broken
+    if broken <= _FEW_BROKEN * others:
+        shown = f" ({broken} broken bytes became \ufffd)" if broken else ""
+        return _as_utf8(text, f"{note} utf-8{shown}")
+    guessed = _by_letters(body) or "cp1252"
+    found = _decoded(body, guessed)
+    return found and Readable(
+        found.body, found.content_type, f"{note} {guessed}"
+    )
 
 
 def _by_first_bytes(body: bytes) -> str | None:
@@ -83,32 +143,38 @@ def _by_first_bytes(body: bytes) -> str | None:
     return None
 
 
-def _is_utf8(body: bytes) -> bool:
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def _by_letters(body: bytes) -> str | None:
     """The encoding in which the text makes sense; None where Windows-1252 may do."""
-    language = _LANGUAGE.search(body)
-    if language and (language[1] or language[2]).lower() in _CENTRAL_EUROPE:
-        return "cp1250"
     text = _TAG.sub(b" ", body)[:_SAMPLE]
+    said = _LANGUAGE.search(body)
+    language = (said[1] or said[2]).decode().lower() if said else ""
+    tried = _BY_LANGUAGE.get(language)
+    if tried is not None:
+        if len(tried) == 1:
+            return tried[0]
+        best = from_bytes(text, cp_isolation=list(tried)).best()
+        return str(best.encoding) if best else tried[0]
+    longest = max(map(len, _NOT_ASCII.findall(text)), default=0)
+    if longest < _LONG_RUN:
+        return None
     best = from_bytes(text, cp_isolation=_TRIED).best()
     if best is None or best.encoding not in _OF_OTHER_SCRIPTS:
-        return None
-    return str(best.encoding)
+        best = from_bytes(
+            text, cp_isolation=sorted(_OF_OTHER_SCRIPTS)
+        ).best()
+    return str(best.encoding) if best else None
 
 
 def _decoded(body: bytes, encoding: str) -> Readable | None:
     """As UTF-8, and said to be that."""
     try:
-        text = body.decode(encoding)
+        return _as_utf8(body.decode(encoding))
     except UnicodeDecodeError:
         return None
-    bare = _DECLARATION.sub(r"\1", text.lstrip("\ufeff"), count=1)
+
+
+def _as_utf8(text: str, note: str | None = None) -> Readable:
+    text = text.lstrip("\ufeff \t\r\n")
+    bare = _DECLARATION.sub(r"\1", text, count=1)
     utf8 = bare.encode("utf-8", "replace")
-    return Readable(utf8, "application/xml; charset=utf-8")
+    return Readable(utf8, "application/xml; charset=utf-8", note)

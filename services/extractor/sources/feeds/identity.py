@@ -51,14 +51,17 @@ class _Candidate:
     value: Json
 
     def key(self, level: int) -> str:
-        """The identity by its first `level` + 1 marks."""
+        """The identity by its first `level` + 1 marks; the content's where it has none."""
         marks = [*_marks(self.value), self.digest]
+        if marks[0] == _NAMELESS:
+            marks = [self.digest] * LEVELS
         name = "\x1f".join(marks[: level + 1])
         encoded = name.encode("utf-8", "surrogatepass")
         return hashlib.sha256(encoded).hexdigest()[:32]
 
 
 LEVELS = 4
+_NAMELESS = "None\x1fNone"  # without guid, link, title and date
 
 
 def identified(

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from typing import Any
 
 from shared.messages.base import Json
 from shared.messages.serialization import exact_decoder
 
+# Half of a letter, as where a text was cut in the middle of it.
+_LONE_SURROGATE = re.compile(
+    rb"(?<!\\)((?:\\\\)*)\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+)
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -17,8 +23,11 @@ def parse(body: bytes) -> Json | None:
     """
     if not body.lstrip(_BOM + b" \t\r\n").startswith(b"{"):
         return None
+    text = body.lstrip(b" \t\r\n").removeprefix(_BOM)
     try:
-        feed = exact_decoder.decode(body.removeprefix(_BOM))
+        feed = exact_decoder.decode(
+            _LONE_SURROGATE.sub(rb"\1\\ufffd", text)
+        )
     except (ValueError, RecursionError):
         return None
     if not _is_feed(feed):
@@ -86,5 +95,6 @@ def _tags(tags: Any) -> list[Json] | None:
 def _text(value: Any) -> str | None:
     if isinstance(value, str):
         return value
-    is_number = isinstance(value, int) and not isinstance(value, bool)
+    is_number = isinstance(value, int | float | Decimal)
+    is_number = is_number and not isinstance(value, bool)
     return str(value) if is_number else None

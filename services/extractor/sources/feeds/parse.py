@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import dataclasses
 import html
 import re
 import time
@@ -26,6 +27,9 @@ _HARMLESS = (
     feedparser.CharacterEncodingOverride,
     feedparser.NonXMLContentType,
 )
+_LONE_SIGN = re.compile(
+    rb"&(?!#\d{1,7};|#[xX][0-9a-fA-F]{1,6};|[a-zA-Z][a-zA-Z0-9]{1,31};)"
+)
 _GUID = re.compile(
     rb"<guid\b[^>]{0,500}>\s{0,100}(?:<!\[CDATA\[)?([^<\]]{1,4000})"
 )
@@ -44,6 +48,9 @@ def parse_feed(answer: Answer) -> Json:
         refuse_entries(answer.url, len(json_feed["entries"]))
         return json_feed
     found = readable(answer)
+    whole = _with_escaped_signs(found.body)
+    is_broken = whole != found.body
+    found = dataclasses.replace(found, body=whole)
     parsed = _parsed_xml(answer, found)
     if not parsed.get("version"):
         raise _not_a_feed(answer)
@@ -53,7 +60,7 @@ def parse_feed(answer: Answer) -> Json:
         "language": parsed.feed.get("language"),
         "ttl": parsed.feed.get("ttl"),
         "entries": list(_entries(parsed, found.body)),
-        "notes": list(_notes(parsed, found)),
+        "notes": list(_notes(parsed, found, is_broken=is_broken)),
     }
 
 
@@ -66,6 +73,18 @@ def _parsed_xml(answer: Answer, found: Readable) -> Any:
         "content-location": answer.url,
     }
     return feedparser.parse(body, response_headers=headers)
+
+
+def _with_escaped_signs(body: bytes) -> bytes:
+    """With `&amp;` for an `&` that begins no entity: `S&P 500`, `?id=7&lang=en`."""
+    if b"&" not in body or b"\0" in body:
+        return body
+    outside, *sections = body.split(b"<![CDATA[")
+    parts = [_LONE_SIGN.sub(b"&amp;", outside)]
+    for section in sections:
+        inside, end, after = section.partition(b"]]>")
+        parts.append(inside + end + _LONE_SIGN.sub(b"&amp;", after))
+    return b"<![CDATA[".join(parts)
 
 
 def _entries(parsed: Any, body: bytes) -> Iterator[Json]:
@@ -81,12 +100,16 @@ def _entries(parsed: Any, body: bytes) -> Iterator[Json]:
         yield value
 
 
-def _notes(parsed: Any, found: Readable) -> Iterator[str]:
-    if found.guessed:
-        yield f"the feed says no encoding: read as {found.guessed}"
+def _notes(
+    parsed: Any, found: Readable, *, is_broken: bool
+) -> Iterator[str]:
+    if found.note:
+        yield found.note
     error = parsed.get("bozo_exception")
+    shown = "an & that begins no entity" if is_broken else ""
     if parsed.get("bozo") and not isinstance(error, _HARMLESS):
         shown = " ".join(str(error).split())[:MAX_SHOWN]
+    if shown:
         count = len(parsed.entries)
         yield f"the XML of the feed is broken ({shown}): {count} entries could be read"
 
