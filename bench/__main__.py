@@ -35,7 +35,11 @@ def main() -> int:
         "pipeline": details["pipeline"],
         "api": {
             name: first[name]
-            for name in ("requests_per_s", "limit_requests_per_s", "ratio")
+            for name in (
+                "requests_per_s",
+                "limit_requests_per_s",
+                "ratio",
+            )
         },
     }
     results = Path(__file__).parent / "results"

@@ -24,7 +24,9 @@ RUNS = 7
 
 def measure(stack: Stack) -> dict[str, Any]:
     """Medians in milliseconds, and their ratio."""
-    trip = asyncio.run(_round_trips(stack.settings.kafka_bootstrap_servers))
+    trip = asyncio.run(
+        _round_trips(stack.settings.kafka_bootstrap_servers)
+    )
     visible = statistics.median(
         _first_row(stack, number) for number in range(RUNS)
     )

@@ -94,7 +94,9 @@ def measure_limit(stack: Stack, rows: int) -> dict[str, Any]:
         (stored,) = cursor.fetchone() or (0,)
     target.close()
     if stored != rows:
-        raise SystemExit(f"the limit's tables hold {stored} of {rows} rows")
+        raise SystemExit(
+            f"the limit's tables hold {stored} of {rows} rows"
+        )
     return {
         "seconds": round(seconds, 2),
         "records_per_s": round(rows / seconds),

@@ -35,7 +35,8 @@ def measure(
             "ratio": round(per_s / ingest_per_s, 2),
         }
     found["preview_overhead"] = round(
-        found["topic"]["records_per_s"] / found["preview"]["records_per_s"],
+        found["topic"]["records_per_s"]
+        / found["preview"]["records_per_s"],
         2,
     )
     alone = _live(stack, "alone")

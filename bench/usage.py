@@ -45,12 +45,15 @@ class Usage:
             sampler.join()
             after = self._cpu()
             self.cpu_s = {
-                name: after[name] - before.get(name, 0.0) for name in after
+                name: after[name] - before.get(name, 0.0)
+                for name in after
             }
 
     def _processes(self) -> Iterator[tuple[str, list[psutil.Process]]]:
         for name in PROCESSES:
-            roots = [psutil.Process(pid) for pid in self._stack.pids(name)]
+            roots = [
+                psutil.Process(pid) for pid in self._stack.pids(name)
+            ]
             yield (
                 name,
                 [

@@ -58,7 +58,12 @@ def make_venv() -> None:
             "python3-venv) or set PYTHON to another"
         )
     run(
-        "python -m venv", sys.executable, "-m", "venv", "--clear", str(VENV)
+        "python -m venv",
+        sys.executable,
+        "-m",
+        "venv",
+        "--clear",
+        str(VENV),
     )
 
 

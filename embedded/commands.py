@@ -36,7 +36,9 @@ def up(console: Console, _arguments: list[str]) -> int:
         return _compose("up", "--build", "-d")
     started = time.monotonic()
     if stack.up(settings, console):
-        console.print(f"all ready after {time.monotonic() - started:.0f} s")
+        console.print(
+            f"all ready after {time.monotonic() - started:.0f} s"
+        )
     else:
         console.print("already running")
     print_addresses(settings, console)
@@ -81,9 +83,7 @@ def status(console: Console, _arguments: list[str]) -> int:
     for process in supervision.processes(settings):
         is_ready, state = _state(settings, process)
         is_all_ready &= is_ready
-        line = (
-            f"  {process['name']:<14} {state:<12} {process['description']}"
-        )
+        line = f"  {process['name']:<14} {state:<12} {process['description']}"
         restarts = supervision.unexpected_ends(settings, process["name"])
         if restarts:
             line += f", restarted {restarts} time(s), see `make logs S=supervisor`"
@@ -140,7 +140,9 @@ def start(console: Console, arguments: list[str]) -> int:
     return _one_service(console, "start", arguments)
 
 
-def _one_service(console: Console, verb: str, arguments: list[str]) -> int:
+def _one_service(
+    console: Console, verb: str, arguments: list[str]
+) -> int:
     settings = load(StackSettings)
     name = arguments[0] if arguments else ""
     services = settings.counts()

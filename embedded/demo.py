@@ -10,7 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from embedded import commands, stack
 from embedded.console import Console

@@ -30,7 +30,9 @@ def jars_dir() -> Path:
 
     Named after the lock, so that a new lock means a new folder.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cache = Path(
+        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    )
     digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()
     return cache / "crypto-ingest" / f"kafka-{digest[:12]}"
 

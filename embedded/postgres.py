@@ -204,4 +204,6 @@ def _run(command: list[str], data: Path) -> None:
     )
     if done.returncode:
         output = (done.stderr or done.stdout).strip()
-        raise StackError(f"{Path(command[0]).name} failed: {output[-500:]}")
+        raise StackError(
+            f"{Path(command[0]).name} failed: {output[-500:]}"
+        )

@@ -50,7 +50,8 @@ def all_settings(salt: str = "") -> dict[str, Any]:
     if problems:
         raise ConfigError("\n".join(problems))
     return {
-        name.upper(): _plain(value, salt) for name, value in values.items()
+        name.upper(): _plain(value, salt)
+        for name, value in values.items()
     }
 
 
@@ -96,7 +97,9 @@ def _plain(value: Any, salt: str) -> Any:
 def _digest(secret: SecretStr, salt: str) -> str:
     """Slow to guess from: it lies in a file."""
     text = secret.get_secret_value().encode()
-    return hashlib.scrypt(text, salt=salt.encode(), n=2**12, r=8, p=1).hex()
+    return hashlib.scrypt(
+        text, salt=salt.encode(), n=2**12, r=8, p=1
+    ).hex()
 
 
 def check_settings() -> StackSettings:
@@ -349,7 +352,9 @@ def _not_in_time(
 ) -> StackError:
     name, reason = next(iter(waiting.items()))
     log = settings.logs / f"{name}.log"
-    return StackError(f"{name} does not become ready ({reason}): see {log}")
+    return StackError(
+        f"{name} does not become ready ({reason}): see {log}"
+    )
 
 
 def not_ready(
@@ -368,7 +373,9 @@ def _fail_on_config_error(settings: StackSettings) -> None:
             name = process["name"]
             log = settings.logs / f"{name}.log"
             reason = _last_event(log) or process["spawnerr"]
-            raise StackError(f"{name} ended at once: {reason} (see {log})")
+            raise StackError(
+                f"{name} ended at once: {reason} (see {log})"
+            )
 
 
 def _last_event(log: Path) -> str:

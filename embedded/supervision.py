@@ -37,7 +37,9 @@ def socket_path(settings: StackSettings) -> Path:
     return Path("/tmp") / f"crypto-ingest-{os.getuid()}-{name}.sock"  # noqa: S108
 
 
-def health_file(settings: StackSettings, service: str, number: int) -> Path:
+def health_file(
+    settings: StackSettings, service: str, number: int
+) -> Path:
     return settings.state / "health" / f"{service}-{number}.json"
 
 
@@ -58,7 +60,9 @@ chmod=0700
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface"""
     ]
     if settings.embedded_kafka():
-        sections.append(_server(settings, "kafka", kafka.command(settings)))
+        sections.append(
+            _server(settings, "kafka", kafka.command(settings))
+        )
     if settings.embedded_postgres():
         server = _server(
             settings, "postgres", postgres.command(settings), signal="INT"
@@ -146,7 +150,9 @@ def unexpected_ends(settings: StackSettings, name: str) -> int:
     log = path.read_text(errors="replace").rpartition(
         "supervisord started with pid"
     )[2]
-    ends = [line for line in log.splitlines() if f"exited: {name} " in line]
+    ends = [
+        line for line in log.splitlines() if f"exited: {name} " in line
+    ]
     return sum("not expected" in line for line in ends)
 
 
@@ -154,7 +160,13 @@ def start(settings: StackSettings) -> None:
     """Start the supervisor, and with it Kafka and PostgreSQL. Raises StackError."""
     config = write_config(settings)
     done = subprocess.run(
-        [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)],
+        [
+            sys.executable,
+            "-m",
+            "supervisor.supervisord",
+            "-c",
+            str(config),
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -114,7 +114,9 @@ def _judged() -> dict[str, object]:
         feelings = sets.titles("sentiment", is_english=True)
     found = coins_of(coins)
     return {
-        "set": "real titles, English" if is_real else "own, the other half",
+        "set": "real titles, English"
+        if is_real
+        else "own, the other half",
         "coins": {
             "precision": round(found.precision, 4),
             "recall": round(found.recall, 4),

@@ -60,7 +60,9 @@ def classified(value: float | None) -> str:
 
 
 def macro_f1(
-    items: Sequence[Labelled], score: Score, wrong: list[str] | None = None
+    items: Sequence[Labelled],
+    score: Score,
+    wrong: list[str] | None = None,
 ) -> tuple[float, float]:
     """(accuracy, mean of the F1 of the three classes)."""
     pairs = []
@@ -77,7 +79,9 @@ def macro_f1(
 
 def interval_of(items: Sequence[Labelled], score: Score) -> str:
     """In which 95 of 100 samples of as many headlines have their macro-F1."""
-    pairs = [(item.label, classified(score(item.title))) for item in items]
+    pairs = [
+        (item.label, classified(score(item.title))) for item in items
+    ]
     chance = random.Random(SEED)
     found = sorted(
         _mean_f1(chance.choices(pairs, k=len(pairs)))

@@ -53,7 +53,8 @@ class Labelled:
     @property
     def fold(self) -> int:
         return (
-            int(hashlib.sha256(self.title.encode()).hexdigest(), 16) % FOLDS
+            int(hashlib.sha256(self.title.encode()).hexdigest(), 16)
+            % FOLDS
         )
 
 
@@ -110,7 +111,9 @@ def of_feeds(task: str, language: str) -> list[Labelled]:
 
 def _labels_by_hash(task: str, language: str) -> dict[str, str]:
     labels = {}
-    for line in (SETS / f"real_{task}.tsv").read_text("utf-8").splitlines():
+    for line in (
+        (SETS / f"real_{task}.tsv").read_text("utf-8").splitlines()
+    ):
         if line and not line.startswith("#"):
             digest, label, written_in = line.split("\t")[:3]
             if written_in == language:

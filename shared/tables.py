@@ -60,7 +60,9 @@ def _required(
     name: str, kind: Type, default: str | None = None
 ) -> Column[Any]:
     server_default = text(default) if default else None
-    return Column(name, kind, nullable=False, server_default=server_default)
+    return Column(
+        name, kind, nullable=False, server_default=server_default
+    )
 
 
 def _values() -> list[Column[Any]]:
@@ -292,9 +294,13 @@ runs = Table(
     _time("repaired_at"),
     _required("repair_wanted", Boolean, "false"),
     Column("preview", Text),
-    Index("runs_requested", text("requested_at DESC"), text("run_id DESC")),
     Index(
-        "runs_open", "run_id", postgresql_where=text("finished_at IS NULL")
+        "runs_requested", text("requested_at DESC"), text("run_id DESC")
+    ),
+    Index(
+        "runs_open",
+        "run_id",
+        postgresql_where=text("finished_at IS NULL"),
     ),
 )
 
@@ -371,7 +377,9 @@ dead_letters = Table(
         postgresql_where=text("requeued_run_id IS NOT NULL"),
     ),
     Index("dead_letters_run", "run_id"),
-    Index("dead_letters_created", text("created_at DESC"), text("id DESC")),
+    Index(
+        "dead_letters_created", text("created_at DESC"), text("id DESC")
+    ),
 )
 
 # How often a run met a dead letter.

@@ -27,7 +27,9 @@ def is_older(stored: str, new: str) -> str:
 
 def is_revived(stored: str, new: str) -> str:
     """Whether a stored row is retired, and the new one's mapping may bring it back."""
-    is_as_good = f"{stored}.normalizer_version <= {new}.normalizer_version"
+    is_as_good = (
+        f"{stored}.normalizer_version <= {new}.normalizer_version"
+    )
     is_by_mapping = f"{stored}.{OF_RECORD} <> {OF_LATER_READING}"
     return f"({stored}.retired_at IS NOT NULL AND {is_as_good} AND {is_by_mapping})"
 

@@ -9,7 +9,12 @@ settings.load_profile("steady")
 
 # `make test` runs in two processes. What starts a stack to break it is one of them, the rest the
 # other; within each, tests share theirs.
-BREAKING = ("test_faults", "test_guarantees", "test_chaos", "test_mapping")
+BREAKING = (
+    "test_faults",
+    "test_guarantees",
+    "test_chaos",
+    "test_mapping",
+)
 # The first needs an empty stack; each after it finds what those before it have ingested.
 E2E_ORDER = (
     "test_sources",

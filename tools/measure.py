@@ -25,7 +25,12 @@ MAX_SUBJECT = 72
 RELEASE = "27462efbcbb7e9cc90d663f579851bb0467593d4"
 FMT_SKIP = "# fmt: " + "skip"
 CONTEXTS = (ast.Load, ast.Store, ast.Del)
-COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+COMPREHENSIONS = (
+    ast.ListComp,
+    ast.SetComp,
+    ast.DictComp,
+    ast.GeneratorExp,
+)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 DOCUMENTED = (*FUNCTIONS, ast.ClassDef, ast.Module)
 NO_CODE = frozenset(
@@ -84,7 +89,9 @@ def measure(root: Path) -> list[Figure]:
             round(counts.nodes / counts.code_lines, 2),
             4.6,
         ),
-        Figure("nodes of a body, median", quantile(counts.bodies, 0.5), 28),
+        Figure(
+            "nodes of a body, median", quantile(counts.bodies, 0.5), 28
+        ),
         Figure("nodes of a body, p90", quantile(counts.bodies, 0.9), 100),
         Figure("nested conditionals", counts.nested_conditionals, 0),
         Figure(
@@ -100,7 +107,9 @@ def measure(root: Path) -> list[Figure]:
         Figure("docstrings > 100", counts.wide_docstrings, 0),
         Figure("rooms in a folder, most", max(rooms(root)), 12),
         Figure(
-            "commit subject p90", quantile(subjects(root), 0.9), MAX_SUBJECT
+            "commit subject p90",
+            quantile(subjects(root), 0.9),
+            MAX_SUBJECT,
         ),
     ]
 
@@ -146,7 +155,9 @@ def code_lines(text: str, tree: ast.AST) -> int:
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and is_docstring(body[0]):
-            docstrings.update(range(body[0].lineno, body[0].end_lineno + 1))
+            docstrings.update(
+                range(body[0].lineno, body[0].end_lineno + 1)
+            )
     lines: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type not in NO_CODE:
@@ -182,7 +193,8 @@ def has_wide_docstring(node: ast.AST) -> bool:
 
 def skips(root: Path, folders: Sequence[str]) -> int:
     return sum(
-        path.read_text().count(FMT_SKIP) for path in sources(root, folders)
+        path.read_text().count(FMT_SKIP)
+        for path in sources(root, folders)
     )
 
 

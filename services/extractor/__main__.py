@@ -8,7 +8,10 @@ from services.extractor import app
 from services.extractor.settings import ExtractorSettings
 from shared.runtime import logs
 from shared.runtime.health import Health
-from shared.runtime.lifecycle import exit_on_known_errors, run_until_stopped
+from shared.runtime.lifecycle import (
+    exit_on_known_errors,
+    run_until_stopped,
+)
 from shared.runtime.settings import load_or_exit
 
 

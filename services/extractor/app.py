@@ -29,7 +29,10 @@ from services.extractor.tasks.fetch import FetchHandler
 from services.extractor.tasks.move_checkpoint import MoveCheckpointHandler
 from services.extractor.tasks.repair import RepairHandler
 from services.extractor.tasks.replay import ReplayHandler
-from services.extractor.tasks.requeue import ForwardHandler, RequeueHandler
+from services.extractor.tasks.requeue import (
+    ForwardHandler,
+    RequeueHandler,
+)
 from shared.errors import TransientError
 from shared.kafka import clients, topic_admin
 from shared.kafka.clients import KafkaClient
@@ -173,7 +176,9 @@ def _workers(
 ) -> tuple[TaskWorker, TaskWorker]:
     """The workers for tasks and for replays, which take long and have a topic of their own."""
     concurrency = settings.task_concurrency
-    worker = partial(TaskWorker, producer=kafka.producer, work=handlers.run)
+    worker = partial(
+        TaskWorker, producer=kafka.producer, work=handlers.run
+    )
     tasks = worker(
         kafka.tasks,
         topic=TASKS,

@@ -151,7 +151,9 @@ def _archived(row: Any) -> ArchivedPage:
 def as_published(row: Any) -> RawPage:
     """A row of `raw_data` as the page that it was."""
     fields = {
-        name: row[name] for name in RawPage.__struct_fields__ if name in row
+        name: row[name]
+        for name in RawPage.__struct_fields__
+        if name in row
     }
     for name in _JSON:
         fields[name] = msgspec.Raw((row[name] or "null").encode())

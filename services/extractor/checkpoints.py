@@ -29,7 +29,9 @@ REMEMBERED_TASKS = 50
 class CheckpointStore(CheckpointLog):
     """The checkpoints, as extractors read and move them."""
 
-    def __init__(self, bootstrap: str, producer: AIOKafkaProducer) -> None:
+    def __init__(
+        self, bootstrap: str, producer: AIOKafkaProducer
+    ) -> None:
         super().__init__(bootstrap, "extractor-checkpoints")
         self._producer = producer
 
@@ -128,7 +130,9 @@ def _for_task(checkpoint: Checkpoint, task: FetchStream) -> Checkpoint:
 class _Tail:
     """Reads a stream's pages behind its checkpoint. Pages of a stale worker move nothing."""
 
-    def __init__(self, task: FetchStream, finished_tasks: set[str]) -> None:
+    def __init__(
+        self, task: FetchStream, finished_tasks: set[str]
+    ) -> None:
         self._task = task
         self._finished = finished_tasks
         self._highest: dict[
@@ -175,7 +179,9 @@ def after_page(
     """The position after one more published page. A page found twice counts once."""
     current = position.current
     if current is None or page.page_no < current.pages:
-        is_last = current is not None and page.page_no == current.pages - 1
+        is_last = (
+            current is not None and page.page_no == current.pages - 1
+        )
         cursor = page.cursor_after if is_last else position.cursor
         return msgspec.structs.replace(
             position, raw_offset=offset, cursor=cursor

@@ -49,7 +49,9 @@ async def _announce(
     """Where it differs from what is known. Raises TransientError."""
     for name, source in sources.items():
         if name != Source.CSV:
-            await _keep(await _found(settings, source), source, checkpoints)
+            await _keep(
+                await _found(settings, source), source, checkpoints
+            )
 
 
 async def _found(

@@ -33,7 +33,9 @@ def build_page(
     number = position.pages
     encoded = encode(rejections)
     return RawPage(
-        page_id=page_id(task.run_id, task.stream, number, records, encoded),
+        page_id=page_id(
+            task.run_id, task.stream, number, records, encoded
+        ),
         run_id=task.run_id,
         task_id=task.task_id,
         source=task.source,

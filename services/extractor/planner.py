@@ -149,7 +149,9 @@ def _chosen(
     known = dict(listed)
     for name in wanted:
         for stream in streams:
-            info = None if stream in listed else sources[name].find(stream)
+            info = (
+                None if stream in listed else sources[name].find(stream)
+            )
             if info is not None:
                 known[stream] = info
     unknown = [
@@ -184,7 +186,9 @@ def _unknown_source(name: str, sources: Sources) -> RunError:
     return RunError(code="unknown_source", message=message, source=name)
 
 
-def _unknown_stream(stream: str, found: dict[str, StreamInfo]) -> RunError:
+def _unknown_stream(
+    stream: str, found: dict[str, StreamInfo]
+) -> RunError:
     some = ", ".join(name[:80] for name in list(found)[:3]) or "none"
     more = " …" if len(found) > 3 else ""
     return RunError(
@@ -287,7 +291,9 @@ class Planner:
             else:
                 return
 
-    async def _commit(self, partition: TopicPartition, offset: int) -> None:
+    async def _commit(
+        self, partition: TopicPartition, offset: int
+    ) -> None:
         try:
             await self._consumer.commit({partition: offset})
         except KafkaError as error:  # planned again, harmlessly
@@ -313,9 +319,13 @@ class Planner:
             case StartIngestion():
                 await self._plan(command)
             case StartReplay():
-                await self._hand_out(command.run_id, replay_tasks(command))
+                await self._hand_out(
+                    command.run_id, replay_tasks(command)
+                )
             case MoveCheckpoint():
-                await self._hand_out(command.run_id, [set_cursor(command)])
+                await self._hand_out(
+                    command.run_id, [set_cursor(command)]
+                )
             case CancelRun():
                 await self._publish(RunCancelled(run_id=command.run_id))
             case _:
@@ -356,7 +366,9 @@ class Planner:
             await self._publish_task(task)
         planned = [
             PlannedTask(
-                task_id=task.task_id, source=task.source, stream=task.stream
+                task_id=task.task_id,
+                source=task.source,
+                stream=task.stream,
             )
             for task in tasks
         ]

@@ -97,4 +97,6 @@ class Schedule:
         return [f"{left_out}, since {self._waited_for} was still at work"]
 
     def _at(self, slot: int) -> str:
-        return datetime.fromtimestamp(slot * self._every_s, UTC).isoformat()
+        return datetime.fromtimestamp(
+            slot * self._every_s, UTC
+        ).isoformat()

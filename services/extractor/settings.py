@@ -116,8 +116,12 @@ class ExtractorSettings(CommonSettings):
             if coin != "*" and not re.match(
                 r"^[^\s/?#\x00-\x1f]{1,100}$", coin
             ):
-                example = "btc-bitcoin (CoinPaprika) or bitcoin (CoinGecko)"
-                raise ValueError(f"{coin!r} is not an id such as {example}")
+                example = (
+                    "btc-bitcoin (CoinPaprika) or bitcoin (CoinGecko)"
+                )
+                raise ValueError(
+                    f"{coin!r} is not an id such as {example}"
+                )
         return list(dict.fromkeys(value))
 
     @field_validator("ingest_every_s")

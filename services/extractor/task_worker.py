@@ -172,7 +172,9 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
             **at,
         )
 
-    async def _finish(self, partition: TopicPartition, offset: int) -> None:
+    async def _finish(
+        self, partition: TopicPartition, offset: int
+    ) -> None:
         commit = self._trackers[partition].finish(offset)
         if commit is None:
             return

@@ -69,11 +69,15 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
         await database.start()
         connecting = asyncio.create_task(bus.run())
         connecting.add_done_callback(_end_when_broken)
-        reporting = asyncio.create_task(_report(health_file, database, bus))
+        reporting = asyncio.create_task(
+            _report(health_file, database, bus)
+        )
         yield
         for job in (connecting, reporting):
             job.cancel()
-        await asyncio.gather(connecting, reporting, return_exceptions=True)
+        await asyncio.gather(
+            connecting, reporting, return_exceptions=True
+        )
         await bus.close()
         await database.close()
         health_file.set(ready=False, reason="stopped")
@@ -138,7 +142,9 @@ async def _report(
         if not bus.is_connected:
             missing.append("Kafka")
         reason = (
-            f"{' and '.join(missing)} cannot be reached" if missing else ""
+            f"{' and '.join(missing)} cannot be reached"
+            if missing
+            else ""
         )
         health_file.set(ready=not missing, reason=reason)
         await asyncio.sleep(1)

@@ -58,7 +58,9 @@ async def require_key(
     if wrong_keys.are_too_many(address):
         message = f"more than {WRONG_KEYS_A_MINUTE} wrong API keys in a minute: wait"
         raise ProblemError(429, message, headers={"Retry-After": "60"})
-    raise ProblemError(403, "the API key in the header x-api-key is wrong")
+    raise ProblemError(
+        403, "the API key in the header x-api-key is wrong"
+    )
 
 
 async def _database(request: Request) -> Database:

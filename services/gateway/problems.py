@@ -96,7 +96,9 @@ def refuse(status: int, detail: str) -> ASGIApp:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         headers = {"Connection": "close"}
-        response = respond(Request(scope), status, detail, headers=headers)
+        response = respond(
+            Request(scope), status, detail, headers=headers
+        )
         await response(scope, receive, send)
 
     return app
@@ -182,7 +184,10 @@ async def _on_invalid_request(
     errors = list(described(error.errors(), request))
     first = errors[0] if errors else UNKNOWN_FIELD
     return respond(
-        request, 422, f"{first['field']}: {first['message']}", errors=errors
+        request,
+        422,
+        f"{first['field']}: {first['message']}",
+        errors=errors,
     )
 
 

@@ -13,7 +13,10 @@ from services.loader.migrate import migrate
 from services.loader.settings import LoaderSettings
 from shared.runtime import logs
 from shared.runtime.health import Health
-from shared.runtime.lifecycle import exit_on_known_errors, run_until_stopped
+from shared.runtime.lifecycle import (
+    exit_on_known_errors,
+    run_until_stopped,
+)
 from shared.runtime.settings import load_or_exit
 
 

@@ -50,7 +50,11 @@ async def run(
     reconciler = RunReconciler(engine, producer, lag, settings, retention)
     pages = settings.batch_pages
     loader = Loader(
-        consumer, producer, engine, batch_pages=pages, reconciler=reconciler
+        consumer,
+        producer,
+        engine,
+        batch_pages=pages,
+        reconciler=reconciler,
     )
     monitor = Monitor(
         lag, LOADER_GROUP, SUBSCRIBED, health, stuck_after_s=limit

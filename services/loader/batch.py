@@ -81,7 +81,9 @@ class Batch:
             case UNIFIED.name:
                 self.pages.append(StagedPage.from_message(record.value))
             case UNIFIED_REPLAY.name:
-                self.replayed.append(StagedPage.from_message(record.value))
+                self.replayed.append(
+                    StagedPage.from_message(record.value)
+                )
             case DEAD_LETTERS.name:
                 self.dead_letters.append(Undecodable.forwarded(record))
             case COMMANDS.name:
@@ -102,7 +104,9 @@ class Batch:
         """The runs that it says something about."""
         of_pages = {page.run_id for page in (*self.pages, *self.replayed)}
         return of_pages | {
-            received.run_id for received in self.messages if received.run_id
+            received.run_id
+            for received in self.messages
+            if received.run_id
         }
 
     def has_previews_to_publish(self) -> bool:

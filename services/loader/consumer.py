@@ -124,7 +124,9 @@ class Loader:
         self, stop: asyncio.Event, *, is_idle: bool
     ) -> None:
         evaluate = partial(self._reconciler.evaluate, is_idle=is_idle)
-        await self._until_stored(partial(asyncio.to_thread, evaluate), stop)
+        await self._until_stored(
+            partial(asyncio.to_thread, evaluate), stop
+        )
 
     async def _poll(
         self, *, is_busy: bool
@@ -160,7 +162,9 @@ class Loader:
             self.is_publishing = False
             batch.is_done.set()
 
-    async def _until_stored(self, work: Work, stop: asyncio.Event) -> bool:
+    async def _until_stored(
+        self, work: Work, stop: asyncio.Event
+    ) -> bool:
         """Do the work, again and again until the database takes it. False when stopped first."""
         wait = FIRST_RETRY_S
         try:
@@ -260,7 +264,9 @@ async def _raise_ended(loading: deque[asyncio.Task[None]]) -> None:
         await loading.popleft()
 
 
-def _log_loaded(pages: list[StagedPage], new: int, seconds: float) -> None:
+def _log_loaded(
+    pages: list[StagedPage], new: int, seconds: float
+) -> None:
     raw = pages[0].raw
     unified = pages[0].unified
     log.info(

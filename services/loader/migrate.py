@@ -52,9 +52,7 @@ def migrate(settings: LoaderSettings, deadline_s: float = 60) -> None:
             )
         except (sqlalchemy.exc.OperationalError, TransientError) as error:
             if time.monotonic() > until:
-                message = (
-                    f"gave up after {deadline_s:.0f} s: {reason_of(error)}"
-                )
+                message = f"gave up after {deadline_s:.0f} s: {reason_of(error)}"
                 raise TransientError(message) from error
             time.sleep(0.5)
         else:
@@ -78,7 +76,8 @@ def _migrate_database(settings: LoaderSettings) -> None:
         with engine.begin() as connection:
             _check_version(connection)
             connection.execute(
-                text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK}
+                text("SELECT pg_advisory_xact_lock(:lock)"),
+                {"lock": _LOCK},
             )
             command.upgrade(alembic_config(connection), "head")
             _ensure_reader(connection, settings)
@@ -106,4 +105,6 @@ def _ensure_reader(
     if db.fetchone() is None:
         db.execute(sql.SQL("CREATE ROLE {} LOGIN").format(role))
     for statement in _GRANTS:
-        db.execute(sql.SQL(statement).format(role=role, password=password))
+        db.execute(
+            sql.SQL(statement).format(role=role, password=password)
+        )

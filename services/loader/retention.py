@@ -56,7 +56,9 @@ DELETE FROM task_cursors WHERE digest IN (
     SELECT digest FROM task_cursors WHERE used_at < :before
     ORDER BY used_at LIMIT 2000 FOR UPDATE SKIP LOCKED)
 """
-_EXISTS_RUN = "SELECT EXISTS (SELECT FROM runs WHERE finished_at < :before)"
+_EXISTS_RUN = (
+    "SELECT EXISTS (SELECT FROM runs WHERE finished_at < :before)"
+)
 _EXISTS_RAW = (
     "SELECT EXISTS (SELECT FROM raw_data WHERE broker_time < :before)"
 )
@@ -130,7 +132,9 @@ class Retention:
             ).scalar_one()
             return found
 
-    def _delete(self, what: str, before: datetime, statement: str) -> None:
+    def _delete(
+        self, what: str, before: datetime, statement: str
+    ) -> None:
         removed = 0
         for _ in range(MAX_BATCHES):
             with self._engine.begin() as transaction:
@@ -142,5 +146,8 @@ class Retention:
                 break
         if removed:
             log.info(
-                "pruned", what=what, rows=removed, before=before.isoformat()
+                "pruned",
+                what=what,
+                rows=removed,
+                before=before.isoformat(),
             )

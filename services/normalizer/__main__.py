@@ -25,7 +25,9 @@ def main() -> None:
     health.set(ready=False, reason="waiting for Kafka")
     with exit_on_known_errors():
         bootstrap = settings.kafka_bootstrap_servers
-        asyncio.run(topic_admin.wait_for_topics(bootstrap, asyncio.Event()))
+        asyncio.run(
+            topic_admin.wait_for_topics(bootstrap, asyncio.Event())
+        )
     tune_gc()
     app = build_app(settings, health)
     worker = faust.Worker(

@@ -84,7 +84,9 @@ class Deliveries:
         future = await self._producer.send(
             topic, value, key=key, partition=partition, headers=headers
         )
-        future.add_done_callback(lambda done: self._delivered(done, event))
+        future.add_done_callback(
+            lambda done: self._delivered(done, event)
+        )
 
     async def drain(self) -> None:
         """Wait until nothing is on its way."""
@@ -97,7 +99,9 @@ class Deliveries:
         self._slots.release()
         if done.cancelled() or done.exception() is not None:
             error = (
-                "cancelled" if done.cancelled() else repr(done.exception())
+                "cancelled"
+                if done.cancelled()
+                else repr(done.exception())
             )
             end_without_acknowledging(
                 "a unified page was not delivered",
@@ -298,7 +302,9 @@ async def _handle_or_end(event: Any, deliveries: Deliveries) -> None:
         )
 
 
-async def _watch(app: faust.App, monitor: Monitor, health: Health) -> None:
+async def _watch(
+    app: faust.App, monitor: Monitor, health: Health
+) -> None:
     beating = asyncio.create_task(keep_beating(health))
     try:
         await monitor.run(

@@ -66,7 +66,8 @@ def _only(unified: UnifiedPage, symbol: str) -> UnifiedPage:
     kept_records = {event.record_index for event in kept}
     left = {event.record_index for event in unified.events} - kept_records
     skipped = [
-        Skip(index=index, reason="another_symbol") for index in sorted(left)
+        Skip(index=index, reason="another_symbol")
+        for index in sorted(left)
     ]
     return msgspec.structs.replace(
         unified, events=kept, skipped=[*unified.skipped, *skipped]

@@ -51,7 +51,9 @@ _TABLE = _shape_table()
 _DATE_LIKE = re.compile(
     r"9{1,4}([/.\-])9{1,2}\1 ?9{1,4}(?:\D.*)?", re.ASCII
 )
-_PARTS = re.compile(r"(\d{1,4})[/.\-](\d{1,2})[/.\-] ?(\d{1,4})", re.ASCII)
+_PARTS = re.compile(
+    r"(\d{1,4})[/.\-](\d{1,2})[/.\-] ?(\d{1,4})", re.ASCII
+)
 # Kinds of cells by their shape (digits as 9, letters as a), without currency signs, suffixes and
 # percent signs. What a comma or a point means is seen in the kinds of a whole column.
 _PATTERNS = {
@@ -138,7 +140,9 @@ class _Column:
         if self.is_date:
             for found in map(_PARTS.match, set(values)):
                 if found:
-                    self._add_parts([int(part) for part in found.groups()])
+                    self._add_parts(
+                        [int(part) for part in found.groups()]
+                    )
 
     def _add_parts(self, numbers: list[int]) -> None:
         if self.parts is None:
@@ -166,7 +170,9 @@ class _Column:
         kinds["decimal_comma"] += self.zero_commas
         kinds["point_either"] -= self.zero_points
         kinds["decimal_point"] += self.zero_points
-        return {kind: count for kind, count in kinds.most_common() if count}
+        return {
+            kind: count for kind, count in kinds.most_common() if count
+        }
 
 
 def _is_zero_comma(value: str) -> bool:
@@ -190,7 +196,8 @@ def kind_of(shape: str) -> str:
 
 def _kind(shape: str) -> str | None:
     return next(
-        (name for name, pattern in _KINDS if pattern.fullmatch(shape)), None
+        (name for name, pattern in _KINDS if pattern.fullmatch(shape)),
+        None,
     )
 
 
@@ -283,7 +290,9 @@ def _count(columns: list[_Column], rows: list[Row]) -> None:
         # Where no cell has a line end in it: all shapes at once.
         is_simple = joined.count("\n") == len(values) - 1
         shapes = Counter(
-            _shape(joined).split("\n") if is_simple else map(_shape, values)
+            _shape(joined).split("\n")
+            if is_simple
+            else map(_shape, values)
         )
         column.add(shapes, values)
 

@@ -151,7 +151,9 @@ def _decompressed(file: BinaryIO, name: str, member: str | None) -> Read:
 class _Limited:
     """Decompressed bytes, up to a size and a ratio."""
 
-    def __init__(self, source: Readable, file: BinaryIO, name: str) -> None:
+    def __init__(
+        self, source: Readable, file: BinaryIO, name: str
+    ) -> None:
         self._source = source
         self._file = file
         self._name = name

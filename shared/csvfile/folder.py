@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from shared.csvfile.content import SUFFIXES, Content, members, open_content
+from shared.csvfile.content import (
+    SUFFIXES,
+    Content,
+    members,
+    open_content,
+)
 from shared.errors import TaskError
 
 _BY_LENGTH = sorted(SUFFIXES, key=len, reverse=True)
@@ -135,7 +140,9 @@ def _whole(file: Path, path: str, found: list[str]) -> CsvFile:
     return _file(path, partial(open_content, file, None), member)
 
 
-def _file(path: str, opened: Opened, member: str | None = None) -> CsvFile:
+def _file(
+    path: str, opened: Opened, member: str | None = None
+) -> CsvFile:
     return CsvFile(path, _dataset(path), opened, member)
 
 

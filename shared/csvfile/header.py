@@ -106,7 +106,9 @@ def read_header(
     )
 
 
-def _filled_rows(texts: list[str], delimiter: str) -> list[tuple[Row, int]]:
+def _filled_rows(
+    texts: list[str], delimiter: str
+) -> list[tuple[Row, int]]:
     rows = parsed_rows(texts, delimiter)
     return [(row, line) for row, line in rows if _holds_something(row)]
 
@@ -125,7 +127,9 @@ def _layout(
         return None
     kept = [row for row, _ in rows[first:] if len(row) == width]
     count = _header_rows(kept) if header_rows is None else header_rows
-    names = [_padded(row, width) for row, _ in rows[first : first + count]]
+    names = [
+        _padded(row, width) for row, _ in rows[first : first + count]
+    ]
     above = first
     if count == 0 and first:
         shifted = _shifted_header(rows[first - 1][0], kept)
@@ -138,7 +142,9 @@ def _layout(
     )
 
 
-def _first_of_width(rows: list[tuple[Row, int]], width: int) -> int | None:
+def _first_of_width(
+    rows: list[tuple[Row, int]], width: int
+) -> int | None:
     for index, (row, _) in enumerate(rows):
         if len(row) == width:
             return index
@@ -195,7 +201,9 @@ def _score(counts: list[int]) -> tuple[int, int]:
     return (counts.count(common) if common else 0, common)
 
 
-def parsed_rows(texts: list[str], delimiter: str) -> list[tuple[Row, int]]:
+def parsed_rows(
+    texts: list[str], delimiter: str
+) -> list[tuple[Row, int]]:
     """Rows, each with the index of its last line, as far as the quoting makes sense."""
     reader = csv.reader(texts, delimiter=delimiter)
     rows: list[tuple[Row, int]] = []
@@ -263,7 +271,9 @@ def _shifted_header(names: Row, rows: list[Row]) -> Row | None:
     """
     if len(names) + 1 != len(rows[0]):
         return None
-    if any(map(is_value, names)) or not all(name.strip() for name in names):
+    if any(map(is_value, names)) or not all(
+        name.strip() for name in names
+    ):
         return None
     if _is_cut_at_commas(names, rows):
         return None

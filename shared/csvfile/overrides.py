@@ -37,12 +37,18 @@ class Overrides(BaseModel):
     symbol: str | None = Field(
         default=None, pattern=r"^[A-Za-z0-9$.]{1,20}$"
     )
-    currency: str | None = Field(default=None, pattern=r"^[A-Za-z]{2,10}$")
-    interval: str | None = Field(default=None, pattern=r"^\d{1,4}[smhdwM]$")
+    currency: str | None = Field(
+        default=None, pattern=r"^[A-Za-z]{2,10}$"
+    )
+    interval: str | None = Field(
+        default=None, pattern=r"^\d{1,4}[smhdwM]$"
+    )
     dates: DateOrder | None = None
     timezone: str | None = None
     decimal: Literal[".", ","] | None = None
-    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    delimiter: str | None = Field(
+        default=None, min_length=1, max_length=1
+    )
     encoding: Literal["utf-8", "cp1252"] | None = None
     header_rows: int | None = Field(default=None, ge=0, le=4)
     columns: dict[str, str | int | None] = {}
@@ -57,7 +63,10 @@ class Overrides(BaseModel):
                 f"{values!r} is no entry: write `- file: …`, and below it what is given"
             )
         columns = values.get("columns")
-        given = {**values, **(columns if isinstance(columns, dict) else {})}
+        given = {
+            **values,
+            **(columns if isinstance(columns, dict) else {}),
+        }
         for name, value in given.items():
             if value == PLACEHOLDER:
                 raise ValueError(

@@ -122,7 +122,9 @@ def _fits(coins: float, paid: float, low: float, high: float) -> bool:
 def check_width(row: Row, schema: CsvSchema) -> None:
     """Raises BadValueError for a row of another width than the header."""
     if len(row) != schema.width:
-        message = f"the row has {len(row)} cells, the header {schema.width}"
+        message = (
+            f"the row has {len(row)} cells, the header {schema.width}"
+        )
         raise BadValueError("", "wrong_column_count", message)
 
 

@@ -53,7 +53,9 @@ class CheckpointLog:
         return [self._latest[stream] for stream in sorted(self._latest)]
 
     def _on_record(self, record: Any) -> None:
-        stream = record.key.decode("utf-8", "replace") if record.key else ""
+        stream = (
+            record.key.decode("utf-8", "replace") if record.key else ""
+        )
         if record.value is None:
             self._latest.pop(stream, None)
             return
@@ -70,7 +72,10 @@ class CheckpointLog:
             self._latest.pop(stream, None)
             return
         known = self._latest.get(checkpoint.stream)
-        if known is not None and 0 < checkpoint.sequence <= known.sequence:
+        if (
+            known is not None
+            and 0 < checkpoint.sequence <= known.sequence
+        ):
             log.info("checkpoint_superseded", **at)
             return
         self._latest[checkpoint.stream] = checkpoint

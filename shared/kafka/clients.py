@@ -97,11 +97,15 @@ async def start(client: Any, stop: asyncio.Event, what: str) -> bool:
 class KafkaClient:
     """A producer or consumer of aiokafka as a part of a service (shared.runtime.lifecycle.Part)."""
 
-    def __init__(self, client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+    def __init__(
+        self, client: AIOKafkaProducer | AIOKafkaConsumer
+    ) -> None:
         self._client = client
 
     async def start(self, stop: asyncio.Event) -> bool:
-        return await start(self._client, stop, type(self._client).__name__)
+        return await start(
+            self._client, stop, type(self._client).__name__
+        )
 
     async def close(self) -> None:
         await self._client.stop()

@@ -52,7 +52,9 @@ def gap(
         stood = 0
         is_missing = begin > 0
     else:
-        reason = GapReason.RECREATED if stood > end else GapReason.RETENTION
+        reason = (
+            GapReason.RECREATED if stood > end else GapReason.RETENTION
+        )
         is_missing = not begin <= stood <= end
     if not is_missing:
         return None
@@ -117,7 +119,9 @@ class GapAwareConsumer:
     ) -> None:
         """Read a partition from its beginning, and report what is missing before it."""
         remembered = (
-            await self._remembered(partition) if position is None else None
+            await self._remembered(partition)
+            if position is None
+            else None
         )
         begin, end = await reading.bounds(self._consumer, partition)
         if position is not None and begin <= position <= end:

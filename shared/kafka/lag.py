@@ -71,12 +71,16 @@ class LagReader:
             self._started.append(client)
         return True
 
-    async def positions(self, group: str, *topics: Topic) -> GroupPositions:
+    async def positions(
+        self, group: str, *topics: Topic
+    ) -> GroupPositions:
         """Of every partition of the topics.
 
         Raises KafkaError and OSError while the broker is unavailable.
         """
-        partitions = [at for topic in topics for at in partitions_of(topic)]
+        partitions = [
+            at for topic in topics for at in partitions_of(topic)
+        ]
         begins = await self._reader.beginning_offsets(partitions)
         ends = await self._reader.end_offsets(partitions)
         committed = await self._admin.list_consumer_group_offsets(

@@ -23,7 +23,9 @@ def partition_of(stream: str) -> int:
     """
     source = stream.partition("/")[0]
     key = source if source in _SHARING else stream
-    return int(_partitioner(key.encode(), _ALL_PARTITIONS, _ALL_PARTITIONS))
+    return int(
+        _partitioner(key.encode(), _ALL_PARTITIONS, _ALL_PARTITIONS)
+    )
 
 
 def partitions_of(topic: Topic) -> list[TopicPartition]:

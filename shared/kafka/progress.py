@@ -13,7 +13,12 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.errors import StuckError
-from shared.kafka.lag import GroupPosition, GroupPositions, LagReader, total
+from shared.kafka.lag import (
+    GroupPosition,
+    GroupPositions,
+    LagReader,
+    total,
+)
 from shared.messages.topics import Topic
 from shared.runtime.health import Health
 
@@ -123,7 +128,11 @@ class Monitor:
         idle_s = self._progress.seen(positions, watched, time.monotonic())
         name = self._topics[0].name
         waiting = total(
-            {at: each for at, each in positions.items() if at.topic == name}
+            {
+                at: each
+                for at, each in positions.items()
+                if at.topic == name
+            }
         )
         if idle_s > 2 * self._stuck_after_s:
             message = f"messages wait in {name} and none was committed for {idle_s:.0f} s"

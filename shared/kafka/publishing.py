@@ -93,7 +93,10 @@ def _fill(
     for count, (event_id, message) in enumerate(messages):
         headers = headers_for(message, service, event_id=event_id)
         appended = batch.append(
-            key=key, value=encode(message), timestamp=None, headers=headers
+            key=key,
+            value=encode(message),
+            timestamp=None,
+            headers=headers,
         )
         if appended is None:
             return count

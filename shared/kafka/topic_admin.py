@@ -37,13 +37,17 @@ async def ensure_topics(
             admin, [topic for topic in topics if topic.name in present]
         )
     except (KafkaError, OSError) as error:
-        raise TransientError(f"Kafka at {bootstrap}: {error!r}") from error
+        raise TransientError(
+            f"Kafka at {bootstrap}: {error!r}"
+        ) from error
     finally:
         await admin.close()
     return [topic.name for topic in missing]
 
 
-async def _create(admin: AIOKafkaAdminClient, topics: list[Topic]) -> None:
+async def _create(
+    admin: AIOKafkaAdminClient, topics: list[Topic]
+) -> None:
     new = [
         NewTopic(
             topic.name,

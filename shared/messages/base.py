@@ -25,7 +25,8 @@ MESSAGES = "messages"  # in place of a source: in runs that forward messages of 
 Json = dict[str, Any]
 # A UUID in its usual form: PostgreSQL, which stores them, must not meet anything else.
 Id = Annotated[
-    str, msgspec.Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+    str,
+    msgspec.Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"),
 ]
 
 

@@ -53,7 +53,11 @@ def trace_parent(run_id: str) -> str:
 
 
 def origin_headers(
-    topic: str, partition: int, offset: int, error: Exception, stage: Stage
+    topic: str,
+    partition: int,
+    offset: int,
+    error: Exception,
+    stage: Stage,
 ) -> Headers:
     """Where a message lay and why it could not be processed."""
     pairs = {

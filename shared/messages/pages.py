@@ -81,7 +81,9 @@ class RawPage(Message, frozen=True, tag="RawPage"):
 class UnifiedData(Message, frozen=True, gc=False):
     """One normalized data point. `id`: its identity; `value_hash`: whether its values changed."""
 
-    id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]  # of a UUID
+    id: Annotated[
+        str, msgspec.Meta(pattern="^[0-9a-f]{32}$")
+    ]  # of a UUID
     value_hash: int  # signed 64 bits over every value below
     record_index: int
     kind: str  # ticker | candle | price | news

@@ -144,7 +144,9 @@ def _ingest_request(command: StartIngestion) -> dict[str, Any]:
     return request
 
 
-def start_ingestion(run_id: str, request: dict[str, Any]) -> StartIngestion:
+def start_ingestion(
+    run_id: str, request: dict[str, Any]
+) -> StartIngestion:
     """The command that `describe` described."""
     return StartIngestion(
         run_id=run_id,
@@ -172,7 +174,9 @@ def _selection(request: dict[str, Any]) -> Selection:
     return msgspec.convert(fields, Selection)
 
 
-def move_checkpoint(run_id: str, request: dict[str, Any]) -> MoveCheckpoint:
+def move_checkpoint(
+    run_id: str, request: dict[str, Any]
+) -> MoveCheckpoint:
     """The command that `describe` described."""
     cursor = _json_or_none(request.get("cursor"))
     return MoveCheckpoint(

@@ -145,7 +145,8 @@ def replay_tasks(command: StartReplay) -> list[ReplayPages]:
     if selection.offsets is not None:
         partitions &= {span.partition for span in selection.offsets}
     return [
-        _replay_task(command, partition) for partition in sorted(partitions)
+        _replay_task(command, partition)
+        for partition in sorted(partitions)
     ]
 
 

@@ -34,7 +34,9 @@ class Topic:
         }
 
 
-COMMANDS = Topic("ingest.commands", partitions=1, retention_ms=30 * DAY_MS)
+COMMANDS = Topic(
+    "ingest.commands", partitions=1, retention_ms=30 * DAY_MS
+)
 TASKS = Topic("ingest.tasks")
 RAW = Topic("ingest.raw")
 UNIFIED = Topic("ingest.unified", retention_ms=3 * DAY_MS)

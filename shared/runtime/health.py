@@ -30,7 +30,10 @@ class Health:
 
     def __init__(self, path: str | None) -> None:
         self._path = Path(path) if path else None
-        self._state: dict[str, Any] = {"ready": False, "reason": "starting"}
+        self._state: dict[str, Any] = {
+            "ready": False,
+            "reason": "starting",
+        }
         self.trouble = ""  # why the file could not be written last time
 
     def set(self, *, ready: bool, reason: str = "", **facts: Any) -> None:

@@ -41,7 +41,9 @@ class Part(Protocol):
 
 
 @contextlib.asynccontextmanager
-async def started(stop: asyncio.Event, *parts: Part) -> AsyncIterator[bool]:
+async def started(
+    stop: asyncio.Event, *parts: Part
+) -> AsyncIterator[bool]:
     """Start the parts in order and close them in reverse. Yields False when stopped first."""
     async with contextlib.AsyncExitStack() as stack:
         is_up = True
@@ -97,7 +99,9 @@ async def run_until_stopped(
         await main(stop)
     except StuckError as error:
         log.critical("ending_to_start_anew", why=str(error))
-        os._exit(POISON_EXIT_CODE)  # not waiting for threads that may hang
+        os._exit(
+            POISON_EXIT_CODE
+        )  # not waiting for threads that may hang
     finally:
         beat.cancel()
         health.set(ready=False, reason="stopped")

@@ -77,17 +77,19 @@ class CommonSettings(BaseSettings):
             or self._default_database_url()
         )
         object.__setattr__(
-            self, "database_url", SecretStr(self._checked_database_url(url))
+            self,
+            "database_url",
+            SecretStr(self._checked_database_url(url)),
         )
         return self
 
     def _default_database_url(self) -> str:
         user = quote(self.postgres_user, safe="")
-        password = quote(self.postgres_password.get_secret_value(), safe="")
-        name = quote(self.postgres_db, safe="")
-        return (
-            f"postgresql://{user}:{password}@{COMPOSE_DB_HOST}:5432/{name}"
+        password = quote(
+            self.postgres_password.get_secret_value(), safe=""
         )
+        name = quote(self.postgres_db, safe="")
+        return f"postgresql://{user}:{password}@{COMPOSE_DB_HOST}:5432/{name}"
 
     def _checked_database_url(self, url: str) -> str:
         """Natively, compose's host `db` means the embedded server. Raises ValueError."""
@@ -152,7 +154,9 @@ def load(settings: type[S], **overrides: Any) -> S:
             f"{name.upper()}: not valid JSON; write {hint}"
         ) from error
     except ValidationError as error:
-        raise ConfigError("\n".join(map(_line, error.errors()))) from error
+        raise ConfigError(
+            "\n".join(map(_line, error.errors()))
+        ) from error
 
 
 def _line(problem: Any) -> str:

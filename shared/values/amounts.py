@@ -179,7 +179,9 @@ def _without_leading_zeros(text: str) -> str:
     )
 
 
-def _from_decimal(field: str, shown: str, text: str, exponent: int) -> str:
+def _from_decimal(
+    field: str, shown: str, text: str, exponent: int
+) -> str:
     if len(text) > _MAX_LENGTH or "_" in text:
         raise _not_a_number(field, shown)
     try:

@@ -87,7 +87,9 @@ def read_date(text: str, order: str | None = None) -> datetime:
     compact = _COMPACT.fullmatch(text)
     if compact is not None:
         day = datetime.strptime(compact["day"], "%Y%m%d")  # noqa: DTZ007
-        return _at(day, _BARE_CLOCK.sub(_with_colons, compact["clock"], 1))
+        return _at(
+            day, _BARE_CLOCK.sub(_with_colons, compact["clock"], 1)
+        )
     numeric = _NUMERIC.fullmatch(text)
     if numeric is not None:
         day = datetime(*_day_of(text, numeric, order))  # noqa: DTZ001
@@ -99,7 +101,9 @@ def _plain(text: str) -> str:
     """Without marks of direction, letters and figures in their usual width."""
     if text.isascii():
         return text
-    return unicodedata.normalize("NFKC", text).strip("\u200e\u200f\ufeff ")
+    return unicodedata.normalize("NFKC", text).strip(
+        "\u200e\u200f\ufeff "
+    )
 
 
 def _with_colons(clock: re.Match[str]) -> str:
@@ -150,7 +154,9 @@ def _of_words(found: dict[str, str | None]) -> datetime:
     year = _full_year(found["year"] or "0")
     day = datetime(year, _month(name), int(number))  # noqa: DTZ001
     clock = found["clock"]
-    return _at(day, f"{clock}{found.get('zone') or ''}" if clock else None)
+    return _at(
+        day, f"{clock}{found.get('zone') or ''}" if clock else None
+    )
 
 
 def is_month(name: str) -> bool:

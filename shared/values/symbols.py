@@ -33,7 +33,9 @@ MAX_SYMBOL = 10  # letters of an unknown symbol that a file's name may be
 _PAIR_MARKS = re.compile(r"[/\-_: ]")
 _TOKEN = re.compile(r"[A-Za-z0-9$]+")
 _BITFINEX = re.compile(r"t[A-Z]{6,8}")
-_BITFINEX_LONG = re.compile(r"t(?P<base>[A-Z]{3,8}):(?P<quote>[A-Z]{3,5})$")
+_BITFINEX_LONG = re.compile(
+    r"t(?P<base>[A-Z]{3,8}):(?P<quote>[A-Z]{3,5})$"
+)
 _KRAKEN = re.compile(r"X(?P<base>[A-Z]{3})[XZ](?P<quote>[A-Z]{3})")
 # Behind a pair: `.P` of a perpetual, `.KRAKEN`, and what a future settles in.
 _BEHIND_PAIR = re.compile(
@@ -211,7 +213,9 @@ def glued_pair(token: str) -> Pair | None:
     return _pair(*splits[0]) if splits else None
 
 
-def _splits(token: str, quotes: Iterable[str]) -> Iterator[tuple[str, str]]:
+def _splits(
+    token: str, quotes: Iterable[str]
+) -> Iterator[tuple[str, str]]:
     for quote in quotes:
         base = token.removesuffix(quote)
         if 2 <= len(base) < len(token):
@@ -269,12 +273,16 @@ def _neighbouring_pair(tokens: list[str]) -> Pair | None:
         ):
             continue
         is_reversed = first in _FILE_QUOTES and second not in FIAT
-        return _pair(second, first) if is_reversed else _pair(first, second)
+        return (
+            _pair(second, first) if is_reversed else _pair(first, second)
+        )
     return None
 
 
 def _file_quote(tokens: list[str]) -> str | None:
-    return next((token for token in tokens if token in _FILE_QUOTES), None)
+    return next(
+        (token for token in tokens if token in _FILE_QUOTES), None
+    )
 
 
 def _known_coin(tokens: list[str]) -> Pair | None:

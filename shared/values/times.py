@@ -150,13 +150,17 @@ def _plausible(field: str, text: str, moment: datetime) -> datetime:
 def _from_epoch(field: str, text: str) -> datetime:
     whole, _, fraction = text.partition(".")
     amount = int(whole)
-    per = next((factor for bound, factor in _UNITS if amount < bound), None)
+    per = next(
+        (factor for bound, factor in _UNITS if amount < bound), None
+    )
     if per is None or 10**17 <= amount < _NS_OF_2001:
         raise _bad_time(field, f"{field} is out of range: {text}")
     micros = int(amount * per) if per >= 1 else amount // 1000
     if fraction.strip("0") and per >= 1:
         micros += int(Decimal("0." + fraction) * int(per))
-    return _plausible(field, text, _EPOCH + timedelta(microseconds=micros))
+    return _plausible(
+        field, text, _EPOCH + timedelta(microseconds=micros)
+    )
 
 
 def _written(field: str, text: str, order: str | None) -> datetime:

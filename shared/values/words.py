@@ -35,4 +35,6 @@ def grouped(path: Path) -> dict[str, list[str]]:
 
 def words(path: Path) -> frozenset[str]:
     """All words of a data file."""
-    return frozenset(word for line in lines(path) for word in line.split())
+    return frozenset(
+        word for line in lines(path) for word in line.split()
+    )

@@ -122,7 +122,9 @@ def main() -> int:
             **SETTINGS,
         }
         with (
-            chaos_stack(root / "state", root / "csv", **settings) as stack,
+            chaos_stack(
+                root / "state", root / "csv", **settings
+            ) as stack,
             keeping_logs(stack.settings.logs, results),
         ):
             for number in range(asked.rounds):

@@ -16,7 +16,9 @@ from tests.chaos.stack import ChaosStack
 
 def on_kafka(
     stack: ChaosStack,
-    work: Callable[[AIOKafkaProducer, AIOKafkaAdminClient], Awaitable[Any]],
+    work: Callable[
+        [AIOKafkaProducer, AIOKafkaAdminClient], Awaitable[Any]
+    ],
 ) -> Any:
     async def run() -> Any:
         producer, admin = (

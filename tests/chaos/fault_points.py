@@ -129,7 +129,9 @@ def _wrap(
     setattr(
         owner,
         name,
-        asynchronous if inspect.iscoroutinefunction(inner) else synchronous,
+        asynchronous
+        if inspect.iscoroutinefunction(inner)
+        else synchronous,
     )
 
 
@@ -169,7 +171,9 @@ def _normalizer() -> None:
 
     check = csv_files.check_candle
 
-    def broken_check(prices: tuple[str | None, ...]) -> tuple[float, float]:
+    def broken_check(
+        prices: tuple[str | None, ...],
+    ) -> tuple[float, float]:
         if is_broken("mapping"):
             raise ValueError("a bug in the mapping")
         return check(prices)
@@ -183,7 +187,9 @@ def _normalizer() -> None:
     ) -> None:
         if is_broken("normalizer_acknowledges_early"):
             event.ack()
-            await asyncio.sleep(2.5)  # longer than Faust's commit interval
+            await asyncio.sleep(
+                2.5
+            )  # longer than Faust's commit interval
         reached("normalizer.before_delivery")
         await send(self, topic, value, event, **more)
 
@@ -229,7 +235,9 @@ def _newer_mapping() -> None:
         unify.NORMALIZER_VERSION = version + is_broken("newer_mapping")
         mapped = map_page(page)
         if is_broken("newer_mapping"):
-            mapped.events[:] = [corrected(event) for event in mapped.events]
+            mapped.events[:] = [
+                corrected(event) for event in mapped.events
+            ]
         return mapped
 
     unify.map_page = newer

@@ -96,7 +96,10 @@ def _away(
 
 def _frozen_part(name: str) -> Do:
     def do(stack: ChaosStack, rng: random.Random) -> str:
-        part, seconds = getattr(stack, name), rng.uniform(3, SESSION_S + 3)
+        part, seconds = (
+            getattr(stack, name),
+            rng.uniform(3, SESSION_S + 3),
+        )
         part.signal(signal.SIGSTOP)
         time.sleep(seconds)
         part.signal(signal.SIGCONT)

@@ -97,11 +97,20 @@ class CsvFile:
         if 0.04 <= kind < 0.045:
             return Row(
                 n + 2,
-                [cells[0], cells[1], "1.00", cells[3], cells[4], cells[5]],
+                [
+                    cells[0],
+                    cells[1],
+                    "1.00",
+                    cells[3],
+                    cells[4],
+                    cells[5],
+                ],
                 bad="contradiction",
             )
         if 0.045 <= kind < 0.05:
-            return Row(n + 2, [cells[0], "", "", "", "", ""], is_blank=True)
+            return Row(
+                n + 2, [cells[0], "", "", "", "", ""], is_blank=True
+            )
         return Row(n + 2, cells, moment)
 
 
@@ -148,7 +157,9 @@ class Input:
         )
         growing = [
             self.files[-1],
-            *self._rng.sample(self.files[:-1], min(2, len(self.files) - 1)),
+            *self._rng.sample(
+                self.files[:-1], min(2, len(self.files) - 1)
+            ),
         ]
         for n, file in enumerate(growing):
             file.grow(rows // len(growing) + (n < rows % len(growing)))

@@ -189,7 +189,9 @@ class Oracle:
 
     # -- feeds and tickers -----------------------------------------------------------------------
 
-    def _feed(self, name: str, articles: dict[str, dict[str, str]]) -> None:
+    def _feed(
+        self, name: str, articles: dict[str, dict[str, str]]
+    ) -> None:
         expected = sorted(
             (entry["link"], entry["title"], entry["summary"])
             for entry in articles.values()
@@ -303,7 +305,9 @@ class Oracle:
         self.checked["replayed pages"] = self.rows(
             "SELECT count(*) FROM replay_receipts"
         )[0][0]
-        self.checked["runs"] = self.rows("SELECT count(*) FROM runs")[0][0]
+        self.checked["runs"] = self.rows("SELECT count(*) FROM runs")[0][
+            0
+        ]
         self.checked["pages"] = self.rows(
             "SELECT count(*) FROM page_receipts"
         )[0][0]
@@ -346,5 +350,6 @@ class Oracle:
         )
         self._say("dead letters of foreign messages", [], foreign)
         self.checked["superseded pages"] = self.rows(
-            "SELECT count(*) FROM dead_letters WHERE reason = %s", TOLERATED
+            "SELECT count(*) FROM dead_letters WHERE reason = %s",
+            TOLERATED,
         )[0][0]

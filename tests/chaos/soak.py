@@ -110,13 +110,15 @@ def soak(
         ),
     ]
     started = time.monotonic()
-    run_id = stack.insist("/ingest", {"sources": ["csv"]}, f"soak-{seed}")[
-        "run_id"
-    ]
+    run_id = stack.insist(
+        "/ingest", {"sources": ["csv"]}, f"soak-{seed}"
+    )["run_id"]
     for job in jobs:
         job.start()
     run = stack.run_state(run_id)
-    while run["status"] not in ENDED and time.monotonic() - started < 3600:
+    while (
+        run["status"] not in ENDED and time.monotonic() - started < 3600
+    ):
         time.sleep(1)
         run = stack.run_state(run_id)
     seconds = time.monotonic() - started
@@ -173,9 +175,14 @@ def main() -> int:
         for name in ("csv", "state"):
             (root / name).mkdir()
         with chaos_stack(
-            root / "state", root / "csv", **upstream.settings(), **SETTINGS
+            root / "state",
+            root / "csv",
+            **upstream.settings(),
+            **SETTINGS,
         ) as stack:
-            findings = soak(stack, root / "csv", asked.records, asked.seed)
+            findings = soak(
+                stack, root / "csv", asked.records, asked.seed
+            )
     for finding in findings:
         say(f"DIFFERENCE {finding}")
     say("\nequal to the oracle" if not findings else "\nnot as promised")

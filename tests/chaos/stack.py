@@ -92,7 +92,9 @@ class Part:
 class ChaosStack(Stack):
     """Everything of `Stack`, and what breaks it."""
 
-    def __init__(self, state: Path, csv_dir: Path, **settings: str) -> None:
+    def __init__(
+        self, state: Path, csv_dir: Path, **settings: str
+    ) -> None:
         kafka_port, postgres_port, kafka_proxy, postgres_proxy, second = (
             free_ports(5)
         )
@@ -148,7 +150,9 @@ class ChaosStack(Stack):
             kafka.command(own), own.state / "kafka.log", signal.SIGTERM
         )
         self.postgres = Part(
-            postgres.command(own), own.state / "postgres.log", signal.SIGINT
+            postgres.command(own),
+            own.state / "postgres.log",
+            signal.SIGINT,
         )
         log = (own.state / "gateway-2.log").open("ab")
         environment = {

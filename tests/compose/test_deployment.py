@@ -21,7 +21,8 @@ COMMAND = compose_command()
 
 pytestmark = [
     pytest.mark.skipif(
-        COMMAND is None, reason="no Docker engine with compose answers here"
+        COMMAND is None,
+        reason="no Docker engine with compose answers here",
     ),
     pytest.mark.timeout(900),
 ]
@@ -51,13 +52,16 @@ def test_1_a_clean_start_ingests_all_three_sources(
 
     run = stack.ingest()
 
-    assert (run["status"], run["records"]) == ("succeeded", 500 + 2 + 5), (
-        run
-    )
+    assert (run["status"], run["records"]) == (
+        "succeeded",
+        500 + 2 + 5,
+    ), run
     assert stack.candles("csv/small/eth-usd.csv") == small.candles
     assert {
         point["source"]
-        for point in stack.api.get("/data", params={"source": "rss"}).json()
+        for point in stack.api.get(
+            "/data", params={"source": "rss"}
+        ).json()
     } == {"rss"}
     assert (
         stack.api.get(

@@ -50,7 +50,9 @@ def imported(path: Path) -> set[str]:
     sources("services", "shared"),
     ids=lambda path: str(path.relative_to(ROOT)),
 )
-def test_a_service_imports_shared_and_no_other_service(path: Path) -> None:
+def test_a_service_imports_shared_and_no_other_service(
+    path: Path,
+) -> None:
     relative = path.relative_to(ROOT)
     mine = (
         f"services.{relative.parts[1]}"

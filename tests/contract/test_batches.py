@@ -60,7 +60,11 @@ def test_pages_of_any_size_arrive_in_order(infra: Infrastructure) -> None:
                 if page.stream == stream:
                     assert record.key == stream.encode()
                     found.append(
-                        (record.offset, page.page_no, dict(record.headers))
+                        (
+                            record.offset,
+                            page.page_no,
+                            dict(record.headers),
+                        )
                     )
             return last, found
         finally:

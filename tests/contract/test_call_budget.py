@@ -28,7 +28,8 @@ from tests.support.infra import Infrastructure
 
 
 def with_store(
-    infra: Infrastructure, work: Callable[[CheckpointStore], Awaitable[Any]]
+    infra: Infrastructure,
+    work: Callable[[CheckpointStore], Awaitable[Any]],
 ) -> Any:
     """As a process that starts anew."""
 
@@ -92,7 +93,9 @@ def test_calls_are_counted_across_restarts_until_the_month_is_used_up_and_from_t
     assert with_store(infra, calls(1, 12))["used"] == 1
 
 
-def test_no_more_calls_a_second_than_allowed(infra: Infrastructure) -> None:
+def test_no_more_calls_a_second_than_allowed(
+    infra: Infrastructure,
+) -> None:
     async def take(store: CheckpointStore) -> float:
         budget = CallBudget(
             Source.COINPAPRIKA, store, per_second=20, per_month=0
@@ -116,7 +119,12 @@ def test_the_list_of_coins_is_fetched_once_and_known_to_the_next_process(
             "is_active": True,
         },
         {"symbol": "QQZ", "name": "Copy", "rank": 800, "is_active": True},
-        {"symbol": "BTC", "name": "Bitcoin", "rank": 1, "is_active": True},
+        {
+            "symbol": "BTC",
+            "name": "Bitcoin",
+            "rank": 1,
+            "is_active": True,
+        },
         {
             "symbol": "GONE",
             "name": "Gone Coin",

@@ -84,7 +84,8 @@ def test_every_function_that_a_document_names_exists(
 def test_every_file_that_a_document_names_exists(document: Path) -> None:
     text = document.read_text()
     named = re.findall(
-        r"`((?:services|shared|embedded|tests|bench|docs)/[\w./-]+)`", text
+        r"`((?:services|shared|embedded|tests|bench|docs)/[\w./-]+)`",
+        text,
     )
     linked = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
     missing = [
@@ -102,7 +103,9 @@ def table_words(document: str) -> set[str]:
     """The first cells of the tables of a document, as far as they are in backquotes."""
     return set(
         re.findall(
-            r"^\| `([^`]+)` \|", (ROOT / document).read_text(), re.MULTILINE
+            r"^\| `([^`]+)` \|",
+            (ROOT / document).read_text(),
+            re.MULTILINE,
         )
     )
 
@@ -183,7 +186,9 @@ def test_no_line_of_prose_is_wider_than_100_characters() -> None:
     wide = [
         f"{relative(document)}:{number}"
         for document in DOCUMENTS
-        for number, line in enumerate(document.read_text().splitlines(), 1)
+        for number, line in enumerate(
+            document.read_text().splitlines(), 1
+        )
         if len(line) > 100 and not line.startswith("|")
     ]
     assert not wide

@@ -114,7 +114,9 @@ def test_what_is_no_message_is_said_and_nothing_else_happens(
         decode(DECODERS[name], value)
 
 
-def test_an_id_that_is_none_is_refused_before_it_reaches_postgres() -> None:
+def test_an_id_that_is_none_is_refused_before_it_reaches_postgres() -> (
+    None
+):
     with pytest.raises(UndecodableError, match="run_id"):
         decode(
             DECODERS["StartIngestion"],
@@ -148,9 +150,9 @@ def test_a_page_copies_its_raw_page_to_the_letter() -> None:
     assert bytes(
         decode(DECODERS["UnifiedPage"], golden("UnifiedPage")).raw
     ) == golden("RawPage")
-    assert msgspec.json.decode(golden("UnifiedPage"))["raw"] == json.loads(
-        golden("RawPage")
-    )
+    assert msgspec.json.decode(golden("UnifiedPage"))[
+        "raw"
+    ] == json.loads(golden("RawPage"))
 
 
 def test_topics_along_the_path_have_the_same_partitions() -> None:

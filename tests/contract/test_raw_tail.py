@@ -57,7 +57,9 @@ def on_kafka(bootstrap: str) -> Recover:
             await producer.stop()
             await consumer.stop()
 
-    return lambda task, pages: asyncio.run(publish_and_recover(task, pages))
+    return lambda task, pages: asyncio.run(
+        publish_and_recover(task, pages)
+    )
 
 
 def _start(task: FetchStream) -> Checkpoint:
@@ -108,7 +110,10 @@ def test_nothing_published_is_the_start(
 ) -> None:
     position = recover_on(task(str(uuid.uuid4()), stream), [])
     assert position.current is not None
-    assert (position.current.pages, to_python(position.cursor)) == (0, None)
+    assert (position.current.pages, to_python(position.cursor)) == (
+        0,
+        None,
+    )
 
 
 def test_it_goes_on_after_the_last_own_page(

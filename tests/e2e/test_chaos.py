@@ -30,7 +30,9 @@ def test_a_short_round_ends_as_the_oracle_says(
             root / "csv", upstream, SEED, coins=1_000, entries=100
         )
         settings = {**given.settings(), **SETTINGS}
-        with chaos_stack(root / "state", root / "csv", **settings) as stack:
+        with chaos_stack(
+            root / "state", root / "csv", **settings
+        ) as stack:
             faults = plan(random.Random(SEED), 3, a_wave=3)
             result = play(
                 stack,

@@ -111,7 +111,9 @@ def test_a_java_that_is_too_old_is_said(tmp_path: Path) -> None:
     old = tmp_path / "java"
     old.write_text("#!/bin/sh\necho 'openjdk version \"11.0.1\"' >&2\n")
     old.chmod(0o755)
-    done = Stack(tmp_path / "state", tmp_path).command("up", JAVA=str(old))
+    done = Stack(tmp_path / "state", tmp_path).command(
+        "up", JAVA=str(old)
+    )
     assert (
         done.returncode,
         "is Java 11, Kafka needs 17 or newer: set JAVA" in done.stderr,

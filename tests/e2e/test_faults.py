@@ -55,7 +55,9 @@ def test_without_postgres_ingestion_is_accepted_and_arrives_later(
     accepted = stack.api.post("/ingest", json={"streams": [name]})
     assert accepted.status_code == 202
     assert (
-        stack.api.get(f"/runs/{accepted.json()['run_id']}").json()["status"]
+        stack.api.get(f"/runs/{accepted.json()['run_id']}").json()[
+            "status"
+        ]
         == "queued"
     )
     data = stack.api.get("/data")
@@ -64,7 +66,10 @@ def test_without_postgres_ingestion_is_accepted_and_arrives_later(
         "application/problem+json",
     )
     health = stack.api.get("/health")
-    assert (health.status_code, health.json()["database"]["connected"]) == (
+    assert (
+        health.status_code,
+        health.json()["database"]["connected"],
+    ) == (
         503,
         False,
     )
@@ -72,7 +77,9 @@ def test_without_postgres_ingestion_is_accepted_and_arrives_later(
     stack.start_part("postgres")
 
     assert stack.wait_for(running_before)["status"] == "succeeded"
-    assert stack.wait_for(accepted.json()["run_id"])["items_processed"] == 0
+    assert (
+        stack.wait_for(accepted.json()["run_id"])["items_processed"] == 0
+    )
     assert stack.candles(name) == file.candles
     stack.assert_ledger(running_before, name, ROWS)
 

@@ -91,7 +91,9 @@ class Case:
 
         def is_still() -> bool:
             run = self.stack.run_state(run_id)
-            seen.append((run["status"], run["records"], run.get("ledger")))
+            seen.append(
+                (run["status"], run["records"], run.get("ledger"))
+            )
             return run["status"] in ENDED or (
                 len(seen) > 10
                 and all(each == seen[-1] for each in seen[-10:])
@@ -103,7 +105,9 @@ class Case:
 
 @pytest.fixture
 def case(
-    broken: ChaosStack, upstream: Simulator, request: pytest.FixtureRequest
+    broken: ChaosStack,
+    upstream: Simulator,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Case]:
     empty(broken)
     name = uuid.uuid5(uuid.NAMESPACE_OID, request.node.name).hex[:8]
@@ -209,7 +213,9 @@ def test_a_run_says_which_pages_are_missing_and_has_them_done_again_when_asked(
         ROWS,
         ROWS - 500,
     )
-    assert case.stack.api.post(f"/runs/{run_id}/repair").status_code == 202
+    assert (
+        case.stack.api.post(f"/runs/{run_id}/repair").status_code == 202
+    )
     repaired = case.stack.wait_for(run_id)
     assert (
         repaired["status"],
@@ -224,7 +230,9 @@ def test_a_run_says_which_pages_are_missing_and_has_them_done_again_when_asked(
         repaired["tasks"][0]["notes"][-1]
         == f"pages {first} were published again from the topic"
     )
-    assert case.stack.api.post(f"/runs/{run_id}/repair").status_code == 409
+    assert (
+        case.stack.api.post(f"/runs/{run_id}/repair").status_code == 409
+    )
 
 
 @pytest.mark.parametrize(
@@ -390,7 +398,9 @@ def test_what_retention_or_deletion_took_from_the_loader_is_said_and_comes_again
     noticed = until(
         "the gap to be said",
         lambda: [
-            gap for gap in gaps(case.stack) if gap["partition"] == partition
+            gap
+            for gap in gaps(case.stack)
+            if gap["partition"] == partition
         ],
         30,
     )
@@ -403,7 +413,8 @@ def test_what_retention_or_deletion_took_from_the_loader_is_said_and_comes_again
     )
     run = case.assert_whole(run_id)
     assert any(
-        note.startswith("data_gap: ingest.unified") for note in run["notes"]
+        note.startswith("data_gap: ingest.unified")
+        for note in run["notes"]
     )
     assert any(
         "data_gap" in note
@@ -435,7 +446,9 @@ def test_raw_pages_that_nobody_normalized_are_read_again_from_the_source(
     case.stack.start_part("normalizer")
     case.stack.start_part("extractor")
     run = case.assert_whole(run_id)
-    assert "were read again from the source" in run["tasks"][0]["notes"][-1]
+    assert (
+        "were read again from the source" in run["tasks"][0]["notes"][-1]
+    )
     case.assert_whole(
         case.start(500)
     )  # and the stream goes on where it stood
@@ -452,7 +465,9 @@ def test_a_task_that_nobody_has_is_found_and_done(case: Case) -> None:
         run_id=run_id,
         tasks=[
             PlannedTask(
-                task_id=task_id(run_id, stream), source="csv", stream=stream
+                task_id=task_id(run_id, stream),
+                source="csv",
+                stream=stream,
             )
         ],
     )
@@ -550,7 +565,8 @@ def test_dead_letters_of_a_bug_are_processed_again_after_it_is_mended(
     assert (run["status"], run["rejected"]) == ("failed", 1_500)
     stack.disarm()
     letters = stack.api.get(
-        "/dead-letters", params={"run_id": run["run_id"], "status": "open"}
+        "/dead-letters",
+        params={"run_id": run["run_id"], "status": "open"},
     ).json()
     assert [
         (each["reason"], each["count"], each["stage"]) for each in letters
@@ -595,13 +611,15 @@ def test_dead_letters_of_a_bug_are_processed_again_after_it_is_mended(
         ]
         == first["run_id"]
     )
-    expected = [(row.moment, *row.values()) for row in case.file.content()]
+    expected = [
+        (row.moment, *row.values()) for row in case.file.content()
+    ]
     assert stack.candles(case.file.stream) == expected
 
     nothing = stack.wait_for(
-        stack.api.post("/dead-letters/requeue", json={"all": True}).json()[
-            "run_id"
-        ]
+        stack.api.post(
+            "/dead-letters/requeue", json={"all": True}
+        ).json()["run_id"]
     )
     assert (nothing["status"], nothing["message"]) == (
         "succeeded",
@@ -666,9 +684,11 @@ def test_a_record_that_fails_again_is_a_new_dead_letter_and_discarding_says_why(
     closed = until(
         "it to be closed",
         lambda: (
-            (found := stack.api.get(f"/dead-letters/{anew['id']}").json())[
-                "status"
-            ]
+            (
+                found := stack.api.get(
+                    f"/dead-letters/{anew['id']}"
+                ).json()
+            )["status"]
             == "discarded"
             and found
         ),
@@ -721,7 +741,10 @@ def test_a_message_that_belongs_to_no_page_is_published_again_on_its_topic(
         ).json(),
         20,
     )[0]
-    assert (letter["topic"], letter["partition"]) == (TASKS.name, partition)
+    assert (letter["topic"], letter["partition"]) == (
+        TASKS.name,
+        partition,
+    )
     run = stack.wait_for(
         stack.api.post(f"/dead-letters/{letter['id']}/requeue").json()[
             "run_id"
@@ -799,7 +822,9 @@ def test_without_the_dead_letter_topic_nothing_is_acknowledged(
     )
     assert stack.run_state(run_id)["records"] == 0
     until(
-        "the topic", lambda: asyncio.run(_created(stack, DEAD_LETTERS)), 20
+        "the topic",
+        lambda: asyncio.run(_created(stack, DEAD_LETTERS)),
+        20,
     )
     case.assert_whole(run_id)
     until(

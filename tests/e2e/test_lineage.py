@@ -82,7 +82,11 @@ def test_lineage_goes_back_to_what_was_fetched(
         == "Bitcoin recovers after exchange hack"
     )
     page = now["page"]
-    assert (page["topic"], page["run"]["run_id"], page["run"]["kind"]) == (
+    assert (
+        page["topic"],
+        page["run"]["run_id"],
+        page["run"]["kind"],
+    ) == (
         "ingest.raw",
         history["second"],
         "ingest",
@@ -121,7 +125,9 @@ def test_a_row_of_a_file_leads_to_its_line(stack: Stack) -> None:
 def test_raw_pages_are_listed_and_read(
     stack: Stack, history: dict[str, Any]
 ) -> None:
-    listed = get(stack, "/raw", stream="rss/news", run_id=history["second"])
+    listed = get(
+        stack, "/raw", stream="rss/news", run_id=history["second"]
+    )
     assert (
         listed["pruned_before"],
         [page["page_id"] for page in listed["pages"]],
@@ -135,7 +141,9 @@ def test_raw_pages_are_listed_and_read(
         == "Bitcoin recovers after exchange hack"
     )
     assert (
-        get(stack, "/raw", source="rss", to="2020-01-01T00:00:00Z")["pages"]
+        get(stack, "/raw", source="rss", to="2020-01-01T00:00:00Z")[
+            "pages"
+        ]
         == []
     )
     first = stack.api.get("/raw", params={"limit": 1})
@@ -250,7 +258,8 @@ def test_checkpoints_are_shown_forgotten_and_set(
         "ofset is unknown" in wrong.json()["detail"],
     ) == (422, True)
     assert (
-        stack.api.delete("/checkpoints/csv/nothing.csv").status_code == 404
+        stack.api.delete("/checkpoints/csv/nothing.csv").status_code
+        == 404
     )
     assert (
         stack.api.delete("/checkpoints/coinpaprika/@budget").status_code

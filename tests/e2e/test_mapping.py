@@ -82,7 +82,14 @@ def shown(stack: ChaosStack) -> dict[str, int]:
     """)
     return dict(
         zip(
-            ("shown", "changed", "moved", "retired", "revisions", "pages"),
+            (
+                "shown",
+                "changed",
+                "moved",
+                "retired",
+                "revisions",
+                "pages",
+            ),
             row,
             strict=True,
         )
@@ -107,7 +114,10 @@ def test_a_replay_by_a_better_mapping_updates_what_differs_and_retires_what_is_g
 
     run = broken.wait_for(start_replay(broken, run_id=first["run_id"]))
 
-    assert (run["status"], run["ledger"]["balanced"]) == ("succeeded", True)
+    assert (run["status"], run["ledger"]["balanced"]) == (
+        "succeeded",
+        True,
+    )
     assert (run["inserted"], run["updated"], run["unchanged"]) == (
         TENTH,
         TENTH,
@@ -301,7 +311,11 @@ def test_resetting_the_group_of_the_normalizer_is_a_replay_too(
     read_again(broken)
     assert shown(broken) == AFTERWARDS
     run = broken.run_state(first["run_id"])
-    assert (run["inserted"], run["updated"], run["ledger"]["balanced"]) == (
+    assert (
+        run["inserted"],
+        run["updated"],
+        run["ledger"]["balanced"],
+    ) == (
         ROWS,
         0,
         True,
@@ -345,13 +359,16 @@ def test_a_live_run_ends_while_a_long_replay_goes_on_and_the_replay_can_be_cance
     broken: ChaosStack, file: CsvFile
 ) -> None:
     first = ingested(broken, file, 60_000)
-    replay = start_replay(broken, run_id=first["run_id"], origin="archive")
+    replay = start_replay(
+        broken, run_id=first["run_id"], origin="archive"
+    )
     broken.wait_for_records(replay, 2_000)
     live = broken.ingest(streams=["rss/news"])
     state = broken.run_state(replay)
-    assert (live["status"], state["status"]) == ("succeeded", "running"), (
-        state
-    )
+    assert (live["status"], state["status"]) == (
+        "succeeded",
+        "running",
+    ), state
     assert state["records"] < 60_000
     tell(broken, replay, "cancel")
     run = broken.wait_for(replay)

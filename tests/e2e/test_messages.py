@@ -17,7 +17,13 @@ from shared.kafka.partitions import partition_of
 from shared.messages.commands import CancelRun
 from shared.messages.identity import task_id
 from shared.messages.tasks import FetchStream
-from shared.messages.topics import COMMANDS, RAW, RUN_EVENTS, TASKS, UNIFIED
+from shared.messages.topics import (
+    COMMANDS,
+    RAW,
+    RUN_EVENTS,
+    TASKS,
+    UNIFIED,
+)
 from tests.support.oracle import write_candles
 from tests.support.product import until
 from tests.support.stack import Stack
@@ -77,7 +83,8 @@ def test_foreign_messages_become_dead_letters_and_the_partitions_move_on(
         " reason = 'undecodable' GROUP BY topic ORDER BY topic"
     )
     topics = sorted(
-        topic.name for topic in (COMMANDS, TASKS, RAW, UNIFIED, RUN_EVENTS)
+        topic.name
+        for topic in (COMMANDS, TASKS, RAW, UNIFIED, RUN_EVENTS)
     )
     until(
         "all dead letters",
@@ -134,7 +141,8 @@ def test_two_runs_on_one_stream_come_one_after_the_other(
     name = "csv/both/bch-usd.csv"
     file = write_candles(stack.csv_dir / "both" / "bch-usd.csv", 10_000)
     runs = [
-        stack.start_run(streams=[name], full_refresh=True) for _ in range(2)
+        stack.start_run(streams=[name], full_refresh=True)
+        for _ in range(2)
     ]
     first, second = (stack.wait_for(run_id) for run_id in runs)
     assert (first["inserted"], second["unchanged"]) == (10_000, 10_000)

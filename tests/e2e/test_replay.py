@@ -79,11 +79,16 @@ def test_a_replay_of_a_run_yields_the_same_and_changes_nothing(
         0,
     )
     assert run["sources"].keys() == ingested["sources"].keys()
-    assert (table(stack), stack.query("SELECT count(*) FROM raw_data")) == (
+    assert (
+        table(stack),
+        stack.query("SELECT count(*) FROM raw_data"),
+    ) == (
         before,
         pages,
     )
-    assert digest(stack, run["run_id"]) == digest(stack, ingested["run_id"])
+    assert digest(stack, run["run_id"]) == digest(
+        stack, ingested["run_id"]
+    )
     difference = stack.api.get(
         f"/runs/{ingested['run_id']}/diff/{run['run_id']}"
     ).json()

@@ -22,7 +22,8 @@ def test_three_sources_arrive_in_one_schema(
     assert run["status"] == "succeeded", run
     assert run["items_processed"] == 1234 + 2 + 6
     assert {
-        name: counts["inserted"] for name, counts in run["sources"].items()
+        name: counts["inserted"]
+        for name, counts in run["sources"].items()
     } == {
         "csv": 1234,
         "coinpaprika": 2,
@@ -224,7 +225,8 @@ def test_a_source_that_fails_leaves_the_others_alone(
         Fault(402, b'{"error": "not allowed in this plan"}'),
     )
     upstream.fail(
-        "/v1/tickers/eth-ethereum", Fault(503, headers={"retry-after": "1"})
+        "/v1/tickers/eth-ethereum",
+        Fault(503, headers={"retry-after": "1"}),
     )
     upstream.fail(
         "/feeds/news",
@@ -238,7 +240,9 @@ def test_a_source_that_fails_leaves_the_others_alone(
     run = stack.ingest(sources=["coinpaprika", "rss"])
 
     assert run["status"] == "partial"
-    assert {error["stream"]: error["code"] for error in run["errors"]} == {
+    assert {
+        error["stream"]: error["code"] for error in run["errors"]
+    } == {
         "coinpaprika/btc-bitcoin": "plan_limit",
         "rss/news": "not_a_feed",
     }

@@ -12,7 +12,11 @@ from sqlalchemy import Engine
 from services.loader.database import build_engine
 from services.loader.migrate import migrate
 from services.loader.settings import LoaderSettings
-from tests.support.infra import Infrastructure, empty_tables, infrastructure
+from tests.support.infra import (
+    Infrastructure,
+    empty_tables,
+    infrastructure,
+)
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +54,9 @@ class Query:
         self._connection = psycopg2.connect(dsn)
         self._connection.autocommit = True
 
-    def __call__(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
+    def __call__(
+        self, sql: str, *arguments: Any
+    ) -> list[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:
             cursor.execute(sql, arguments or None)
             return cursor.fetchall()

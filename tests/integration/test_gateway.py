@@ -111,7 +111,9 @@ def finished_run(
 ) -> str:
     """A run as the loader stores it."""
     run_id = str(uuid.uuid4())
-    page = raw_page([candle(day + 1) for day in range(rows)], run_id=run_id)
+    page = raw_page(
+        [candle(day + 1) for day in range(rows)], run_id=run_id
+    )
     task = {
         "run_id": run_id,
         "task_id": page.task_id,
@@ -496,7 +498,8 @@ async def find_command(bootstrap: str, run_id: str) -> StartIngestion:
                 if command.run_id == run_id:
                     assert record.key == run_id.encode()
                     assert (
-                        dict(record.headers)["ce_type"] == b"StartIngestion"
+                        dict(record.headers)["ce_type"]
+                        == b"StartIngestion"
                     )
                     return command  # type: ignore[return-value]
     finally:
@@ -528,7 +531,9 @@ def test_one_idempotency_key_fifty_times_at_once_is_one_run(
     )
 
 
-@pytest.mark.parametrize("headers", [{}, {"idempotency-key": "while-away"}])
+@pytest.mark.parametrize(
+    "headers", [{}, {"idempotency-key": "while-away"}]
+)
 def test_a_gateway_that_has_not_reached_kafka_yet_says_so(
     infra: Infrastructure, headers: dict[str, str]
 ) -> None:
@@ -571,7 +576,9 @@ def test_a_csv_file_is_inspected_without_reading_it_in(
     )
     with (
         serving(create_app(settings, Health(None))) as address,
-        httpx.Client(headers={"x-api-key": KEY}, trust_env=False) as client,
+        httpx.Client(
+            headers={"x-api-key": KEY}, trust_env=False
+        ) as client,
     ):
 
         def inspect(path: str) -> httpx.Response:
@@ -651,7 +658,8 @@ def test_stats_are_a_list_of_runs_newest_first(
         stats[0]["requested_at"]
     ) == datetime.fromtimestamp(1_700_000_100, UTC)
     assert [
-        task["stream"] for task in api.get(f"/runs/{first}").json()["tasks"]
+        task["stream"]
+        for task in api.get(f"/runs/{first}").json()["tasks"]
     ] == ["csv/sample/btc-usd.csv"]
 
 
@@ -662,7 +670,10 @@ def test_compare_runs(api: httpx.Client, engine: Engine) -> None:
         5,
         at_ms=1_700_000_100_000,
         error=RunError(
-            code="unknown_stream", message="?", stream="csv/x", source="csv"
+            code="unknown_stream",
+            message="?",
+            stream="csv/x",
+            source="csv",
         ),
     )
     by_id = api.get(
@@ -679,7 +690,8 @@ def test_compare_runs(api: httpx.Client, engine: Engine) -> None:
         "difference": -1,
     }
     assert [
-        error["code"] for error in by_id["diff"]["errors"]["only_in_run_2"]
+        error["code"]
+        for error in by_id["diff"]["errors"]["only_in_run_2"]
     ] == ["unknown_stream"]
     unknown = str(uuid.uuid4())
     missing = api.get(
@@ -712,7 +724,9 @@ def test_the_documentation_works_offline(address: str) -> None:
         "503",
     }
     for link in [link for link in links if link.startswith("/static")]:
-        assert httpx.get(address + link, trust_env=False).status_code == 200
+        assert (
+            httpx.get(address + link, trust_env=False).status_code == 200
+        )
 
 
 @pytest.mark.parametrize(

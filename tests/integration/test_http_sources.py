@@ -64,7 +64,8 @@ def fetch(
                 http, api_url=f"{upstream.url}/v1", coin_ids=[coin]
             ),
             "rss": Rss(
-                http, [Feed(name="news", url=f"{upstream.url}/feeds/news")]
+                http,
+                [Feed(name="news", url=f"{upstream.url}/feeds/news")],
             ),
         }
         try:
@@ -206,7 +207,8 @@ def test_history_that_the_plan_does_not_allow_begins_where_it_does(
     assert points(slices, stream)[0].timestamp == "2024-03-02T00:00:00Z"
     with pytest.raises(TaskError, match="from 2024-03-02 on") as caught:
         history(
-            upstream, "coinpaprika/btc-bitcoin/ohlcv/2023-01-01..2023-04-01"
+            upstream,
+            "coinpaprika/btc-bitcoin/ohlcv/2023-01-01..2023-04-01",
         )
     assert caught.value.code == "plan_limit"
 
@@ -340,7 +342,9 @@ def last_cursor_of_failure(
 @pytest.mark.parametrize(
     "url", ["http://[::1/feed", "https://exa\u2100mple.invalid/rss"]
 )
-async def test_an_address_that_cannot_be_parsed_is_named(url: str) -> None:
+async def test_an_address_that_cannot_be_parsed_is_named(
+    url: str,
+) -> None:
     http = client()
     try:
         with pytest.raises(TaskError) as caught:
@@ -388,7 +392,10 @@ def test_a_feed_that_is_gone_is_not_asked_again(
     upstream.fail("/feeds/news", Fault(410))
     position, code = last_cursor_of_failure(upstream)
     assert code == "gone"
-    assert last_cursor_of_failure(upstream, position) == (position, "gone")
+    assert last_cursor_of_failure(upstream, position) == (
+        position,
+        "gone",
+    )
     assert upstream.count("/feeds/news") == 1
     assert (
         len(fetch(upstream, "rss")[0].records) == 5
@@ -417,7 +424,8 @@ def test_a_feed_that_fails_again_is_asked_ever_more_rarely_and_at_once_when_it_i
     waits = []
     for _ in range(9):
         position, code = last_cursor_of_failure(
-            upstream, {**position, "not_before": None} if position else None
+            upstream,
+            {**position, "not_before": None} if position else None,
         )
         until = position["not_before"]
         waits.append(
@@ -450,7 +458,10 @@ def test_a_feed_that_fails_again_is_asked_ever_more_rarely_and_at_once_when_it_i
 
 @pytest.mark.parametrize(
     ("headers", "ttl"),
-    [({"cache-control": "public, max-age=300"}, ""), ({}, "<ttl>5</ttl>")],
+    [
+        ({"cache-control": "public, max-age=300"}, ""),
+        ({}, "<ttl>5</ttl>"),
+    ],
 )
 def test_a_feed_that_is_fresh_is_not_asked_again(
     upstream: Simulator, headers: dict[str, str], ttl: str

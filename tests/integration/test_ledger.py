@@ -204,7 +204,9 @@ def test_a_source_that_is_bad_is_told_by_its_last_pages_or_by_its_share(
     def stopped() -> list[TaskStopped]:
         with engine.begin() as transaction:
             return list(
-                failing_sources.bad_tasks(transaction, pages=3, share=0.75)
+                failing_sources.bad_tasks(
+                    transaction, pages=3, share=0.75
+                )
             )
 
     run.load(0)

@@ -92,7 +92,9 @@ def test_one_that_was_discarded_is_open_when_it_comes_again(
     ended(Run(engine), [*MANY, BAD], offset=1)
     query("UPDATE dead_letters SET status = 'discarded' RETURNING 1")
     ended(Run(engine), [*MANY, BAD], offset=2)
-    assert query("SELECT status, count FROM dead_letters") == [("open", 2)]
+    assert query("SELECT status, count FROM dead_letters") == [
+        ("open", 2)
+    ]
 
 
 def test_a_page_that_comes_twice_counts_once(
@@ -116,7 +118,9 @@ def test_a_task_whose_records_are_nearly_all_rejected_has_failed(
     run = Run(engine)
     bad = [candle(day, close="abc") for day in range(1, 30)]
     assert ended(run, [candle(30), *bad]) == "failed"
-    ((status, error),) = query("SELECT status, error::text FROM run_tasks")
+    ((status, error),) = query(
+        "SELECT status, error::text FROM run_tasks"
+    )
     found = json.loads(error)
     assert (status, found["code"]) == ("failed", "nearly_all_rejected")
     assert "29 of 30 records" in found["message"]
@@ -157,7 +161,9 @@ def reading(run: Run, symbol: str, offset: int, broker_ms: int) -> None:
         },
     )
     unified = unified_page(page, offset=offset, broker_ms=broker_ms)
-    write_pages(engine_of(run), [StagedPage.from_message(encode(unified))])
+    write_pages(
+        engine_of(run), [StagedPage.from_message(encode(unified))]
+    )
     run.tell(TaskFinished(**run.task, pages=1, records=2))
     run.status()
 

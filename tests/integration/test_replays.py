@@ -18,7 +18,12 @@ from services.loader.pages.transaction import write_pages
 from services.loader.pages.write_replayed import write_replayed
 from shared.messages.base import Stage
 from shared.messages.identity import text_hash, text_id
-from shared.messages.pages import RawPage, Rejection, ReplayOf, UnifiedData
+from shared.messages.pages import (
+    RawPage,
+    Rejection,
+    ReplayOf,
+    UnifiedData,
+)
 from shared.messages.serialization import encode
 from tests.integration.conftest import Query
 from tests.support.pages import candle, raw_page, unified_page
@@ -79,7 +84,10 @@ def mapped(
         if rejected is None
         else [
             Rejection(
-                reason="odd", message="odd", index=rejected, stage=Stage.MAP
+                reason="odd",
+                message="odd",
+                index=rejected,
+                stage=Stage.MAP,
             )
         ]
     )
@@ -227,10 +235,16 @@ def test_a_page_of_which_nothing_is_left_is_retired_whole(
     raw = pages()[0]
     write_pages(engine, [mapped(raw, 0, shift=0, version=2)])
     nothing = mapped(
-        raw, 0, shift=0, version=3, replay=RUN if how == "replay" else None
+        raw,
+        0,
+        shift=0,
+        version=3,
+        replay=RUN if how == "replay" else None,
     )
     nothing = StagedPage(nothing.unified, nothing.raw, [], [], [], [])
-    (write_replayed if how == "replay" else write_pages)(engine, [nothing])
+    (write_replayed if how == "replay" else write_pages)(
+        engine, [nothing]
+    )
     assert shown(query) == {}
 
 
@@ -300,7 +314,11 @@ def test_a_plan_that_is_stored_before_its_command_takes_nothing_from_the_run(
     engine: Engine, query: Query
 ) -> None:
     from services.loader.runs import event_handlers
-    from shared.messages.commands import ReplayMode, Selection, StartReplay
+    from shared.messages.commands import (
+        ReplayMode,
+        Selection,
+        StartReplay,
+    )
     from shared.messages.run_events import RunPlanned
 
     planned, command = (
@@ -320,6 +338,6 @@ def test_a_plan_that_is_stored_before_its_command_takes_nothing_from_the_run(
                 ),
             )
         transaction.execute(text("SELECT 1"))
-    assert query("SELECT kind, preview, request->>'source' FROM runs") == [
-        ("replay", "open", "csv")
-    ]
+    assert query(
+        "SELECT kind, preview, request->>'source' FROM runs"
+    ) == [("replay", "open", "csv")]

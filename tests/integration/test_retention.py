@@ -61,7 +61,10 @@ def test_old_pages_and_revisions_go_and_those_that_miss_them_say_so(
     assert [each["revision"] for each in found["versions"]] == [2]
     assert "REVISIONS_RETENTION" in found["notes"][0]
     gone = api.get(f"/raw/{pages[1]}")
-    assert (gone.status_code, "RAW_RETENTION" in gone.json()["detail"]) == (
+    assert (
+        gone.status_code,
+        "RAW_RETENTION" in gone.json()["detail"],
+    ) == (
         404,
         True,
     )
@@ -142,7 +145,9 @@ def test_spans(text: str, span: timedelta | None) -> None:
     assert TypeAdapter(Span).validate_python(text) == span
 
 
-@pytest.mark.parametrize("text", ["30", "0d", "d", "-3d", "1.5h", "a week"])
+@pytest.mark.parametrize(
+    "text", ["30", "0d", "d", "-3d", "1.5h", "a week"]
+)
 def test_what_is_no_span_is_refused(text: str) -> None:
     with pytest.raises(ValidationError, match="such as 30d"):
         TypeAdapter(Span).validate_python(text)

@@ -105,11 +105,15 @@ def read(
             **{**empty, **subject.settings},
         )
         http = build_http(settings)
-        source = build_sources(SourceParts(settings, http))[subject.source]
+        source = build_sources(SourceParts(settings, http))[
+            subject.source
+        ]
         found: list[Slice] = []
         try:
             (info,) = await source.streams()
-            async for piece in source.fetch(info, cursor, resumed=resumed):
+            async for piece in source.fetch(
+                info, cursor, resumed=resumed
+            ):
                 found.append(piece)
                 if (
                     at_most
@@ -158,7 +162,9 @@ def test_pages_are_bounded_and_map_without_a_rejection(
         if piece.records:
             mapped = map_page(
                 raw_page(
-                    piece.records, stream=f"{name}/x", context=piece.context
+                    piece.records,
+                    stream=f"{name}/x",
+                    context=piece.context,
                 )
             )
             assert not mapped.rejected
@@ -181,7 +187,12 @@ def test_a_task_that_was_interrupted_goes_on_where_it_stood(
 @each_source
 @pytest.mark.parametrize(
     "state",
-    [17, "text", [], {"offset": "x", "page": 0, "seen": {}, "after": None}],
+    [
+        17,
+        "text",
+        [],
+        {"offset": "x", "page": 0, "seen": {}, "after": None},
+    ],
 )
 def test_a_state_that_makes_no_sense_loses_nothing(
     name: str, state: Any, upstream: Simulator, tmp_path: Path
@@ -189,7 +200,9 @@ def test_a_state_that_makes_no_sense_loses_nothing(
     assert (
         len(
             records(
-                read(subject(name, upstream, tmp_path), state, resumed=True)
+                read(
+                    subject(name, upstream, tmp_path), state, resumed=True
+                )
             )
         )
         == COUNT
@@ -244,7 +257,10 @@ def test_invalid_settings_are_refused(name: str) -> None:
 @each_source
 def test_without_settings_it_says_what_is_missing(name: str) -> None:
     settings = ExtractorSettings(
-        _env_file=None, coin_ids=[], rss_feeds=[], csv_dir=Path("/nowhere")
+        _env_file=None,
+        coin_ids=[],
+        rss_feeds=[],
+        csv_dir=Path("/nowhere"),
     )
 
     async def look() -> tuple[list[Any], str]:

@@ -136,7 +136,9 @@ def test_an_unchanged_value_takes_the_newer_version_and_no_revision(
     engine: Engine, query: Query
 ) -> None:
     for offset in (1, 2):
-        write_pages(engine, [staged(raw_page([candle(1)]), offset=offset)])
+        write_pages(
+            engine, [staged(raw_page([candle(1)]), offset=offset)]
+        )
     assert query(
         "SELECT raw_offset, revision, created_at = updated_at FROM unified_data"
     ) == [(2, 1, True)]
@@ -158,7 +160,8 @@ def test_one_fact_several_times_in_a_batch_is_applied_in_order(
         offset=1,
     )
     write_pages(
-        engine, [page, staged(raw_page([candle(1, close="1.3")]), offset=2)]
+        engine,
+        [page, staged(raw_page([candle(1, close="1.3")]), offset=2)],
     )
     assert counts(query) == (4, 1, 2, 1, 0, 0)
     assert query("SELECT close, revision FROM unified_data") == [
@@ -232,7 +235,9 @@ def test_one_refused_row_among_five_thousand_is_found_in_few_round_trips(
             events = [
                 msgspec.structs.replace(
                     e,
-                    close="1e999999" if e.record_index == 333 else e.close,
+                    close="1e999999"
+                    if e.record_index == 333
+                    else e.close,
                 )
                 for e in unified.events
             ]
@@ -370,7 +375,9 @@ def test_odd_texts_are_stored_as_they_are(
     )
     (stored,) = query("SELECT title FROM unified_data")[0]
     assert stored == title.replace("\t", " ")
-    assert query("SELECT payload->0->>'title' FROM raw_data") == [(title,)]
+    assert query("SELECT payload->0->>'title' FROM raw_data") == [
+        (title,)
+    ]
 
 
 def test_two_loaders_with_the_same_rows_do_not_fail_or_double(
@@ -413,7 +420,11 @@ def test_two_loaders_with_the_same_rows_do_not_fail_or_double(
 @pytest.mark.parametrize("order", [(1, 2), (2, 1)])
 @pytest.mark.parametrize("together", [True, False])
 def test_two_mappings_side_by_side_count_a_page_once_and_the_higher_one_stands(
-    engine: Engine, query: Query, order: tuple[int, int], *, together: bool
+    engine: Engine,
+    query: Query,
+    order: tuple[int, int],
+    *,
+    together: bool,
 ) -> None:
     """As during a rolling deploy: the page comes from a normalizer of either version."""
     page = raw_page([candle(1), candle(2)])
@@ -452,7 +463,9 @@ def test_two_mappings_side_by_side_count_a_page_once_and_the_higher_one_stands(
     assert again == ([(2, [2, 2], "uu")] if first == 1 else [])
     assert query("SELECT count(*) FROM raw_data") == [(1,)]
     kept = query("SELECT (data->>'volume')::int FROM unified_revisions")
-    assert kept == ([(1,)] * 2 if order == (1, 2) and not together else [])
+    assert kept == (
+        [(1,)] * 2 if order == (1, 2) and not together else []
+    )
 
 
 @pytest.mark.parametrize("together", [True, False])

@@ -58,7 +58,9 @@ def test_every_row_of_the_release_is_kept(
     upgraded: Engine, table: str, count: int
 ) -> None:
     with upgraded.connect() as connection:
-        found = connection.exec_driver_sql(f"SELECT count(*) FROM {table}")
+        found = connection.exec_driver_sql(
+            f"SELECT count(*) FROM {table}"
+        )
         assert found.scalar_one() == count
 
 

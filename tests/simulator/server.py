@@ -100,7 +100,9 @@ def rss(entries: list[dict[str, str]]) -> bytes:
         for e in entries
     )
     title = "<title>Simulated</title><link>https://news.example</link>"
-    channel = f"<rss version='2.0'><channel>{title}{items}</channel></rss>"
+    channel = (
+        f"<rss version='2.0'><channel>{title}{items}</channel></rss>"
+    )
     return f"<?xml version='1.0' encoding='utf-8'?>{channel}".encode()
 
 
@@ -177,7 +179,9 @@ class Simulator:
     async def _ticker(self, request: Request) -> Response:
         found = self.tickers.get(request.path_params["coin"])
         return (
-            _json(found) if found else _json({"error": "id not found"}, 404)
+            _json(found)
+            if found
+            else _json({"error": "id not found"}, 404)
         )
 
     async def _coins(self, _request: Request) -> Response:
@@ -231,7 +235,9 @@ class Simulator:
                     "current_price": 5.25 + n,
                     "market_cap": 10**9,
                     "total_volume": 1234.5,
-                    "last_updated": NOW.strftime("%Y-%m-%dT%H:%M:%S.123Z"),
+                    "last_updated": NOW.strftime(
+                        "%Y-%m-%dT%H:%M:%S.123Z"
+                    ),
                     "roi": None,
                 }
                 for n, each in enumerate(ids)
@@ -265,7 +271,9 @@ class Simulator:
         )
 
     def _days(
-        self, request: Request, make: Callable[[date, int], dict[str, Any]]
+        self,
+        request: Request,
+        make: Callable[[date, int], dict[str, Any]],
     ) -> Response:
         """A record a day from `start` to `end`, both included, as CoinPaprika answers."""
         start, end = (
@@ -278,7 +286,9 @@ class Simulator:
                 " is not allowed in this plan. Check plans on coinpaprika.com/api"
             )
             return _json({"error": text}, 402)
-        days = [start + timedelta(n) for n in range((end - start).days + 1)]
+        days = [
+            start + timedelta(n) for n in range((end - start).days + 1)
+        ]
         return _json(
             [make(day, (day - date(2020, 1, 1)).days) for day in days][
                 : int(request.query_params["limit"])
@@ -331,7 +341,9 @@ def _answer(fault: Fault, path: str) -> Response:
     if fault.endless:
         return StreamingResponse(_endless(), fault.status, fault.headers)
     if fault.drip_s:
-        return StreamingResponse(_drip(fault), fault.status, fault.headers)
+        return StreamingResponse(
+            _drip(fault), fault.status, fault.headers
+        )
     return Response(fault.body, fault.status, fault.headers)
 
 

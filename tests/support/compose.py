@@ -24,7 +24,10 @@ def compose_command() -> list[str] | None:
     if (
         not shutil.which("docker")
         or subprocess.run(
-            ["docker", "info"], capture_output=True, timeout=30, check=False
+            ["docker", "info"],
+            capture_output=True,
+            timeout=30,
+            check=False,
         ).returncode
     ):
         return None
@@ -155,5 +158,7 @@ class ComposeStack(Product):
 
     def down(self, *, volumes: bool = False) -> None:
         self.compose(
-            "down", "--remove-orphans", *(["--volumes"] if volumes else [])
+            "down",
+            "--remove-orphans",
+            *(["--volumes"] if volumes else []),
         )

@@ -50,7 +50,9 @@ class Tail:
         self, partition: Any, timeout_ms: int
     ) -> dict[Any, list[Any]]:
         records = [
-            record for record in self._records if record.offset >= self._at
+            record
+            for record in self._records
+            if record.offset >= self._at
         ][:2]
         self._at += len(records)
         return {partition: records}

@@ -15,7 +15,11 @@ def serving(app: Any) -> Iterator[str]:
     """Serve with lifespan until the block ends; yields the address."""
     server = uvicorn.Server(
         uvicorn.Config(
-            app, host="127.0.0.1", port=0, log_config=None, access_log=False
+            app,
+            host="127.0.0.1",
+            port=0,
+            log_config=None,
+            access_log=False,
         )
     )
     thread = threading.Thread(target=server.run, daemon=True)

@@ -47,9 +47,7 @@ def _started(stack: contextlib.ExitStack, folder: Path) -> Infrastructure:
     if _docker_answers():
         try:
             return stack.enter_context(_containers())
-        except (
-            Exception
-        ) as error:  # an engine that cannot pull images is as good as none
+        except Exception as error:  # an engine that cannot pull images is as good as none
             warnings.warn(
                 f"containers cannot be used ({error}): testing on the embedded stack",
                 UserWarning,
@@ -68,11 +66,16 @@ def _checked(dsn: str) -> str:
 
 
 def _docker_answers() -> bool:
-    if os.environ.get("TEST_WITHOUT_DOCKER") or not shutil.which("docker"):
+    if os.environ.get("TEST_WITHOUT_DOCKER") or not shutil.which(
+        "docker"
+    ):
         return False
     return (
         subprocess.run(
-            ["docker", "info"], capture_output=True, timeout=20, check=False
+            ["docker", "info"],
+            capture_output=True,
+            timeout=20,
+            check=False,
         ).returncode
         == 0
     )

@@ -55,7 +55,9 @@ def raw_page(
         "record_count": len(records)
         + sum(r.count for r in rejections or []),
         "context": raw_json(context),
-        "origin": raw_json({"path": rest, "first_row": 1, "first_line": 2}),
+        "origin": raw_json(
+            {"path": rest, "first_row": 1, "first_line": 2}
+        ),
         "fetched_at": "2026-01-15T12:00:00+00:00",
         "cursor_before": raw_json(None),
         "cursor_after": raw_json({"offset": 1}),

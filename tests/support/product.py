@@ -100,7 +100,9 @@ class Product:
             0.05,
         )
 
-    def ingest(self, timeout_s: float = 120, **body: Any) -> dict[str, Any]:
+    def ingest(
+        self, timeout_s: float = 120, **body: Any
+    ) -> dict[str, Any]:
         return self.wait_for(self.start_run(**body), timeout_s)
 
     # -- the tables ------------------------------------------------------------------------------
@@ -130,7 +132,9 @@ class Product:
             stream,
         )  # type: ignore[return-value]
 
-    def assert_ledger(self, run_id: str, stream: str, records: int) -> None:
+    def assert_ledger(
+        self, run_id: str, stream: str, records: int
+    ) -> None:
         """Pages are numbered without gap or double.
 
         And every record of the input stands in exactly one column.

@@ -24,7 +24,9 @@ from tests.support.product import KEY, Product
 class Stack(Product):
     """Environment, commands and the API of one running stack."""
 
-    def __init__(self, state: Path, csv_dir: Path, **settings: str) -> None:
+    def __init__(
+        self, state: Path, csv_dir: Path, **settings: str
+    ) -> None:
         api, postgres, kafka = free_ports(3)
         self.csv_dir = csv_dir
         self.variables = {
@@ -106,7 +108,9 @@ class Stack(Product):
 
 
 @contextlib.contextmanager
-def running(state: Path, csv_dir: Path, **settings: str) -> Iterator[Stack]:
+def running(
+    state: Path, csv_dir: Path, **settings: str
+) -> Iterator[Stack]:
     stack = Stack(state, csv_dir, **settings)
     stack.up()
     try:

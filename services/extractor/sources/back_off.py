@@ -38,7 +38,10 @@ def after_error(error: TaskError, known: Json) -> Json:
     return {
         "failures": failures,
         "not_before": clock(wait_s) if wait_s else None,
-        "error": {"code": error.code, "message": error.message[:MAX_SHOWN]},
+        "error": {
+            "code": error.code,
+            "message": error.message[:MAX_SHOWN],
+        },
     }
 
 

@@ -84,7 +84,11 @@ class SourceConnector(ABC):
 
     @abstractmethod
     def fetch(
-        self, info: StreamInfo, cursor: Any | None, *, resumed: bool = False
+        self,
+        info: StreamInfo,
+        cursor: Any | None,
+        *,
+        resumed: bool = False,
     ) -> AsyncIterator[Slice]:
         """Yield what is new since `cursor` (None: everything).
 

@@ -54,7 +54,11 @@ class CoinGecko(SourceConnector):
         return "COINGECKO_IDS is empty"
 
     async def fetch(
-        self, info: StreamInfo, cursor: Any | None, *, resumed: bool = False
+        self,
+        info: StreamInfo,
+        cursor: Any | None,
+        *,
+        resumed: bool = False,
     ) -> AsyncIterator[Slice]:
         done = 0
         if resumed and isinstance(cursor, dict):
@@ -121,7 +125,9 @@ def _markets(answer: Answer) -> list[Json]:
 def _not_markets(body: str) -> TaskError:
     shown = body[:MAX_BODY]
     message = f"CoinGecko's /coins/markets answered {shown!r}"
-    return TaskError("contract", f"{message}, not a list of coins with ids")
+    return TaskError(
+        "contract", f"{message}, not a list of coins with ids"
+    )
 
 
 def _has_id(coin: Any) -> bool:

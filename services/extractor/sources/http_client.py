@@ -132,7 +132,9 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         ip = ipaddress.ip_address(address.partition("%")[0])
         ip = getattr(ip, "ipv4_mapped", None) or ip
         if not ip.is_global or ip.is_multicast:
-            raise BlockedAddressError(f"{host} is {ip}, a private address")
+            raise BlockedAddressError(
+                f"{host} is {ip}, a private address"
+            )
 
     async def connect_unix_socket(
         self,
@@ -150,7 +152,9 @@ async def _resolved(host: str, port: int) -> list[str]:
     """The addresses of a name, each once. Raises httpcore.ConnectError."""
     loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await loop.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        )
     except (OSError, UnicodeError) as error:
         raise httpcore.ConnectError(f"dns: {error}") from error
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
@@ -228,7 +232,9 @@ class HttpClient:
             raise TaskError("timeout", message) from None
         raise AssertionError("unreachable: stamina returns or raises")
 
-    async def _get_once(self, url: str, headers: dict[str, str]) -> Answer:
+    async def _get_once(
+        self, url: str, headers: dict[str, str]
+    ) -> Answer:
         with _errors_as_task_errors(url):
             request = self._client.stream("GET", url, headers=headers)
             async with request as response:
@@ -259,7 +265,9 @@ def _errors_as_task_errors(url: str) -> Iterator[None]:
             "blocked_address", f"{error}: refused ({hint})"
         ) from None
     except httpx.TooManyRedirects:
-        message = f"{_host(url)} redirects more than {MAX_REDIRECTS} times"
+        message = (
+            f"{_host(url)} redirects more than {MAX_REDIRECTS} times"
+        )
         raise TaskError("redirect_loop", message) from None
     except BAD_REQUESTS as error:
         raise TaskError(
@@ -284,7 +292,9 @@ def _worth_a_retry(error: Exception) -> bool | float:
     return error.wait_s if error.wait_s <= MAX_RETRY_AFTER_S else False
 
 
-def picked(headers: httpx.Headers, names: Iterable[str]) -> dict[str, str]:
+def picked(
+    headers: httpx.Headers, names: Iterable[str]
+) -> dict[str, str]:
     """Those of these headers that are there."""
     return {name: headers[name] for name in names if name in headers}
 
@@ -324,7 +334,8 @@ def _transport_error(url: str, error: httpx.HTTPError) -> TaskError:
     host = _host(url)
     if text.startswith("dns:"):
         return RetryableError(
-            "dns_failure", f"{host} cannot be resolved: is there a network?"
+            "dns_failure",
+            f"{host} cannot be resolved: is there a network?",
         )
     if "CERTIFICATE" in text or "SSL" in text:
         return TaskError("tls_error", f"{host}: {text}")
@@ -351,7 +362,9 @@ def _checked(answer: Answer) -> Answer:
         )
     if status >= 500:
         raise RetryableError("upstream_error", message)
-    raise TaskError(STATUS_CODES.get(status, "rejected_by_source"), message)
+    raise TaskError(
+        STATUS_CODES.get(status, "rejected_by_source"), message
+    )
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:

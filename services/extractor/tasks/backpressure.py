@@ -51,7 +51,10 @@ class Backpressure:
     async def run(self) -> None:
         """Look at the lag until cancelled."""
         while True:
-            live, replayed = self._published.copy(), self._replay_published
+            live, replayed = (
+                self._published.copy(),
+                self._replay_published,
+            )
             try:
                 positions = await self._positions()
             except (KafkaError, OSError) as error:

@@ -82,7 +82,9 @@ class FetchHandler:
         Raises TransientError while Kafka is unavailable: then run it again.
         """
         partition = partition_of(task.stream)
-        checkpoint = await self._checkpoints.latest(task.stream, partition)
+        checkpoint = await self._checkpoints.latest(
+            task.stream, partition
+        )
         done = checkpoint.finished_task(task.task_id)
         if done is not None:
             await self._reporter.report(_end_event(task, done))
@@ -139,7 +141,9 @@ class FetchHandler:
         if self._cancellations.is_cancelled(task.run_id):
             return _noted(position, cancelled=True)
         reason = self._cancellations.why_stopped(task.task_id)
-        return None if reason is None else _stopped(task, position, reason)
+        return (
+            None if reason is None else _stopped(task, position, reason)
+        )
 
     async def _publish(
         self,
@@ -161,7 +165,9 @@ class FetchHandler:
                 )
             if not piece.records and not piece.rejections:
                 cursor = storable_json(piece.cursor_after)
-                position = msgspec.structs.replace(position, cursor=cursor)
+                position = msgspec.structs.replace(
+                    position, cursor=cursor
+                )
                 continue
             await self._backpressure.gate(partition)
             page = build_page(task, info, piece, position)

@@ -53,11 +53,15 @@ class MoveCheckpointHandler:
             checkpoint, cursor=cursor, current=done
         )
         await self._checkpoints.publish(finished(moved))
-        log.info("checkpoint_moved", run_id=task.run_id, stream=task.stream)
+        log.info(
+            "checkpoint_moved", run_id=task.run_id, stream=task.stream
+        )
         return done
 
 
 def _shown(cursor: str) -> str:
     if cursor == "null":
         return "the start of the stream"
-    return cursor if len(cursor) <= MAX_SHOWN else f"{cursor[:MAX_SHOWN]}…"
+    return (
+        cursor if len(cursor) <= MAX_SHOWN else f"{cursor[:MAX_SHOWN]}…"
+    )

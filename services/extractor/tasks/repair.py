@@ -68,7 +68,9 @@ class RepairHandler:
         """
         consumer = await self._new_reader()
         try:
-            await self._reporter.report(await self._repair(task, consumer))
+            await self._reporter.report(
+                await self._repair(task, consumer)
+            )
         finally:
             await consumer.stop()
 

@@ -293,7 +293,9 @@ def selected_page(
     )
     if any(value is not None and value != own for value, own in wanted):
         return None
-    return page if _is_in_time(selection, found.position.time_ms) else None
+    return (
+        page if _is_in_time(selection, found.position.time_ms) else None
+    )
 
 
 def _is_in_time(selection: Selection, time_ms: int) -> bool:

@@ -34,7 +34,11 @@ class Reporter:
         """Raises TransientError while Kafka is unavailable."""
         key = event.run_id or ""
         await publishing.publish(
-            self._producer, RUN_EVENTS, event, key=key, service="extractor"
+            self._producer,
+            RUN_EVENTS,
+            event,
+            key=key,
+            service="extractor",
         )
 
     async def run(
@@ -104,4 +108,6 @@ def kafka_must_answer() -> Iterator[None]:
     try:
         yield
     except (KafkaError, OSError) as error:
-        raise TransientError(f"Kafka cannot be read: {error!r}") from error
+        raise TransientError(
+            f"Kafka cannot be read: {error!r}"
+        ) from error

@@ -167,7 +167,9 @@ class ForwardHandler:
         if gone:
             message = f"{gone} message(s) are not in {task.messages[0].topic} any more"
             error = task_error(task, "payload_gone", message)
-        note = f"{forwarded} message(s) were published again on their topic"
+        note = (
+            f"{forwarded} message(s) were published again on their topic"
+        )
         return _ended(task, error=error, notes=[note])
 
 
@@ -186,7 +188,9 @@ def chosen_records(
 ) -> RawPage | None:
     """A page of the task with the chosen records of an older page; None when it has none. Pure."""
     records = exact_decoder.decode(page.records)
-    wanted = range(len(records)) if place.records is None else place.records
+    wanted = (
+        range(len(records)) if place.records is None else place.records
+    )
     indexes = [index for index in wanted if index < len(records)]
     if not indexes:
         return None
@@ -225,7 +229,11 @@ def _ended(
     error: RunError | None = None,
     notes: list[str] | None = None,
 ) -> Ended:
-    fields: Json = {**task_fields(task), "pages": pages, "records": records}
+    fields: Json = {
+        **task_fields(task),
+        "pages": pages,
+        "records": records,
+    }
     fields["notes"] = notes or []
     if error is None:
         return TaskFinished(**fields)

@@ -43,7 +43,8 @@ class BodyLimit:
     def _declares_too_much(self, scope: Scope) -> bool:
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         return (
-            declared.isdigit() and int(declared[:MAX_DIGITS]) > self._limit
+            declared.isdigit()
+            and int(declared[:MAX_DIGITS]) > self._limit
         )
 
     async def _read(self, receive: Receive) -> list[Message] | None:

@@ -17,7 +17,9 @@ FROM stream_state WHERE stream = ANY($1::text[])
 
 
 async def states(
-    database: Database, checkpoints: CheckpointLog, found: list[Checkpoint]
+    database: Database,
+    checkpoints: CheckpointLog,
+    found: list[Checkpoint],
 ) -> list[dict[str, Any]]:
     """Where these streams stand."""
     streams = [checkpoint.stream for checkpoint in found]

@@ -29,7 +29,9 @@ def compare(first: Json, second: Json) -> Json:
 
 
 def _speed(first: Json, second: Json) -> Json:
-    seconds = _change(first["duration_seconds"], second["duration_seconds"])
+    seconds = _change(
+        first["duration_seconds"], second["duration_seconds"]
+    )
     per_second = _change(throughput(first), throughput(second))
     return {
         "duration_seconds": seconds,
@@ -47,7 +49,9 @@ def _by_source(first: Json, second: Json) -> Json:
     nothing = dict.fromkeys(COMPARED, 0)
     names = sorted({*first, *second})
     return {
-        name: _changes(first.get(name, nothing), second.get(name, nothing))
+        name: _changes(
+            first.get(name, nothing), second.get(name, nothing)
+        )
         for name in names
     }
 
@@ -64,13 +68,17 @@ def _change(before: float | None, after: float | None) -> Json:
     return {"run_1": before, "run_2": after, "difference": difference}
 
 
-def _difference(before: float | None, after: float | None) -> float | None:
+def _difference(
+    before: float | None, after: float | None
+) -> float | None:
     if before is None or after is None:
         return None
     return round(after - before, 3)
 
 
-def _errors(first: list[Json], second: list[Json]) -> dict[str, list[Json]]:
+def _errors(
+    first: list[Json], second: list[Json]
+) -> dict[str, list[Json]]:
     a = _by_place(first)
     b = _by_place(second)
     return {

@@ -48,7 +48,9 @@ _REPLACED = """(
     WHERE replaced_at > {as_of} AND (data->>'updated_at')::timestamptz <= {as_of}
     AND data->>'retired_at' IS NULL
 ) AS replaced"""
-Source = tuple[str, list[str]]  # a table, and what must be true of its rows
+Source = tuple[
+    str, list[str]
+]  # a table, and what must be true of its rows
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,9 @@ def _rows(filters: Filters, wanted: Where) -> str:
     if len(sources) == 1:
         return f"{_select(*sources[0], wanted)} {_ORDER} {window}"
     most = wanted.bind(filters.limit + filters.skip)
-    each = [_first_of(_select(*source, wanted), most) for source in sources]
+    each = [
+        _first_of(_select(*source, wanted), most) for source in sources
+    ]
     return f"{_either(each)} {_ORDER} {window}"
 
 
@@ -125,14 +129,19 @@ def _either(parts: list[str]) -> str:
 
 def _tables(filters: Filters, wanted: Where) -> list[Source]:
     if filters.run_id is not None:
-        return [(_CONTRIBUTED.format(run=wanted.bind(filters.run_id)), [])]
+        return [
+            (_CONTRIBUTED.format(run=wanted.bind(filters.run_id)), [])
+        ]
     if filters.as_of is not None:
         as_of = wanted.bind(filters.as_of)
         then = [
             f"updated_at <= {as_of}",
             f"(retired_at IS NULL OR retired_at > {as_of})",
         ]
-        return [("unified_data", then), (_REPLACED.format(as_of=as_of), [])]
+        return [
+            ("unified_data", then),
+            (_REPLACED.format(as_of=as_of), []),
+        ]
     return [("unified_data", ["retired_at IS NULL"])]
 
 

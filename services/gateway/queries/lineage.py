@@ -170,5 +170,7 @@ async def _note_on_revisions(database: Database, oldest: int) -> str:
     before = await pruned_before(database, "unified_revisions")
     why = f"the newest {MAX_VERSIONS} are listed"
     if before is not None:
-        why = f"those replaced before {to_seconds(before)} {_BY_RETENTION}"
+        why = (
+            f"those replaced before {to_seconds(before)} {_BY_RETENTION}"
+        )
     return f"revisions below {oldest} are not shown: {why}"

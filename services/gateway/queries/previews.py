@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from services.gateway.database import Database
-from services.gateway.queries.diff import VALUES, Json, counted, difference
+from services.gateway.queries.diff import (
+    VALUES,
+    Json,
+    counted,
+    difference,
+)
 from services.gateway.schemas.replay import PreviewKind
 from shared import versions
 

@@ -86,7 +86,9 @@ async def many(database: Database, wanted: Wanted) -> list[Json]:
     return [decoded(row) for row in rows]
 
 
-async def heads(database: Database, page_ids: list[str]) -> dict[str, Json]:
+async def heads(
+    database: Database, page_ids: list[str]
+) -> dict[str, Json]:
     """Pages without their records, by id."""
     rows = await database.rows(_SELECT_HEADS, page_ids)
     return {row["page_id"]: decoded(row) for row in rows}

@@ -230,13 +230,18 @@ def _missing(task: Json) -> int:
     if task["source"] == REPLAY:  # its pages have no numbers
         return max(0, int(task["pages"] or 0) - int(task["pages_loaded"]))
     return sum(
-        int(last) - int(first) + 1 for first, last in task["missing_pages"]
+        int(last) - int(first) + 1
+        for first, last in task["missing_pages"]
     )
 
 
 def _counts(totals: Json) -> dict[str, int]:
-    counts = {counter: int(totals.get(counter, 0)) for counter in COUNTERS}
-    processed = counts["inserted"] + counts["updated"] + counts["unchanged"]
+    counts = {
+        counter: int(totals.get(counter, 0)) for counter in COUNTERS
+    }
+    processed = (
+        counts["inserted"] + counts["updated"] + counts["unchanged"]
+    )
     return {"items_processed": processed, **counts}
 
 

@@ -33,8 +33,12 @@ async def states(
     database: Database, checkpoints: CheckpointLog, csv_dir: Path
 ) -> list[SourceState]:
     """Every source. Raises DATABASE_UNAVAILABLE; budgets are those that Kafka told last."""
-    tasks = [dict(row) for row in await database.rows(_SELECT_NEWEST_TASKS)]
-    configured = await asyncio.to_thread(_configured, checkpoints, csv_dir)
+    tasks = [
+        dict(row) for row in await database.rows(_SELECT_NEWEST_TASKS)
+    ]
+    configured = await asyncio.to_thread(
+        _configured, checkpoints, csv_dir
+    )
     return [
         _state(
             source,
@@ -113,7 +117,9 @@ def _last_success(tasks: list[Task]) -> Any:
     return max(times, default=None)
 
 
-def budget_of(source: Source, checkpoints: CheckpointLog) -> Budget | None:
+def budget_of(
+    source: Source, checkpoints: CheckpointLog
+) -> Budget | None:
     """The calls of the month, and what the schedule will make of them."""
     spent = checkpoints.get(f"{source}/{BUDGET}")
     if spent is None:

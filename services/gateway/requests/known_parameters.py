@@ -29,7 +29,9 @@ async def check_parameters(request: Request) -> None:
                 field, f"there is no such parameter{meant(name, known)}"
             )
         if name in seen:
-            raise field_problem(field, "it is given twice: give one value")
+            raise field_problem(
+                field, "it is given twice: give one value"
+            )
         seen.add(name)
 
 

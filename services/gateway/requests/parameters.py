@@ -40,7 +40,8 @@ OfSource = Annotated[
     Source | None, Query(description="Only of this source")
 ]
 OfStream = Annotated[
-    str | None, Query(**_NAME_OF_STREAM, description="Only of this stream")
+    str | None,
+    Query(**_NAME_OF_STREAM, description="Only of this stream"),
 ]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Skip = Annotated[int, Query(ge=0, le=2**31 - 1)]

@@ -11,9 +11,7 @@ from pydantic import BaseModel
 from shared.names import meant
 
 Problem = dict[str, Any]  # as pydantic lists it
-A_TIME = (
-    "a time such as 2024-01-31T12:00:00Z (in an address, + is written %2B)"
-)
+A_TIME = "a time such as 2024-01-31T12:00:00Z (in an address, + is written %2B)"
 _SENTENCES: dict[str, str] = {
     "missing": "is required",
     "int_parsing": "must be a whole number",
@@ -39,7 +37,9 @@ _SENTENCES: dict[str, str] = {
     "literal_error": "must be {expected}",
 }
 NO_OBJECT = "must be a JSON object: send it with the header Content-Type: application/json"
-_NO_OBJECT = frozenset({"dict_type", "model_type", "model_attributes_type"})
+_NO_OBJECT = frozenset(
+    {"dict_type", "model_type", "model_attributes_type"}
+)
 
 
 def described(
@@ -63,7 +63,9 @@ def _message(problem: Problem, request: Request) -> str:
     kind = str(problem["type"])
     if kind == "extra_forbidden":
         name = str(problem["loc"][-1])
-        return f"unknown field `{name[:50]}`{meant(name, _fields(request))}"
+        return (
+            f"unknown field `{name[:50]}`{meant(name, _fields(request))}"
+        )
     if kind in _NO_OBJECT:
         return NO_OBJECT
     if kind.startswith(("datetime", "date_", "timezone")):

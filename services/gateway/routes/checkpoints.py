@@ -26,7 +26,10 @@ from services.gateway.requests.parameters import (
     opened,
 )
 from services.gateway.requests.times import now
-from services.gateway.schemas.checkpoints import CheckpointState, NewCursor
+from services.gateway.schemas.checkpoints import (
+    CheckpointState,
+    NewCursor,
+)
 from services.gateway.schemas.runs import RunAccepted
 from shared.errors import TransientError
 from shared.kafka.checkpoint_log import is_stream
@@ -132,9 +135,7 @@ async def set_checkpoint(
     checkpoint = await _known(bus, stream)
     cursor = encode(body.cursor)
     if len(cursor) > MAX_CURSOR_BYTES:
-        message = (
-            f"{len(cursor)} bytes, and at most {MAX_CURSOR_BYTES} are kept"
-        )
+        message = f"{len(cursor)} bytes, and at most {MAX_CURSOR_BYTES} are kept"
         raise field_problem("body.cursor", message)
     _check(body.cursor, to_python(checkpoint.cursor))
     run_id = new_run_id(key, idempotency_key)

@@ -28,7 +28,9 @@ from services.gateway.requests.times import Time, span, to_seconds, utc
 from services.gateway.schemas.data import DataPoint, Kind
 from shared.messages.base import Source
 
-router = APIRouter(tags=["data"], dependencies=[Depends(check_parameters)])
+router = APIRouter(
+    tags=["data"], dependencies=[Depends(check_parameters)]
+)
 # PostgreSQL writes UTC as +00:00; a quote within a text stands behind a backslash.
 _OFFSET = re.compile(
     r'("(?:timestamp|created_at|updated_at)":"[0-9T:.\-]{19,26})\+00:00"'
@@ -71,7 +73,9 @@ class DataQuery(BaseModel):
         pattern=r"^[^\x00]+$",
         description="Such as `btc`, in any case; news about the coin are found too",
     )
-    source: Source | None = Field(None, description="Such as `coinpaprika`")
+    source: Source | None = Field(
+        None, description="Such as `coinpaprika`"
+    )
     kind: Kind | None = Field(None, description="What a data point is")
     dataset: str | None = Field(
         None,

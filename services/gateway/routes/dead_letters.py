@@ -5,14 +5,26 @@ from __future__ import annotations
 import uuid
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
+from fastapi import (
+    APIRouter,
+    Body,
+    Depends,
+    Path,
+    Query,
+    Request,
+    Response,
+)
 
 from services.gateway.database import Database
 from services.gateway.dependencies import ApiKey, Bus, Db
 from services.gateway.problems import ProblemError, documented
 from services.gateway.queries import dead_letters
 from services.gateway.requests.known_parameters import check_parameters
-from services.gateway.requests.pagination import LINK, PageToken, next_link
+from services.gateway.requests.pagination import (
+    LINK,
+    PageToken,
+    next_link,
+)
 from services.gateway.requests.parameters import (
     IdempotencyKey,
     accepted,
@@ -41,7 +53,9 @@ from shared.messages.runs import DeadLetterStatus
 router = APIRouter(
     tags=["dead letters"], dependencies=[Depends(check_parameters)]
 )
-DeadLetterId = Annotated[uuid.UUID, Path(description="A dead letter's id")]
+DeadLetterId = Annotated[
+    uuid.UUID, Path(description="A dead letter's id")
+]
 
 
 @router.get(
@@ -196,5 +210,7 @@ async def _found(
 ) -> dict[str, Any]:
     found = await dead_letters.one(database, str(dead_letter_id))
     if found is None:
-        raise ProblemError(404, f"there is no dead letter {dead_letter_id}")
+        raise ProblemError(
+            404, f"there is no dead letter {dead_letter_id}"
+        )
     return found

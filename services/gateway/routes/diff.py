@@ -27,7 +27,9 @@ from services.gateway.requests.parameters import (
 from services.gateway.schemas.diff import DiffKind, Digest, RunDiff
 from shared.messages.serialization import encode
 
-router = APIRouter(tags=["runs"], dependencies=[Depends(check_parameters)])
+router = APIRouter(
+    tags=["runs"], dependencies=[Depends(check_parameters)]
+)
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/csv": {}, "application/x-ndjson": {}}},
     **documented(401, 403, 404, 422, 503),
@@ -82,7 +84,9 @@ async def diff(
     a = (await known_run(database, run_a))["run_id"]
     b = (await known_run(database, run_b))["run_id"]
     after = text_or_none(cursor)
-    wanted = Wanted(kind, text_or_none(source), stream, after, limit, skip)
+    wanted = Wanted(
+        kind, text_or_none(source), stream, after, limit, skip
+    )
     found = await queries.differences(database, a, b, wanted)
     headers = {}
     if len(found) == limit:
@@ -100,9 +104,16 @@ async def diff(
             )
         case Format.JSON:
             counts = await queries.counts(database, a, b)
-            body = {"run_a": a, "run_b": b, **counts, "differences": found}
+            body = {
+                "run_a": a,
+                "run_b": b,
+                **counts,
+                "differences": found,
+            }
             return Response(
-                encode(body), media_type="application/json", headers=headers
+                encode(body),
+                media_type="application/json",
+                headers=headers,
             )
 
 

@@ -24,7 +24,11 @@ from services.gateway.requests.parameters import (
     text_or_none,
 )
 from services.gateway.requests.times import Time, span, to_seconds
-from services.gateway.schemas.lineage import Lineage, RawPageFull, RawPages
+from services.gateway.schemas.lineage import (
+    Lineage,
+    RawPageFull,
+    RawPages,
+)
 from shared.messages.serialization import encode
 
 router = APIRouter(
@@ -41,7 +45,9 @@ router = APIRouter(
 async def read_lineage(
     _key: ApiKey,
     database: Db,
-    data_id: Annotated[UUID, Path(description="The `id` of a data point")],
+    data_id: Annotated[
+        UUID, Path(description="The `id` of a data point")
+    ],
 ) -> Response:
     """Every version that it had.
 

@@ -87,7 +87,9 @@ async def cancel_run(
     """Its tasks end with what they have published, which still loads. 409 when it has ended."""
     found = await stored_or_pending(database, bus, run_id)
     if found.status.is_balanced:
-        raise ProblemError(409, f"the run has ended: it is {found.status}")
+        raise ProblemError(
+            409, f"the run has ended: it is {found.status}"
+        )
     if found.kind not in CANCELLABLE:
         message = (
             f"a run of kind {found.kind} is short and cannot be cancelled"
@@ -206,8 +208,12 @@ async def _ended_preview(
     run = await _preview(database, run_id)
     found = KnownRun.of(run)
     if not found.status.is_balanced:
-        message = f"the preview is {found.status}: wait until it has ended"
+        message = (
+            f"the preview is {found.status}: wait until it has ended"
+        )
         raise ProblemError(409, message)
     if run["preview"] not in (PreviewState.OPEN, wanted):
-        raise ProblemError(409, f"the preview was {run['preview']} before")
+        raise ProblemError(
+            409, f"the preview was {run['preview']} before"
+        )
     return found

@@ -32,7 +32,9 @@ from services.gateway.schemas.runs import (
 from shared.messages.commands import RepairRun
 from shared.messages.runs import RunStatus
 
-router = APIRouter(tags=["runs"], dependencies=[Depends(check_parameters)])
+router = APIRouter(
+    tags=["runs"], dependencies=[Depends(check_parameters)]
+)
 _HISTORY: dict[str, Any] = {
     "response_model": list[Run],
     "responses": documented(401, 403, 422, 503),

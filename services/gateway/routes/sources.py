@@ -18,7 +18,9 @@ from shared.csvfile.profile import Profile, profile
 from shared.csvfile.rows import Tried
 from shared.errors import TaskError
 
-MAX_BYTES = 32 * 1024 * 1024  # that are read; ingestion reads all of a file
+MAX_BYTES = (
+    32 * 1024 * 1024
+)  # that are read; ingestion reads all of a file
 MAX_TRIED = 2 * 1024 * 1024  # of these, rows are tried one by one
 AT_ONCE = 2
 SHOWN_ROWS = 5

@@ -102,7 +102,9 @@ class IngestRequest(BaseModel):
 
     @field_validator("streams")
     @classmethod
-    def _of_known_sources(cls, value: list[str] | None) -> list[str] | None:
+    def _of_known_sources(
+        cls, value: list[str] | None
+    ) -> list[str] | None:
         for stream in value or []:
             _check_stream(stream)
         return None if value is None else list(dict.fromkeys(value))

@@ -84,7 +84,9 @@ class Version(BaseModel):
     revision: int
     since: datetime
     until: datetime | None = Field(description="null: still so")
-    replaced_by: str | None = Field(description="The page that replaced it")
+    replaced_by: str | None = Field(
+        description="The page that replaced it"
+    )
     values: dict[str, Any]
     sentiment: dict[str, Any] | None = Field(
         description="News: the words behind the score, their weights, the lexicon's version"

@@ -43,11 +43,15 @@ class SourceState(BaseModel):
     streams: int = Field(description="That are configured")
     last_success_at: datetime | None
     failing_streams: int
-    failing: list[Failing] = Field(description=f"The newest {MAX_FAILING}")
+    failing: list[Failing] = Field(
+        description=f"The newest {MAX_FAILING}"
+    )
     gone_streams: int = Field(
         description="That were read, and are configured no more"
     )
-    gone: list[str] = Field(description=f"The first {MAX_FAILING} of them")
+    gone: list[str] = Field(
+        description=f"The first {MAX_FAILING} of them"
+    )
     budget: Budget | None
 
 

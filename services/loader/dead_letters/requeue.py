@@ -52,7 +52,9 @@ _TOO_MANY = (
     f"a run takes {MAX_DEAD_LETTERS} dead letters: ask again for the rest"
 )
 _columns = dead_letters.c
-_is_message = and_(_columns.page_id.is_(None), _columns.topic.is_not(None))
+_is_message = and_(
+    _columns.page_id.is_(None), _columns.topic.is_not(None)
+)
 # What the extractor rejected never became a record of a page: it has to be read again from its
 # source.
 _can_be_requeued = or_(_is_message, _columns.stage != Stage.EXTRACT)
@@ -98,7 +100,11 @@ def requeue(
 
 def _request(command: RequeueDeadLetters) -> dict[str, Any]:
     wanted = describe(command)
-    return {"kind": wanted.kind, "request": wanted.request, "planned": True}
+    return {
+        "kind": wanted.kind,
+        "request": wanted.request,
+        "planned": True,
+    }
 
 
 def _insert_task(transaction: Connection, task: RequeueTask) -> None:

@@ -46,7 +46,9 @@ class Undecodable:
 
     def row(self) -> Letter:
         """For `insert_dead_letters`."""
-        shown = self.value[:MAX_PAYLOAD].decode("utf-8", "backslashreplace")
+        shown = self.value[:MAX_PAYLOAD].decode(
+            "utf-8", "backslashreplace"
+        )
         digest = hashlib.sha256(self.value).hexdigest()
         place = f"{self.partition}:{self.offset}"
         return Letter(

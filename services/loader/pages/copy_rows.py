@@ -128,7 +128,9 @@ class StagedPage:
         unified = decode(unified_page_decoder, value)
         events = unified.events
         return cls(
-            msgspec.structs.replace(unified, events=[], raw=msgspec.Raw()),
+            msgspec.structs.replace(
+                unified, events=[], raw=msgspec.Raw()
+            ),
             decode(raw_page_decoder, bytes(unified.raw)),
             [event.id for event in events],
             [event.record_index for event in events],
@@ -307,7 +309,9 @@ def point_rows(
             yield f"{page}\t{number}\t{pages[page].rows[position]}"
 
 
-def tally(records: list[int], outcomes: bytes) -> tuple[str, int, int, int]:
+def tally(
+    records: list[int], outcomes: bytes
+) -> tuple[str, int, int, int]:
     """The outcomes as a text, and how many records were inserted, updated, unchanged.
 
     A record of several points counts once, as the best of them.

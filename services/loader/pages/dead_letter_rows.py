@@ -224,7 +224,9 @@ def dead_letter_rows(
 def _records(page: StagedPage) -> list[msgspec.Raw]:
     """None of a page that was refused as a whole."""
     try:
-        return msgspec.json.decode(page.raw.records, type=list[msgspec.Raw])
+        return msgspec.json.decode(
+            page.raw.records, type=list[msgspec.Raw]
+        )
     except msgspec.DecodeError:
         return []
 

@@ -70,7 +70,9 @@ def _mark_published(transaction: Connection, run_id: str) -> None:
 
 
 def _receipts(run_id: str) -> Update:
-    return update(replay_receipts).where(replay_receipts.c.run_id == run_id)
+    return update(replay_receipts).where(
+        replay_receipts.c.run_id == run_id
+    )
 
 
 def _kept(run_id: str) -> ColumnElement[bool]:

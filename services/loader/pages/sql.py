@@ -25,7 +25,9 @@ OF_POINT = tuple(
     if column not in ("n", "round", "id", "record_index", "value_hash")
 )
 _OWN = tuple(
-    column for column in POINT_COLUMNS if column not in ("n", "round", "id")
+    column
+    for column in POINT_COLUMNS
+    if column not in ("n", "round", "id")
 )
 _VALUES = (*_OF_PAGE, *_OWN)
 
@@ -46,9 +48,7 @@ def _overwrite(columns: Iterable[str]) -> str:
     kept the old ones.
     """
     values = ", ".join(map(_overwritten, columns))
-    is_changed = (
-        "(u.value_hash <> excluded.value_hash OR u.retired_at IS NOT NULL)"
-    )
+    is_changed = "(u.value_hash <> excluded.value_hash OR u.retired_at IS NOT NULL)"
     return f"""{values}, revision = u.revision + {is_changed}::int, retired_at = NULL,
         updated_at = CASE WHEN {is_changed} THEN excluded.updated_at ELSE u.updated_at END
     WHERE {versions.gives_way("u", "excluded")}"""

@@ -15,7 +15,11 @@ from services.loader.pages.dead_letter_rows import (
     Occasion,
     insert_dead_letters,
 )
-from services.loader.pages.write import LiveWriter, PageWriter, StagedBatch
+from services.loader.pages.write import (
+    LiveWriter,
+    PageWriter,
+    StagedBatch,
+)
 from shared.messages.base import Stage
 from shared.messages.serialization import encode
 from shared.messages.topics import RAW
@@ -119,7 +123,11 @@ def once_each(pages: Sequence[StagedPage]) -> list[StagedPage]:
 
 def _oldest_and_best(page: StagedPage) -> tuple[int, int, int]:
     unified = page.unified
-    return unified.raw_time, unified.raw_offset, -unified.normalizer_version
+    return (
+        unified.raw_time,
+        unified.raw_offset,
+        -unified.normalizer_version,
+    )
 
 
 def _keep_as_foreign(

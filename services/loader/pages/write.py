@@ -107,8 +107,12 @@ def copy_batch(
     db: Db, pages: list[StagedPage], rounds: list[Round]
 ) -> None:
     """COPY pages and their data points into the temporary tables."""
-    copy_lines(db, "stage_pages", PAGE_COLUMNS, page_rows(pages, RAW.name))
-    copy_lines(db, "stage_points", POINT_COLUMNS, point_rows(pages, rounds))
+    copy_lines(
+        db, "stage_pages", PAGE_COLUMNS, page_rows(pages, RAW.name)
+    )
+    copy_lines(
+        db, "stage_points", POINT_COLUMNS, point_rows(pages, rounds)
+    )
 
 
 def copy_lines(
@@ -183,10 +187,14 @@ def _see_to_known(db: Db, pages: list[StagedPage]) -> set[str]:
 
 def _is_better(page: StagedPage, version: int | None) -> bool:
     """Whether a page was made by a later mapping than the receipt that is there."""
-    return version is not None and version < page.unified.normalizer_version
+    return (
+        version is not None and version < page.unified.normalizer_version
+    )
 
 
-def _remap(db: Db, pages: list[StagedPage], numbers: list[int]) -> set[str]:
+def _remap(
+    db: Db, pages: list[StagedPage], numbers: list[int]
+) -> set[str]:
     values = {"numbers": numbers}
     db.execute(sql.COLLECT_PREVIOUS_IDS, values)
     db.execute(sql.INSERT_REMAPPED_RECEIPTS, values)

@@ -210,7 +210,8 @@ def _keep_preview(
     db.execute(_KEEP_PREVIEW)
     for number, outcome, ids in db.fetchall():
         places = {
-            id_: position for position, id_ in enumerate(pages[number].ids)
+            id_: position
+            for position, id_ in enumerate(pages[number].ids)
         }
         letter = ord(INSERTED if outcome == "i" else UPDATED)
         for id_ in ids:

@@ -19,7 +19,9 @@ GROUP BY d.reason ORDER BY sum(r.count) DESC LIMIT 3
 """
 
 
-def fail_bad_tasks(transaction: Connection, run: Any, ledger: Any) -> bool:
+def fail_bad_tasks(
+    transaction: Connection, run: Any, ledger: Any
+) -> bool:
     """Fail the ended tasks of a run whose records were nearly all rejected; True when some were."""
     if run.kind != RunKind.INGEST:
         return False

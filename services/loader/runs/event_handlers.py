@@ -85,7 +85,9 @@ def apply(transaction: Connection, received: ReceivedMessage) -> None:
         transaction.execute(row.on_conflict_do_nothing())
     HANDLERS[type(message)](transaction, message, received.at)
     # A request to stop, repeated or not, is no progress.
-    if message.run_id is not None and not isinstance(message, TaskStopped):
+    if message.run_id is not None and not isinstance(
+        message, TaskStopped
+    ):
         transaction.execute(
             _update_run(message.run_id).values(last_progress_at=_NOW)
         )
@@ -195,7 +197,9 @@ def _on_task_started(
     columns = run_tasks.c
     is_planned = columns.status == TaskStatus.PLANNED
     of_task = {
-        "started_at": func.least(func.coalesce(columns.started_at, at), at),
+        "started_at": func.least(
+            func.coalesce(columns.started_at, at), at
+        ),
         "status": case(
             (is_planned, str(TaskStatus.RUNNING)), else_=columns.status
         ),
@@ -212,7 +216,9 @@ def _on_task_started(
 
 
 def _on_task_ended(
-    transaction: Connection, event: TaskFinished | TaskFailed, at: datetime
+    transaction: Connection,
+    event: TaskFinished | TaskFailed,
+    at: datetime,
 ) -> None:
     _ensure_task(transaction, event.run_id, event)
     error = (
@@ -241,7 +247,9 @@ def _on_task_ended(
 def _end_status(event: TaskFinished | TaskFailed) -> TaskStatus:
     if isinstance(event, TaskFailed):
         return TaskStatus.FAILED
-    return TaskStatus.CANCELLED if event.cancelled else TaskStatus.FINISHED
+    return (
+        TaskStatus.CANCELLED if event.cancelled else TaskStatus.FINISHED
+    )
 
 
 def _on_run_cancelled(
@@ -304,7 +312,9 @@ def _on_data_gap(
         "published again"
     )
     open_runs = update(runs).where(runs.c.finished_at.is_(None))
-    transaction.execute(open_runs.values(notes=_add(runs.c.notes, [note])))
+    transaction.execute(
+        open_runs.values(notes=_add(runs.c.notes, [note]))
+    )
 
 
 def _gap_row(gap: DataGap) -> dict[str, Any]:

@@ -56,7 +56,9 @@ class Ledger:
 
     def totals(self) -> dict[str, Any]:
         """The sums of all sources, and of each."""
-        sums: dict[str, Any] = {name: self.total(name) for name in COUNTERS}
+        sums: dict[str, Any] = {
+            name: self.total(name) for name in COUNTERS
+        }
         sums["sources"] = self.sources
         return sums
 
@@ -153,7 +155,9 @@ def _end(
         # Points that it kept in case that a newer page no longer yields them.
         of_run = preview_points.c.run_id == run.run_id
         transaction.execute(preview_points.delete().where(of_run))
-    started_at = func.coalesce(runs.c.started_at, runs.c.requested_at, _NOW)
+    started_at = func.coalesce(
+        runs.c.started_at, runs.c.requested_at, _NOW
+    )
     return {**changes, "finished_at": _NOW, "started_at": started_at}
 
 

@@ -148,7 +148,9 @@ class RunReconciler:
         while True:
             await asyncio.sleep(self._settings.sweep_interval_s)
             try:
-                await publish_all(self._producer, await self._due(), never)
+                await publish_all(
+                    self._producer, await self._due(), never
+                )
                 await asyncio.to_thread(self._retention.prune)
             except unavailable:
                 continue  # the loading logs it
@@ -171,13 +173,18 @@ class RunReconciler:
             )
             return idle, self._bad_tasks(transaction)
 
-    def _repair(self, idle: list[str], *, is_quiet: bool) -> list[Message]:
+    def _repair(
+        self, idle: list[str], *, is_quiet: bool
+    ) -> list[Message]:
         after_s = self._settings.repair_after_s
         found: list[Message] = []
         for run_id in idle:
             with self._engine.begin() as transaction:
                 tasks = repair.repair(
-                    transaction, run_id, after_s=after_s, is_quiet=is_quiet
+                    transaction,
+                    run_id,
+                    after_s=after_s,
+                    is_quiet=is_quiet,
                 )
             if tasks:
                 names = [type(task).__name__ for task in tasks]

@@ -50,7 +50,11 @@ def idle_runs(transaction: Connection, after_s: float) -> list[str]:
 
 
 def repair(
-    transaction: Connection, run_id: str, *, after_s: float, is_quiet: bool
+    transaction: Connection,
+    run_id: str,
+    *,
+    after_s: float,
+    is_quiet: bool,
 ) -> list[Message]:
     """What is to be published so that the run becomes whole.
 
@@ -90,7 +94,9 @@ def _ingest_again(transaction: Connection, run: Any) -> list[Message]:
             [start_ingestion(run.run_id, run.request)] if is_known else []
         )
     ledger = ledger_of(transaction, run.run_id)
-    unfinished = [task for task in ledger.tasks if task.finished_at is None]
+    unfinished = [
+        task for task in ledger.tasks if task.finished_at is None
+    ]
     short = [task for task in ledger.tasks if ledger.is_short(task)]
     return [
         *(

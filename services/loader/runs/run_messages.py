@@ -18,7 +18,9 @@ _NOTHING_TO_REQUEUE = (
 )
 
 
-def message_for(run: Any, ledger: Ledger, status: RunStatus) -> str | None:
+def message_for(
+    run: Any, ledger: Ledger, status: RunStatus
+) -> str | None:
     """The sentence. None where there is nothing to add to the status."""
     if status in (RunStatus.QUEUED, RunStatus.RUNNING):
         return None
@@ -47,7 +49,9 @@ def _without_tasks(run: Any) -> list[str]:
 def _without_records(run: Any, ledger: Ledger) -> list[str] | None:
     """None when the run has moved records."""
     notes = list(
-        dict.fromkeys(note for task in ledger.tasks for note in task.notes)
+        dict.fromkeys(
+            note for task in ledger.tasks for note in task.notes
+        )
     )
     if run.kind == RunKind.CHECKPOINT:
         return notes
@@ -76,7 +80,9 @@ def _with_failures(
 def _first_of(errors: list[Any]) -> str:
     """How many errors there are, and the first line of the first."""
     first = errors[0]
-    line = str(first.get("message") or "").partition("\n")[0][:MAX_MESSAGE]
+    line = str(first.get("message") or "").partition("\n")[0][
+        :MAX_MESSAGE
+    ]
     stream = first.get("stream") or first.get("source") or ""
     shown = f"{stream}: {line}" if stream else line
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""

@@ -50,7 +50,8 @@ def kept(transaction: Connection, task: Any) -> str | None:
     value = json.loads(found)
     if isinstance(value, dict):
         value = {
-            name: _joined(transaction, part) for name, part in value.items()
+            name: _joined(transaction, part)
+            for name, part in value.items()
         }
     return _text(value)
 

@@ -119,7 +119,9 @@ def is_spelt_out(text: str, bracket: int, symbol: str) -> bool:
     words = WORD.findall(
         text[max(0, bracket - _BEFORE_A_BRACKET) : bracket]
     )
-    content = [word for word in words if word.lower() not in _LITTLE_WORDS]
+    content = [
+        word for word in words if word.lower() not in _LITTLE_WORDS
+    ]
     return any(
         "".join(word[0] for word in listed[-len(symbol) :]).upper()
         == symbol
@@ -163,7 +165,10 @@ def _is_beside_symbol(text: str, end: int, symbol: str) -> bool:
 def _has_name_context(mention: Mention, text: str) -> bool:
     start = mention.start
     end = mention.end
-    if _before(mention, text) in ("-", "@") or _after(mention, text) == "-":
+    if (
+        _before(mention, text) in ("-", "@")
+        or _after(mention, text) == "-"
+    ):
         return COMPOUND.match(text, end) is not None
     if _is_followed(text, end, _following(mention)):
         return True

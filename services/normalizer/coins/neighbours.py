@@ -81,7 +81,9 @@ def _ends_list(mention: Mention, reading: Reading) -> bool:
 
 
 def _is_no_name(mention: Mention, text: str) -> bool:
-    return text[mention.start].islower() or mention.end - mention.start < 2
+    return (
+        text[mention.start].islower() or mention.end - mention.start < 2
+    )
 
 
 def _is_bound(mention: Mention, reading: Reading) -> bool:

@@ -37,7 +37,9 @@ def unlisted_in(reading: Reading) -> Iterator[tuple[int, str]]:
 
 def _is_unlisted(match: re.Match[str], symbol: str, text: str) -> bool:
     known = forms().get(symbol.lower(), ())
-    if symbol in words("no_coin") or any(form.is_symbol for form in known):
+    if symbol in words("no_coin") or any(
+        form.is_symbol for form in known
+    ):
         return False
     if match[1] is not None:
         return True

@@ -67,7 +67,9 @@ def _schema(context: bytes) -> CsvSchema:
 def _mapping_of(
     info: PageInfo, schema: CsvSchema, series: Series
 ) -> MapRow:
-    return (_candles if series.is_candle else _prices)(info, schema, series)
+    return (_candles if series.is_candle else _prices)(
+        info, schema, series
+    )
 
 
 def _odd_row(index: int, row: Row, schema: CsvSchema) -> Outcome:
@@ -93,7 +95,12 @@ def _candles(info: PageInfo, schema: CsvSchema, series: Series) -> MapRow:
     def candle(index: int, row: Row) -> UnifiedData | None:
         found, notes = amounts(row)
         open_, high, low, close, volume, market_cap, quote_volume = found
-        if open_ is None and high is None and low is None and close is None:
+        if (
+            open_ is None
+            and high is None
+            and low is None
+            and close is None
+        ):
             return price(index, row)
         lowest, highest = check_candle((open_, high, low, close))
         volume, is_swapped = told_apart(
@@ -166,7 +173,9 @@ def _prices(info: PageInfo, schema: CsvSchema, series: Series) -> MapRow:
             currency=pair.currency,
             price=found,
             volume=secondary(schema, series, row, "volume", notes),
-            market_cap=secondary(schema, series, row, "market_cap", notes),
+            market_cap=secondary(
+                schema, series, row, "market_cap", notes
+            ),
             **_said(notes),
         )
 

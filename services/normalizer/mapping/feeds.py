@@ -78,7 +78,9 @@ def _news(info: PageInfo, index: int, entry: Json) -> Outcome:
     # The time of a fetch is no value of its own: another fetch changes nothing.
     own = {**values, "timestamp": None}
     return [
-        msgspec.structs.replace(point, value_hash=value_hash(*own.values()))
+        msgspec.structs.replace(
+            point, value_hash=value_hash(*own.values())
+        )
     ]
 
 
@@ -145,7 +147,9 @@ def _extras(entry: Json) -> Json:
     author = plain_text(entry.get("author"), MAX_AUTHOR)
     if author:
         found["author"] = author
-    tags = [tag["term"] for tag in entry.get("tags") or [] if _is_tag(tag)]
+    tags = [
+        tag["term"] for tag in entry.get("tags") or [] if _is_tag(tag)
+    ]
     if tags:
         found["tags"] = tags[:MAX_TAGS]
     return found

@@ -41,7 +41,9 @@ def map_page(page: RawPage) -> MappedPage:
         records = _records(page)
         map_record = compile_mapping(_info(page))
     except UnmappableError as error:
-        return _all_rejected(page, error.reason, error.message, error.field)
+        return _all_rejected(
+            page, error.reason, error.message, error.field
+        )
     except (msgspec.DecodeError, ValueError) as error:
         return _all_rejected(page, "undecodable_records", str(error))
     except Exception as error:  # noqa: BLE001  a mapping must not end the service
@@ -63,7 +65,9 @@ def map_page(page: RawPage) -> MappedPage:
 def _records(page: RawPage) -> list[Any]:
     records: Any = exact_decoder.decode(page.records)
     if not isinstance(records, list):
-        raise msgspec.DecodeError("the records of the page are not a list")
+        raise msgspec.DecodeError(
+            "the records of the page are not a list"
+        )
     if page.source == Source.CSV:
         return records  # lists of texts, which have no other order
     return list(map(ordered, records))
@@ -133,7 +137,9 @@ def _beginning(page: RawPage) -> str:
     try:
         return _text(ordered(exact_decoder.decode(page.records)))
     except (msgspec.DecodeError, RecursionError):
-        return bytes(page.records)[:MAX_PAYLOAD].decode("utf-8", "replace")
+        return bytes(page.records)[:MAX_PAYLOAD].decode(
+            "utf-8", "replace"
+        )
 
 
 def _all_rejected(
@@ -159,7 +165,10 @@ def _collapsed(mapped: MappedPage, page: RawPage) -> MappedPage:
     own = mapped.rejected[len(page.rejections) :]
     if len(own) <= MAX_SAMPLES or mapped.events or mapped.skipped:
         return mapped
-    if len({(rejection.reason, rejection.field) for rejection in own}) > 1:
+    if (
+        len({(rejection.reason, rejection.field) for rejection in own})
+        > 1
+    ):
         return mapped
     whole = msgspec.structs.replace(
         own[0],

@@ -32,7 +32,9 @@ _ELEMENTS = (
 _WORD_ONLY = re.compile(r"</?[A-Za-z][A-Za-z0-9]*(?:, ?[A-Za-z0-9]+)?>")
 _ADDRESS = re.compile(r"<[^<>\s@]+@[^<>\s@]+>")
 _HIDDEN = frozenset({"script", "style", "noscript", "template"})
-_MARKUP_PER_TEXT = 20  # characters of markup that are read for one of text
+_MARKUP_PER_TEXT = (
+    20  # characters of markup that are read for one of text
+)
 
 
 class _Text(HTMLParser):

@@ -129,7 +129,9 @@ def _values(text: str, language: str) -> Iterator[tuple[str, float]]:
             weight *= LATER
 
 
-def _values_in(sentence: str, language: str) -> Iterator[tuple[str, float]]:
+def _values_in(
+    sentence: str, language: str
+) -> Iterator[tuple[str, float]]:
     background = 1.0
     last = 0
     words, found = entries_in(sentence, language)

@@ -56,7 +56,8 @@ def _is_mostly(own: int, latin: int, letters: int) -> bool:
 def _by_words(text: str) -> str | None:
     words = set(words_of(text))
     hits = {
-        language: len(words & own) for language, own in _frequent().items()
+        language: len(words & own)
+        for language, own in _frequent().items()
     }
     for language in _LATIN:
         hits[language] += sum(_is_known(word, language) for word in words)
@@ -78,4 +79,6 @@ def _is_known(word: str, language: str) -> bool:
 @cache
 def _frequent() -> dict[str, frozenset[str]]:
     named = grouped(_FREQUENT)
-    return {language: frozenset(words) for language, words in named.items()}
+    return {
+        language: frozenset(words) for language, words in named.items()
+    }

@@ -100,7 +100,9 @@ def _listed(item: str) -> frozenset[str]:
 
 def words_of(text: str) -> list[str]:
     """Words in small letters, numbers with their sign and unit."""
-    return [word.removesuffix("'s") for word in _WORD.findall(text.lower())]
+    return [
+        word.removesuffix("'s") for word in _WORD.findall(text.lower())
+    ]
 
 
 def entries_in(

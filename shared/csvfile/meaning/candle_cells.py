@@ -78,7 +78,9 @@ def _high_and_low(
     return high, low
 
 
-def _above_all(four: list[int], above: set[tuple[int, int]]) -> int | None:
+def _above_all(
+    four: list[int], above: set[tuple[int, int]]
+) -> int | None:
     for one in four:
         others = {(one, other) for other in four if other != one}
         if others <= above:
@@ -135,7 +137,5 @@ def _candle(
     opening: int, high: int, low: int, closing: int, reason: str
 ) -> Candle:
     roles = {"open": opening, "high": high, "low": low, "close": closing}
-    bounds = (
-        "of four neighbours one is never below, one never above the others"
-    )
+    bounds = "of four neighbours one is never below, one never above the others"
     return Candle(roles, f"{bounds}; {reason}")

@@ -142,7 +142,9 @@ class CoinFinder:
     def _note_column(self, what: str, column: Column) -> None:
         values = column.stats.get("values")
         cells = ", ".join(values[:5]) if values else what + "s"
-        self._reasons.add(what, "column", f"its cells are {cells}", column)
+        self._reasons.add(
+            what, "column", f"its cells are {cells}", column
+        )
 
     def currency_column(self, symbol: Column | None) -> Column | None:
         """The column in which each row names its currency."""
@@ -156,7 +158,11 @@ class CoinFinder:
             return None
         for column in self._evidence.columns:
             is_named = column.meaning.role == "currency"
-            if is_named and column is not symbol and _holds_quotes(column):
+            if (
+                is_named
+                and column is not symbol
+                and _holds_quotes(column)
+            ):
                 self._note_column("currency", column)
                 return column
         return None
@@ -171,7 +177,8 @@ class CoinFinder:
             currency = self._given.get("currency")
             pair = parse_pair(symbol) or Pair(symbol.lower(), None)
             return Pair(
-                pair.symbol, currency.upper() if currency else pair.currency
+                pair.symbol,
+                currency.upper() if currency else pair.currency,
             )
         found = self._pair_in_names() or next(
             self._pairs_in_preamble(), None
@@ -190,7 +197,9 @@ class CoinFinder:
             pair = pair_from_name(_stem(name))
             if pair is not None:
                 is_file = number <= max(own, 0)
-                what = "the file’s name" if is_file else "the folder’s name"
+                what = (
+                    "the file’s name" if is_file else "the folder’s name"
+                )
                 return pair, what
         return None
 
@@ -236,7 +245,10 @@ class CoinFinder:
         return Decided(found[0].currency, found[1])
 
     def note_currency(
-        self, found: list[Series], symbol: Column | None, fallback: Decided
+        self,
+        found: list[Series],
+        symbol: Column | None,
+        fallback: Decided,
     ) -> None:
         """The reason for the currency that rows get, where no column of currencies says it."""
         own = {each.currency for each in found}

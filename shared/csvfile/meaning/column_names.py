@@ -173,7 +173,10 @@ def _glued_or_symbol(
 ) -> tuple[str, str | None] | None:
     pair = glued_pair(whole)
     if pair is not None and is_known_symbol(pair.symbol):
-        return pair.symbol, pair.currency.lower() if pair.currency else None
+        return (
+            pair.symbol,
+            pair.currency.lower() if pair.currency else None,
+        )
     is_meant = text.isupper() or whole not in COMMON_WORDS
     return (
         (unaliased(whole), None)
@@ -263,7 +266,11 @@ def _role(words: list[str]) -> str | None:
         and len(set(found)) > 1
     ):
         return None  # `Volume Average`, `Market Cap Close`
-    if "derived_price" in found and found[-1] in ("price", "close", "last"):
+    if "derived_price" in found and found[-1] in (
+        "price",
+        "close",
+        "last",
+    ):
         return "derived_price"
     return found[-1]
 

@@ -46,7 +46,9 @@ _COMPACT = re.compile(
     r"9{8}[ a_\-]+9{1,2}(?::?9{2}){1,2}(?:[.,]9+)?(?: ?a{1,3}| ?[+\-]9{2}:?9{2})?"
 )
 _CLOCK = re.compile(r"9{1,2}:9{2}(?::9{2}(?:[.,]9+)?)?(?: ?aa)?|9{1,6}")
-_CLOCK_WITH_COLON = re.compile(r"9{1,2}:9{2}(?::9{2}(?:[.,]9+)?)?(?: ?aa)?")
+_CLOCK_WITH_COLON = re.compile(
+    r"9{1,2}:9{2}(?::9{2}(?:[.,]9+)?)?(?: ?aa)?"
+)
 _DAY_ONLY = re.compile(r"9{8}|9{1,4}[/.\-] ?9{1,2}[/.\-] ?9{1,4}\.?")
 # Others may hold exchanges, ids and the like.
 _SYMBOL_NAMES = frozenset(
@@ -159,7 +161,9 @@ class Column:
     def _share_of(self, pattern: re.Pattern[str]) -> float:
         shapes: dict[str, int] = self.stats.get("shapes") or {}
         filled = {
-            shape: count for shape, count in shapes.items() if shape.strip()
+            shape: count
+            for shape, count in shapes.items()
+            if shape.strip()
         }
         fitting = sum(
             count

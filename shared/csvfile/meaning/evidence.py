@@ -53,7 +53,9 @@ class Evidence:
     def reference(self, column: Column) -> str:
         """How a line of mapping.yaml names a column: its name, else its number."""
         own = key(column.name)
-        namesakes = [each for each in self.columns if key(each.name) == own]
+        namesakes = [
+            each for each in self.columns if key(each.name) == own
+        ]
         is_name = column.name.isprintable() and len(namesakes) == 1
         return (
             quoted(column.name)
@@ -107,7 +109,10 @@ def read_evidence(context: Json) -> Evidence:
 
 
 def _names(path: str, member: str | None) -> list[str]:
-    parts = [*PurePosixPath(path).parts, *PurePosixPath(member or "").parts]
+    parts = [
+        *PurePosixPath(path).parts,
+        *PurePosixPath(member or "").parts,
+    ]
     return list(reversed(parts))
 
 
@@ -120,7 +125,9 @@ def _apply_columns_by_person(evidence: Evidence) -> None:
         if name is not None:
             evidence.by_person[role] = _named(evidence, role, name)
             continue
-        found = [each for each in evidence.columns if _is_named(each, role)]
+        found = [
+            each for each in evidence.columns if _is_named(each, role)
+        ]
         left_out += found
         closed.add(role)
         if not found and role not in ROLES:

@@ -110,13 +110,17 @@ def date_order(
     if given:
         _refuse_order(path, name, parts, given)
         return Decided(given, BY_PERSON)
-    in_figures = list(filter(_IN_FIGURES.match, column.get("shapes") or {}))
+    in_figures = list(
+        filter(_IN_FIGURES.match, column.get("shapes") or {})
+    )
     if not parts or not in_figures or parts[0][1] > 31:
         return UNDECIDED
     if _is_year_first(parts):
         return _year_first(parts)
     if any("." in shape for shape in in_figures):
-        return Decided("day_first", "dates with points begin with the day")
+        return Decided(
+            "day_first", "dates with points begin with the day"
+        )
     return _by_highest(path, name, parts[0][1], parts[1][1])
 
 
@@ -227,7 +231,9 @@ def decimal_marks(
         return dict.fromkeys(columns, common), f"columns show {example}"
     reason = "each column shows its own" if decided else ""
     for position, mark in marks.items():
-        if mark is None and _has_commas(path, delimiter, columns[position]):
+        if mark is None and _has_commas(
+            path, delimiter, columns[position]
+        ):
             reason = BY_DELIMITER
     return {
         position: mark or "." for position, mark in marks.items()

@@ -15,7 +15,9 @@ from shared.errors import UnmappableError
 from shared.values.candles import OHLC
 
 Chosen = dict[str, Column]
-Roles = dict[str, list[Column]]  # columns by the role that their names say
+Roles = dict[
+    str, list[Column]
+]  # columns by the role that their names say
 _STRONG = ("close", "last", "price")
 _WEAK = ("derived_price", "vague_price")
 
@@ -33,7 +35,8 @@ class PriceChooser:
         UnmappableError `several_prices`.
         """
         bounds = {
-            role: self._best(role, roles.get(role, ())) for role in OHLC[:3]
+            role: self._best(role, roles.get(role, ()))
+            for role in OHLC[:3]
         }
         if all(bounds.values()):
             candle = {
@@ -66,7 +69,9 @@ class PriceChooser:
                 return self._best("price", found)
         return None
 
-    def _best(self, role: str, columns: Sequence[Column]) -> Column | None:
+    def _best(
+        self, role: str, columns: Sequence[Column]
+    ) -> Column | None:
         """The one column; of several the fullest, where their cells agree.
 
         One of the last 24 hours gives way to one that says no span.
@@ -89,8 +94,12 @@ class PriceChooser:
             (row[one.position].strip(), row[other.position].strip())
             for row in self._evidence.sample
         ]
-        filled = [(left, right) for left, right in pairs if left and right]
-        return bool(filled) and all(left == right for left, right in filled)
+        filled = [
+            (left, right) for left, right in pairs if left and right
+        ]
+        return bool(filled) and all(
+            left == right for left, right in filled
+        )
 
     def _several(
         self, role: str, columns: Sequence[Column]

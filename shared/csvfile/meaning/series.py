@@ -39,7 +39,9 @@ class SeriesFinder:
         self._coins = coins
         self._chooser = PriceChooser(evidence)
 
-    def find(self, taken: set[int], symbol: Column | None) -> list[Series]:
+    def find(
+        self, taken: set[int], symbol: Column | None
+    ) -> list[Series]:
         """The series. `taken`: columns that are times or symbols. Raises UnmappableError."""
         whole = None if symbol else self._coins.pair_of_file()
         usable = self._usable(taken)
@@ -140,7 +142,9 @@ class SeriesFinder:
             for column in usable
             if column.meaning == NOTHING
             and not column.is_constant()
-            and not any(column.position == coin.position for coin in coins)
+            and not any(
+                column.position == coin.position for coin in coins
+            )
         ]
         if coins and len(others) >= len(coins):
             names = ", ".join(column.shown for column in others[:5])
@@ -193,7 +197,9 @@ class SeriesFinder:
             raise self._unknown_prices([])
         used = [columns[position] for position in roles.values()]
         self._coins.refuse_what_is_never_a_price(used)
-        self._reasons.add("series", ", ".join(roles), candle.reason, *used)
+        self._reasons.add(
+            "series", ", ".join(roles), candle.reason, *used
+        )
         return Series(roles, None, None)
 
     def _more_times(self) -> set[int]:
@@ -230,7 +236,8 @@ class SeriesFinder:
             for row in self._evidence.sample
         ]
         numbers = [
-            [number for number in row if number is not None] for row in rows
+            [number for number in row if number is not None]
+            for row in rows
         ]
         whole = [row for row in numbers if len(row) == len(_BOUNDED)]
         return bool(whole) and all(row == sorted(row) for row in whole)
@@ -271,7 +278,8 @@ class SeriesFinder:
         given = self._evidence.given
         if given.get("symbol") and len({each.pair for each in found}) > 1:
             raise self._evidence.bad_mapping(
-                "symbol", "one symbol, but the columns are of several coins"
+                "symbol",
+                "one symbol, but the columns are of several coins",
             )
         currencies = {each.currency for each in found if each.currency}
         if given.get("currency") and len(currencies) > 1:
@@ -366,9 +374,13 @@ class SeriesFinder:
         )
         columns = f"{{price: {position}}}   # a name, or a number from 1"
         code = (
-            "unknown_columns" if self._evidence.has_header else "no_header"
+            "unknown_columns"
+            if self._evidence.has_header
+            else "no_header"
         )
-        return self._evidence.refusal(code, "price", what, columns=columns)
+        return self._evidence.refusal(
+            code, "price", what, columns=columns
+        )
 
 
 def _more_coins(usable: list[Column]) -> list[Column]:
@@ -392,7 +404,9 @@ def _more_coins(usable: list[Column]) -> list[Column]:
 
 def _is_bare_coin(column: Column) -> bool:
     """Whether it is named by a coin and nothing else."""
-    return column.meaning.role is None and column.meaning.symbol is not None
+    return (
+        column.meaning.role is None and column.meaning.symbol is not None
+    )
 
 
 def _is_called_a_price(column: Column) -> bool:

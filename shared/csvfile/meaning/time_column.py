@@ -24,7 +24,15 @@ _CLOCK_NAMES = frozenset(
 # Words in names of times that are another moment of the row than its own.
 _OTHER_MOMENT = ("close", "end", "high", "low", "updat", "creat")
 _FIRST_MOMENT = ("open", "start", "begin")
-_LOCAL = ("local", "lokal", "ortszeit", "eastern", "pacific", "北京", "мск")
+_LOCAL = (
+    "local",
+    "lokal",
+    "ortszeit",
+    "eastern",
+    "pacific",
+    "北京",
+    "мск",
+)
 
 
 class TimeColumns(NamedTuple):
@@ -67,7 +75,9 @@ class TimeFinder:
         if "time" in self._by_person:
             time = self._by_person["time"]
             self._reasons.add("time", "column", BY_PERSON, time)
-            return TimeColumns(time, self._by_person.get("date"), BY_PERSON)
+            return TimeColumns(
+                time, self._by_person.get("date"), BY_PERSON
+            )
         found = self._by_name() or self._by_cells()
         if found is None:
             raise self._no_time()
@@ -92,7 +102,9 @@ class TimeFinder:
             return None
         best = min(named, key=_rank)
         if clocks and best.holds_days_only():
-            return TimeColumns(clocks[0], best, "a date and a time of day")
+            return TimeColumns(
+                clocks[0], best, "a date and a time of day"
+            )
         return self._agreed(best, named)
 
     def _by_cells(self) -> TimeColumns | None:
@@ -106,7 +118,9 @@ class TimeFinder:
             for column in filter(holds, usable):
                 clock = self._clock_beside(column)
                 if clock is None:
-                    return TimeColumns(column, None, "its cells are times")
+                    return TimeColumns(
+                        column, None, "its cells are times"
+                    )
                 return TimeColumns(
                     clock, column, "a date and a time of day beside it"
                 )
@@ -149,7 +163,8 @@ class TimeFinder:
         pairs = [
             (one, two)
             for row in self._sample
-            if (one := _moment(best, row)) and (two := _moment(other, row))
+            if (one := _moment(best, row))
+            and (two := _moment(other, row))
         ]
         are_days = best.holds_days_only() or other.holds_days_only()
         equal = sum(_is_same(one, two, are_days) for one, two in pairs)
@@ -175,7 +190,10 @@ class TimeFinder:
     def _format(self, chosen: TimeColumns) -> TimeFormat:
         column = chosen.date or chosen.time
         order = number_formats.date_order(
-            self._path, column.shown, column.stats, self._given.get("dates")
+            self._path,
+            column.shown,
+            column.stats,
+            self._given.get("dates"),
         )
         if order.value:
             self._reasons.add("dates", order.value, order.reason, column)
@@ -212,7 +230,9 @@ class TimeFinder:
     def _is_local(self, column: Column) -> bool:
         return _has_word(column, _LOCAL) and not column.holds_moments()
 
-    def _unknown_zone(self, column: Column, named: str) -> UnmappableError:
+    def _unknown_zone(
+        self, column: Column, named: str
+    ) -> UnmappableError:
         what = f"column {column.shown!r} says {named}, which may be one of several time zones"
         zone = f"{PLACEHOLDER}   # such as Europe/Berlin or UTC"
         return self._evidence.refusal(

@@ -109,7 +109,9 @@ def test_recovery_begins_at_the_checkpoint_or_where_the_task_was_planned() -> (
     checkpoint = after_page(
         msgspec.structs.replace(
             START,
-            current=TaskProgress(run_id=RUN, task_id=task_id(RUN, STREAM)),
+            current=TaskProgress(
+                run_id=RUN, task_id=task_id(RUN, STREAM)
+            ),
         ),
         page(0),
         0,
@@ -129,7 +131,9 @@ def test_a_checkpoint_of_a_topic_that_was_created_again_is_read_from_its_beginni
 
 
 def test_a_task_knows_where_its_stream_stood_before() -> None:
-    before = msgspec.structs.replace(START, cursor=raw_json({"offset": 7}))
+    before = msgspec.structs.replace(
+        START, cursor=raw_json({"offset": 7})
+    )
     position = recovered(before, task(full_refresh=True), page(0))
     assert position.current is not None
     assert position.current.cursor_before == '{"offset":7}'
@@ -144,7 +148,9 @@ def test_a_task_knows_where_its_stream_stood_before() -> None:
 def test_late_pages_of_a_process_that_was_frozen_move_nothing() -> None:
     other = str(uuid.uuid4())
     late = page(0, run_id=other)
-    unfinished = recovered(START, task(), late, page(1, run_id=other), late)
+    unfinished = recovered(
+        START, task(), late, page(1, run_id=other), late
+    )
     assert to_python(unfinished.cursor) == {"offset": 200}
     own = recovered(START, task(), page(1, run_id=other), page(0), late)
     assert to_python(own.cursor) == {"offset": 100}
@@ -212,7 +218,9 @@ def test_the_last_fifty_finished_tasks_are_remembered() -> None:
         position = finished(
             msgspec.structs.replace(
                 position,
-                current=TaskProgress(run_id=RUN, task_id=str(uuid.uuid4())),
+                current=TaskProgress(
+                    run_id=RUN, task_id=str(uuid.uuid4())
+                ),
             )
         )
     assert (len(position.finished), position.current) == (50, None)

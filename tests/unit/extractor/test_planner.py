@@ -58,7 +58,9 @@ SOURCES: dict[str, Any] = {
 
 
 def planned(**command: Any) -> RunPlanned:
-    return asyncio.run(plan(StartIngestion(run_id=RUN, **command), SOURCES))
+    return asyncio.run(
+        plan(StartIngestion(run_id=RUN, **command), SOURCES)
+    )
 
 
 def test_without_a_wish_every_stream_is_planned_and_empty_sources_are_said() -> (
@@ -173,6 +175,6 @@ def test_a_plan_of_any_size_fits_into_messages() -> None:
     assert [part.is_last for part in parts] == [False, False, True]
     assert [task for part in parts for task in part.tasks] == tasks
     assert parts[-1].errors[-1].code == "more_errors"
-    assert [part.is_last for part in parts_of(RunPlanned(run_id=RUN))] == [
-        True
-    ]
+    assert [
+        part.is_last for part in parts_of(RunPlanned(run_id=RUN))
+    ] == [True]

@@ -117,7 +117,10 @@ def test_what_fails_again_waits_longer_and_what_names_a_time_as_long() -> (
     known = back_off.after_error(refused, known)
     first = known["not_before"]
     known = back_off.after_error(refused, known)
-    assert (known["failures"], known["error"]["code"]) == (3, "plan_limit")
+    assert (known["failures"], known["error"]["code"]) == (
+        3,
+        "plan_limit",
+    )
     assert known["not_before"] > first
     assert "failed 3 times" in (back_off.not_yet(known, "it") or "")
     named = back_off.after_error(RetryableError("x", "429", 45), {})

@@ -9,7 +9,13 @@ import pytest
 from embedded.unknown_names import unknown_names
 from shared.names import nearest
 
-KNOWN = {"COIN_IDS", "RSS_FEEDS", "INGEST_EVERY_S", "LOG_LEVEL", "API_KEY"}
+KNOWN = {
+    "COIN_IDS",
+    "RSS_FEEDS",
+    "INGEST_EVERY_S",
+    "LOG_LEVEL",
+    "API_KEY",
+}
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,9 @@ def _beyond_built_in(cursor: bytes) -> tuple[tuple[str, str], ...]:
     built_in = {coin.symbol for coin in coins()}
     listed = to_python(msgspec.Raw(cursor))["coins"]
     return tuple(
-        (symbol, name) for symbol, name in listed if symbol not in built_in
+        (symbol, name)
+        for symbol, name in listed
+        if symbol not in built_in
     )
 
 
@@ -115,9 +117,7 @@ def active(listed: Any) -> list[tuple[str, str]]:
     """
     if not isinstance(listed, list):
         shown = str(listed)[:100]
-        message = (
-            f"CoinPaprika's /coins answered {shown!r}, not a list of coins"
-        )
+        message = f"CoinPaprika's /coins answered {shown!r}, not a list of coins"
         raise TaskError("contract", message)
     usable = [coin for coin in listed if _is_usable(coin)]
     best: dict[str, str] = {}

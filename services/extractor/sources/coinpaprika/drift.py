@@ -72,7 +72,9 @@ def _listed(what: str, paths: list[str]) -> str:
     return f"{what}: {', '.join(paths[:MAX_SHOWN])}{more}"
 
 
-def _flat(record: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def _flat(
+    record: dict[str, Any], prefix: str
+) -> Iterator[tuple[str, Any]]:
     for name, value in record.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name}.")

@@ -150,7 +150,9 @@ def _path(window: Window, begin: date, end: date) -> str:
     coin = quote(window.coin, safe="")
     days = f"start={begin}&end={end}"
     if window.kind == "ohlcv":
-        return f"/coins/{coin}/ohlcv/historical?{days}&limit=366&quote=usd"
+        return (
+            f"/coins/{coin}/ohlcv/historical?{days}&limit=366&quote=usd"
+        )
     # Its own default of 5m is in no free plan.
     return f"/tickers/{coin}/historical?{days}&interval=1d&limit=1000&quote=usd"
 

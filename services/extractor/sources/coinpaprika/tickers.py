@@ -77,7 +77,9 @@ class CoinPaprika(SourceConnector):
         names = (
             [ALL_COINS] if is_one_call(self._coin_ids) else self._coin_ids
         )
-        return [StreamInfo(f"{self.name}/{name}", "live") for name in names]
+        return [
+            StreamInfo(f"{self.name}/{name}", "live") for name in names
+        ]
 
     def find(self, stream: str) -> StreamInfo | None:
         window = history.window_of(stream)
@@ -100,7 +102,11 @@ class CoinPaprika(SourceConnector):
         return "COIN_IDS is empty"
 
     async def fetch(
-        self, info: StreamInfo, cursor: Any | None, *, resumed: bool = False
+        self,
+        info: StreamInfo,
+        cursor: Any | None,
+        *,
+        resumed: bool = False,
     ) -> AsyncIterator[Slice]:
         window = history.window_of(info.stream)
         if window is not None:
@@ -130,7 +136,9 @@ class CoinPaprika(SourceConnector):
                 await self._coins.refresh(self._get)
             answer = await self._ask(coin, path)
         except TaskError as error:
-            yield Slice([], {**known, **back_off.after_error(error, known)})
+            yield Slice(
+                [], {**known, **back_off.after_error(error, known)}
+            )
             raise
         for piece in self._pages(answer, coin, known, done):
             yield piece
@@ -161,7 +169,9 @@ class CoinPaprika(SourceConnector):
             )
             note = None  # reported once
         if not pages:
-            yield Slice([], _position([], fields, is_last=True), note=note)
+            yield Slice(
+                [], _position([], fields, is_last=True), note=note
+            )
 
     async def _ask(self, coin: str, path: str) -> Answer:
         try:

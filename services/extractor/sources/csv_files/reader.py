@@ -19,7 +19,12 @@ from shared.csvfile.folder import CsvFile
 from shared.csvfile.overrides import Overrides
 from shared.csvfile.profile import Profile, profile
 from shared.errors import TaskError
-from shared.messages.base import MAX_PAGE_RECORDS, MAX_PAYLOAD, Json, Stage
+from shared.messages.base import (
+    MAX_PAGE_RECORDS,
+    MAX_PAYLOAD,
+    Json,
+    Stage,
+)
 from shared.messages.pages import Rejection
 
 MAX_LINE_BYTES = 128 * 1024
@@ -29,7 +34,9 @@ MAX_QUOTED_LINES = (
 PAGE_BYTES = 128 * 1024  # of the file
 BLOCK_BYTES = 64 * 1024  # of rows without quotes, read and cut in one go
 MAX_BLOCKS = 4  # tried for a page, so that a file full of quotes is not read again and again
-HAS_GROWN = "the file has grown, read from the start to learn more about it"
+HAS_GROWN = (
+    "the file has grown, read from the start to learn more about it"
+)
 ENOUGH_ROWS = 2  # to see how far apart rows are
 CHUNK = 1 << 20
 UNCLOSED_QUOTE = ("unclosed_quote", "a quote is opened and not closed")
@@ -82,7 +89,9 @@ class _Quoted:
     count: int = 0
 
     def lines(self) -> Iterator[str]:
-        while self.count <= MAX_QUOTED_LINES and self.size < MAX_LINE_BYTES:
+        while (
+            self.count <= MAX_QUOTED_LINES and self.size < MAX_LINE_BYTES
+        ):
             if self.size >= len(self.ahead):
                 return
             end = self.ahead.find(b"\n", self.size) + 1 or len(self.ahead)
@@ -127,7 +136,9 @@ class FileReader:
         """All of the file. `note`: why it is not resumed."""
         found = profile(self._opened, self._overrides)
         if found is None:
-            yield Slice([], None, note=note or f"{self._path}: no rows yet")
+            yield Slice(
+                [], None, note=note or f"{self._path}: no rows yet"
+            )
             return
         if found.refusal is not None:
             raise TaskError(found.refusal.reason, found.refusal.message)
@@ -144,9 +155,7 @@ class FileReader:
                 pages += 1
                 yield self._slice(page)
         if pages == 0:
-            note = (
-                f"{self._path}: nothing new since byte {self._file.offset}"
-            )
+            note = f"{self._path}: nothing new since byte {self._file.offset}"
             yield Slice([], self._cursor(), note=note)
 
     # -- where to start ---------------------------------------------------------------------------
@@ -179,7 +188,12 @@ class FileReader:
             reason = "mapping.yaml says something else about it now"
             return self._from_start(reason)
         open_at = known.open_row[0] if known.open_row else known.offset
-        if not 0 <= open_at <= known.offset <= open_at + 2 * MAX_LINE_BYTES:
+        if (
+            not 0
+            <= open_at
+            <= known.offset
+            <= open_at + 2 * MAX_LINE_BYTES
+        ):
             reason = (
                 f"the checkpoint cannot be used (offset {known.offset})"
             )
@@ -199,7 +213,9 @@ class FileReader:
         size = self._file.offset + len(last_row)
         if size < known.offset:
             shrunk = f"the file shrank to {size} bytes"
-            return self._from_start(f"{shrunk} ({known.offset} were read)")
+            return self._from_start(
+                f"{shrunk} ({known.offset} were read)"
+            )
         is_little = len(context.get("sample", ())) < ENOUGH_ROWS
         if more and known.row and is_little:
             return f"{self._path}: {HAS_GROWN}"
@@ -224,7 +240,9 @@ class FileReader:
         """Leave the beginning of the file behind, hashed."""
         self._hash = hashlib.sha256()
         while self._file.offset < length:
-            chunk = self._file.take(min(length - self._file.offset, CHUNK))
+            chunk = self._file.take(
+                min(length - self._file.offset, CHUNK)
+            )
             if not chunk:
                 return
             self._hash.update(chunk)
@@ -288,7 +306,9 @@ class FileReader:
         self._open_row = None
         return True
 
-    def _take_row(self, page: _Page, encoding: str, delimiter: str) -> bool:
+    def _take_row(
+        self, page: _Page, encoding: str, delimiter: str
+    ) -> bool:
         """Take one row, or skip or reject one line. False at the end of the file."""
         begin = [self._file.offset, self._row, self._line]
         ahead = self._file.peek(MAX_LINE_BYTES + 1)
@@ -336,7 +356,9 @@ class FileReader:
         except csv.Error as error:
             # This line is at fault, not the many that an unclosed quote would swallow.
             is_unclosed = quoted.count > 1 or "end of data" in str(error)
-            reason, message = UNCLOSED_QUOTE if is_unclosed else BAD_QUOTING
+            reason, message = (
+                UNCLOSED_QUOTE if is_unclosed else BAD_QUOTING
+            )
             self._take(page, line, 1, begin)
             self._reject(page, reason, message, line_no, line)
             return

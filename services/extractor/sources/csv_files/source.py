@@ -69,7 +69,11 @@ class CsvFiles(SourceConnector):
         return f"{shown} does not exist"
 
     async def fetch(
-        self, info: StreamInfo, cursor: Any | None, *, resumed: bool = False
+        self,
+        info: StreamInfo,
+        cursor: Any | None,
+        *,
+        resumed: bool = False,
     ) -> AsyncIterator[Slice]:
         path = info.stream.partition("/")[2]
         file = await asyncio.to_thread(folder.find, self._root, path)

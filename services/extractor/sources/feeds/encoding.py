@@ -92,7 +92,9 @@ def readable(answer: Answer) -> Readable:
         # A declaration behind white space is none to feedparser.
         return Readable(body.lstrip() if fitting else body, content_type)
     said = (
-        f"says {named[0]} and is not in it" if named else "says no encoding"
+        f"says {named[0]} and is not in it"
+        if named
+        else "says no encoding"
     )
     return _by_evidence(body, said) or Readable(body, content_type)
 
@@ -126,7 +128,9 @@ def _by_evidence(body: bytes, said: str) -> Readable | None:
     broken = text.count("\ufffd")
     others = sum(letter > "\x7f" for letter in text) - broken
     if broken <= _FEW_BROKEN * others:
-        shown = f" ({broken} broken bytes became \ufffd)" if broken else ""
+        shown = (
+            f" ({broken} broken bytes became \ufffd)" if broken else ""
+        )
         return _as_utf8(text, f"{note} utf-8{shown}")
     guessed = _by_letters(body) or "cp1252"
     found = _decoded(body, guessed)

@@ -40,7 +40,9 @@ def parse(body: bytes) -> Json | None:
         "language": _text(feed.get("language")),
         "ttl": None,
         "entries": list(map(_entry, items)),
-        "notes": [f"{odd} items of the feed are no objects"] if odd else [],
+        "notes": [f"{odd} items of the feed are no objects"]
+        if odd
+        else [],
     }
 
 

@@ -37,7 +37,9 @@ def _without_entities(body: bytes) -> bytes:
 def _harmless(entity: re.Match[bytes]) -> bytes:
     """Nothing in place of an entity that is made of others, or that lies elsewhere."""
     value = (
-        entity["value"] if entity["value"] is not None else entity["other"]
+        entity["value"]
+        if entity["value"] is not None
+        else entity["other"]
     )
     if value is None or value.replace(b"&#", b"").count(b"&"):
         return b""

@@ -17,7 +17,10 @@ from services.extractor.sources.feeds.encoding import Readable, readable
 from services.extractor.sources.feeds.json_feed import (
     parse as parse_json_feed,
 )
-from services.extractor.sources.feeds.limits import bounded, refuse_entries
+from services.extractor.sources.feeds.limits import (
+    bounded,
+    refuse_entries,
+)
 from services.extractor.sources.http_client import Answer
 from shared.errors import TaskError
 from shared.messages.base import Json

@@ -39,7 +39,10 @@ if TYPE_CHECKING:
 REMEMBERED = MAX_ENTRIES
 NOTHING_NEW = "the feed has no new entries"
 NO_ENTRIES = "the feed has no entries"
-VALIDATORS = {"etag": "if-none-match", "last-modified": "if-modified-since"}
+VALIDATORS = {
+    "etag": "if-none-match",
+    "last-modified": "if-modified-since",
+}
 _ACCEPT = (
     "application/atom+xml, application/rss+xml, application/feed+json, application/xml, text/xml, "
     "*/*;q=0.5"
@@ -64,14 +67,19 @@ class Rss(SourceConnector):
 
     async def streams(self) -> list[StreamInfo]:
         return [
-            StreamInfo(f"{self.name}/{name}", name) for name in self._feeds
+            StreamInfo(f"{self.name}/{name}", name)
+            for name in self._feeds
         ]
 
     def nothing_configured(self) -> str:
         return "RSS_FEEDS is empty"
 
     async def fetch(
-        self, info: StreamInfo, cursor: Any | None, *, resumed: bool = False
+        self,
+        info: StreamInfo,
+        cursor: Any | None,
+        *,
+        resumed: bool = False,
     ) -> AsyncIterator[Slice]:
         known: Json = cursor if isinstance(cursor, dict) else {}
         url = self._feeds[info.dataset].url
@@ -92,7 +100,9 @@ class Rss(SourceConnector):
                 **known,
                 "not_before": schedule.fresh_until(answer, None),
             }
-            yield Slice([], position, note="the feed has not changed (304)")
+            yield Slice(
+                [], position, note="the feed has not changed (304)"
+            )
             return
         feed = await asyncio.to_thread(parse_feed, answer)
         for piece in self._slices(answer, feed, known):
@@ -113,7 +123,9 @@ class Rss(SourceConnector):
         self, answer: Answer, feed: Json, known: Json
     ) -> Iterator[Slice]:
         seen: dict[str, str] = dict(known.get("seen") or {})
-        found = identified(feed["entries"], seen, known.get("shared") or ())
+        found = identified(
+            feed["entries"], seen, known.get("shared") or ()
+        )
         # Oldest first, so that the newest wins.
         fresh = [
             entry
@@ -144,7 +156,9 @@ class Rss(SourceConnector):
         """
         digests = {entry.key: entry.digest for entry in fresh}
         pages = list(
-            paginate([{**entry.value, "key": entry.key} for entry in fresh])
+            paginate(
+                [{**entry.value, "key": entry.key} for entry in fresh]
+            )
         )
         for number, (records, rejections) in enumerate(pages, 1):
             for record in records:

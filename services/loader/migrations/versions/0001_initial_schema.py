@@ -24,7 +24,9 @@ def upgrade() -> None:
         sa.Column("field", sa.Text(), nullable=True),
         sa.Column("record_index", sa.Integer(), nullable=True),
         sa.Column(
-            "origin", postgresql.JSONB(astext_type=sa.Text()), nullable=True
+            "origin",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=True,
         ),
         sa.Column("payload", sa.Text(), nullable=True),
         sa.Column("payload_sha256", sa.Text(), nullable=True),
@@ -126,7 +128,9 @@ def upgrade() -> None:
             server_default=sa.text("'{}'"),
             nullable=False,
         ),
-        sa.Column("normalizer_version", sa.SmallInteger(), nullable=False),
+        sa.Column(
+            "normalizer_version", sa.SmallInteger(), nullable=False
+        ),
         sa.Column("raw_partition", sa.Integer(), nullable=False),
         sa.Column("raw_offset", sa.BigInteger(), nullable=False),
         sa.Column(
@@ -153,12 +157,16 @@ def upgrade() -> None:
         sa.Column("stream", sa.Text(), nullable=False),
         sa.Column("page_no", sa.Integer(), nullable=False),
         sa.Column("record_count", sa.Integer(), nullable=False),
-        sa.Column("fetched_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "fetched_at", sa.DateTime(timezone=True), nullable=True
+        ),
         sa.Column(
             "broker_time", sa.DateTime(timezone=True), nullable=False
         ),
         sa.Column(
-            "origin", postgresql.JSONB(astext_type=sa.Text()), nullable=True
+            "origin",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=True,
         ),
         sa.Column(
             "context",
@@ -212,7 +220,9 @@ def upgrade() -> None:
         sa.Column("pages", sa.Integer(), nullable=True),
         sa.Column("records", sa.Integer(), nullable=True),
         sa.Column(
-            "error", postgresql.JSONB(astext_type=sa.Text()), nullable=True
+            "error",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=True,
         ),
         sa.Column(
             "notes",
@@ -220,11 +230,17 @@ def upgrade() -> None:
             server_default=sa.text("'[]'::jsonb"),
             nullable=False,
         ),
-        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "started_at", sa.DateTime(timezone=True), nullable=True
+        ),
+        sa.Column(
+            "finished_at", sa.DateTime(timezone=True), nullable=True
+        ),
         sa.PrimaryKeyConstraint("task_id"),
     )
-    op.create_index("run_tasks_run", "run_tasks", ["run_id"], unique=False)
+    op.create_index(
+        "run_tasks_run", "run_tasks", ["run_id"], unique=False
+    )
     op.create_table(
         "runs",
         sa.Column("run_id", sa.UUID(as_uuid=False), nullable=False),
@@ -261,8 +277,12 @@ def upgrade() -> None:
         sa.Column(
             "requested_at", sa.DateTime(timezone=True), nullable=True
         ),
-        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "started_at", sa.DateTime(timezone=True), nullable=True
+        ),
+        sa.Column(
+            "finished_at", sa.DateTime(timezone=True), nullable=True
+        ),
         sa.Column(
             "last_progress_at",
             sa.DateTime(timezone=True),
@@ -270,7 +290,9 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column(
-            "totals", postgresql.JSONB(astext_type=sa.Text()), nullable=True
+            "totals",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=True,
         ),
         sa.Column(
             "errors",
@@ -311,7 +333,9 @@ def upgrade() -> None:
         sa.Column("run_id", sa.UUID(as_uuid=False), nullable=False),
         sa.Column("page_no", sa.Integer(), nullable=False),
         sa.Column(
-            "cursor", postgresql.JSONB(astext_type=sa.Text()), nullable=True
+            "cursor",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=True,
         ),
         sa.Column("raw_partition", sa.Integer(), nullable=False),
         sa.Column("raw_offset", sa.BigInteger(), nullable=False),
@@ -335,7 +359,9 @@ def upgrade() -> None:
         sa.Column("symbols", postgresql.ARRAY(sa.Text()), nullable=True),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("interval", sa.Text(), nullable=True),
-        sa.Column("timestamp", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "timestamp", sa.DateTime(timezone=True), nullable=False
+        ),
         sa.Column("currency", sa.Text(), nullable=True),
         sa.Column("price", sa.Numeric(), nullable=True),
         sa.Column("open", sa.Numeric(), nullable=True),
@@ -357,7 +383,9 @@ def upgrade() -> None:
         sa.Column("raw_time", sa.BigInteger(), nullable=False),
         sa.Column("raw_offset", sa.BigInteger(), nullable=False),
         sa.Column("record_index", sa.Integer(), nullable=False),
-        sa.Column("normalizer_version", sa.SmallInteger(), nullable=False),
+        sa.Column(
+            "normalizer_version", sa.SmallInteger(), nullable=False
+        ),
         sa.Column("page_id", sa.UUID(as_uuid=False), nullable=False),
         sa.Column("run_id", sa.UUID(as_uuid=False), nullable=False),
         sa.Column(
@@ -422,7 +450,9 @@ def upgrade() -> None:
         sa.Column("id", sa.UUID(as_uuid=False), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column(
-            "data", postgresql.JSONB(astext_type=sa.Text()), nullable=False
+            "data",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=False,
         ),
         sa.Column(
             "replaced_at",

@@ -55,7 +55,9 @@ def upgrade() -> None:
     )
     op.add_column(
         "dead_letters",
-        sa.Column("requeued_run_id", sa.UUID(as_uuid=False), nullable=True),
+        sa.Column(
+            "requeued_run_id", sa.UUID(as_uuid=False), nullable=True
+        ),
     )
     op.add_column("dead_letters", _time("closed_at"))
     op.create_index(

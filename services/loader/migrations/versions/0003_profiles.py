@@ -15,7 +15,8 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column(
-        "run_tasks", sa.Column("profile", postgresql.JSONB(), nullable=True)
+        "run_tasks",
+        sa.Column("profile", postgresql.JSONB(), nullable=True),
     )
 
 

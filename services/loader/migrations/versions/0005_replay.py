@@ -102,13 +102,18 @@ def upgrade() -> None:
     op.execute(_TABLES)
     op.add_column(
         "unified_data",
-        sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "retired_at", sa.DateTime(timezone=True), nullable=True
+        ),
     )
     op.add_column("runs", sa.Column("preview", sa.Text(), nullable=True))
     op.add_column(
         "page_receipts",
         sa.Column(
-            "raw_time", sa.BigInteger(), server_default="0", nullable=False
+            "raw_time",
+            sa.BigInteger(),
+            server_default="0",
+            nullable=False,
         ),
     )
     op.create_index(

@@ -42,7 +42,9 @@ def read(root: Path, name: str, cursor: Any = None) -> list[Slice]:
                 StreamInfo(f"csv/{name}", "x"), cursor
             )
         ]
-        return [piece for piece in found if not piece.profile or piece.note]
+        return [
+            piece for piece in found if not piece.profile or piece.note
+        ]
 
     return asyncio.run(collect())
 
@@ -82,7 +84,9 @@ def test_rows_are_lists_of_texts_and_the_header_is_context(
 
 
 def test_pages_hold_at_most_500_records(tmp_path: Path) -> None:
-    slices = read(tmp_path, write(tmp_path, HEADER + "a,b,c,d,e\n" * 1201))
+    slices = read(
+        tmp_path, write(tmp_path, HEADER + "a,b,c,d,e\n" * 1201)
+    )
     assert [len(piece.records) for piece in slices] == [500, 500, 201]
 
 
@@ -162,7 +166,8 @@ def test_a_line_without_end_is_cut_and_rejected(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "encoding", ["utf-16", "utf-16-le", "utf-16-be", "latin-1", "utf-8-sig"]
+    "encoding",
+    ["utf-16", "utf-16-le", "utf-16-be", "latin-1", "utf-8-sig"],
 )
 def test_encodings_are_seen(tmp_path: Path, encoding: str) -> None:
     assert rows(
@@ -179,20 +184,24 @@ def test_encodings_are_seen(tmp_path: Path, encoding: str) -> None:
 def test_an_encoding_that_only_shows_late_is_seen(tmp_path: Path) -> None:
     body = "date,note\n" + "1,plain\n" * 60_000
     assert rows(
-        read(tmp_path, write(tmp_path, (body + "2,é\n").encode("latin-1")))
+        read(
+            tmp_path, write(tmp_path, (body + "2,é\n").encode("latin-1"))
+        )
     )[-1] == [
         "2",
         "é",
     ]
-    assert rows(read(tmp_path, write(tmp_path, (body + "2,é\n").encode())))[
-        -1
-    ] == ["2", "é"]
+    assert rows(
+        read(tmp_path, write(tmp_path, (body + "2,é\n").encode()))
+    )[-1] == ["2", "é"]
 
 
 @pytest.mark.parametrize("end", ["\r", "\r\n", "\n"])
 def test_line_ends_of_all_kinds(tmp_path: Path, end: str) -> None:
     assert rows(
-        read(tmp_path, write(tmp_path, end.join(["a,b", "1,2", "3,4", ""])))
+        read(
+            tmp_path, write(tmp_path, end.join(["a,b", "1,2", "3,4", ""]))
+        )
     ) == [
         ["1", "2"],
         ["3", "4"],
@@ -351,7 +360,9 @@ def test_a_file_without_rows_yields_no_page(
     )
     write(
         tmp_path,
-        content + (HEADER if content.strip() == "" else "") + "1,2,3,4,5\n",
+        content
+        + (HEADER if content.strip() == "" else "")
+        + "1,2,3,4,5\n",
     )
     assert rows(read(tmp_path, "btc.csv", slices[-1].cursor_after)) == [
         ["1", "2", "3", "4", "5"]
@@ -365,7 +376,10 @@ def test_a_file_that_grew_yields_what_is_new(tmp_path: Path) -> None:
     write(tmp_path, old + "3,3,3,3,3\n")
     (piece,) = read(tmp_path, name, cursor)
     assert piece.records == [["3", "3", "3", "3", "3"]]
-    assert (piece.origin["first_row"], piece.origin["first_line"]) == (3, 4)
+    assert (piece.origin["first_row"], piece.origin["first_line"]) == (
+        3,
+        4,
+    )
     assert (
         len(piece.context["sample"]) == 2
     )  # the profile of the first reading
@@ -413,7 +427,9 @@ def test_quotes_inside_cells_do_not_swallow_rows(tmp_path: Path) -> None:
     )
 
 
-def test_a_short_first_row_does_not_hide_the_header(tmp_path: Path) -> None:
+def test_a_short_first_row_does_not_hide_the_header(
+    tmp_path: Path,
+) -> None:
     (piece,) = read(
         tmp_path, write(tmp_path, HEADER + "1,2,3\n" + "1,2,3,4,5\n" * 5)
     )
@@ -444,7 +460,9 @@ def test_a_last_row_that_was_not_closed_is_read_again_when_it_grew(
         ["3", "3", "3", "3", "3"],
     ]
     write(tmp_path, HEADER + "1,1,1,1,1\n2,2,2,2,2\n3,3,3,3,3\n")
-    assert rows(read(tmp_path, name, cursor)) == [["3", "3", "3", "3", "3"]]
+    assert rows(read(tmp_path, name, cursor)) == [
+        ["3", "3", "3", "3", "3"]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -477,7 +495,9 @@ def test_a_file_that_is_another_is_read_from_its_start_and_that_is_said(
 def test_a_cursor_that_makes_no_sense_means_the_start(
     tmp_path: Path, cursor: Any
 ) -> None:
-    slices = read(tmp_path, write(tmp_path, HEADER + "1,1,1,1,1\n"), cursor)
+    slices = read(
+        tmp_path, write(tmp_path, HEADER + "1,1,1,1,1\n"), cursor
+    )
     assert slices[0].note
     assert rows(slices) == [["1", "1", "1", "1", "1"]]
 
@@ -525,7 +545,9 @@ def test_marks_in_quotes_do_not_cut(tmp_path: Path) -> None:
     deadline=None,
 )
 @given(
-    table=st.lists(st.tuples(_cell, _cell, _cell), min_size=1, max_size=30),
+    table=st.lists(
+        st.tuples(_cell, _cell, _cell), min_size=1, max_size=30
+    ),
     stop=st.integers(0, 30),
 )
 def test_stopping_anywhere_and_resuming_gives_the_rows_of_reading_once(

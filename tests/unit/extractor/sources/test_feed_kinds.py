@@ -14,7 +14,11 @@ from shared.errors import BadValueError
 from shared.messages.pages import UnifiedData
 from shared.values.times import timestamp
 from tests.support.pages import raw_page
-from tests.unit.extractor.sources.test_feeds import FixedHttp, answer, read
+from tests.unit.extractor.sources.test_feeds import (
+    FixedHttp,
+    answer,
+    read,
+)
 
 FETCHED = "2026-01-15T12:00:00Z"
 CASES = ROOT.parent / "shared/realdata/feeds/feedparser_date_cases.json"
@@ -47,7 +51,9 @@ def news(
     """(data points, notes, the cursor afterwards)."""
     points: list[UnifiedData] = []
     notes = []
-    slices = read(FixedHttp(answer(body, **{"content-type": kind})), cursor)
+    slices = read(
+        FixedHttp(answer(body, **{"content-type": kind})), cursor
+    )
     for piece in slices:
         notes += [piece.note] if piece.note else []
         page = raw_page(
@@ -140,7 +146,10 @@ def test_another_fetch_of_undated_news_changes_nothing() -> None:
     body = feed("<title>t</title><link>https://a.example/1</link>")
     slices = read(FixedHttp(answer(body)))
     hashes = set()
-    for fetched_at in ("2026-01-15T12:00:00+00:00", "2026-02-01T00:00:00Z"):
+    for fetched_at in (
+        "2026-01-15T12:00:00+00:00",
+        "2026-02-01T00:00:00Z",
+    ):
         page = raw_page(
             slices[0].records, stream="rss/desk", fetched_at=fetched_at
         )
@@ -273,9 +282,12 @@ def test_a_feed_without_an_encoding_is_read_by_its_letters(
 
 def test_a_language_tells_the_latin_encodings_apart() -> None:
     body = feed("<title>Bitcoin bije rekordy, źródło</title>").decode()
-    body = body.replace("<title>Desk", "<language>pl</language><title>Desk")
+    body = body.replace(
+        "<title>Desk", "<language>pl</language><title>Desk"
+    )
     assert (
-        only(body.encode("cp1250")).title == "Bitcoin bije rekordy, źródło"
+        only(body.encode("cp1250")).title
+        == "Bitcoin bije rekordy, źródło"
     )
 
 

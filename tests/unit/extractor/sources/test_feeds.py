@@ -68,7 +68,9 @@ def test_only_new_or_changed_entries_come_again() -> None:
         "Bitcoin rises, part 2",
         "Bitcoin rises, part 1",
     ]  # oldest first
-    http = FixedHttp(answer(rss([entry(3), entry(1, "changed"), entry(2)])))
+    http = FixedHttp(
+        answer(rss([entry(3), entry(1, "changed"), entry(2)]))
+    )
     second = read(http, first[-1].cursor_after)
     assert http.sent == [{"if-none-match": '"a"'}]
     assert [record["title"] for record in second[0].records] == [
@@ -100,7 +102,9 @@ def test_two_entries_of_one_identity_do_not_chase_each_other() -> None:
 
 def test_validators_are_kept_only_with_the_last_page() -> None:
     slices = read(
-        FixedHttp(answer(rss([entry(n) for n in range(1100)]), etag='"a"'))
+        FixedHttp(
+            answer(rss([entry(n) for n in range(1100)]), etag='"a"')
+        )
     )
     assert [len(piece.records) for piece in slices] == [500, 500, 100]
     assert ["etag" in piece.cursor_after for piece in slices] == [
@@ -171,7 +175,8 @@ def test_real_and_weird_feeds_become_news_or_a_clear_error(
         slices = read(
             FixedHttp(
                 answer(
-                    path.read_bytes(), **{"content-type": "application/xml"}
+                    path.read_bytes(),
+                    **{"content-type": "application/xml"},
                 )
             )
         )
@@ -214,7 +219,12 @@ def test_a_json_feed_is_a_feed() -> None:
     untitled, titled = map_page(
         raw_page(piece.records, stream="rss/desk", context=piece.context)
     ).events
-    assert (titled.title, titled.summary, titled.url, titled.timestamp) == (
+    assert (
+        titled.title,
+        titled.summary,
+        titled.url,
+        titled.timestamp,
+    ) == (
         "Bitcoin rises",
         "Up 5%",
         "https://news.example/2",

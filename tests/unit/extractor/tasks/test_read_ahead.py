@@ -24,7 +24,9 @@ async def _numbers(
         raise error
 
 
-async def test_groups_hold_all_in_order_and_the_error_comes_last() -> None:
+async def test_groups_hold_all_in_order_and_the_error_comes_last() -> (
+    None
+):
     seen: list[int] = []
 
     async def collect() -> None:

@@ -28,5 +28,6 @@ def test_a_rest_is_read_from_after_the_page_before_it() -> None:
         (6, 7, '{"offset":5}', 9),
     ]
     assert (
-        still_missing([PageRange(first=2, last=2, cursor="1")], found) == []
+        still_missing([PageRange(first=2, last=2, cursor="1")], found)
+        == []
     )

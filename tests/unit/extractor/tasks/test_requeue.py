@@ -64,7 +64,9 @@ def test_a_whole_page_is_requeued_whole_and_an_empty_choice_is_none() -> (
     None
 ):
     task, place = requeued()
-    whole = chosen_records(raw_page([candle(1), candle(2)]), task, place, 0)
+    whole = chosen_records(
+        raw_page([candle(1), candle(2)]), task, place, 0
+    )
     assert whole is not None
     assert whole.record_count == 2
     task, place = requeued(records=[9])

@@ -24,7 +24,9 @@ def test_a_sweep_that_failed_is_due_again_so_that_the_loader_is_not_ready() -> (
     engine: Any = Unavailable()
     nothing: Any = None
     settings = LoaderSettings(_env_file=None)
-    reconciler = RunReconciler(engine, nothing, nothing, settings, nothing)
+    reconciler = RunReconciler(
+        engine, nothing, nothing, settings, nothing
+    )
     for _ in range(3):
         with pytest.raises(OperationalError):
             reconciler.evaluate(is_idle=True)

@@ -114,7 +114,9 @@ def test_a_row_with_a_price_only_is_a_price() -> None:
 
 def test_date_and_time_in_two_columns_are_one_time() -> None:
     (point,) = map_page(
-        csv_page(["Date", "Time", "Price"], [["2024-01-01", "13:30", "5"]])
+        csv_page(
+            ["Date", "Time", "Price"], [["2024-01-01", "13:30", "5"]]
+        )
     ).events
     assert point.timestamp == "2024-01-01T13:30:00Z"
 
@@ -247,7 +249,8 @@ def test_decimal_commas_are_read_as_such_or_refused() -> None:
         )
 
     assert [
-        point.price for point in prices("0,501", "41,234", "1.234,5").events
+        point.price
+        for point in prices("0,501", "41,234", "1.234,5").events
     ] == [
         "0.501",
         "41.234",
@@ -325,7 +328,9 @@ def test_the_currency_comes_from_the_row_the_header_or_the_name() -> None:
         == "EUR"
     )
     assert (
-        currency(["date", "price_usd"], ["2024-01-01", "5"], "btc-eur.csv")
+        currency(
+            ["date", "price_usd"], ["2024-01-01", "5"], "btc-eur.csv"
+        )
         == "USD"
     )
     assert (
@@ -350,7 +355,9 @@ def test_the_volume_is_the_one_in_the_coin() -> None:
     columns = ["date", "symbol", "close", "Volume USDT", "Volume BTC"]
     assert (
         map_page(
-            csv_page(columns, [["2024-01-01", "BTCUSDT", "5", "1000", "7"]])
+            csv_page(
+                columns, [["2024-01-01", "BTCUSDT", "5", "1000", "7"]]
+            )
         )
         .events[0]
         .volume

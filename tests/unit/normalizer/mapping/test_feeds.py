@@ -26,7 +26,9 @@ def news(**entry: Any) -> Any:
     )
 
 
-def test_news_have_plain_text_safe_links_and_the_coins_they_name() -> None:
+def test_news_have_plain_text_safe_links_and_the_coins_they_name() -> (
+    None
+):
     (point,) = news(
         title="Bitcoin &amp; <b>Ethereum</b>",
         summary="<p>Text</p><script>x()</script>",
@@ -57,7 +59,8 @@ def test_an_empty_entry_is_rejected() -> None:
 
 def test_double_escaped_entities_become_text() -> None:
     assert (
-        plain_text("Trump&amp;#039;s <em>plan</em>", 100) == "Trump's plan"
+        plain_text("Trump&amp;#039;s <em>plan</em>", 100)
+        == "Trump's plan"
     )
 
 

@@ -67,7 +67,11 @@ def refusal(root: Path, name: str, content: str) -> TaskError:
     [
         (
             "Bid,Ask,Mid,Last",
-            ("99,101,100,100.75", "101,103,102,101.5", "103,105,104,104.5"),
+            (
+                "99,101,100,100.75",
+                "101,103,102,101.5",
+                "103,105,104,104.5",
+            ),
         ),
         ("VWAP,Close", ("99,100.75", "101,101.5", "103,104.5")),
         (
@@ -119,7 +123,9 @@ def test_two_columns_that_may_be_the_price_and_differ_are_refused(
     assert "columns: {price:" in error.message
 
 
-def test_the_price_beside_a_candle_stays_out_of_it(tmp_path: Path) -> None:
+def test_the_price_beside_a_candle_stays_out_of_it(
+    tmp_path: Path,
+) -> None:
     points, _ = read(
         tmp_path,
         "btc-usd.csv",
@@ -139,7 +145,9 @@ def test_prices_of_one_coin_in_one_currency_twice_are_refused(
     error = refusal(
         tmp_path,
         "btc-usd.csv",
-        table("date,close,price (usd)", "2021-03-01,5,6", "2021-03-02,7,8"),
+        table(
+            "date,close,price (usd)", "2021-03-01,5,6", "2021-03-02,7,8"
+        ),
     )
     assert error.code == "several_prices"
 
@@ -230,7 +238,11 @@ def test_a_row_without_a_candle_keeps_its_price(tmp_path: Path) -> None:
     )
     points, became = read(tmp_path, "ltc-eur.csv", content)
     assert became == {"loaded": 3}
-    assert [point.kind for point in points] == ["price", "candle", "price"]
+    assert [point.kind for point in points] == [
+        "price",
+        "candle",
+        "price",
+    ]
     assert values(points) == 126.75
 
 
@@ -403,7 +415,9 @@ def test_two_coins_in_a_row_are_no_coin(tmp_path: Path) -> None:
     assert error.code == "unknown_symbol"
 
 
-def test_a_column_called_currency_may_hold_the_coin(tmp_path: Path) -> None:
+def test_a_column_called_currency_may_hold_the_coin(
+    tmp_path: Path,
+) -> None:
     content = table(
         "Currency,Date,Closing Price (USD),24h Open (USD),24h High (USD),24h Low (USD)",
         *(f"ETH,{day},2301.0,2300.0,2301.5,2299.5" for day in DAYS),
@@ -587,7 +601,9 @@ def test_two_times_of_which_none_is_certain_are_refused(
     )
 
 
-def test_open_time_and_close_time_do_not_contradict(tmp_path: Path) -> None:
+def test_open_time_and_close_time_do_not_contradict(
+    tmp_path: Path,
+) -> None:
     content = table(
         "open_time,open,high,low,close,close_time",
         "1614556800000,1,4,1,3,1614556859999",
@@ -602,7 +618,10 @@ def test_open_time_and_close_time_do_not_contradict(tmp_path: Path) -> None:
     [
         (None, ["0", "1000", "2000", "3000"]),
         (f"time,{OHLCV}", ["34200", "34260", "34320", "34380"]),
-        (f"time,{OHLCV}", ["09:30:00", "09:31:00", "09:32:00", "09:33:00"]),
+        (
+            f"time,{OHLCV}",
+            ["09:30:00", "09:31:00", "09:32:00", "09:33:00"],
+        ),
         (None, ["09:30:00", "09:31:00", "09:32:00", "09:33:00"]),
     ],
 )
@@ -726,7 +745,11 @@ def test_what_a_person_calls_the_price_is_the_price(
     points, became = read(tmp_path, "btc_usd_export.csv", DESTROYED)
     assert became == {"loaded": 3}
     assert one_series(points) == ("btc", "USD", "price", None)
-    assert [point.price for point in points] == ["1010", "1010.1", "1010.2"]
+    assert [point.price for point in points] == [
+        "1010",
+        "1010.1",
+        "1010.2",
+    ]
 
 
 def test_a_column_can_be_left_out(tmp_path: Path) -> None:
@@ -741,7 +764,8 @@ def test_a_column_can_be_left_out(tmp_path: Path) -> None:
 
 def test_a_persons_currency_beats_a_column(tmp_path: Path) -> None:
     content = table(
-        "date,symbol,currency,price", *(f"{day},ADA,EUR,5" for day in DAYS)
+        "date,symbol,currency,price",
+        *(f"{day},ADA,EUR,5" for day in DAYS),
     )
     given(tmp_path, "    currency: usd\n")
     points, _ = read(tmp_path, "x.csv", content)
@@ -767,7 +791,9 @@ def test_what_contradicts_itself_or_the_file_is_a_bad_mapping(
     tmp_path: Path, lines: str
 ) -> None:
     given(tmp_path, lines)
-    content = table("date,price,note", *(f"{day},5,hello" for day in DAYS))
+    content = table(
+        "date,price,note", *(f"{day},5,hello" for day in DAYS)
+    )
     with pytest.raises(TaskError) as caught:
         read(tmp_path, "btc-usd.csv", content)
     assert caught.value.code == "bad_mapping"
@@ -791,7 +817,9 @@ def test_the_lines_that_are_offered_come_from_the_file(
 def test_the_one_column_that_may_be_a_time_is_offered(
     tmp_path: Path,
 ) -> None:
-    content = "\n".join(f"D00{n}:H1,41.5,43.5,40.25,42,7" for n in range(4))
+    content = "\n".join(
+        f"D00{n}:H1,41.5,43.5,40.25,42,7" for n in range(4)
+    )
     error = refusal(tmp_path, "ltc-eur.csv", content + "\n")
     assert "columns: {time: 1}" in error.message
 

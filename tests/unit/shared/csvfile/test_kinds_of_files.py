@@ -68,7 +68,9 @@ def lines(
     row: Callable[[date, float, float, float, float, float], str],
     rows: Any = None,
 ) -> str:
-    return "".join(row(day, *values) + "\n" for day, values in rows or ROWS)
+    return "".join(
+        row(day, *values) + "\n" for day, values in rows or ROWS
+    )
 
 
 def read(
@@ -82,7 +84,9 @@ def read(
     return mapped(root, name)
 
 
-def mapped(root: Path, name: str) -> tuple[list[UnifiedData], Counter[str]]:
+def mapped(
+    root: Path, name: str
+) -> tuple[list[UnifiedData], Counter[str]]:
     points: list[UnifiedData] = []
     became: Counter[str] = Counter()
     for piece in FileReader(
@@ -222,7 +226,9 @@ NAMED: dict[
     "dd/mm": (
         "btc_usd.csv",
         "Date,Open,High,Low,Close\n"
-        + lines(lambda d, o, h, lo, c, v: f"{d:%d/%m/%Y},{o},{h},{lo},{c}"),
+        + lines(
+            lambda d, o, h, lo, c, v: f"{d:%d/%m/%Y},{o},{h},{lo},{c}"
+        ),
         "btc",
         "USD",
     ),
@@ -301,7 +307,9 @@ NAMED: dict[
     "a pandas index": (
         "btc_usd.csv",
         ",date,open,high,low,close\n"
-        + lines(lambda d, o, h, lo, c, v: f"{d.day},{d},{o},{h},{lo},{c}"),
+        + lines(
+            lambda d, o, h, lo, c, v: f"{d.day},{d},{o},{h},{lo},{c}"
+        ),
         "btc",
         "USD",
     ),
@@ -376,8 +384,8 @@ def test_candles_of_all_kinds_of_files_are_the_same_candles(
             "btc_chf.csv",
             "Datum;Schlusskurs\n"
             + lines(
-                lambda d, o, h, lo, c, v: f"{d:%d.%m.%Y};{c:,.2f}".replace(
-                    ",", "'"
+                lambda d, o, h, lo, c, v: (
+                    f"{d:%d.%m.%Y};{c:,.2f}".replace(",", "'")
                 )
             ),
             "CHF",
@@ -470,7 +478,9 @@ def test_a_wide_file_yields_a_point_per_coin(
         header
         + "\n"
         + lines(
-            lambda d, o, h, lo, c, v: f"{d},{c},{c / 20:.3f},{c / 300:.3f}"
+            lambda d, o, h, lo, c, v: (
+                f"{d},{c},{c / 20:.3f},{c / 300:.3f}"
+            )
         ),
     )
     assert became == {"loaded": len(ROWS)}
@@ -533,7 +543,10 @@ def test_rows_without_values_are_skipped_and_destroyed_ones_are_not_believed(
         "btc-usd.csv",
         "date,open,high,low,close\n"
         + "\n".join(
-            [*body, *(f"2024-03-{n:02},1,2,0.5,1.5" for n in range(1, 30))]
+            [
+                *body,
+                *(f"2024-03-{n:02},1,2,0.5,1.5" for n in range(1, 30)),
+            ]
         ),
     )
     assert became == {

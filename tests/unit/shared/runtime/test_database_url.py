@@ -64,7 +64,9 @@ def test_what_is_quoted_stays_as_it_was_meant() -> None:
     assert normalized(url, {}) == (
         "postgresql://u:a%40b%2Fc@h:6000/n?sslmode=require"
     )
-    assert normalized("postgresql+psycopg2://h/n", {}) == "postgresql://h/n"
+    assert (
+        normalized("postgresql+psycopg2://h/n", {}) == "postgresql://h/n"
+    )
     assert normalized("postgresql://u@[::1]:5/n", {}) == (
         "postgresql://u@[::1]:5/n"
     )

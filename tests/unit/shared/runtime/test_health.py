@@ -32,7 +32,9 @@ def test_what_was_removed_does_not_wait() -> None:
     assert total(stand(3, 9)) == 6
     assert total(stand(3, 9, begin=9)) == 0
     assert total(stand(-1, 9, begin=4)) == 5
-    assert total(stand(20, 9, begin=4)) == 5  # the topic was created again
+    assert (
+        total(stand(20, 9, begin=4)) == 5
+    )  # the topic was created again
 
 
 def test_a_consumer_stands_still_when_messages_wait_and_none_is_committed() -> (
@@ -80,7 +82,9 @@ async def test_a_consumer_that_stands_still_is_not_ready_and_at_last_ends(
     path = tmp_path / "x.json"
     health_file = Health(str(path))
     lag: Any = Stuck()
-    monitor = Monitor(lag, "group", [RAW], health_file, stuck_after_s=0.05)
+    monitor = Monitor(
+        lag, "group", [RAW], health_file, stuck_after_s=0.05
+    )
     with pytest.raises(StuckError, match=r"messages wait in ingest\.raw"):
         await monitor.run(held=lambda: {AT}, every_s=0.03)
     assert health.read(path)[1].startswith(
@@ -94,7 +98,9 @@ async def test_a_consumer_that_waits_for_something_else_is_left_alone(
     path = tmp_path / "x.json"
     health_file = Health(str(path))
     lag: Any = Stuck()
-    monitor = Monitor(lag, "group", [RAW], health_file, stuck_after_s=0.01)
+    monitor = Monitor(
+        lag, "group", [RAW], health_file, stuck_after_s=0.01
+    )
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(
             monitor.run(

@@ -37,13 +37,19 @@ def common(**values: Any) -> CommonSettings:
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        ("postgresql://u:p@db:5432/x", "postgresql://u:p@127.0.0.1:6543/x"),
+        (
+            "postgresql://u:p@db:5432/x",
+            "postgresql://u:p@127.0.0.1:6543/x",
+        ),
         ("postgres://u:p@other:1/x", "postgresql://u:p@other:1/x"),
         (
             "postgresql+psycopg2://u:p%40@localhost/x",
             "postgresql://u:p%40@localhost/x",
         ),
-        ("", "postgresql://postgres:p%40ss%2F@127.0.0.1:6543/ingestion_db"),
+        (
+            "",
+            "postgresql://postgres:p%40ss%2F@127.0.0.1:6543/ingestion_db",
+        ),
     ],
 )
 def test_the_database_url_works_as_users_write_it(
@@ -51,13 +57,17 @@ def test_the_database_url_works_as_users_write_it(
 ) -> None:
     assert (
         common(
-            database_url=url, postgres_port=6543, postgres_password="p@ss/"
+            database_url=url,
+            postgres_port=6543,
+            postgres_password="p@ss/",
         ).dsn()
         == expected
     )
     assert (
         common(
-            database_url=url, postgres_port=6543, postgres_password="p@ss/"
+            database_url=url,
+            postgres_port=6543,
+            postgres_password="p@ss/",
         )
         .sqlalchemy_url()
         .startswith("postgresql+psycopg2://")
@@ -115,7 +125,9 @@ def test_a_wrong_value_is_said_with_its_variable(
 
 def test_defaults_are_the_promised_ones() -> None:
     settings = load(ExtractorSettings, _env_file=None)
-    assert settings.coinpaprika_api_url == "https://api.coinpaprika.com/v1"
+    assert (
+        settings.coinpaprika_api_url == "https://api.coinpaprika.com/v1"
+    )
     assert settings.coin_ids == ["btc-bitcoin", "eth-ethereum"]
     assert settings.rss_feeds
     assert (

@@ -148,7 +148,9 @@ def test_times_that_cannot_be_known_are_refused(
         min_value=datetime(2001, 9, 10), max_value=datetime(2033, 1, 22)
     )
 )
-def test_epochs_of_all_units_name_the_same_second(moment: datetime) -> None:
+def test_epochs_of_all_units_name_the_same_second(
+    moment: datetime,
+) -> None:
     moment = moment.replace(microsecond=0)
     seconds = int((moment - datetime(1970, 1, 1)) / timedelta(seconds=1))
     assert {

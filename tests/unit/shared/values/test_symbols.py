@@ -31,7 +31,9 @@ def test_what_a_files_name_says(stem: str, instrument: str) -> None:
     assert pair.instrument == instrument
 
 
-@pytest.mark.parametrize("stem", ["2024", "export_2024", "prices-all", ""])
+@pytest.mark.parametrize(
+    "stem", ["2024", "export_2024", "prices-all", ""]
+)
 def test_names_that_say_nothing(stem: str) -> None:
     assert pair_from_name(stem) is None
 
@@ -90,6 +92,8 @@ def test_exchanges_own_ways_of_naming_pairs(
     assert pair.instrument == instrument
 
 
-@pytest.mark.parametrize("stem", ["mydata", "copy", "kraken", "usd", "USD"])
+@pytest.mark.parametrize(
+    "stem", ["mydata", "copy", "kraken", "usd", "USD"]
+)
 def test_a_name_that_is_no_known_coin_is_not_made_one(stem: str) -> None:
     assert pair_from_name(stem) is None
