@@ -146,20 +146,27 @@ def parse_pair(text: str) -> Pair | None:
     named = coin_named("".join(parts))
     if named is not None:
         return _pair(named, None)
-    if len(parts) == 2:
-        base = coin_named(parts[0]) or parts[0]
-        if base == parts[1]:
-            return _pair(base, None)  # `Bitcoin - BTC`
-        if _are_base_and_quote(base, parts[1]):
-            return _pair(base, parts[1])
+    of_two = _of_two(*parts) if len(parts) == 2 else None
+    if of_two is not None:
+        return of_two
     venue = _VENUE.fullmatch(text)
     if venue is not None:
         return parse_pair(venue["pair"])
-    if len(parts) != 1 or not _SYMBOL.fullmatch(parts[0]):
-        return None
-    if not any(map(str.isalnum, parts[0])):
-        return None
-    return glued_pair(parts[0]) or _pair(parts[0], None)
+    return _of_one(parts[0]) if len(parts) == 1 else None
+
+
+def _of_two(first: str, second: str) -> Pair | None:
+    """`btc`, `usd`; also a coin's name and its symbol: `Bitcoin - BTC`."""
+    base = coin_named(first) or first
+    if base == second:
+        return _pair(base, None)
+    is_pair = _are_base_and_quote(base, second)
+    return _pair(base, second) if is_pair else None
+
+
+def _of_one(word: str) -> Pair | None:
+    is_symbol = _SYMBOL.fullmatch(word) and any(map(str.isalnum, word))
+    return (glued_pair(word) or _pair(word, None)) if is_symbol else None
 
 
 def _of_slashed(base: str, quote: str) -> Pair:

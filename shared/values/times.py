@@ -74,6 +74,12 @@ def timestamp(
         return _from_epoch(field, text)
     if text.lower() in MISSING:
         raise BadValueError(field, "missing_time", f"{field} is empty")
+    return _read(field, text, order, zone)
+
+
+def _read(
+    field: str, text: str, order: str | None, zone: tzinfo | None
+) -> datetime:
     try:
         parsed = _iso(text)
     except ValueError:
@@ -81,9 +87,8 @@ def timestamp(
     try:
         return _plausible(field, text, _in_utc(field, text, parsed, zone))
     except OverflowError:
-        raise _bad_time(
-            field, f"{field} is out of range: {text[:60]!r}"
-        ) from None
+        message = f"{field} is out of range: {text[:60]!r}"
+        raise _bad_time(field, message) from None
 
 
 def _refuse_unlikely(field: str, digits: str) -> None:
@@ -150,16 +155,23 @@ def _plausible(field: str, text: str, moment: datetime) -> datetime:
 def _from_epoch(field: str, text: str) -> datetime:
     whole, _, fraction = text.partition(".")
     amount = int(whole)
-    per = next(
-        (factor for bound, factor in _UNITS if amount < bound), None
-    )
-    if per is None or 10**17 <= amount < _NS_OF_2001:
+    per = _unit_of(amount)
+    if per is None:
         raise _bad_time(field, f"{field} is out of range: {text}")
     micros = int(amount * per) if per >= 1 else amount // 1000
     if fraction.strip("0") and per >= 1:
         micros += int(Decimal("0." + fraction) * int(per))
     return _plausible(
         field, text, _EPOCH + timedelta(microseconds=micros)
+    )
+
+
+def _unit_of(amount: int) -> float | None:
+    """Microseconds of one; None for what is no epoch."""
+    if 10**17 <= amount < _NS_OF_2001:
+        return None
+    return next(
+        (factor for bound, factor in _UNITS if amount < bound), None
     )
 
 

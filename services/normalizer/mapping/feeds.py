@@ -45,9 +45,7 @@ def compile_mapping(info: PageInfo) -> MapRecord:
 
 def _news(info: PageInfo, index: int, entry: Json) -> Outcome:
     title = plain_text(entry.get("title"), MAX_TITLE)
-    summary = plain_text(entry.get("summary"), MAX_SUMMARY)
-    if summary is None:
-        summary = plain_text(_content(entry), MAX_SUMMARY)
+    summary = _summary(entry)
     if title is None and summary is None:
         message = "the entry has neither a title nor a text"
         return Rejection(reason="empty_entry", message=message)
@@ -73,15 +71,20 @@ def _news(info: PageInfo, index: int, entry: Json) -> Outcome:
     }
     key = ("news", str(entry.get("key")))
     point = data_point(info, index, key, **values)
-    if dated["dated_by"] in _TIMES:
-        return [point]
-    # The time of a fetch is no value of its own: another fetch changes nothing.
-    own = {**values, "timestamp": None}
-    return [
-        msgspec.structs.replace(
-            point, value_hash=value_hash(*own.values())
-        )
-    ]
+    if dated["dated_by"] not in _TIMES:
+        # The time of a fetch is no value of its own: another fetch changes nothing.
+        own = {**values, "timestamp": None}
+        digest = value_hash(*own.values())
+        point = msgspec.structs.replace(point, value_hash=digest)
+    return [point]
+
+
+def _summary(entry: Json) -> str | None:
+    """The summary; the content where that shows no text."""
+    own = plain_text(entry.get("summary"), MAX_SUMMARY)
+    return (
+        plain_text(_content(entry), MAX_SUMMARY) if own is None else own
+    )
 
 
 def _content(entry: Json) -> Any:

@@ -118,30 +118,35 @@ def _names(path: str, member: str | None) -> list[str]:
 
 def _apply_columns_by_person(evidence: Evidence) -> None:
     """Columns that the mapping file names, by name or by number from 1; `null` leaves one out."""
-    left_out: list[Column] = []
-    closed = set()
     wanted: dict[str, Any] = evidence.given.get("columns") or {}
+    closed = [role for role, name in wanted.items() if name is None]
     for role, name in wanted.items():
         if name is not None:
             evidence.by_person[role] = _named(evidence, role, name)
-            continue
-        found = [
-            each for each in evidence.columns if _is_named(each, role)
-        ]
-        left_out += found
-        closed.add(role)
-        if not found and role not in ROLES:
-            raise evidence.bad_mapping(
-                role, f"to leave out column {role!r}, which is not there"
-            )
-    taken = evidence.by_person.values()
     evidence.closed_roles = frozenset(closed)
+    _leave_out(evidence, closed)
+    _refuse_what_cannot_be(evidence)
+
+
+def _leave_out(evidence: Evidence, names: list[str]) -> None:
+    """Without the columns of these names, except where they have a role."""
+    left_out: list[Column] = []
+    for name in names:
+        left_out += _left_out(evidence, name)
+    taken = evidence.by_person.values()
     evidence.columns = [
         column
         for column in evidence.columns
         if column not in left_out or column in taken
     ]
-    _refuse_what_cannot_be(evidence)
+
+
+def _left_out(evidence: Evidence, name: str) -> list[Column]:
+    found = [each for each in evidence.columns if _is_named(each, name)]
+    if not found and name not in ROLES:
+        what = f"to leave out column {name!r}, which is not there"
+        raise evidence.bad_mapping(name, what)
+    return found
 
 
 _AS_NUMBERS = frozenset(
@@ -178,23 +183,26 @@ def _refuse_what_cannot_be(evidence: Evidence) -> None:
                 f"that column {column.shown!r} is both {other} and {role}"
             )
             raise evidence.bad_mapping(role, what)
-        if role in _AS_NUMBERS and not column.holds_numbers():
-            what = (
-                f"that {role} is column {column.shown!r}, which holds no numbers: "
-                f"{', '.join(column.sample[:3])[:MAX_SHOWN]}"
-            )
-            raise evidence.bad_mapping(role, what)
-        if role in _AS_WORDS and (
-            column.holds_numbers() or column.holds_times()
-        ):
-            what = (
-                f"that {role} is column {column.shown!r}, which holds no {role}s: "
-                f"{', '.join(column.sample[:3])[:MAX_SHOWN]}"
-            )
-            raise evidence.bad_mapping(role, what)
-    for name in ("symbol", "currency"):
-        if evidence.given.get(name) and name in evidence.by_person:
+        _refuse_cells(evidence, role, column)
+    for name in sorted(_AS_WORDS & evidence.by_person.keys()):
+        if evidence.given.get(name):
             what = (
                 f"both a {name} and a column of it: leave one of them out"
             )
             raise evidence.bad_mapping(name, what)
+
+
+def _refuse_cells(evidence: Evidence, role: str, column: Column) -> None:
+    lacking = None
+    if role in _AS_NUMBERS and not column.holds_numbers():
+        lacking = "numbers"
+    if role in _AS_WORDS and _holds_values(column):
+        lacking = f"{role}s"
+    if lacking is not None:
+        cells = ", ".join(column.sample[:3])[:MAX_SHOWN]
+        what = f"that {role} is column {column.shown!r}, which holds no {lacking}: {cells}"
+        raise evidence.bad_mapping(role, what)
+
+
+def _holds_values(column: Column) -> bool:
+    return column.holds_numbers() or column.holds_times()

@@ -6,7 +6,7 @@ import dataclasses
 import re
 from typing import Any
 
-from shared.csvfile.meaning.candle_cells import ohlc_by_cells
+from shared.csvfile.meaning.candle_cells import Candle, ohlc_by_cells
 from shared.csvfile.meaning.coins import CoinFinder
 from shared.csvfile.meaning.column_names import NOTHING, NameMeaning
 from shared.csvfile.meaning.columns import PRICE_ROLES, Column
@@ -88,6 +88,17 @@ class SeriesFinder:
             return []
         if given.keys() == {"price"}:
             return [self._noted(given, _OWN_KEY, BY_PERSON)]
+        others = {role: [column] for role, column in given.items()}
+        chosen = self._chooser.choose({**self._rest(given), **others})
+        missing = given.keys() - chosen.keys()
+        if missing:
+            role = min(missing)
+            what = f"which column is {role}, but not enough for a candle or a price"
+            raise self._evidence.bad_mapping(role, what)
+        return [self._noted(chosen, _OWN_KEY, BY_PERSON)]
+
+    def _rest(self, given: Chosen) -> Roles:
+        """The other columns of prices, by role, without roles that are given or closed."""
         rest = _by_role(
             [
                 column
@@ -97,16 +108,7 @@ class SeriesFinder:
         )
         for role in (*given, *self._evidence.closed_roles):
             rest.pop(role, None)
-        others = {role: [column] for role, column in given.items()}
-        chosen = self._chooser.choose({**rest, **others})
-        missing = given.keys() - chosen.keys()
-        if missing:
-            role = min(missing)
-            raise self._evidence.bad_mapping(
-                role,
-                f"which column is {role}, but not enough for a candle or a price",
-            )
-        return [self._noted(chosen, _OWN_KEY, BY_PERSON)]
+        return rest
 
     # -- by the names of columns ------------------------------------------------------------------
 
@@ -171,30 +173,31 @@ class SeriesFinder:
 
     def _by_cells(self, taken: set[int]) -> Series:
         """Without names that are understood: by how the numbers of columns relate."""
-        columns = self._evidence.columns
-        if len(columns) < self._evidence.width:
-            raise self._unknown_prices(
-                []
-            )  # a person left columns out: positions are no guide
+        if len(self._evidence.columns) < self._evidence.width:
+            # A person left columns out: positions are no guide.
+            raise self._unknown_prices([])
         times = taken | self._more_times()
-        related = self._evidence.stats.get("related") or {}
         candle = ohlc_by_cells(
-            columns,
-            related,
+            self._evidence.columns,
+            self._related(),
             is_ascending=self._is_ascending(taken),
             taken=times,
         )
         if candle is None:
             return self._only_numbers(times)
+        return self._candle(candle, times)
+
+    def _related(self) -> Json:
+        return self._evidence.stats.get("related") or {}
+
+    def _candle(self, candle: Candle, times: set[int]) -> Series:
         roles = dict(candle.columns)
-        after = max(roles.values()) + 1
-        is_numeric = after in (related.get("numeric") or ())
-        if is_numeric and self._may_be_volume(
-            after, times, roles["low"], roles["high"]
-        ):
-            roles["volume"] = after
         if not self._are_near(roles["low"], roles["high"]):
             raise self._unknown_prices([])
+        after = max(roles.values()) + 1
+        if self._may_be_volume(after, times, roles):
+            roles["volume"] = after
+        columns = self._evidence.columns
         used = [columns[position] for position in roles.values()]
         self._coins.refuse_what_is_never_a_price(used)
         self._reasons.add(
@@ -210,14 +213,17 @@ class SeriesFinder:
         }
 
     def _may_be_volume(
-        self, position: int, times: set[int], low: int, high: int
+        self, position: int, times: set[int], roles: dict[str, int]
     ) -> bool:
+        numeric = self._related().get("numeric") or ()
         columns = self._evidence.columns
-        if position >= len(columns) or position in times:
+        if position not in numeric or position in times:
             return False
-        if columns[position].is_constant():
+        if position >= len(columns) or columns[position].is_constant():
             return False
-        return not self._lies_between(position, low, high)
+        return not self._lies_between(
+            position, roles["low"], roles["high"]
+        )
 
     def _are_near(self, low: int, high: int) -> bool:
         """Whether high and low are of one price: of no other four numbers are all so near."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from charset_normalizer import from_bytes
@@ -150,22 +150,34 @@ def _by_first_bytes(body: bytes) -> str | None:
 def _by_letters(body: bytes) -> str | None:
     """The encoding in which the text makes sense; None where Windows-1252 may do."""
     text = _TAG.sub(b" ", body)[:_SAMPLE]
-    said = _LANGUAGE.search(body)
-    language = (said[1] or said[2]).decode().lower() if said else ""
-    tried = _BY_LANGUAGE.get(language)
+    tried = _BY_LANGUAGE.get(_language(body))
     if tried is not None:
-        if len(tried) == 1:
-            return tried[0]
-        best = from_bytes(text, cp_isolation=list(tried)).best()
-        return str(best.encoding) if best else tried[0]
-    longest = max(map(len, _NOT_ASCII.findall(text)), default=0)
-    if longest < _LONG_RUN:
+        return (
+            tried[0]
+            if len(tried) == 1
+            else _best(text, tried) or tried[0]
+        )
+    if not _holds_words(text):
         return None
-    best = from_bytes(text, cp_isolation=_TRIED).best()
-    if best is None or best.encoding not in _OF_OTHER_SCRIPTS:
-        best = from_bytes(
-            text, cp_isolation=sorted(_OF_OTHER_SCRIPTS)
-        ).best()
+    best = _best(text, _TRIED)
+    if best in _OF_OTHER_SCRIPTS:
+        return best
+    return _best(text, sorted(_OF_OTHER_SCRIPTS))
+
+
+def _language(body: bytes) -> str:
+    said = _LANGUAGE.search(body)
+    return (said[1] or said[2]).decode().lower() if said else ""
+
+
+def _holds_words(text: bytes) -> bool:
+    """Whether letters that are not ASCII stand beside each other, as in words of another script."""
+    runs = _NOT_ASCII.findall(text)
+    return max(map(len, runs), default=0) >= _LONG_RUN
+
+
+def _best(text: bytes, tried: Sequence[str]) -> str | None:
+    best = from_bytes(text, cp_isolation=list(tried)).best()
     return str(best.encoding) if best else None
 
 

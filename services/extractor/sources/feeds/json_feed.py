@@ -21,15 +21,7 @@ def parse(body: bytes) -> Json | None:
 
     Items that are no objects are left out, and a note counts them.
     """
-    if not body.lstrip(_BOM + b" \t\r\n").startswith(b"{"):
-        return None
-    text = body.lstrip(b" \t\r\n").removeprefix(_BOM)
-    try:
-        feed = exact_decoder.decode(
-            _LONE_SURROGATE.sub(rb"\1\\ufffd", text)
-        )
-    except (ValueError, RecursionError):
-        return None
+    feed = _decoded(body)
     if not _is_feed(feed):
         return None
     items = [item for item in feed["items"] if isinstance(item, dict)]
@@ -44,6 +36,18 @@ def parse(body: bytes) -> Json | None:
         if odd
         else [],
     }
+
+
+def _decoded(body: bytes) -> Any:
+    """A JSON object; None for anything else."""
+    text = body.lstrip(b" \t\r\n").removeprefix(_BOM).lstrip()
+    if not text.startswith(b"{"):
+        return None
+    whole = _LONE_SURROGATE.sub(rb"\1\\ufffd", text)
+    try:
+        return exact_decoder.decode(whole)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _is_feed(feed: Any) -> bool:

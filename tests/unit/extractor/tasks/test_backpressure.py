@@ -26,7 +26,7 @@ class SlowLag:
 
 async def test_a_page_published_while_the_lag_is_read_counts_on() -> None:
     lag = SlowLag()
-    pressure = Backpressure(cast(LagReader, lag), max_waiting=2)
+    pressure = Backpressure(cast("LagReader", lag), max_waiting=2)
     looking = asyncio.create_task(pressure.run())
     await lag.asked.wait()
     await pressure.gate(0)
