@@ -127,19 +127,17 @@ def _layout(
         return None
     kept = [row for row, _ in rows[first:] if len(row) == width]
     count = _header_rows(kept) if header_rows is None else header_rows
+    last = _last_line(rows, first + count)
+    sample = kept[count:][:SAMPLE_ROWS]
+    shifted = None
+    if count == 0 and first:
+        shifted = _shifted_header(rows[first - 1][0], kept)
+    if shifted is not None:
+        return _Layout([shifted], first - 1, last, width, sample)
     names = [
         _padded(row, width) for row, _ in rows[first : first + count]
     ]
-    above = first
-    if count == 0 and first:
-        shifted = _shifted_header(rows[first - 1][0], kept)
-        if shifted is not None:
-            names = [shifted]
-            above = first - 1
-    sample = kept[count:][:SAMPLE_ROWS]
-    return _Layout(
-        names, above, _last_line(rows, first + count), width, sample
-    )
+    return _Layout(names, first, last, width, sample)
 
 
 def _first_of_width(

@@ -9,7 +9,7 @@ from datetime import datetime
 from shared.csvfile.meaning.columns import Column
 from shared.csvfile.meaning.evidence import Evidence
 from shared.csvfile.meaning.schema import Row, Series, TimeFormat
-from shared.errors import BadValueError
+from shared.errors import BadValueError, UnmappableError
 from shared.values.amounts import amount
 
 ENOUGH_ROWS = 4  # that a conclusion needs
@@ -39,18 +39,28 @@ def refuse_repeated(
         found[subject].append(price)
     rows = sum(map(len, found.values()))
     shared = [prices for prices in found.values() if len(set(prices)) > 1]
-    if rows < ENOUGH_ROWS or sum(map(len, shared)) < MOST * rows:
+    number = sum(map(len, shared))
+    if rows < ENOUGH_ROWS or number < MOST * rows:
         return
-    apart = sum(max(prices) > APART * min(prices) for prices in shared)
     time = evidence.column_at(times.time)
-    if apart < MOST * len(shared) and not time.holds_days_only():
-        return
-    raise evidence.refusal(
+    if time.holds_days_only() or _lie_apart(shared):
+        raise _repeated(evidence, number, rows)
+
+
+def _lie_apart(shared: list[list[float]]) -> bool:
+    apart = sum(max(prices) > APART * min(prices) for prices in shared)
+    return apart >= MOST * len(shared)
+
+
+def _repeated(
+    evidence: Evidence, number: int, rows: int
+) -> UnmappableError:
+    return evidence.refusal(
         "repeated_times",
         "time",
-        f"{sum(map(len, shared))} of the first {rows} rows have the time and the coin of another "
-        "of them, and other prices: a column that is not understood tells them apart. If it holds "
-        "the coin or the time of day, say so, as `columns: {symbol: 2}`; else leave the file out",
+        f"{number} of the first {rows} rows have the time and the coin of another of them, and "
+        "other prices: a column that is not understood tells them apart. If it holds the coin or "
+        "the time of day, say so, as `columns: {symbol: 2}`; else leave the file out",
         ignore="true",
     )
 

@@ -114,13 +114,10 @@ def _day_of(
     text: str, found: re.Match[str], order: str | None
 ) -> tuple[int, int, int]:
     """(year, month, day)."""
-    first = int(found["first"])
     second = int(found["second"])
-    third = int(found["third"])
-    if len(found["first"]) > 2:
-        return first, second, third
-    if order == "year_first" and len(found["third"]) <= 2:
-        return _full_year(found["first"]), second, third
+    if _is_year_in_front(found, order):
+        return _full_year(found["first"]), second, int(found["third"])
+    first = int(found["first"])
     year = _full_year(found["third"])
     if order == "month_first":
         return year, first, second
@@ -131,6 +128,11 @@ def _day_of(
     raise AmbiguousDateError(
         f"{text[:40]!r} may be day/month or month/day: write it as YYYY-MM-DD"
     )
+
+
+def _is_year_in_front(found: re.Match[str], order: str | None) -> bool:
+    is_given = order == "year_first" and len(found["third"]) <= 2
+    return len(found["first"]) > 2 or is_given
 
 
 def _full_year(digits: str) -> int:

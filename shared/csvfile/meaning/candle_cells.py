@@ -111,15 +111,16 @@ def _open_and_close(
         return None
     if not is_ascending:
         left, right = right, left
-    reason = "each open lies near the close before it"
     is_opening = _is_nearer(left, right)
-    if is_opening is None and _is_usual_order(first, high, low, second):
-        is_opening = True
+    if is_opening is not None:
+        ends = (first, second) if is_opening else (second, first)
+        return _candle(
+            ends, high, low, "each open lies near the close before it"
+        )
+    if _is_usual_order(first, high, low, second):
         reason = "the usual order open, high, low, close"
-    if is_opening is None:
-        return None
-    opening, closing = (first, second) if is_opening else (second, first)
-    return _candle(opening, high, low, closing, reason)
+        return _candle((first, second), high, low, reason)
+    return None
 
 
 def _is_nearer(one: float, other: float) -> bool | None:
@@ -134,8 +135,9 @@ def _is_usual_order(first: int, high: int, low: int, second: int) -> bool:
 
 
 def _candle(
-    opening: int, high: int, low: int, closing: int, reason: str
+    ends: tuple[int, int], high: int, low: int, reason: str
 ) -> Candle:
+    opening, closing = ends
     roles = {"open": opening, "high": high, "low": low, "close": closing}
     bounds = "of four neighbours one is never below, one never above the others"
     return Candle(roles, f"{bounds}; {reason}")

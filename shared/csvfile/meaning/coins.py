@@ -80,23 +80,22 @@ class CoinFinder:
         if self._given.get("symbol"):
             self._refuse_several("symbol", taken)
             return None
-        by_person = self._evidence.by_person
-        if "symbol" in by_person:
-            self._reasons.add(
-                "symbol", "column", BY_PERSON, by_person["symbol"]
-            )
-            return by_person["symbol"]
+        given = self._given_column("symbol")
+        if given is not None:
+            return given
         named = self._named("symbol", taken)
         if not named:
             return self._coins_named_a_currency(taken)
-        usual = (
-            each
-            for each in named
-            if key(each.name) not in _LESSER_SYMBOL_NAMES
-        )
-        best = next(usual, named[0])
+        best = next(filter(_is_called_a_symbol, named), named[0])
         self._note_column("symbol", best)
         return best
+
+    def _given_column(self, role: str) -> Column | None:
+        """The column that a person names for it."""
+        column = self._evidence.by_person.get(role)
+        if column is not None:
+            self._reasons.add(role, "column", BY_PERSON, column)
+        return column
 
     def _refuse_several(self, role: str, taken: set[int]) -> None:
         """Raises UnmappableError `bad_mapping` for one coin where a column names several."""
@@ -148,14 +147,9 @@ class CoinFinder:
 
     def currency_column(self, symbol: Column | None) -> Column | None:
         """The column in which each row names its currency."""
-        by_person = self._evidence.by_person
-        if "currency" in by_person:
-            self._reasons.add(
-                "currency", "column", BY_PERSON, by_person["currency"]
-            )
-            return by_person["currency"]
-        if self._given.get("currency"):
-            return None
+        given = self._given_column("currency")
+        if given is not None or self._given.get("currency"):
+            return given
         for column in self._evidence.columns:
             is_named = column.meaning.role == "currency"
             if (
@@ -211,38 +205,40 @@ class CoinFinder:
 
     def _pair_in_volumes(self) -> Pair | None:
         """`Volume BTC`, `Volume USD`: the coin is the one that is no money."""
-        volumes = [
-            column
+        units = {
+            unaliased(str(column.meaning.unit)): column
             for column in self._evidence.columns
             if column.meaning.role in VOLUME_ROLES and column.meaning.unit
-        ]
-        units = {
-            unaliased(str(each.meaning.unit)): each for each in volumes
         }
-        coins = [unit for unit in units if not is_quote(unit)]
-        coins = coins or [unit for unit in units if unit not in FIAT]
-        if len(coins) != 1 or not _is_coin(coins[0]):
+        coin = _coin_among(list(units))
+        if coin is None:
             return None
         self._reasons.add(
-            "symbol", coins[0], "the name of a volume", units[coins[0]]
+            "symbol", coin, "the name of a volume", units[coin]
         )
-        others = [unit.upper() for unit in units if unit != coins[0]]
-        return Pair(coins[0], others[0] if len(others) == 1 else None)
+        others = [unit.upper() for unit in units if unit != coin]
+        return Pair(coin, others[0] if len(others) == 1 else None)
 
     def fallback_currency(self) -> Decided:
         """Of the mapping file; else of the other volume (`Volume USD`), else of the file's name."""
         given = self._given.get("currency")
         if given:
             return Decided(str(given).upper(), BY_PERSON)
+        in_volumes = self._currency_in_volumes()
+        if in_volumes is not None:
+            return in_volumes
+        found = self._pair_in_names()
+        return (
+            Decided(found[0].currency, found[1]) if found else UNDECIDED
+        )
+
+    def _currency_in_volumes(self) -> Decided | None:
         for column in self._evidence.columns:
             currency = column.meaning.currency
             if column.meaning.role == "volume" and currency in FIAT:
                 shown = f"the name of column {column.shown!r}"
                 return Decided(str(currency).upper(), shown)
-        found = self._pair_in_names()
-        if found is None:
-            return UNDECIDED
-        return Decided(found[0].currency, found[1])
+        return None
 
     def note_currency(
         self,
@@ -361,6 +357,18 @@ def _holds_quotes(column: Column) -> bool:
         return False
     coins = {cell for cell in cells if is_known_symbol(cell)}
     return bool(cells) and all(map(is_quote, coins))
+
+
+def _is_called_a_symbol(column: Column) -> bool:
+    return key(column.name) not in _LESSER_SYMBOL_NAMES
+
+
+def _coin_among(units: list[str]) -> str | None:
+    """The one of them that is no money; None where that is not for certain one."""
+    coins = [unit for unit in units if not is_quote(unit)]
+    coins = coins or [unit for unit in units if unit not in FIAT]
+    is_one = len(coins) == 1 and _is_coin(coins[0])
+    return coins[0] if is_one else None
 
 
 def _is_coin(symbol: str) -> bool:

@@ -178,8 +178,11 @@ def read_columns(context: Json, stats: Json) -> list[Column]:
     names: list[str] = context.get("columns") or []
     sample: list[list[str]] = context.get("sample") or []
     of_columns: list[Json] = stats.get("columns") or []
-    widest = sample[0] if sample else []
-    width = len(names) or len(of_columns) or len(widest)
+    width = (
+        len(names)
+        or len(of_columns)
+        or max(map(len, sample[:1]), default=0)
+    )
     columns = []
     for position in range(width):
         cells = [row[position] for row in sample if position < len(row)]

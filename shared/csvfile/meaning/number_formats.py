@@ -156,22 +156,20 @@ def _is_year_first(parts: list[list[int]]) -> bool:
 
 def _by_highest(path: str, name: str, first: int, second: int) -> Decided:
     if first > MONTHS and second > MONTHS:
-        message = (
-            "both the first and the second number of dates go beyond 12"
-        )
-        shown = f"{path}: in column {name!r} {message}"
-        raise UnmappableError("ambiguous_date", shown, "time")
+        raise _two_days(path, name)
     if first > MONTHS:
-        highest = f"the first number goes up to {first}"
-        return Decided(
-            "day_first", f"{highest}, the second only to {second}"
-        )
+        reason = f"the first number goes up to {first}, the second only to {second}"
+        return Decided("day_first", reason)
     if second > MONTHS:
-        highest = f"the second number goes up to {second}"
-        return Decided(
-            "month_first", f"{highest}, the first only to {first}"
-        )
+        reason = f"the second number goes up to {second}, the first only to {first}"
+        return Decided("month_first", reason)
     raise _ambiguous_dates(path, name)
+
+
+def _two_days(path: str, name: str) -> UnmappableError:
+    message = "both the first and the second number of dates go beyond 12"
+    shown = f"{path}: in column {name!r} {message}"
+    return UnmappableError("ambiguous_date", shown, "time")
 
 
 def _ambiguous_dates(path: str, name: str) -> UnmappableError:
@@ -226,18 +224,21 @@ def decimal_marks(
     }
     decided = set(filter(None, marks.values())) or others
     if len(decided) == 1:
-        (common,) = decided
-        example = "1,5" if common == "," else "1.5 or 1,234.5"
-        return dict.fromkeys(columns, common), f"columns show {example}"
+        return _all_alike(columns, decided.pop())
     reason = "each column shows its own" if decided else ""
     for position, mark in marks.items():
         if mark is None and _has_commas(
             path, delimiter, columns[position]
         ):
             reason = BY_DELIMITER
-    return {
-        position: mark or "." for position, mark in marks.items()
-    }, reason
+    return {at: mark or "." for at, mark in marks.items()}, reason
+
+
+def _all_alike(
+    columns: Iterable[int], mark: str
+) -> tuple[dict[int, str], str]:
+    example = "1,5" if mark == "," else "1.5 or 1,234.5"
+    return dict.fromkeys(columns, mark), f"columns show {example}"
 
 
 def marks_shown(columns: Iterable[Json]) -> set[str]:
@@ -324,18 +325,21 @@ def interval_of(
     if given:
         return Decided(given, BY_PERSON)
     gaps: Counter[int] = Counter(_gaps(list(_moments(rows, moment))))
-    if gaps:
-        seconds, count = gaps.most_common(1)[0]
-        shown = (
-            f"{count} of {gaps.total()} distances between the first rows"
-        )
-        return Decided(_interval_text(seconds), shown)
+    return _most_frequent(gaps) if gaps else _interval_in_name(path)
+
+
+def _most_frequent(gaps: Counter[int]) -> Decided:
+    seconds, count = gaps.most_common(1)[0]
+    shown = f"{count} of {gaps.total()} distances between the first rows"
+    return Decided(_interval_text(seconds), shown)
+
+
+def _interval_in_name(path: str) -> Decided:
     named = _NAMED_INTERVAL.search(path.rpartition("/")[2])
-    if named is not None:
-        return Decided(
-            f"{named[1]}{named[2][0]}", "the file's name says so"
-        )
-    return UNDECIDED
+    if named is None:
+        return UNDECIDED
+    interval = f"{named[1]}{named[2][0]}"
+    return Decided(interval, "the file's name says so")
 
 
 def _moments(

@@ -48,14 +48,21 @@ class SeriesFinder:
         found = self._by_person() or self._by_name(usable)
         if not found:
             found = [self._by_cells(taken)]
-        series = [self._of_file(each, whole, found) for each in found]
-        series = [each for each in series if not _is_of_itself(each)]
-        if not series:
-            raise self._unknown_prices([])
-        self._refuse_collisions(series)
+        self._refuse_one_for_several(found)
+        series = self._of_coins(found, whole)
         if symbol is None and any(each.pair is None for each in series):
             raise self._coins.unknown_symbol(series[0].currency)
         return self._with_volumes(series, usable, symbol)
+
+    def _of_coins(
+        self, found: list[Series], whole: Pair | None
+    ) -> list[Series]:
+        own = [self._of_file(each, whole) for each in found]
+        series = [each for each in own if not _is_of_itself(each)]
+        if not series:
+            raise self._unknown_prices([])
+        self._refuse_collisions(series)
+        return series
 
     def _usable(self, taken: set[int]) -> list[Column]:
         """Columns of numbers that may still be something, several named by coins among them."""
@@ -277,29 +284,31 @@ class SeriesFinder:
 
     # -- what they are of -------------------------------------------------------------------------
 
-    def _of_file(
-        self, series: Series, whole: Pair | None, found: list[Series]
-    ) -> Series:
+    def _of_file(self, series: Series, whole: Pair | None) -> Series:
         """The series with the pair and the currency of the file, where its own names say none."""
+        is_given = self._evidence.given.get("symbol")
+        pair = whole if is_given else series.pair or whole
+        currency = self._currency_of(series, pair)
+        return Series(series.columns, pair, currency and currency.lower())
+
+    def _currency_of(
+        self, series: Series, pair: Pair | None
+    ) -> str | None:
+        given: str | None = self._evidence.given.get("currency")
+        named = series.currency or (pair.currency if pair else None)
+        in_cells = self._currency_in_cells(series, named)
+        return given or in_cells or series.currency
+
+    def _refuse_one_for_several(self, found: list[Series]) -> None:
+        """Raises UnmappableError `bad_mapping` for one coin or currency given to several."""
         given = self._evidence.given
         if given.get("symbol") and len({each.pair for each in found}) > 1:
-            raise self._evidence.bad_mapping(
-                "symbol",
-                "one symbol, but the columns are of several coins",
-            )
+            what = "one symbol, but the columns are of several coins"
+            raise self._evidence.bad_mapping("symbol", what)
         currencies = {each.currency for each in found if each.currency}
         if given.get("currency") and len(currencies) > 1:
-            raise self._evidence.bad_mapping(
-                "currency", "one currency, but the columns are in several"
-            )
-        pair = whole if given.get("symbol") else series.pair or whole
-        named = series.currency or (pair.currency if pair else None)
-        currency = (
-            given.get("currency")
-            or self._currency_in_cells(series, named)
-            or series.currency
-        )
-        return Series(series.columns, pair, currency and currency.lower())
+            what = "one currency, but the columns are in several"
+            raise self._evidence.bad_mapping("currency", what)
 
     def _currency_in_cells(
         self, series: Series, named: str | None
@@ -316,14 +325,7 @@ class SeriesFinder:
         """Raises UnmappableError `several_prices` for series that are one and the same."""
         seen: dict[tuple[object, ...], Series] = {}
         for series in found:
-            own = series.pair
-            quote = own.currency if own else None
-            kind = (
-                own.symbol if own else None,
-                (series.currency or quote or "").upper(),
-                series.is_candle,
-            )
-            other = seen.setdefault(kind, series)
+            other = seen.setdefault(_subject_of(series), series)
             if other is not series:
                 raise self._same(other, series)
 
@@ -354,19 +356,20 @@ class SeriesFinder:
             if column.meaning.role in VOLUME_ROLES
         ]
         placer = VolumePlacer(self._evidence, named, found)
+        placed = []
+        for series in map(self._with_given_volumes, found):
+            units = self._coins.units(series.pair, symbol)
+            placed.append(placer.place(series, units))
+        return placed
+
+    def _with_given_volumes(self, series: Series) -> Series:
         given = {
             role: column.position
             for role, column in self._evidence.by_person.items()
             if role in VOLUME_ROLES
         }
-        placed = []
-        for series in found:
-            own = dataclasses.replace(
-                series, columns={**series.columns, **given}
-            )
-            units = self._coins.units(series.pair, symbol)
-            placed.append(placer.place(own, units))
-        return placed
+        columns = {**series.columns, **given}
+        return dataclasses.replace(series, columns=columns)
 
     # -- refusals ---------------------------------------------------------------------------------
 
@@ -459,6 +462,14 @@ def _group_of(meaning: NameMeaning, *, are_coins: bool) -> Key:
     if is_coin and _may_be_coin(meaning.currency):
         return meaning.currency, None
     return meaning.symbol, meaning.currency
+
+
+def _subject_of(series: Series) -> tuple[object, ...]:
+    own = series.pair
+    quote = own.currency if own else None
+    currency = series.currency or quote or ""
+    symbol = own.symbol if own else None
+    return symbol, currency.upper(), series.is_candle
 
 
 def _is_of_itself(series: Series) -> bool:

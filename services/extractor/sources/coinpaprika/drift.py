@@ -84,7 +84,7 @@ def _flat(
 
 def _type(value: Any) -> str:
     """The kind of a value, empty for one that says nothing."""
-    if value is None or value == "":
+    if value in (None, ""):
         return ""
     for kind, types in _KINDS.items():
         if isinstance(value, types):
