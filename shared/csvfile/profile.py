@@ -49,8 +49,9 @@ class Profile:
         if self.schema is None:
             return Tried()
         with file.opened() as content:
-            rows = rows_of(content, self.header, at_most)
-            return try_rows(self.schema, rows)
+            return try_rows(
+                self.schema, rows_of(content, self.header, at_most)
+            )
 
     def described(self) -> Json:
         """For people: what the file was taken for, and why."""

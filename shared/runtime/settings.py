@@ -177,6 +177,10 @@ def load_or_exit(settings: type[S]) -> S:
     try:
         return load(settings)
     except ConfigError as error:
-        for line in str(error).splitlines():
-            sys.stderr.write(f"configuration error: {line}\n")
+        _say(error)
         raise SystemExit(CONFIG_EXIT_CODE) from error
+
+
+def _say(error: ConfigError) -> None:
+    for line in str(error).splitlines():
+        sys.stderr.write(f"configuration error: {line}\n")

@@ -139,9 +139,8 @@ def _bare(text: str) -> str:
 def _with_point(field: str, shown: str, bare: str) -> str:
     """A number with a decimal comma as one with a point, its suffix kept."""
     suffixed = _SUFFIXED.fullmatch(bare)
-    if suffixed is not None:
-        return f"{_point(field, shown, suffixed[1])}{suffixed[2]}"
-    return _point(field, shown, bare)
+    number, suffix = suffixed.groups() if suffixed else (bare, "")
+    return f"{_point(field, shown, number)}{suffix}"
 
 
 def _point(field: str, shown: str, text: str) -> str:

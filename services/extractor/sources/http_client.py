@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import takewhile
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -311,12 +311,14 @@ def _answer(response: httpx.Response, body: bytes) -> Answer:
 
 def _moved_to(response: httpx.Response) -> str | None:
     """Where the permanent redirects at the beginning of the way lead to."""
-    found = None
-    for hop, following in pairwise([*response.history, response]):
-        if hop.status_code not in PERMANENT_REDIRECTS:
-            break
-        found = str(following.url)
-    return found
+    hops = takewhile(_is_permanent, response.history)
+    moved = len(list(hops))
+    way = [*response.history, response]
+    return str(way[moved].url) if moved else None
+
+
+def _is_permanent(hop: httpx.Response) -> bool:
+    return hop.status_code in PERMANENT_REDIRECTS
 
 
 def _host(url: str) -> str:

@@ -179,8 +179,11 @@ async def _message_at(
     """The message, None where it is not there any more or the place is not one of ours."""
     if place.partition >= _PARTITIONS.get(place.topic, 0):
         return None
-    at = TopicPartition(place.topic, place.partition)
-    return await record_at(consumer, at, place.offset)
+    return await record_at(
+        consumer,
+        TopicPartition(place.topic, place.partition),
+        place.offset,
+    )
 
 
 def chosen_records(

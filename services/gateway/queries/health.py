@@ -74,9 +74,6 @@ def _told_trouble(bus: CommandBus) -> str:
 
 
 def _is_used_up(budget: Budget) -> bool:
-    is_now = budget.month == f"{datetime.now(UTC):%Y-%m}"
-    return (
-        bool(budget.per_month)
-        and is_now
-        and budget.used >= (budget.per_month or 0)
-    )
+    if not budget.per_month or budget.used < budget.per_month:
+        return False
+    return budget.month == f"{datetime.now(UTC):%Y-%m}"

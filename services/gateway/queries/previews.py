@@ -61,10 +61,8 @@ def _by_field(rows: list[Any]) -> dict[str, int]:
     """In how many changed data points each field differs."""
     found = {}
     for name in VALUES:
-        count = sum(row[f"differs_{name}"] for row in rows)
-        if count:
-            found[name] = count
-    return found
+        found[name] = sum(row[f"differs_{name}"] for row in rows)
+    return {name: count for name, count in found.items() if count}
 
 
 async def changes(

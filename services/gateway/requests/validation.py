@@ -80,9 +80,7 @@ def _fields(request: Request) -> list[str]:
     """The fields that the body of a request may have, those inside its parts too."""
     route = request.scope.get("route")
     body = getattr(route, "body_field", None)
-    if body is None:
-        return []
-    return list(_fields_of(body.field_info.annotation))
+    return list(_fields_of(body.field_info.annotation)) if body else []
 
 
 def _fields_of(model: object) -> Iterator[str]:

@@ -166,8 +166,7 @@ async def publish_preview(
     """
     run = await _ended_preview(database, run_id, PreviewState.PUBLISHED)
     command = PublishReplay(run_id=run.run_id, requested_at=now())
-    await bus.publish(command)
-    return accepted(response, run.run_id, run.status)
+    return await _decided(response, bus, run, command)
 
 
 @router.post(
@@ -187,6 +186,15 @@ async def discard_preview(
     """Drops what the preview keeps; the run stays in the history."""
     run = await _ended_preview(database, run_id, PreviewState.DISCARDED)
     command = DiscardReplay(run_id=run.run_id, requested_at=now())
+    return await _decided(response, bus, run, command)
+
+
+async def _decided(
+    response: Response,
+    bus: Bus,
+    run: KnownRun,
+    command: PublishReplay | DiscardReplay,
+) -> RunAccepted:
     await bus.publish(command)
     return accepted(response, run.run_id, run.status)
 

@@ -176,8 +176,9 @@ def _as_first_written(db: Db, letters: Sequence[Letter]) -> list[Letter]:
 def _id_by_place(letter: Letter) -> str | None:
     if letter.page_id is None or letter.record_index is None:
         return None
-    place = str(letter.record_index)
-    return dead_letter_id(letter.page_id, place, letter.stage)
+    return dead_letter_id(
+        letter.page_id, str(letter.record_index), letter.stage
+    )
 
 
 def _with_own_id(letter: Letter) -> Letter:

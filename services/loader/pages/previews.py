@@ -39,6 +39,7 @@ FROM (SELECT unnest(retired_ids) AS id FROM replay_receipts WHERE run_id = %(run
 JOIN unified_data AS u USING (id) WHERE u.retired_at = %(now)s
 """
 
+_OPENED = update(dead_letters).values(status=DeadLetterStatus.OPEN)
 _IS_OPEN = (
     runs.c.preview == PreviewState.OPEN
 ) & runs.c.finished_at.is_not(None)
@@ -64,8 +65,7 @@ def publish(transaction: Connection, run_id: str) -> None:
 
 def _mark_published(transaction: Connection, run_id: str) -> None:
     """Its dead letters are open from now on, its receipts count."""
-    letters = update(dead_letters).where(_kept(run_id))
-    transaction.execute(letters.values(status=DeadLetterStatus.OPEN))
+    transaction.execute(_OPENED.where(_kept(run_id)))
     transaction.execute(_receipts(run_id).values(is_applied=True))
 
 
@@ -96,12 +96,10 @@ def _close(
 ) -> bool:
     """Mark an ended, open preview; False when it is not one or was closed before."""
     of_run = update(runs).where(runs.c.run_id == run_id, _IS_OPEN)
-    closed = transaction.execute(of_run.values(preview=state))
-    return closed.rowcount > 0
+    return transaction.execute(of_run.values(preview=state)).rowcount > 0
 
 
 def _note(transaction: Connection, run_id: str, note: str) -> None:
+    of_run = update(runs).where(runs.c.run_id == run_id)
     notes = runs.c.notes + type_coerce([note], JSONB)
-    transaction.execute(
-        update(runs).where(runs.c.run_id == run_id).values(notes=notes)
-    )
+    transaction.execute(of_run.values(notes=notes))

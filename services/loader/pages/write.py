@@ -119,10 +119,9 @@ def copy_lines(
     db: Db, table: str, columns: Sequence[str], lines: Iterable[str]
 ) -> None:
     """COPY lines in its text format into a table."""
-    data = io.BytesIO("".join(lines).encode())
     db.copy_expert(
         f"COPY {table} ({sql.quoted(columns)}) FROM STDIN",
-        data,
+        io.BytesIO("".join(lines).encode()),
         size=COPY_BYTES,
     )
 

@@ -81,8 +81,7 @@ def _find(transaction: Connection, digest: str) -> str | None:
     query = select(task_cursors.c.cursor).where(
         task_cursors.c.digest == digest
     )
-    found: str | None = transaction.execute(query).scalar_one_or_none()
-    return found
+    return transaction.execute(query).scalar_one_or_none()
 
 
 def _text(value: Any) -> str:

@@ -31,9 +31,13 @@ def add_by_neighbours(reading: Reading) -> None:
     if reading.is_about_coins():
         _move(reading, _amid_small_letters(reading))
     if reading.sure and reading.unsure:
-        for run in _runs(reading):
-            if _is_list_of_coins(run, reading):
-                _move(reading, run)
+        _move_lists(reading)
+
+
+def _move_lists(reading: Reading) -> None:
+    for run in _runs(reading):
+        if _is_list_of_coins(run, reading):
+            _move(reading, run)
 
 
 def _move(reading: Reading, mentions: list[Mention]) -> None:

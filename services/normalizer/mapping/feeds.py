@@ -33,6 +33,7 @@ _HTTP = re.compile(r"^https?://[^/\s]", re.IGNORECASE)
 _LINE_END = re.compile(r"\s*[\t\r\n]\s*")
 _RELATED = (None, "alternate", "via", "related", "enclosure")
 _TIMES = ("published", "updated", "created")
+_CST = re.compile(r" CST$")
 _SPACE = re.compile(r"\s+")
 
 
@@ -121,10 +122,9 @@ def _time(info: PageInfo, entry: Json) -> tuple[str, Json]:
 
 def _read_time(text: str) -> str | None:
     # RFC 822 says which of the zones called CST a feed means.
-    text = _SPACE.sub(" ", text.strip())
-    text = re.sub(r" CST$", " -0600", text)
+    plain = _CST.sub(" -0600", _SPACE.sub(" ", text.strip()))
     try:
-        return iso(timestamp("date", text))
+        return iso(timestamp("date", plain))
     except BadValueError:
         return None
 

@@ -31,6 +31,7 @@ from shared.values.symbols import (
 )
 from shared.values.words import lines
 
+_OR_NONE = f"{PLACEHOLDER}   # or leave this line out"
 _SUFFIX = re.compile(r"\.(?:csv|tsv)$", re.IGNORECASE)
 _PACKED = re.compile(r"\.(?:gz|zst|zip)$", re.IGNORECASE)
 _URL = re.compile(r"https?://\S+")
@@ -334,9 +335,7 @@ class CoinFinder:
             "neither a column nor the file’s name says which coin this is. Name it like "
             "btc-usd.csv, add a column symbol, or fill in",
             symbol=PLACEHOLDER,
-            currency=shown.lower()
-            if shown
-            else f"{PLACEHOLDER}   # or leave this line out",
+            currency=shown.lower() if shown else _OR_NONE,
         )
 
 

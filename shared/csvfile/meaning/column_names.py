@@ -65,6 +65,11 @@ class NameMeaning:
     is_of_a_day: bool = False
 
     @property
+    def subject(self) -> tuple[str | None, str | None]:
+        """The coin and the currency."""
+        return self.symbol, self.currency
+
+    @property
     def unit(self) -> str | None:
         """What a volume is counted in, as far as its name says."""
         return self.symbol or self.currency

@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Any
 
 from shared.csvfile.meaning.column_names import (
-    NOTHING,
     NameMeaning,
     key,
     read_name,
@@ -83,9 +82,7 @@ class Column:
     def is_empty(self) -> bool:
         if share(self.stats, set(self.stats.get("kinds") or ())):
             return False
-        return all(
-            text.strip().lower() in MISSING for text in self.values()
-        )
+        return all(map(_is_missing, self.values()))
 
     def values(self) -> list[str]:
         """The distinct values of its cells where they are few, else those of the first rows."""
@@ -105,8 +102,9 @@ class Column:
         )
 
     def holds_dates(self) -> bool:
-        if self.holds_clocks_only():
-            return False
+        return self._seem_dates() and not self.holds_clocks_only()
+
+    def _seem_dates(self) -> bool:
         is_written = share(self.stats, ("time", "spelled_time")) >= 0.5
         return is_written or self._share_of(_COMPACT) >= 0.5
 
@@ -194,10 +192,12 @@ def read_columns(context: Json, stats: Json) -> list[Column]:
 def _column(
     position: int, names: list[str], stats: Json, cells: list[str]
 ) -> Column:
-    if position >= len(names):
-        return Column(position, "", NOTHING, stats, cells)
-    name = names[position]
+    name = names[position] if position < len(names) else ""
     return Column(position, name, read_name(name), stats, cells)
+
+
+def _is_missing(text: str) -> bool:
+    return text.strip().lower() in MISSING
 
 
 def fullest(columns: list[Column]) -> list[Column]:

@@ -64,9 +64,7 @@ UNDECIDED = Decided(None, "")
 
 def lines(path: str, **given: object) -> str:
     """The lines for the mapping file that settle something."""
-    body = "\n".join(
-        f"    {name}: {value}" for name, value in given.items()
-    )
+    body = "\n".join(map("    {}: {}".format, given, given.values()))
     return f"files:\n  - file: {quoted(path)}\n{body}"
 
 
@@ -324,7 +322,7 @@ def interval_of(
     """How far apart rows are: the most frequent distance, else what the file's name says."""
     if given:
         return Decided(given, BY_PERSON)
-    gaps: Counter[int] = Counter(_gaps(list(_moments(rows, moment))))
+    gaps = Counter(_gaps(_moments(rows, moment)))
     return _most_frequent(gaps) if gaps else _interval_in_name(path)
 
 
@@ -350,7 +348,7 @@ def _moments(
             yield moment(row)
 
 
-def _gaps(moments: list[datetime]) -> Iterator[int]:
+def _gaps(moments: Iterable[datetime]) -> Iterator[int]:
     """The seconds between neighbours that differ."""
     for before, after in pairwise(moments):
         seconds = abs(round((after - before).total_seconds()))

@@ -421,10 +421,9 @@ def _is_bare_coin(column: Column) -> bool:
 def _is_called_a_price(column: Column) -> bool:
     """Whether its name says a price; a coin, a rate or a value is none yet."""
     role = column.meaning.role
-    is_pair = column.meaning.currency is not None
-    return (role in PRICE_ROLES and role != "vague_price") or (
-        role is None and is_pair
-    )
+    if role is None:
+        return column.meaning.currency is not None
+    return role in PRICE_ROLES and role != "vague_price"
 
 
 def _price_role(column: Column) -> str | None:
@@ -445,11 +444,8 @@ def _by_role(columns: list[Column]) -> Roles:
 
 def _currencies_are_coins(priced: list[Column]) -> bool:
     """`price_btc, price_eth` are coins; `price_usd, price_btc` are currencies."""
-    quotes = {
-        column.meaning.currency
-        for column in priced
-        if column.meaning.symbol is None
-    }
+    subjects = {column.meaning.subject for column in priced}
+    quotes = {quote for coin, quote in subjects if coin is None}
     return len(quotes) > 1 and all(map(_may_be_coin, quotes))
 
 
@@ -461,7 +457,7 @@ def _group_of(meaning: NameMeaning, *, are_coins: bool) -> Key:
     is_coin = are_coins and meaning.symbol is None
     if is_coin and _may_be_coin(meaning.currency):
         return meaning.currency, None
-    return meaning.symbol, meaning.currency
+    return meaning.subject
 
 
 def _subject_of(series: Series) -> tuple[object, ...]:

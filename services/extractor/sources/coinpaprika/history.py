@@ -185,9 +185,8 @@ def _records(answer: Answer, window: Window) -> list[Json]:
 
 
 def _skipped_to(window: Window, begin: date) -> Slice:
-    stream = window.info.stream
-    allowed = f"CoinPaprika's plan allows history from {begin} on"
-    note = f"{stream}: {allowed}, read from there"
+    allowed = f"allows history from {begin} on, read from there"
+    note = f"{window.info.stream}: CoinPaprika's plan {allowed}"
     return Slice([], {"next": str(begin)}, note=note)
 
 

@@ -113,12 +113,10 @@ def _fits(body: bytes, encoding: str) -> bool:
     """Whether a body is in an encoding that is known; single bytes are not UTF-16."""
     try:
         name = codecs.lookup(encoding).name
-        if name.startswith(("utf-16", "utf-32")):
-            return False
         body.decode(name)
     except (LookupError, UnicodeError):
         return False
-    return True
+    return not name.startswith(("utf-16", "utf-32"))
 
 
 def _by_evidence(body: bytes, said: str) -> Readable | None:

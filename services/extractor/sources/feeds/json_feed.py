@@ -51,11 +51,11 @@ def _decoded(body: bytes) -> Any:
 
 
 def _is_feed(feed: Any) -> bool:
-    if not isinstance(feed, dict) or not isinstance(
-        feed.get("items"), list
-    ):
+    if not isinstance(feed, dict):
         return False
-    return "jsonfeed.org/version" in str(feed.get("version"))
+    version = str(feed.get("version"))
+    is_named = "jsonfeed.org/version" in version
+    return is_named and isinstance(feed.get("items"), list)
 
 
 def _entry(item: Json) -> Json:
