@@ -241,7 +241,7 @@ def _letter(
         origin = psycopg2.extras.Json(rejection.origin)
     payload, digest = _payload(page, rejection, records)
     record = _record(rejection, records)
-    same = digest if record is None else _digest_of_value(record)
+    same = digest if record is None else digest_of_value(record)
     return Letter(
         id=_identity(page, rejection, same),
         page_id=raw.page_id,
@@ -290,7 +290,7 @@ def _record(
     return records[index] if index < len(records) else None
 
 
-def _digest_of_value(record: msgspec.Raw) -> str:
+def digest_of_value(record: msgspec.Raw) -> str:
     """The same for a record of a topic and for one that JSONB wrote in its own way."""
     value = _VALUES.decode(record)
     text = msgspec.json.encode(value, order="sorted")

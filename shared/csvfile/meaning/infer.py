@@ -11,6 +11,7 @@ from typing import Any
 
 from shared.csvfile.meaning import number_formats
 from shared.csvfile.meaning.coins import CoinFinder
+from shared.csvfile.meaning.column_names import read_name
 from shared.csvfile.meaning.columns import Column
 from shared.csvfile.meaning.evidence import Evidence, read_evidence
 from shared.csvfile.meaning.number_formats import NumberColumn
@@ -28,6 +29,7 @@ def infer_schema(context: Json) -> CsvSchema:
     Raises UnmappableError that says what is missing or ambiguous, and what to do.
     """
     evidence = read_evidence(context)
+    _refuse_cut_numbers(evidence)
     chosen, times = TimeFinder(evidence).find()
     taken = chosen.positions()
     coins = CoinFinder(evidence)
@@ -54,6 +56,23 @@ def infer_schema(context: Json) -> CsvSchema:
         reasons=evidence.reasons.listed,
         unused=_unused(evidence, series, others),
     )
+
+
+def _refuse_cut_numbers(evidence: Evidence) -> None:
+    """Raises UnmappableError `ambiguous_number` for `Date,Price` above `2021-03-01,42,50`."""
+    if evidence.has_header or not evidence.preamble:
+        return
+    names = evidence.preamble[-1].split(evidence.delimiter)
+    is_header = read_name(names[0]).role == "time"
+    if is_header and len(names) + 1 == evidence.width:
+        raise evidence.refusal(
+            "ambiguous_number",
+            "price",
+            f"its header names {len(names)} columns and its rows have {evidence.width} cells: "
+            "numbers with a decimal comma may be cut in two. Export it with another delimiter, or "
+            "leave it out",
+            ignore="true",
+        )
 
 
 def _unused(

@@ -342,3 +342,114 @@ def test_a_date_in_the_future_is_not_sent_back() -> None:
     body = feed("<title>t</title>")
     first = read(FixedHttp(answer(body, **{"last-modified": late})))
     assert "last-modified" not in first[-1].cursor_after
+
+
+# -- encodings and markup that are not what they say -----------------------------------------------
+
+RUSSIAN = "Биткоин обновил исторический максимум на торгах"
+
+
+def declared(encoding: str, *titles: str, language: str = "") -> str:
+    items = "".join(
+        f"<item><title>{title}</title><link>https://e/{number}</link></item>"
+        for number, title in enumerate(titles)
+    )
+    head = f'<?xml version="1.0" encoding="{encoding}"?><rss version="2.0"><channel>'
+    return f"{head}{language}{items}</channel></rss>"
+
+
+def titles_of(body: bytes) -> tuple[list[str | None], list[str]]:
+    points, notes, _ = news(body, kind="application/xml")
+    return sorted(point.title or "" for point in points), notes
+
+
+def test_a_broken_byte_costs_its_letter_and_not_the_feed() -> None:
+    text = declared("UTF-8", RUSSIAN, "caf#")
+    titles, notes = titles_of(text.encode().replace(b"caf#", b"caf\xe9"))
+    assert titles == ["caf\ufffd", RUSSIAN]
+    assert "1 broken bytes" in notes[0]
+
+
+def test_a_feed_that_is_not_in_what_it_names_is_read_as_what_it_is() -> (
+    None
+):
+    text = declared("utf-8", RUSSIAN, language="<language>ru</language>")
+    titles, notes = titles_of(text.encode("cp1251"))
+    assert titles == [RUSSIAN]
+    assert notes == [
+        "the feed says utf-8 and is not in it: read as cp1251"
+    ]
+
+
+@pytest.mark.parametrize("title", ["Börse", "Börsen"])
+def test_single_bytes_are_not_utf_16(title: str) -> None:
+    titles, _ = titles_of(declared("utf-16", title).encode())
+    assert titles == [title]
+
+
+def test_a_declaration_behind_white_space_counts() -> None:
+    text = "\n" + declared("windows-1251", RUSSIAN)
+    titles, _ = titles_of(text.encode("cp1251"))
+    assert titles == [RUSSIAN]
+
+
+@pytest.mark.parametrize(
+    "title", ["Bitcoin über 60.000", "It’s time to buy", "El Niño"]
+)
+def test_single_letters_of_latin_scripts_are_not_chinese(
+    title: str,
+) -> None:
+    text = feed(f"<title>{title}</title>").decode()
+    titles, _ = titles_of(text.encode("cp1252"))
+    assert titles == [title]
+
+
+@pytest.mark.parametrize(
+    ("markup", "title"),
+    [
+        ("S&P 500", "S&P 500"),
+        ("Q&A R&D", "Q&A R&D"),
+        ("AT&amp;T", "AT&T"),
+        ("Vec&lt;u8&gt; and &lt;K, V&gt;", "Vec<u8> and <K, V>"),
+        ("Mail &lt;a@b.com&gt;", "Mail <a@b.com>"),
+        ("&lt;b&gt;bold&lt;/b&gt; text", "bold text"),
+    ],
+)
+def test_signs_of_markup_that_are_text(markup: str, title: str) -> None:
+    assert only(feed(f"<title>{markup}</title>")).title == title
+
+
+@pytest.mark.parametrize(
+    ("link", "url"),
+    [
+        (
+            "https://e/?id=7&copy=3&lang=en",
+            "https://e/?id=7&copy=3&lang=en",
+        ),
+        ("https://e/a b", "https://e/a%20b"),
+        (f"https://e/{'a' * 3000}", None),
+    ],
+)
+def test_a_link_is_kept_as_it_is_or_not_at_all(
+    link: str, url: str | None
+) -> None:
+    item = f"<title>Title</title><link>{link}</link>"
+    assert only(feed(item)).url == url
+
+
+def test_entries_without_any_name_stay_apart_between_fetches() -> None:
+    first, _, cursor = news(feed("<description>story 1</description>"))
+    second, _, _ = news(
+        feed("<description>story 2</description>"), cursor
+    )
+    assert first[0].id != second[0].id
+
+
+def test_half_a_letter_does_not_cost_a_json_feed() -> None:
+    body = (
+        b'{"version": "https://jsonfeed.org/version/1", "title": "Desk", "items": ['
+        b'{"id": "1", "title": "Up \\ud83d", "date_published": 1701856800.0}]}'
+    )
+    points, _, _ = news(body, kind="application/feed+json")
+    assert points[0].title == "Up \ufffd"
+    assert points[0].timestamp == "2023-12-06T10:00:00Z"

@@ -872,3 +872,196 @@ def test_utf_16_is_called_utf_16(tmp_path: Path) -> None:
     content = table("date,price", *(f"{day},5" for day in DAYS))
     (tmp_path / "btc-usd.csv").write_bytes(content.encode("utf-16"))
     assert described_of(tmp_path, "btc-usd.csv")["encoding"] == "utf-16"
+
+
+# -- what unseen files showed ----------------------------------------------------------------------
+
+LONG = [f"2021-03-{day:02}" for day in range(1, 9)]
+
+
+def by_day(header: str, *cells: str) -> str:
+    """Each day once for each of the cells, which may hold `{n}`, the number of the day."""
+    rows = [
+        f"{day},{cell.format(n=number)}"
+        for number, day in enumerate(LONG)
+        for cell in cells
+    ]
+    return table(header, *rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (
+            "bitcoin.csv",
+            by_day(
+                "date,metric,value", "price,42{n}", "volume,3000000{n}"
+            ),
+        ),
+        (
+            "btc-usd.csv",
+            by_day("Date,Hour,Price", "0,42.{n}", "1,43.{n}"),
+        ),
+        (
+            "btc-usd.csv",
+            by_day("date,strike,price", "50000,41{n}", "60000,5{n}"),
+        ),
+    ],
+)
+def test_rows_that_something_unread_tells_apart_are_refused(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    assert refusal(tmp_path, name, content).code == "repeated_times"
+
+
+def test_a_column_of_codes_names_the_coins_beside_a_files_name(
+    tmp_path: Path,
+) -> None:
+    content = by_day("date,code,close", "BTC,42{n}", "ETH,15{n}")
+    points, _ = read(tmp_path, "btc-usd.csv", content)
+    assert Counter(point.symbol for point in points) == {
+        "btc": 8,
+        "eth": 8,
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "btc_open_interest_1h.csv",
+        "btc_funding_rate.csv",
+        "BTC_FundingRate.csv",
+        "premiumIndexKlines/BTCUSDT-1h-2024-01.csv",
+        "bitcoin-dominanz.csv",
+    ],
+)
+def test_candles_of_another_quantity_are_no_prices(
+    tmp_path: Path, name: str
+) -> None:
+    content = candles(
+        [f"2021-03-01 0{hour}:00" for hour in range(4)], f"time,{OHLCV}"
+    )
+    assert refusal(tmp_path, name, content).code == "not_prices"
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("Date,Volume,Volume Average", "7,5"),
+        ("Date,Close %", "1.5"),
+        ("Date,Market Cap Close", "8000"),
+    ],
+)
+def test_a_name_that_says_more_than_a_price_is_none(
+    tmp_path: Path, header: str, row: str
+) -> None:
+    content = table(header, *(f"{day},{row}" for day in LONG))
+    found = refusal(tmp_path, "btc-usd.csv", content)
+    assert found.code == "unknown_columns"
+
+
+@pytest.mark.parametrize("unit", ["Change", "MA", "paid", "Rank"])
+def test_a_word_behind_volume_is_no_coin(
+    tmp_path: Path, unit: str
+) -> None:
+    content = by_day(f"Date,Close,Volume {unit}", "42.{n},7")
+    found = refusal(tmp_path, "prices.csv", content)
+    assert found.code == "unknown_symbol"
+
+
+def test_a_percentage_beside_the_price_shows_the_decimal_comma(
+    tmp_path: Path,
+) -> None:
+    rows = [f'"0{n}.03.2021","12{n},575","-1,2{n}%"' for n in range(1, 9)]
+    content = table('"Datum","Zuletzt","+/- %"', *rows)
+    points, _ = read(tmp_path, "SOL_USD.csv", content)
+    assert [point.price for point in points][:2] == ["121.575", "122.575"]
+
+
+@pytest.mark.parametrize(
+    ("mapping", "content"),
+    [
+        ("decimal: ','", by_day("Date,Price", "1.{n}5")),
+        (
+            "dates: month_first",
+            table(
+                "Date,Price", *(f"{n}/03/2021,42" for n in range(11, 20))
+            ),
+        ),
+        ("symbol: btc", by_day("date,symbol,close", "BTC,42", "ETH,15")),
+        (
+            "columns: {currency: Volume}",
+            by_day("Date,Price,Volume", "4,7"),
+        ),
+        ("columns: {volume: Date}", by_day("Date,Price,Volume", "4,7")),
+    ],
+)
+def test_lines_that_the_cells_contradict_are_bad(
+    tmp_path: Path, mapping: str, content: str
+) -> None:
+    text = f"files:\n  - file: '*'\n    {mapping}\n"
+    (tmp_path / "mapping.yaml").write_text(text)
+    found = refusal(tmp_path, "btc-usd.csv", content)
+    assert found.code == "bad_mapping"
+
+
+def test_entries_of_a_mapping_file_add_their_columns(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "mapping.yaml").write_text(
+        "files:\n  - file: '*'\n    columns: {time: Day}\n"
+        "  - file: 'a[1].csv'\n    columns: {price: Worth}\n"
+    )
+    given = overrides.load(tmp_path).overrides_for("a[1].csv").columns
+    assert given == {"time": "Day", "price": "Worth"}
+
+
+def test_a_mapping_file_of_texts_is_refused_in_words(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "mapping.yaml").write_text("files:\n  - 'btc-usd.csv'\n")
+    with pytest.raises(TaskError, match="is no entry") as caught:
+        overrides.load(tmp_path)
+    assert caught.value.code == "bad_mapping"
+
+
+@pytest.mark.parametrize(
+    "name", ["SMA 20", "Close.1", "RSI-14", "Top 10"]
+)
+def test_a_number_in_a_name_does_not_make_it_a_value(
+    tmp_path: Path, name: str
+) -> None:
+    content = by_day(f"Date,Close,{name}", "42.{n},7")
+    points, _ = read(tmp_path, "btc-usd.csv", content)
+    assert len(points) == len(LONG)
+
+
+def test_of_two_volumes_the_one_at_the_price_is_the_money(
+    tmp_path: Path,
+) -> None:
+    rows = [f"{day},42,43,41,42.5,297.5,7" for day in LONG]
+    content = table("time,open,high,low,close,vol,amount", *rows)
+    points, _ = read(tmp_path, "btc-usdt.csv", content)
+    assert {point.volume for point in points} == {"7"}
+
+
+def test_years_of_two_digits_stand_in_front_where_days_run(
+    tmp_path: Path,
+) -> None:
+    rows = [f"21/03/{day:02},42.5" for day in range(1, 13)]
+    points, _ = read(tmp_path, "btc-usd.csv", table("Date,Price", *rows))
+    assert points[-1].timestamp == "2021-03-12T00:00:00Z"
+
+
+def test_a_sign_in_each_price_is_its_currency(tmp_path: Path) -> None:
+    content = by_day("Date,Price", "€4{n}.5")
+    points, _ = read(tmp_path, "btc-usd.csv", content)
+    assert {point.currency for point in points} == {"EUR"}
+
+
+def test_a_decimal_comma_that_cuts_a_number_in_two_is_refused(
+    tmp_path: Path,
+) -> None:
+    content = by_day("Date,Price", "42,5{n}")
+    found = refusal(tmp_path, "btc-eur.csv", content)
+    assert found.code == "ambiguous_number"

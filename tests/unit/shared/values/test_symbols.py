@@ -23,6 +23,13 @@ from shared.values.symbols import pair_from_name, parse_pair
         ("wbtc", "wbtc"),
         ("ABCUSDT-1m", "abc-usdt"),
         ("coinpaprika_web_export_btc_2024_eur", "btc-eur"),
+        ("bitcoin-cash-usd-max", "bch-usd"),
+        ("Bitcoin Cash Historical Data - Investing.com", "bch"),
+        ("ethereum-classic-usd-max", "etc-usd"),
+        ("wrapped-bitcoin-usd-max", "wbtc-usd"),
+        ("solana-eth", "sol-eth"),
+        ("usdt-try-max", "usdt-try"),
+        ("USDT_BTC", "btc-usdt"),
     ],
 )
 def test_what_a_files_name_says(stem: str, instrument: str) -> None:
@@ -32,7 +39,15 @@ def test_what_a_files_name_says(stem: str, instrument: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "stem", ["2024", "export_2024", "prices-all", ""]
+    "stem",
+    [
+        "2024",
+        "export_2024",
+        "prices-all",
+        "",
+        "bitcoin-diamond",
+        "baby-doge-coin",
+    ],
 )
 def test_names_that_say_nothing(stem: str) -> None:
     assert pair_from_name(stem) is None
@@ -46,6 +61,16 @@ def test_names_that_say_nothing(stem: str) -> None:
         ("eth", "eth"),
         ("XBT/EUR", "btc-eur"),
         ("1000SHIB/USDT", "1000shib-usdt"),
+        ("BINANCE/BTCUSDT", "btc-usdt"),
+        ("X:BTCUSD", "btc-usd"),
+        ("$BTC", "btc"),
+        ("BTC_USDT:USDT", "btc-usdt"),
+        ("tDOGE:USD", "doge-usd"),
+        ("BTCUSDT.P", "btc-usdt"),
+        ("BTC/USD.KRAKEN", "btc-usd"),
+        ("XETHXXBT", "eth-btc"),
+        ("Bitcoin USD", "btc-usd"),
+        ("Bitcoin - BTC", "btc"),
     ],
 )
 def test_pairs(text: str, instrument: str) -> None:
@@ -97,3 +122,7 @@ def test_exchanges_own_ways_of_naming_pairs(
 )
 def test_a_name_that_is_no_known_coin_is_not_made_one(stem: str) -> None:
     assert pair_from_name(stem) is None
+
+
+def test_a_sign_alone_is_no_coin() -> None:
+    assert parse_pair("$") is None
