@@ -273,10 +273,9 @@ def _shifted_header(names: Row, rows: list[Row]) -> Row | None:
         name.strip() for name in names
     ):
         return None
-    if _is_cut_at_commas(names, rows):
-        return None
-    ends_in_delimiter = all(not row[-1].strip() for row in rows)
-    return [*names, ""] if ends_in_delimiter else ["", *names]
+    if all(not row[-1].strip() for row in rows):
+        return [*names, ""]
+    return None if _is_cut_at_commas(names, rows) else ["", *names]
 
 
 def _is_cut_at_commas(names: Row, rows: list[Row]) -> bool:
