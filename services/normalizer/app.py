@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import os
 import tempfile
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
@@ -259,7 +260,7 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
             async for event in stream.noack().events():
                 await _handle_or_end(event, deliveries)
         finally:
-            await _close(producer)
+            await _close(producer.stop())
 
     for topic in READ:
         channel = app.topic(
@@ -278,16 +279,19 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
         monitor = Monitor(
             lag, NORMALIZER_GROUP, READ, health, stuck_after_s=limit
         )
-        await _watch(app, monitor, health)
+        try:
+            await _watch(app, monitor, health)
+        finally:
+            await _close(lag.close())
 
     return app
 
 
-async def _close(producer: AIOKafkaProducer) -> None:
+async def _close(closing: Awaitable[None]) -> None:
     """Pages whose delivery does not end come again."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            await producer.stop()
+            await closing
 
 
 async def _handle_or_end(event: Any, deliveries: Deliveries) -> None:

@@ -147,6 +147,8 @@ def difference(row: Any) -> Json:
 
 def _values(text: str | None) -> Json:
     values: Json = exact_decoder.decode(text or "{}")
+    if "timestamp" in values:  # as JSONB writes it
+        values["timestamp"] = values["timestamp"].replace("+00:00", "Z")
     return values
 
 
