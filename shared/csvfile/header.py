@@ -37,6 +37,7 @@ _SPELLED_DATE = re.compile(
 _NUMBERED_NAME = re.compile(
     r"(?P<word>[^\W\d_]+)[^\W\d]*(?:[ _.\-(+/%]+[^\W\d]*)*\d{1,3}[a-z]?\)?"
 )
+_LONG_WORD = re.compile(r"[^\W\d_]{3,10}")
 _PERIOD = re.compile(
     r"\d+ ?(?:[hdwmy]|min|hr?|day|week|month|year)s?\b.*", re.IGNORECASE
 )
@@ -220,10 +221,13 @@ def is_value(cell: str) -> bool:
     if name is not None and not is_month(name["word"]):
         return False
     letters = sum(map(str.isalpha, cell))
-    return (
-        letters <= 0.4 * len(cell)
-        or _SPELLED_DATE.fullmatch(cell) is not None
-    )
+    return letters <= 0.4 * len(cell) or _is_spelled_date(cell)
+
+
+def _is_spelled_date(cell: str) -> bool:
+    if _SPELLED_DATE.fullmatch(cell) is None:
+        return False
+    return any(map(is_month, _LONG_WORD.findall(cell)))
 
 
 def _usual_width(rows: list[Row]) -> int:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 
+from shared.csvfile.meaning.column_names import key
 from shared.csvfile.meaning.columns import Column
 from shared.csvfile.meaning.evidence import Evidence
 from shared.csvfile.meaning.schema import Row, Series, TimeFormat
@@ -16,6 +17,9 @@ ENOUGH_ROWS = 4  # that a conclusion needs
 MOST = 0.5  # of the rows
 # Trades of one moment lie nearer to each other.
 APART = 1.05
+_OF_TRADES = frozenset(
+    {"side", "tradeid", "aggtradeid", "isbuyermaker", "takerside"}
+)
 # A row's time, and its cell of the column of coins.
 Subject = tuple[datetime, str]
 
@@ -43,13 +47,17 @@ def refuse_repeated(
     if rows < ENOUGH_ROWS or number < MOST * rows:
         return
     time = evidence.column_at(times.time)
-    if time.holds_days_only() or _lie_apart(shared):
+    are_trades = any(
+        key(each.name) in _OF_TRADES for each in evidence.columns
+    )
+    if time.holds_days_only() or (_lie_apart(shared) and not are_trades):
         raise _repeated(evidence, number, rows)
 
 
 def _lie_apart(shared: list[list[float]]) -> bool:
-    apart = sum(max(prices) > APART * min(prices) for prices in shared)
-    return apart >= MOST * len(shared)
+    return MOST * len(shared) <= sum(
+        max(prices) > APART * min(prices) for prices in shared
+    )
 
 
 def _repeated(
@@ -59,8 +67,9 @@ def _repeated(
         "repeated_times",
         "time",
         f"{number} of the first {rows} rows have the time and the coin of another of them, and "
-        "other prices: a column that is not understood tells them apart. If it holds the coin or "
-        "the time of day, say so, as `columns: {symbol: 2}`; else leave the file out",
+        "other prices: a column that is not understood tells them apart. Where they are of several "
+        "exchanges, give each a file of its own; where a column holds the coin, say so, as "
+        "`columns: {symbol: 2}`; else leave the file out",
         ignore="true",
     )
 

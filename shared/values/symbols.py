@@ -25,10 +25,22 @@ RARER_QUOTES = words(_HERE / "rarer_quotes.txt")
 _FILE_QUOTES = frozenset({"usd", "usdt", "usdc", "eur", "gbp", "jpy"})
 COMMON_WORDS = words(_HERE / "common_words.txt")
 ALIASES = {"xbt": "btc", "xdg": "doge"}
-_USUAL_FORKS = frozenset(
+# Names that coins had, or that files give them.
+_OTHER_NAMES = {
+    "ripple": "xrp",
+    "binancecoin": "bnb",
+    "cryptocomcoin": "cro",
+    "usdcoin": "usdc",
+    "omisego": "omg",
+    "stratis": "strax",
+    "numeraire": "nmr",
+}
+# The Federal Reserve's names for Coinbase's prices.
+_FRED = re.compile(r"cb(?P<pair>(?:btc|eth|ltc|bch)usd)")
+_FORKS = frozenset(
     {"cash", "classic", "diamond", "gold", "private", "sv"}
 )
-_DERIVED = frozenset({"baby", "bridged", "liquid", "staked", "wrapped"})
+_DERIVED = frozenset({"baby", "bridged", "wrapped"})
 MAX_SYMBOL = 10  # letters of an unknown symbol that a file's name may be
 _PAIR_MARKS = re.compile(r"[/\-_: ]")
 _TOKEN = re.compile(r"[A-Za-z0-9$]+")
@@ -105,10 +117,11 @@ def _known_symbols() -> frozenset[str]:
 
 @cache
 def _known_names() -> dict[str, str]:
-    return {
+    listed = {
         coin.name.lower().replace(" ", ""): coin.symbol.lower()
         for coin in coins()
     }
+    return {**_OTHER_NAMES, **listed}
 
 
 def is_known_symbol(symbol: str) -> bool:
@@ -119,6 +132,13 @@ def is_known_symbol(symbol: str) -> bool:
 def coin_named(name: str) -> str | None:
     """The symbol of the coin of this name (lower case, without spaces)."""
     return _known_names().get(name)
+
+
+def named_by(parts: list[str]) -> str | None:
+    """The symbol of the coin that words name together; `ripple usd` is a pair, not a coin."""
+    if len(parts) > 1 and parts[-1] in QUOTES and coin_named(parts[0]):
+        return None
+    return coin_named("".join(parts))
 
 
 def unaliased(symbol: str) -> str:
@@ -143,7 +163,7 @@ def parse_pair(text: str) -> Pair | None:
     if slashed is not None:
         return _of_slashed(slashed["base"], slashed["quote"])
     parts = [part for part in _PAIR_MARKS.split(text) if part]
-    named = coin_named("".join(parts))
+    named = named_by(parts)
     if named is not None:
         return _pair(named, None)
     of_two = _of_two(*parts) if len(parts) == 2 else None
@@ -212,6 +232,8 @@ def glued_pair(token: str) -> Pair | None:
     """`btcusdt` as a pair; None for a token that is a coin itself or ends in no currency."""
     if is_known_symbol(token):
         return None  # `wbtc` and `steth` are coins, not pairs
+    of_fred = _FRED.fullmatch(token)
+    token = of_fred["pair"] if of_fred else token
     splits = list(_splits(token, QUOTES))
     for base, quote in [*splits, *_splits(token, RARER_QUOTES)]:
         # A base that is known beats a longer quote: XBTUSD is XBT in USD, not XB in TUSD.
@@ -316,27 +338,17 @@ def _name_of_words(tokens: list[str]) -> str | None:
     """
     for length in (4, 3, 2):
         for start in range(len(tokens) - length + 1):
-            found = coin_named("".join(tokens[start : start + length]))
+            words_ = tokens[start : start + length]
+            found = named_by(words_)
             if found is not None:
                 is_derived = start and tokens[start - 1] in _DERIVED
                 return "" if is_derived else found
     for first, second in pairwise(tokens):
-        is_forked = coin_named(first) and second in _forks()
+        is_forked = coin_named(first) and second in _FORKS
         is_coin = coin_named(second) or is_known_symbol(second)
         if is_forked or (first in _DERIVED and is_coin):
             return ""
     return None
-
-
-@cache
-def _forks() -> frozenset[str]:
-    """The words that make another coin of the name in front of them: `cash`, `classic`."""
-    names = (coin.name.lower().split() for coin in coins())
-    return _USUAL_FORKS | {
-        words_[1]
-        for words_ in names
-        if len(words_) > 1 and coin_named(words_[0])
-    }
 
 
 def _capital_pair(written: list[str], glued: list[Pair]) -> Pair | None:

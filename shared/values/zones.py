@@ -26,6 +26,12 @@ _UNIVERSAL = re.compile(
     r"(?:(?<=[\s_\-])|^)(?P<zone>(?:utc|gmt)(?: ?[+\-]\d{1,2}(?::?\d\d)?)?)(?=[\s_\-]|$)",
     re.IGNORECASE,
 )
+_SEVERAL = frozenset({"cst", "ist", "ast"})
+_ORDINARY = frozenset({"met", "eat", "art", "wit", "cot"})
+_SMALL = re.compile(
+    r"(?:date|time|datetime|timestamp)_[a-z]{3,4}|[a-z]{3,4}_(?:date|time)"
+)
+_REGIONS = frozenset({"Africa", "America", "Asia", "Australia", "Europe"})
 _WORDS = re.compile(r"[\s_\-]+")
 _ABBREVIATION = re.compile(r"[A-Z]{1,3}[SD]?T")
 
@@ -104,23 +110,29 @@ def zone_in_name(name: str) -> str | None:
     listed = _IANA.search(name)
     if listed is not None and listed[0] in available_timezones():
         return listed[0]
-    return next(filter(_is_abbreviation, _WORDS.split(name)), None)
+    # In capitals, or as a part of `time_cet`: `Est date` is an estimated one.
+    is_small = _SMALL.fullmatch(name) is not None
+    words = [
+        each for each in _WORDS.split(name) if is_small or each.isupper()
+    ]
+    return next(filter(_is_abbreviation, words), None)
 
 
 def _is_abbreviation(word: str) -> bool:
-    """`EST` of `EST Time`, `cet` of `time_cet`."""
-    return len(word) > 2 and word.lower() in _named()
+    """`EST` of `EST Time`; also one that stands for several zones."""
+    is_known = word.lower() in _named() or word.lower() in _SEVERAL
+    return len(word) > 2 and is_known and word.lower() not in _ORDINARY
 
 
 @cache
 def _cities() -> dict[str, str]:
     """`berlin`, `new york` → the name of the tz database."""
-    names = [name for name in available_timezones() if "/" in name]
-    return {
-        name.rpartition("/")[2].replace("_", " ").lower(): name
-        for name in sorted(names)
-        if not name.startswith(("Etc/", "SystemV/", "posix/", "right/"))
-    }
+    found = {}
+    for name in sorted(available_timezones()):
+        region, _, city = name.partition("/")
+        if region in _REGIONS and "/" not in city:
+            found[city.replace("_", " ").lower()] = name
+    return found
 
 
 def without_zone(name: str) -> str:

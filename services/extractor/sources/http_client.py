@@ -311,8 +311,7 @@ def _answer(response: httpx.Response, body: bytes) -> Answer:
 
 def _moved_to(response: httpx.Response) -> str | None:
     """Where the permanent redirects at the beginning of the way lead to."""
-    hops = takewhile(_is_permanent, response.history)
-    moved = len(list(hops))
+    moved = len(list(takewhile(_is_permanent, response.history)))
     way = [*response.history, response]
     return str(way[moved].url) if moved else None
 

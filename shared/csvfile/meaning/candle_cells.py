@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 from shared.csvfile.meaning.columns import Column
 
 Json = dict[str, Any]
+_BOUNDS = (
+    "of four neighbours one is never below, one never above the others"
+)
 CLEARLY = 0.8  # of the other step
 
 

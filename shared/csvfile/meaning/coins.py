@@ -36,6 +36,10 @@ _SUFFIX = re.compile(r"\.(?:csv|tsv)$", re.IGNORECASE)
 _PACKED = re.compile(r"\.(?:gz|zst|zip)$", re.IGNORECASE)
 _URL = re.compile(r"https?://\S+")
 _CURRENCY = re.compile(r"(?=.*[a-z])[a-z0-9]{2,10}")
+_CODES = frozenset({"code", "product", "contract", "underlying"})
+_PRICES = re.compile(r"\b(?:prices?|ohlcv?|candles?)\b")
+# What may stand behind a quantity in the name of a folder of it.
+_ABOUT = re.compile(r"(?: (?:klines|rates?|data|history|csv|index))*")
 _HERE = Path(__file__).parent
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_a-zA-Z]+")
 # Names that may hold something else than the symbol of a pair.
@@ -84,12 +88,23 @@ class CoinFinder:
         given = self._given_column("symbol")
         if given is not None:
             return given
-        named = self._named("symbol", taken)
+        named = [
+            column
+            for column in self._named("symbol", taken)
+            if not self._is_another_thing(column)
+        ]
         if not named:
             return self._coins_named_a_currency(taken)
         best = next(filter(_is_called_a_symbol, named), named[0])
         self._note_column("symbol", best)
         return best
+
+    def _is_another_thing(self, column: Column) -> bool:
+        """Whether one code in all rows is not the coin that the file's name says."""
+        own = self._pair_in_names()
+        if own is None or key(column.name) not in _CODES:
+            return False
+        return column.is_constant() and _cells(column) != {own[0].symbol}
 
     def _given_column(self, role: str) -> Column | None:
         """The column that a person names for it."""
@@ -299,11 +314,11 @@ class CoinFinder:
 
         A column that is called a price is one.
         """
-        quantity = self._quantity(_never_prices())
+        quantity = self._in_names(_never_prices())
         are_called = any(
             column.meaning.role == "price" for column in columns
         )
-        if quantity is None or are_called:
+        if quantity is None or are_called or self._explains(columns):
             return
         raise self._evidence.refusal(
             "not_prices",
@@ -313,17 +328,32 @@ class CoinFinder:
             ignore="true",
         )
 
+    def _explains(self, columns: list[Column]) -> bool:
+        """Whether its name says prices too, or another column holds the quantity."""
+        if _PRICES.search(_words_of(self._evidence.names[0])):
+            return True
+        return any(
+            _never_prices().search(_words_of(column.name))
+            for column in self._evidence.columns
+            if column not in columns
+        )
+
+    def _in_names(self, listed: re.Pattern[str]) -> str | None:
+        """A quantity that the file's name says, or that is the whole name of a folder."""
+        own, *folders = self._evidence.names
+        found = listed.search(_words_of(own))
+        if found is not None:
+            return found[0]
+        about = (_folder_about(listed, folder) for folder in folders)
+        return next(filter(None, about), None)
+
     def _quantity(self, listed: re.Pattern[str]) -> str | None:
-        texts = [
-            *map(_stem, self._evidence.names),
-            *self._evidence.preamble,
-        ]
-        for text in texts:
-            words = " ".join(_WORD.findall(_URL.sub("", text))).lower()
-            found = listed.search(words)
-            if found is not None:
-                return found[0]
-        return None
+        found = self._in_names(listed)
+        if found is not None:
+            return found
+        said = map(_words_of, self._evidence.preamble)
+        matches = filter(None, map(listed.search, said))
+        return next((each[0] for each in matches), None)
 
     def unknown_symbol(
         self, series_currency: str | None
@@ -337,6 +367,17 @@ class CoinFinder:
             symbol=PLACEHOLDER,
             currency=shown.lower() if shown else _OR_NONE,
         )
+
+
+def _words_of(text: str) -> str:
+    return " ".join(_WORD.findall(_stem(_URL.sub("", text)))).lower()
+
+
+def _folder_about(listed: re.Pattern[str], folder: str) -> str | None:
+    words = _words_of(folder)
+    found = listed.match(words)
+    is_all = found and _ABOUT.fullmatch(words[found.end() :])
+    return found[0] if found and is_all else None
 
 
 def _stem(name: str) -> str:

@@ -15,6 +15,7 @@ from shared.values.symbols import (
     coin_named,
     glued_pair,
     is_known_symbol,
+    named_by,
     unaliased,
 )
 from shared.values.words import lines
@@ -159,7 +160,7 @@ def _pair_of(text: str) -> tuple[str, str | None] | None:
         base, quote = parts
         return unaliased(base), unaliased(quote)
     whole = key(text)
-    symbol = coin_named(whole)
+    symbol = named_by(parts)
     if symbol and len(parts) <= 3:
         return symbol, None
     if len(parts) == 1 and whole not in FIAT:

@@ -58,6 +58,12 @@ def infer_schema(context: Json) -> CsvSchema:
     )
 
 
+def _may_show_a_mark(column: Column, delimiter: str) -> bool:
+    """In a file cut at commas, `"1,2"` may be a list; `"-1,23%"` is a number."""
+    filled = filter(None, map(str.strip, column.sample))
+    return delimiter != "," or all(cell.endswith("%") for cell in filled)
+
+
 def _refuse_cut_numbers(evidence: Evidence) -> None:
     """Raises UnmappableError `ambiguous_number` for `Date,Price` above `2021-03-01,42,50`."""
     if evidence.has_header or not evidence.preamble:
@@ -115,6 +121,7 @@ def _decimals(evidence: Evidence, series: list[Series]) -> dict[int, str]:
             column.stats
             for column in evidence.columns
             if column.position not in used
+            and _may_show_a_mark(column, evidence.delimiter)
         ),
     )
     if "," in marks.values():

@@ -1065,3 +1065,68 @@ def test_a_decimal_comma_that_cuts_a_number_in_two_is_refused(
     content = by_day("Date,Price", "42,5{n}")
     found = refusal(tmp_path, "btc-eur.csv", content)
     assert found.code == "ambiguous_number"
+
+
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [
+        (
+            "bitcoin_price_and_market_cap.csv",
+            "Date,Open,High,Low,Close,Market Cap",
+        ),
+        (
+            "BTCUSDT_1h_funding_rate.csv",
+            "Date,open,high,low,close,funding_rate",
+        ),
+        (
+            "market-cap-top-100/bitcoin.csv",
+            "Date,Open,High,Low,Close,Volume",
+        ),
+        (
+            "volatility-study/BTC-USD.csv",
+            "Date,Open,High,Low,Close,Volume",
+        ),
+    ],
+)
+def test_prices_beside_another_quantity_are_prices(
+    tmp_path: Path, name: str, header: str
+) -> None:
+    content = by_day(header, "42,43,41,42.{n},7")
+    points, _ = read(tmp_path, name, content)
+    assert Counter(point.symbol for point in points) == {"btc": 8}
+
+
+def test_a_list_in_quotes_is_no_decimal_comma(tmp_path: Path) -> None:
+    content = by_day("Date,Price,Tags", '1.50{n},"1,2"')
+    points, _ = read(tmp_path, "xrp-eur.csv", content)
+    assert points[0].price == "1.5"
+
+
+def test_a_code_that_is_not_the_files_coin_is_no_coin(
+    tmp_path: Path,
+) -> None:
+    content = by_day("Date,code,Close", "USDT,42.{n}")
+    points, _ = read(tmp_path, "BTCUSD.csv", content)
+    assert {(point.symbol, point.currency) for point in points} == {
+        ("btc", "USD")
+    }
+
+
+def test_trades_of_one_moment_are_trades(tmp_path: Path) -> None:
+    rows = [
+        f"2021-03-01 00:00:00.00{n // 4},buy,0.00001{n},7"
+        for n in range(8)
+    ]
+    content = table("timestamp,side,price,amount", *rows)
+    points, _ = read(tmp_path, "SHIBUSDT.csv", content)
+    assert len(points) == len(rows)
+
+
+def test_the_name_of_a_volume_with_a_span_is_a_name(
+    tmp_path: Path,
+) -> None:
+    header = "Date,Open,High,Low,Close,Volume 24h (USD)"
+    points, _ = read(
+        tmp_path, "btc-usd.csv", by_day(header, "42,43,41,42.{n},7")
+    )
+    assert len(points) == len(LONG)

@@ -30,6 +30,10 @@ from shared.values.symbols import pair_from_name, parse_pair
         ("solana-eth", "sol-eth"),
         ("usdt-try-max", "usdt-try"),
         ("USDT_BTC", "btc-usdt"),
+        ("ripple-usd-max", "xrp-usd"),
+        ("liquid-btc-usd", "btc-usd"),
+        ("CBBTCUSD", "btc-usd"),
+        ("coin_BinanceCoin", "bnb"),
     ],
 )
 def test_what_a_files_name_says(stem: str, instrument: str) -> None:
@@ -71,6 +75,7 @@ def test_names_that_say_nothing(stem: str) -> None:
         ("XETHXXBT", "eth-btc"),
         ("Bitcoin USD", "btc-usd"),
         ("Bitcoin - BTC", "btc"),
+        ("ripple-usd", "xrp-usd"),
     ],
 )
 def test_pairs(text: str, instrument: str) -> None:
