@@ -37,9 +37,9 @@ _NUMERIC = re.compile(
 _SPELLED = re.compile(
     rf"{_WEEKDAY}"
     r"(?:(?P<month>[^\W\d_]+)\.?[ \-]+(?P<day>\d{1,2})(?:st|nd|rd|th)?(?!\d)"
-    rf"|(?P<day2>\d{{1,2}})(?:st|nd|rd|th|er)?\.?[ \-]*{_OF}"
+    rf"|(?P<day2>\d{{1,2}})(?:st|nd|rd|th|er)?\.?[ \-/]*{_OF}"
     r"(?P<month2>(?!(?:st|nd|rd|th)\b)[^\W\d_]+)\.?)"
-    rf"(?:,|\.)?(?: *-|(?! *-)) *{_OF}(?P<year>\d{{4}}|\d\d){_YEAR_WORD}{_CLOCK_AFTER}"
+    rf"(?:,|\.)?(?: *[-/]|(?! *-)) *{_OF}(?P<year>\d{{4}}|\d\d){_YEAR_WORD}{_CLOCK_AFTER}"
 )
 # `2004-július-13T9:15-05:00`, `2023 Dec 6`
 _YEAR_FIRST = re.compile(

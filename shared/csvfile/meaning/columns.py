@@ -39,7 +39,7 @@ _EPOCH = re.compile(
 )
 # An epoch says its moment; eight, twelve and fourteen digits are a calendar's.
 _ABSOLUTE = re.compile(
-    r"9{10}(?:\.9+)?|9{13}(?:\.9+)?|9{16}|9{19}|.*[a ][-+]99:?99|.*9[aA]|.* aaa"
+    r"9{10}(?:\.9+)?|9{13}(?:\.9+)?|9{16}|9{19}|.*(?:[a ]|:99(?:\.9+)?)[-+]99:?99|.*9[aA]|.* aaa"
 )
 _COMPACT = re.compile(
     r"9{8}[ a_\-]+9{1,2}(?::?9{2}){1,2}(?:[.,]9+)?(?: ?a{1,3}| ?[+\-]9{2}:?9{2})?"

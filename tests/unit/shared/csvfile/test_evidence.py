@@ -1130,3 +1130,31 @@ def test_the_name_of_a_volume_with_a_span_is_a_name(
         tmp_path, "btc-usd.csv", by_day(header, "42,43,41,42.{n},7")
     )
     assert len(points) == len(LONG)
+
+
+@pytest.mark.parametrize(
+    "day",
+    [
+        "{n:02}Mar2021",
+        "{n:02}/Mar/2021",
+        "2021-Mar-{n:02}",
+        "2021 Mar {n:02}",
+        "Mo., {n:02}.03.2021",
+        "2021/03/{n:02}(月)",
+    ],
+)
+def test_dates_in_words_of_every_form(tmp_path: Path, day: str) -> None:
+    rows = [f'"{day.format(n=n)}",42.5' for n in range(13, 19)]
+    points, _ = read(tmp_path, "btc-usd.csv", table("Date,Price", *rows))
+    assert points[0].timestamp == "2021-03-13T00:00:00Z"
+    assert len(points) == len(rows)
+
+
+def test_a_local_time_that_says_its_offset_is_certain(
+    tmp_path: Path,
+) -> None:
+    rows = [f"2021-03-01 0{n}:00:00+02:00,42.5" for n in range(8)]
+    points, _ = read(
+        tmp_path, "btc-usd.csv", table("Local time,Price", *rows)
+    )
+    assert points[0].timestamp == "2021-02-28T22:00:00Z"
