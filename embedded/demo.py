@@ -159,8 +159,10 @@ def _where(rejection: Json) -> str:
 
 
 def _print_points(console: Console, api: httpx.Client) -> None:
-    console.print("The newest data point of each source:")
     points = list(_newest_of_each(api))
+    if not points:
+        return
+    console.print("The newest data point of each source:")
     for point in points:
         time_ = point["timestamp"][:19]
         symbol = point["symbol"] or ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -101,7 +102,7 @@ class ExtractorSettings(CommonSettings):
         allowed = self.coinpaprika_calls_per_month
         if not allowed or needed <= allowed:
             return None
-        day = max(1, _DAYS * allowed // needed)
+        day = math.ceil(_DAYS * allowed / needed)
         return (
             f"CoinPaprika: INGEST_EVERY_S={self.ingest_every_s} makes {needed:,} calls a month, of "
             f"{allowed:,} (COINPAPRIKA_CALLS_PER_MONTH): they are used up on day {day}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
+from collections import Counter
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -140,7 +142,9 @@ def load(root: Path) -> MappingFile:
     """
     text = _read(root / NAME)
     try:
-        return MappingFile.model_validate(yaml.safe_load(text) or {})
+        return MappingFile.model_validate(
+            yaml.load(text, _UniqueKeys) or {}  # noqa: S506  it is a safe loader
+        )
     except yaml.YAMLError as error:
         shown = " ".join(str(error).split())[:300]
         raise TaskError(
@@ -169,6 +173,30 @@ def wanted_files(root: Path) -> list[CsvFile]:
     ]
     own = [file for file in wanted if file.dataset != SAMPLE]
     return own or wanted
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that stands twice, of which YAML would drop the first in silence."""
+
+    def construct_mapping(
+        self,
+        node: yaml.MappingNode,
+        deep: bool = False,  # noqa: FBT001, FBT002  as PyYAML has it
+    ) -> dict[Any, Any]:
+        keys = Counter(str(key.value) for key, _ in node.value)
+        name, count = max(
+            keys.items(), key=itemgetter(1), default=("", 0)
+        )
+        if count > 1:
+            raise _twice(name, node)
+        return super().construct_mapping(node, deep)
+
+
+def _twice(name: str, node: yaml.MappingNode) -> yaml.YAMLError:
+    return yaml.constructor.ConstructorError(
+        problem=f"{name!r} stands twice: put all entries below one",
+        problem_mark=node.start_mark,
+    )
 
 
 def _read(path: Path) -> str:

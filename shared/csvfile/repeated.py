@@ -69,7 +69,7 @@ def _repeated(
         f"{number} of the first {rows} rows have the time and the coin of another of them, and "
         "other prices: a column that is not understood tells them apart. Where they are of several "
         "exchanges, give each a file of its own; where a column holds the coin, say so, as "
-        "`columns: {symbol: 2}`; else leave the file out",
+        "`columns: {symbol: 2}`; to leave the file out",
         ignore="true",
     )
 

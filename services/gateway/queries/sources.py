@@ -95,7 +95,7 @@ def _state(
     return SourceState(
         name=source,
         streams=len(wanted),
-        last_success_at=_last_success(tasks),
+        last_success_at=_last_success(tasks, failing),
         failing_streams=len(failing),
         failing=failing[:MAX_FAILING],
         gone_streams=len(gone),
@@ -108,13 +108,20 @@ def _of_streams(tasks: list[Task], streams: set[str]) -> list[Task]:
     return [task for task in tasks if task["stream"] in streams]
 
 
-def _last_success(tasks: list[Task]) -> Any:
+def _last_success(tasks: list[Task], failing: list[Failing]) -> Any:
+    """Of streams that do not fail: a task that only waited before the next try is no success."""
+    waiting = {each.stream for each in failing}
+    good = filter(_has_finished, tasks)
     times = [
         task["finished_at"]
-        for task in tasks
-        if task["status"] == TaskStatus.FINISHED
+        for task in good
+        if task["stream"] not in waiting
     ]
     return max(times, default=None)
+
+
+def _has_finished(task: Task) -> bool:
+    return bool(task["status"] == TaskStatus.FINISHED)
 
 
 def budget_of(

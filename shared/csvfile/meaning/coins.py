@@ -304,8 +304,8 @@ class CoinFinder:
             "not_prices",
             "price",
             f"its name says {quantity!r}, and none of its columns is called a price ({names}). "
-            "Leave the file out; or say which column is the price, as "
-            f"`columns: {{price: {self._evidence.reference(columns[0])}}}`",
+            f"If one is, say `columns: {{price: {self._evidence.reference(columns[0])}}}`; "
+            "to leave the file out",
             ignore="true",
         )
 
@@ -323,8 +323,8 @@ class CoinFinder:
         raise self._evidence.refusal(
             "not_prices",
             "price",
-            f"its name says {quantity!r}, so its numbers are no prices. Leave the file out; or, if "
-            f"they are, say `columns: {{price: {self._evidence.reference(columns[-1])}}}`",
+            f"its name says {quantity!r}, so its numbers are no prices. If they are, say "
+            f"`columns: {{price: {self._evidence.reference(columns[-1])}}}`; to leave the file out",
             ignore="true",
         )
 

@@ -161,8 +161,9 @@ class SeriesFinder:
                 "not_prices",
                 "price",
                 f"{coins[0].shown!r} is the name of a coin, but {names} are not: these columns "
-                "may be something else than prices. Leave the file out; or say which column is "
-                f"the price, as `columns: {{price: {self._evidence.reference(coins[0])}}}`",
+                "may be something else than prices. If one is the price, say "
+                f"`columns: {{price: {self._evidence.reference(coins[0])}}}`; "
+                "to leave the file out",
                 ignore="true",
             )
 

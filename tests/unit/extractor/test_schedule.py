@@ -104,7 +104,7 @@ def test_a_schedule_that_needs_more_than_the_plan_has_is_said() -> None:
     said = settings.forecast() or ""
     assert "86,430" in said
     assert "20,000" in said
-    assert "day 6" in said
+    assert "day 7" in said
     assert ExtractorSettings(_env_file=None).forecast() is None
 
 

@@ -1158,3 +1158,10 @@ def test_a_local_time_that_says_its_offset_is_certain(
         tmp_path, "btc-usd.csv", table("Local time,Price", *rows)
     )
     assert points[0].timestamp == "2021-02-28T22:00:00Z"
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    entry = "files:\n  - file: a.csv\n    symbol: btc\n"
+    (tmp_path / "mapping.yaml").write_text(entry + entry)
+    with pytest.raises(TaskError, match="'files' stands twice"):
+        overrides.load(tmp_path)
