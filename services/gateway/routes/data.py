@@ -31,10 +31,12 @@ from shared.messages.base import Source
 router = APIRouter(
     tags=["data"], dependencies=[Depends(check_parameters)]
 )
-# PostgreSQL writes UTC as +00:00; a quote within a text stands behind a backslash.
-_OFFSET = re.compile(
-    r'("(?:timestamp|created_at|updated_at)":"[0-9T:.\-]{19,26})\+00:00"'
+_OFFSET = '+00:00"'
+# A quote within a text stands behind a backslash.
+_TIME = re.compile(
+    r'"(?:timestamp|created_at|updated_at)":"[0-9T:.\-]{19,26}\Z'
 )
+_LONGEST_TIME = len('"created_at":"2024-01-01T00:00:00.000000')
 _AS_OF_ADVICE = "(REVISIONS_RETENTION): `as_of` can be that or later"
 _PRUNED: dict[str, Any] = {
     "X-Values-Pruned-Before": {
@@ -157,8 +159,19 @@ async def read_data(
     if page["count"] == asked.limit:
         last = PageToken(page["last_timestamp"], page["last_id"])
         headers |= next_link(request, last.encode())
-    body = _OFFSET.sub(r'\1Z"', page["body"])
+    body = with_z(page["body"])
     return Response(body, media_type="application/json", headers=headers)
+
+
+def with_z(body: str) -> str:
+    """PostgreSQL writes UTC as +00:00. Cut there, which is faster than to search for times."""
+    *parts, last = body.split(_OFFSET)
+    found = []
+    for part in parts:
+        found.append(part)
+        is_time = _TIME.search(part[-_LONGEST_TIME:]) is not None
+        found.append('Z"' if is_time else _OFFSET)
+    return "".join([*found, last])
 
 
 async def _check_is_kept(database: Database, as_of: datetime) -> None:
