@@ -166,12 +166,12 @@ async def read_data(
 def with_z(body: str) -> str:
     """PostgreSQL writes UTC as +00:00. Cut there, which is faster than to search for times."""
     *parts, last = body.split(_OFFSET)
-    found = []
-    for part in parts:
-        found.append(part)
-        is_time = _TIME.search(part[-_LONGEST_TIME:]) is not None
-        found.append('Z"' if is_time else _OFFSET)
-    return "".join([*found, last])
+    return "".join([*map(_with_ending, parts), last])
+
+
+def _with_ending(part: str) -> str:
+    is_time = _TIME.search(part[-_LONGEST_TIME:])
+    return part + ('Z"' if is_time else _OFFSET)
 
 
 async def _check_is_kept(database: Database, as_of: datetime) -> None:
