@@ -102,15 +102,20 @@ def listed(root: Path) -> Iterator[CsvFile]:
     An archive that cannot be read is listed: its task reports why.
     """
     inside = root.resolve()
+    for file in _walk(inside):
+        if _is_wanted(file.name) and _is_inside(file, inside):
+            path = file.relative_to(inside).as_posix()
+            yield from _parts(file, path)
+
+
+def _walk(inside: Path) -> Iterator[Path]:
+    """All that lies in a folder and in those below it, in the order of names; hidden ones not."""
     for folder, folders, names in os.walk(inside):
         folders[:] = sorted(
             name for name in folders if not name.startswith(".")
         )
         for name in sorted(names):
-            file = Path(folder, name)
-            if _is_wanted(name) and _is_inside(file, inside):
-                path = file.relative_to(inside).as_posix()
-                yield from _parts(file, path)
+            yield Path(folder, name)
 
 
 def _parts(file: Path, path: str) -> Iterator[CsvFile]:
@@ -157,18 +162,13 @@ class LeftOut:
 def left_out(root: Path) -> Iterator[LeftOut]:
     """What lies below CSV_DIR and is not read."""
     inside = root.resolve()
-    for folder, folders, names in os.walk(inside):
-        folders[:] = sorted(
-            name for name in folders if not name.startswith(".")
-        )
-        for name in sorted(names):
-            file = Path(folder, name)
-            reason = _why_left_out(file, inside)
-            if reason is not None:
-                path = str(file.relative_to(inside))
-                shown = path.encode("utf-8", "backslashreplace").decode()
-                sentence = f"not read: {shown[:MAX_SHOWN]} ({reason})"
-                yield LeftOut(shown, sentence)
+    for file in _walk(inside):
+        reason = _why_left_out(file, inside)
+        if reason is not None:
+            path = str(file.relative_to(inside))
+            shown = path.encode("utf-8", "backslashreplace").decode()
+            sentence = f"not read: {shown[:MAX_SHOWN]} ({reason})"
+            yield LeftOut(shown, sentence)
 
 
 def _why_left_out(file: Path, inside: Path) -> str | None:

@@ -142,5 +142,4 @@ def _candle(
 ) -> Candle:
     opening, closing = ends
     roles = {"open": opening, "high": high, "low": low, "close": closing}
-    bounds = "of four neighbours one is never below, one never above the others"
-    return Candle(roles, f"{bounds}; {reason}")
+    return Candle(roles, f"{_BOUNDS}; {reason}")

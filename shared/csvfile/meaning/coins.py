@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from shared.csvfile.meaning.column_names import key
@@ -101,7 +101,7 @@ class CoinFinder:
 
     def _is_another_thing(self, column: Column) -> bool:
         """Whether one code in all rows is not the coin that the file's name says."""
-        own = self._pair_in_names()
+        own = self._pair_in_names
         if own is None or key(column.name) not in _CODES:
             return False
         return column.is_constant() and _cells(column) != {own[0].symbol}
@@ -142,7 +142,7 @@ class CoinFinder:
         """A column called Currency whose cells are the coin."""
         if "currency" in self._evidence.by_person:
             return None
-        own = self._pair_in_names()
+        own = self._pair_in_names
         for column in self._named("currency", taken):
             cells = _cells(column)
             are_own = own is not None and cells == {own[0].symbol}
@@ -190,7 +190,7 @@ class CoinFinder:
                 pair.symbol,
                 currency.upper() if currency else pair.currency,
             )
-        found = self._pair_in_names() or next(
+        found = self._pair_in_names or next(
             self._pairs_in_preamble(), None
         )
         if found is not None:
@@ -199,6 +199,7 @@ class CoinFinder:
             return pair
         return self._pair_in_volumes()
 
+    @cached_property
     def _pair_in_names(self) -> tuple[Pair, str] | None:
         own = len(self._evidence.names) - len(
             self._evidence.path.split("/")
@@ -243,7 +244,7 @@ class CoinFinder:
         in_volumes = self._currency_in_volumes()
         if in_volumes is not None:
             return in_volumes
-        found = self._pair_in_names()
+        found = self._pair_in_names
         return (
             Decided(found[0].currency, found[1]) if found else UNDECIDED
         )

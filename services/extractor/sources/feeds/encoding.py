@@ -131,10 +131,7 @@ def _by_evidence(body: bytes, said: str) -> Readable | None:
         )
         return _as_utf8(text, f"{note} utf-8{shown}")
     guessed = _by_letters(body) or "cp1252"
-    found = _decoded(body, guessed)
-    return found and Readable(
-        found.body, found.content_type, f"{note} {guessed}"
-    )
+    return _decoded(body, guessed, f"{note} {guessed}")
 
 
 def _by_first_bytes(body: bytes) -> str | None:
@@ -179,10 +176,12 @@ def _best(text: bytes, tried: Sequence[str]) -> str | None:
     return str(best.encoding) if best else None
 
 
-def _decoded(body: bytes, encoding: str) -> Readable | None:
+def _decoded(
+    body: bytes, encoding: str, note: str | None = None
+) -> Readable | None:
     """As UTF-8, and said to be that."""
     try:
-        return _as_utf8(body.decode(encoding))
+        return _as_utf8(body.decode(encoding), note)
     except UnicodeDecodeError:
         return None
 

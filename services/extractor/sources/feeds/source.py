@@ -8,7 +8,6 @@ another address, never.
 from __future__ import annotations
 
 import asyncio
-import email.utils
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ from services.extractor.sources.feeds.parse import parse_feed
 from services.extractor.sources.http_client import (
     Answer,
     HttpClient,
+    http_date,
     picked,
 )
 from shared.errors import TaskError
@@ -213,15 +213,8 @@ def _validators(answer: Answer, feed: Json, known: Json) -> Json:
 
 
 def _is_future(date: str | None) -> bool:
-    if date is None:
-        return False
-    try:
-        moment = email.utils.parsedate_to_datetime(date)
-    except (ValueError, TypeError):
-        return False
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return moment > datetime.now(UTC)
+    moment = http_date(date) if date is not None else None
+    return moment is not None and moment > datetime.now(UTC)
 
 
 def _texts(entries: list[Json]) -> Iterator[str]:
