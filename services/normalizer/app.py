@@ -19,9 +19,15 @@ from typing import Any
 import faust
 from aiokafka import AIOKafkaProducer, TopicPartition
 
+from services.normalizer.mapping.confined import ConfinedMapping
+from services.normalizer.mapping.page import Elsewhere
 from services.normalizer.settings import NormalizerSettings
 from services.normalizer.transport import App
-from services.normalizer.unify import unify, unify_replayed
+from services.normalizer.unify import (
+    holds_markup,
+    unify,
+    unify_replayed,
+)
 from shared.errors import POISON_EXIT_CODE, StuckError
 from shared.kafka import clients
 from shared.kafka.lag import LagReader
@@ -113,9 +119,11 @@ class Deliveries:
         event.ack()
 
 
-def _unified(message: Any) -> tuple[RawPage, UnifiedPage]:
+def _unified(
+    message: Any, elsewhere: Elsewhere | None = None
+) -> tuple[RawPage, UnifiedPage]:
     if message.topic == REPLAY_PAGES.name:
-        return unify_replayed(message.value)
+        return unify_replayed(message.value, elsewhere)
     here = BrokerPosition(message.offset, round(message.timestamp * 1000))
     first = first_position(message.headers, here)
     return unify(
@@ -123,14 +131,22 @@ def _unified(message: Any) -> tuple[RawPage, UnifiedPage]:
         partition=message.partition,
         offset=first.offset,
         broker_ms=first.time_ms,
+        elsewhere=elsewhere,
     )
 
 
-async def handle(event: Any, deliveries: Deliveries) -> None:
+async def handle(
+    event: Any, deliveries: Deliveries, confined: ConfinedMapping
+) -> None:
     """One raw or replayed message, whatever it is, becomes a unified page or a dead letter."""
     message = event.message
     try:
-        page, unified = _unified(message)
+        if holds_markup(message.value):
+            page, unified = await asyncio.to_thread(
+                _unified, message, confined.outcomes
+            )
+        else:
+            page, unified = _unified(message)
     except UndecodableError as error:
         await _dead_letter(event, error, deliveries)
         return
@@ -251,6 +267,7 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
     app = _faust_app(settings)
     bootstrap = settings.kafka_bootstrap_servers
     client = f"normalizer-{os.getpid()}"
+    confined = ConfinedMapping()
 
     async def normalize(stream: Any) -> None:
         producer = clients.producer(bootstrap, client)
@@ -258,7 +275,7 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
         deliveries = Deliveries(producer, settings.max_deliveries)
         try:
             async for event in stream.noack().events():
-                await _handle_or_end(event, deliveries)
+                await _handle_or_end(event, deliveries, confined)
         finally:
             await _close(producer.stop())
 
@@ -294,9 +311,11 @@ async def _close(closing: Awaitable[None]) -> None:
             await closing
 
 
-async def _handle_or_end(event: Any, deliveries: Deliveries) -> None:
+async def _handle_or_end(
+    event: Any, deliveries: Deliveries, confined: ConfinedMapping
+) -> None:
     try:
-        await handle(event, deliveries)
+        await handle(event, deliveries, confined)
     except BaseException as error:  # noqa: BLE001  CancelledError too: Faust would acknowledge
         end_without_acknowledging(
             "a page was left",

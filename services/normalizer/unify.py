@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from services.normalizer.mapping.page import map_page
+from services.normalizer.mapping.page import Elsewhere, map_page
 from services.normalizer.mapping.registry import NORMALIZER_VERSION
+from shared.messages.base import Source
 from shared.messages.pages import RawPage, Skip, UnifiedPage
 from shared.messages.serialization import (
     decode,
@@ -13,16 +14,24 @@ from shared.messages.serialization import (
     replay_page_decoder,
 )
 
+WITH_MARKUP = frozenset({Source.RSS})
+
 
 def unify(
-    value: bytes | None, *, partition: int, offset: int, broker_ms: int
+    value: bytes | None,
+    *,
+    partition: int,
+    offset: int,
+    broker_ms: int,
+    elsewhere: Elsewhere | None = None,
 ) -> tuple[RawPage, UnifiedPage]:
     """The raw page, and what it becomes. Raises UndecodableError for what is not a raw page.
 
     `offset`, `broker_ms`: where the page first lay in its partition, and the broker's time of it.
+    `elsewhere`: maps records in another process.
     """
     page = decode(raw_page_decoder, value)
-    mapped = map_page(page)
+    mapped = map_page(page, elsewhere)
     unified = UnifiedPage(
         page_id=page.page_id,
         events=mapped.events,
@@ -38,7 +47,9 @@ def unify(
     return page, unified
 
 
-def unify_replayed(value: bytes | None) -> tuple[RawPage, UnifiedPage]:
+def unify_replayed(
+    value: bytes | None, elsewhere: Elsewhere | None = None
+) -> tuple[RawPage, UnifiedPage]:
     """As `unify`, for a page of a replay.
 
     Where the replay is about one symbol, the other data points are left out and their records
@@ -50,11 +61,36 @@ def unify_replayed(value: bytes | None) -> tuple[RawPage, UnifiedPage]:
         partition=message.raw_partition,
         offset=message.raw_offset,
         broker_ms=message.raw_time,
+        elsewhere=elsewhere,
     )
     unified = msgspec.structs.replace(unified, replay=message.replay)
     if message.replay.symbol is None:
         return page, unified
     return page, _only(unified, message.replay.symbol)
+
+
+class _Source(msgspec.Struct):
+    source: str
+
+
+class _Replayed(msgspec.Struct):
+    raw: _Source
+
+
+_page_source = msgspec.json.Decoder(_Source)
+_replayed_source = msgspec.json.Decoder(_Replayed)
+
+
+def holds_markup(value: bytes | None) -> bool:
+    """Whether a message is a page, also a replayed one, whose records hold markup."""
+    for decoder in (_page_source, _replayed_source):
+        try:
+            found = decoder.decode(value or b"")
+        except (ValueError, RecursionError):
+            continue
+        page = found.raw if isinstance(found, _Replayed) else found
+        return page.source in WITH_MARKUP
+    return False
 
 
 def _only(unified: UnifiedPage, symbol: str) -> UnifiedPage:

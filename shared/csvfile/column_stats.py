@@ -16,6 +16,7 @@ from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import TaskError
+from shared.runtime.confined import Meter, unmetered
 
 if TYPE_CHECKING:
     from shared.csvfile.content import Content
@@ -27,6 +28,7 @@ SHOWN_SHAPES = 6
 SHOWN_WIDTHS = 5
 MAX_DISTINCT = 40
 MAX_VALUE = 40  # characters of a distinct value
+MAX_SHAPE = 100  # characters of a cell that may be more than text
 MAX_WIDTH = 2_000
 RELATED_ROWS = 400  # from the beginning of the file
 RELATED_COLUMNS = 40
@@ -62,12 +64,12 @@ _PATTERNS = {
     "integer": r"9+",
     "thousands_comma": r"9{1,3}(?:,9{2,3})*,9{3}\.9*|9{1,3}(?:,9{3}){2,}|9{1,2}(?:,99)+,9{3}",
     "thousands_point": r"9{1,3}(?:\.9{3}){2,}",
-    "decimal_comma": r"9{1,3}(?:[. ']9{3})+,9+|9*,9{1,2}|9*,9{4,}|9{4,},9+",
+    "decimal_comma": r"9{1,3}(?:[. ']9{3})+,9+|9*+,9{1,2}|9*+,9{4,}|9{4,}+,9+",
     "comma_either": r"9{1,3},9{3}",
     "point_either": r"9{1,3}\.9{3}",
-    "decimal_point": r"9*\.9*|9{1,3}(?:[ ']9{3})+\.9+",
+    "decimal_point": r"9*+\.9*|9{1,3}(?:[ ']9{3})+\.9+",
     "spaced": r"9{1,3}(?:[ ']9{3})+",
-    "exponent": r"9*[.,]?9+a[-+]?9+",
+    "exponent": r"(?:9++(?:[.,]9++)?|[.,]9++)a[-+]?9+",
     "time": (
         r"9{4}[-?a]9{1,2}[-?a]9{1,2}.*|9{1,4}([/.\-]) ?9{1,2}\1 ?9{1,4}(?:\D.*)?"
         r"|9{1,2}:9{2}(?::9{2}.*)?(?: ?aa)?"
@@ -82,7 +84,8 @@ _KINDS = tuple(
     (name, re.compile(pattern)) for name, pattern in _PATTERNS.items()
 )
 _TRIM = re.compile(
-    r"[-+]?(?:a{1,2}\$|a{2,3}|[^\w\s.,\-]{1,3})? ?([9.,' ]*9[9.,' ]*|9*[.,]?9+a[-+]?9+?) ?"
+    r"[-+]?(?:a{1,2}\$|a{2,3}|[^\w\s.,\-]{1,3})? ?"
+    r"((?=[.,' ]*+9)[9.,' ]++|(?:9++(?:[.,]9++)?|[.,]9++)a[-+]?9+?) ?"
     r"(?:a{1,3}|%|[^\w\s.,]{1,3})?"
 )
 _PLAIN_TEXT = str.maketrans(
@@ -128,6 +131,7 @@ class _Column:
             self.zero_points += sum(map(_is_zero_point, values))
 
     def _add_shape(self, shape: str, count: int) -> None:
+        shape = shape[: MAX_SHAPE + 1]
         if shape in self.shapes or len(self.shapes) < MAX_SHAPES:
             self.shapes[shape] += count
         else:
@@ -187,6 +191,8 @@ def _is_zero_point(value: str) -> bool:
 def kind_of(shape: str) -> str:
     """The kind of a cell of this shape; `text` where it is none of them."""
     shape = shape.strip()
+    if len(shape) > MAX_SHAPE:
+        return "text"
     trimmed = _TRIM.fullmatch(shape)
     return (
         _kind(shape)
@@ -203,13 +209,17 @@ def _kind(shape: str) -> str | None:
 
 
 def collect_stats(
-    content: Content, header: Header, *, at_most: int | None = None
+    content: Content,
+    header: Header,
+    *,
+    at_most: int | None = None,
+    meter: Meter = unmetered,
 ) -> Json:
     """Statistics of the rows after the header: of all, or of the first `at_most` bytes.
 
     Keys: rows, bytes, widths (cells in a row → rows), utf8, columns (kinds, shapes, values where
-    there are few, bounds of the parts of dates), related (see `_related`). Raises TaskError
-    `limit_exceeded`.
+    there are few, bounds of the parts of dates), related (see `_related`). `meter`: called for each
+    block. Raises TaskError `limit_exceeded`.
     """
     _check_width(header.width)
     collected = _Collected(header)
@@ -217,6 +227,7 @@ def collect_stats(
     begin = content.offset
     end = begin + at_most if at_most else None
     for block in _blocks(content, end):
+        meter(len(block))
         collected.add(block)
     return collected.summary(content.offset - begin)
 
@@ -256,7 +267,7 @@ class _Collected:
         self._widths.update(map(len, rows))
         fitting = [row for row in rows if len(row) == header.width]
         wanted = RELATED_ROWS - len(self._first)
-        self._first += map(tuple, fitting[:wanted])
+        self._first += map(_shortened, fitting[:wanted])
         _count(self._columns, fitting)
 
     def summary(self, size: int) -> Json:
@@ -272,6 +283,11 @@ class _Collected:
         }
 
 
+def _shortened(row: Row) -> tuple[str, ...]:
+    """What is longer is no number that is compared."""
+    return tuple(cell[: MAX_SHAPE + 1] for cell in row)
+
+
 def stats_of_rows(rows: list[Row], width: int) -> Json:
     """As `collect_stats`, of a few rows that are at hand."""
     columns = [_Column() for _ in range(width)]
@@ -280,7 +296,7 @@ def stats_of_rows(rows: list[Row], width: int) -> Json:
     return {
         "rows": len(rows),
         "columns": [column.summary() for column in columns],
-        "related": _related([tuple(row) for row in fitting]),
+        "related": _related(list(map(_shortened, fitting))),
     }
 
 
@@ -407,6 +423,8 @@ def _numbers(values: tuple[str, ...]) -> list[Decimal]:
     found: list[Decimal] = []
     for value in values:
         text = value.strip()
+        if len(text) > MAX_SHAPE:
+            return []
         if text.count(",") == 1 and "." not in text:
             text = text.replace(",", ".")
         try:

@@ -35,7 +35,7 @@ _SPELLED_DATE = re.compile(
 )
 # `SMA 20`, `Close.1`, `p10`, `Volume (24h)`
 _NUMBERED_NAME = re.compile(
-    r"(?P<word>[^\W\d_]+)[^\W\d]*(?:[ _.\-(+/%]+[^\W\d]*)*\d{1,3}[a-z]?\)?"
+    r"(?P<word>[^\W\d_]++)[^\W\d]*+(?:[ _.\-(+/%]++[^\W\d]*+)*+\d{1,3}[a-z]?\)?"
 )
 _LONG_WORD = re.compile(r"[^\W\d_]{3,10}")
 _PERIOD = re.compile(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,11 +16,19 @@ from shared.csvfile.meaning.schema import CsvSchema
 from shared.csvfile.overrides import Overrides
 from shared.csvfile.rows import Tried, try_rows
 from shared.errors import TaskError, UnmappableError
+from shared.runtime.confined import MEGABYTE, Limits, Meter, unmetered
 
 Json = dict[str, Any]
 # Control characters of a beginning: more are no slips.
 MAX_CONTROLS = 0.05
 SLIPS = 50
+# Ordinary files take 0.03 s a megabyte.
+LIMITS = Limits(
+    cpu_s=10.0,
+    cpu_s_per_mb=1.0,
+    memory=96 * MEGABYTE,
+    answer=8 * MEGABYTE,
+)
 # All bytes but control characters.
 _OF_TEXT = bytes(range(32, 256)) + b"\t\n\v\f\r\x1a"
 
@@ -74,8 +83,39 @@ class Profile:
         return found
 
 
+@dataclass(frozen=True)
+class Profiled:
+    """What of a profile crosses from one process to another. `refusal`: its reason and message."""
+
+    header: Header
+    context: Json
+    described: Json
+    refusal: tuple[str, str] | None = None
+
+
+def profiled(
+    meter: Meter, file: CsvFile, overrides: Overrides
+) -> Iterator[Profiled | None]:
+    """One: what a whole file was taken for; None while it has no row. Done in a child process."""
+    taken_for = profile(file, overrides, meter=meter)
+    if taken_for is None:
+        yield None
+        return
+    header = taken_for.header
+    refused = taken_for.refusal
+    if refused is None:
+        yield Profiled(header, taken_for.context, taken_for.described())
+    else:
+        told = (refused.reason, refused.message)
+        yield Profiled(header, taken_for.context, {}, told)
+
+
 def profile(
-    file: CsvFile, overrides: Overrides, *, at_most: int | None = None
+    file: CsvFile,
+    overrides: Overrides,
+    *,
+    at_most: int | None = None,
+    meter: Meter = unmetered,
 ) -> Profile | None:
     """The profile of a file, from all of it or its first `at_most` bytes; None while it has no row.
 
@@ -91,12 +131,14 @@ def profile(
         if header is None:
             _refuse_what_is_not_a_table(file, beginning, encoding)
             return None
-        stats = collect_stats(content, header, at_most=at_most)
+        stats = collect_stats(
+            content, header, at_most=at_most, meter=meter
+        )
     is_guessed = encoding == "utf-8" and not overrides.encoding
     if is_guessed and not stats["utf8"] and beginning.isascii():
         # Its first umlaut comes late.
         as_cp1252 = overrides.model_copy(update={"encoding": "cp1252"})
-        return profile(file, as_cp1252, at_most=at_most)
+        return profile(file, as_cp1252, at_most=at_most, meter=meter)
     written_in = content.encoding or encoding
     context = _context(file, header, overrides)
     return _inferred(header, written_in, context, stats)

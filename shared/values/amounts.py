@@ -18,8 +18,8 @@ _DESTROYED = re.compile(r"-?\d{1,3}(?:\.\d{3}){2,}", re.ASCII)
 _SPACED = re.compile(r"[-+]?\d{1,3}(?:[ ']\d{3})+(?:[.,]\d+)?", re.ASCII)
 _GROUP_MARKS = re.compile(r"[ ']")
 _CURRENCY = re.compile(
-    r"^[$€£¥₩₽₹₿₺]\s*|\s*[$€£¥₩₽₹₿₺]$|^(?:US|A|C)\$\s*|^R\$\s*"
-    r"|^(?:USD|EUR|GBP)\s+|\s+(?:USD|EUR|GBP)$"
+    r"^[$€£¥₩₽₹₿₺]\s*|(?<!\s)\s*+[$€£¥₩₽₹₿₺]$|^(?:US|A|C)\$\s*|^R\$\s*"
+    r"|^(?:USD|EUR|GBP)\s+|(?<!\s)\s++(?:USD|EUR|GBP)$"
 )
 SIGNS = {
     "€": "EUR",
@@ -46,7 +46,8 @@ _PLAIN_MARKS = str.maketrans(
     }
 )
 _SUFFIXED = re.compile(
-    r"(-?[\d,]*\.?\d+)([KMBT])", re.ASCII | re.IGNORECASE
+    r"(-?(?:[\d,]*+\.\d++|[\d,]++(?<=\d)))([KMBT])",
+    re.ASCII | re.IGNORECASE,
 )
 _SUFFIXES = {"K": 3, "M": 6, "B": 9, "T": 12}
 
@@ -99,6 +100,8 @@ def number(field: str, value: Any, decimal: str = ".") -> str | None:
         return canonical(text)
     if text.lower() in MISSING:
         return None
+    if len(text) > _MAX_LENGTH:
+        raise _not_a_number(field, text)
     bare = _bare(text)
     if decimal == ",":
         bare = _with_point(field, text, bare)
@@ -181,7 +184,7 @@ def _without_leading_zeros(text: str) -> str:
 def _from_decimal(
     field: str, shown: str, text: str, exponent: int
 ) -> str:
-    if len(text) > _MAX_LENGTH or "_" in text:
+    if "_" in text:
         raise _not_a_number(field, shown)
     try:
         parsed = Decimal(text)

@@ -30,6 +30,7 @@ _DAY_AND_ZONE = re.compile(
 _ZONE_TWICE = re.compile(
     r"(?P<time>.{10,40} [+\-]\d\d:?\d\d) \(?[A-Z]{2,5}\)?"
 )
+MAX_LENGTH = 100  # characters of what may be a time
 _CALENDAR = re.compile(
     r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?",
     re.ASCII,
@@ -68,6 +69,9 @@ def timestamp(
         return _plausible(
             field, text, _EPOCH + timedelta(microseconds=int(text) * per)
         )
+    if len(text) > MAX_LENGTH:
+        message = f"{field} is not a time: {text[:60]!r}"
+        raise _bad_time(field, message)
     if _CALENDAR.fullmatch(text):
         text = f"{text[:8]}T{text[8:]}"
     elif _DIGITS.fullmatch(text):

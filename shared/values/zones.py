@@ -21,7 +21,9 @@ _REMARK = re.compile(
 _IANA = re.compile(r"[A-Za-z]{2,20}(?:/[A-Za-z0-9_+\-]{1,30}){1,2}")
 _MAX_HOURS = 15
 # A name of a column: what stands in brackets, or UTC and GMT as a word of it.
-_BRACKETED = re.compile(r"\s*[(\[]\s*(?P<zone>[^()\[\]]{1,40}?)\s*[)\]]")
+_BRACKETED = re.compile(
+    r"(?<!\s)\s*+[(\[]\s*+(?P<zone>[^()\[\]]{1,40}?)\s*+[)\]]"
+)
 _UNIVERSAL = re.compile(
     r"(?:(?<=[\s_\-])|^)(?P<zone>(?:utc|gmt)(?: ?[+\-]\d{1,2}(?::?\d\d)?)?)(?=[\s_\-]|$)",
     re.IGNORECASE,

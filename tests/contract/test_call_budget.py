@@ -14,12 +14,12 @@ import httpx
 import pytest
 
 from services.extractor.checkpoints import CheckpointStore
+from services.extractor.sources.answer import Answer
 from services.extractor.sources.coinpaprika.call_budget import CallBudget
 from services.extractor.sources.coinpaprika.coin_list import (
     STREAM,
     CoinList,
 )
-from services.extractor.sources.http_client import Answer
 from shared.errors import TaskError
 from shared.kafka import clients, partitions
 from shared.messages.base import Source

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from services.extractor.sources.answer import Answer
 from services.extractor.sources.base import (
     Slice,
     SourceConnector,
@@ -17,7 +18,7 @@ from services.extractor.sources.base import (
     paginate,
     parse_json,
 )
-from services.extractor.sources.http_client import Answer, HttpClient
+from services.extractor.sources.http_client import HttpClient
 from shared.errors import TaskError
 from shared.messages.base import Json, Source
 

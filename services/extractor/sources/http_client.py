@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
-import hashlib
 import ipaddress
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+import zlib
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import takewhile
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,23 +28,21 @@ import httpx
 import stamina
 
 import shared
+from services.extractor.sources.answer import Answer
 from shared.errors import TaskError
+from shared.values.urls import without_secrets
 
 MAX_RETRY_AFTER_S = 30.0  # that a task sleeps
 DAY_S = 86_400.0
 MAX_REDIRECTS = 5
 MAX_ADDRESSES = 4  # of a name, tried in turn
 CHUNK = 65_536
+ERROR_BYTES = 64 * 1024  # of the page that comes with an error
 USER_AGENT = f"crypto-ingest/{shared.__version__}"
-KEPT_HEADERS = (
-    "content-type",
-    "last-modified",
-    "etag",
-    "date",
-    "cache-control",
-    "age",
-)
 PERMANENT_REDIRECTS = (301, 308)
+SENT_TO_ALL = frozenset(
+    ("host", "accept", "accept-encoding", "connection", "user-agent")
+)
 BAD_REQUESTS = (
     httpx.UnsupportedProtocol,
     httpx.InvalidURL,
@@ -53,30 +55,6 @@ STATUS_CODES = {
     404: "not_found",
     410: "gone",
 }
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A complete answer.
-
-    `url`: where it came from after redirects. `moved_to`: where to ask from now on (301, 308).
-    """
-
-    url: str
-    status: int
-    headers: httpx.Headers
-    body: bytes
-    moved_to: str | None = None
-
-    def origin(self) -> dict[str, Any]:
-        """What the audit trail keeps of the fetch."""
-        return {
-            "url": self.url,
-            "status": self.status,
-            "headers": picked(self.headers, KEPT_HEADERS),
-            "sha256": hashlib.sha256(self.body).hexdigest(),
-            "bytes": len(self.body),
-        }
 
 
 class RetryableError(TaskError):
@@ -130,8 +108,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     @staticmethod
     def _refuse_private(host: str, address: str) -> None:
         ip = ipaddress.ip_address(address.partition("%")[0])
-        ip = getattr(ip, "ipv4_mapped", None) or ip
-        if not ip.is_global or ip.is_multicast:
+        if not is_public(ip):
             raise BlockedAddressError(
                 f"{host} is {ip}, a private address"
             )
@@ -146,6 +123,38 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         await self._inner.sleep(seconds)
+
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+_NOT_PUBLIC = ipaddress.IPv6Network("3fff::/20")  # for documentation
+# Whose last 32 bits are an IPv4 address: of NAT64, compatible, translated.
+_EMBEDDING = tuple(
+    map(
+        ipaddress.IPv6Network,
+        ("64:ff9b::/96", "::/96", "::ffff:0:0:0/96"),
+    )
+)
+
+
+def is_public(ip: Address) -> bool:
+    """Whether an address is one of the public internet, also one that stands in another."""
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip.is_global and not ip.is_multicast
+    inner = ip.ipv4_mapped or _embedded(ip)
+    if inner is not None:
+        return is_public(inner)
+    if ip.sixtofour is not None and not is_public(ip.sixtofour):
+        return False
+    return ip.is_global and ip in _UNICAST and ip not in _NOT_PUBLIC
+
+
+def _embedded(
+    ip: ipaddress.IPv6Address,
+) -> ipaddress.IPv4Address | None:
+    if any(ip in network for network in _EMBEDDING):
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return None
 
 
 async def _resolved(host: str, port: int) -> list[str]:
@@ -184,12 +193,11 @@ class HttpClient:
         )
         self._client = httpx.AsyncClient(
             transport=transport,
-            follow_redirects=True,
-            max_redirects=MAX_REDIRECTS,
+            follow_redirects=False,
             timeout=httpx.Timeout(20, connect=10),
             headers={
                 "user-agent": USER_AGENT,
-                "accept-encoding": "gzip, deflate",
+                "accept-encoding": "gzip",
             },
         )
 
@@ -236,22 +244,115 @@ class HttpClient:
         self, url: str, headers: dict[str, str]
     ) -> Answer:
         with _errors_as_task_errors(url):
-            request = self._client.stream("GET", url, headers=headers)
-            async with request as response:
-                body = await self._body(url, response)
-        return _checked(_answer(response, body))
+            request = self._client.build_request(
+                "GET", url, headers=headers
+            )
+            return _checked(await self._follow(request))
 
-    async def _body(self, url: str, response: httpx.Response) -> bytes:
+    async def _follow(self, request: httpx.Request) -> Answer:
+        """The answer behind redirects, whose own bodies are never read."""
+        first = request.url
+        moved_to = None
+        is_permanent = True
+        for _ in range(MAX_REDIRECTS + 1):
+            response = await self._client.send(request, stream=True)
+            following = response.next_request
+            try:
+                if following is None:
+                    body = await self._body(first, response)
+                    return _answer(response, body, moved_to)
+            finally:
+                await response.aclose()
+            is_permanent &= response.status_code in PERMANENT_REDIRECTS
+            if is_permanent:
+                moved_to = str(following.url)
+            _drop_keys(following, first)
+            request = following
+        raise httpx.TooManyRedirects("", request=request)
+
+    async def _body(
+        self, url: httpx.URL, response: httpx.Response
+    ) -> bytes:
+        """At most as much as is allowed; of an error its beginning."""
+        decoded = _decoder(response)
+        is_error = response.status_code >= 400
+        limit = ERROR_BYTES if is_error else self._max_bytes
         body = bytearray()
-        async for chunk in response.aiter_bytes(CHUNK):
-            body += chunk
-            if len(body) > self._max_bytes:
-                raise self._too_large(url)
+        size = 0
+        async for chunk in response.aiter_raw(CHUNK):
+            size += len(chunk)
+            for piece in decoded(chunk):
+                body += piece
+                if max(size, len(body)) > limit:
+                    if is_error:
+                        return bytes(body)
+                    raise self._too_large(str(url))
         return bytes(body)
 
     def _too_large(self, url: str) -> TaskError:
         sent = f"{_host(url)} sent more than {self._max_bytes} bytes"
         return TaskError("limit_exceeded", f"{sent}: cut off there")
+
+
+def _drop_keys(request: httpx.Request, first: httpx.URL) -> None:
+    """What is for one server is not sent to another that it leads to."""
+    here = request.url
+    is_same = (here.scheme, here.host, here.port) == (
+        first.scheme,
+        first.host,
+        first.port,
+    )
+    if is_same:
+        return
+    for name in list(request.headers):
+        if name not in SENT_TO_ALL:
+            del request.headers[name]
+
+
+Decoder = Callable[[bytes], Iterator[bytes]]
+
+
+def _decoder(response: httpx.Response) -> Decoder:
+    """Turns what arrives into the body. Raises httpx.DecodingError.
+
+    Only what was asked for is taken: gzip, once.
+    """
+    header = response.headers.get("content-encoding", "")
+    named = [name.strip().lower() for name in header.split(",")]
+    if named in ([""], ["identity"]):
+        return _as_it_is
+    if named in (["gzip"], ["x-gzip"]):
+        return _Gunzip().pieces
+    raise httpx.DecodingError(f"it is encoded as {header[:40]!r}")
+
+
+def _as_it_is(chunk: bytes) -> Iterator[bytes]:
+    yield chunk
+
+
+class _Gunzip:
+    """gzip, a bounded piece at a time: a kilobyte may stand for a megabyte."""
+
+    def __init__(self) -> None:
+        self._member = self._begin()
+
+    @staticmethod
+    def _begin() -> Any:
+        return zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+
+    def pieces(self, chunk: bytes) -> Iterator[bytes]:
+        """Raises httpx.DecodingError."""
+        rest = chunk
+        while rest:
+            if self._member.eof:
+                self._member = self._begin()
+            try:
+                yield self._member.decompress(rest, CHUNK)
+            except zlib.error as error:
+                raise httpx.DecodingError(str(error)) from error
+            rest = (
+                self._member.unconsumed_tail or self._member.unused_data
+            )
 
 
 @contextmanager
@@ -271,7 +372,8 @@ def _errors_as_task_errors(url: str) -> Iterator[None]:
         raise TaskError("redirect_loop", message) from None
     except BAD_REQUESTS as error:
         raise TaskError(
-            "bad_url", f"{url} cannot be fetched: {error}"
+            "bad_url",
+            f"{without_secrets(url)} cannot be fetched: {error}",
         ) from None
     except httpx.TimeoutException:
         raise RetryableError(
@@ -292,42 +394,21 @@ def _worth_a_retry(error: Exception) -> bool | float:
     return error.wait_s if error.wait_s <= MAX_RETRY_AFTER_S else False
 
 
-def picked(
-    headers: httpx.Headers, names: Iterable[str]
-) -> dict[str, str]:
-    """Those of these headers that are there."""
-    return {name: headers[name] for name in names if name in headers}
-
-
-def _answer(response: httpx.Response, body: bytes) -> Answer:
+def _answer(
+    response: httpx.Response, body: bytes, moved_to: str | None
+) -> Answer:
+    """`moved_to`: where the permanent redirects at the beginning of the way lead to."""
     return Answer(
-        str(response.url),
+        without_secrets(str(response.url)),
         response.status_code,
-        response.headers,
+        dict(response.headers),
         body,
-        _moved_to(response),
+        moved_to,
     )
-
-
-def _moved_to(response: httpx.Response) -> str | None:
-    """Where the permanent redirects at the beginning of the way lead to."""
-    moved = len(list(takewhile(_is_permanent, response.history)))
-    way = [*response.history, response]
-    return str(way[moved].url) if moved else None
-
-
-def _is_permanent(hop: httpx.Response) -> bool:
-    return hop.status_code in PERMANENT_REDIRECTS
 
 
 def _host(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2]
-
-
-def _shown_url(url: str) -> str:
-    """An address without what may be secret in it."""
-    parts = urlsplit(url)
-    return f"{_host(url)}{parts.path}"
 
 
 def _transport_error(url: str, error: httpx.HTTPError) -> TaskError:
@@ -352,7 +433,7 @@ def _checked(answer: Answer) -> Answer:
     if 200 <= status < 300 or status == 304:
         return answer
     shown = answer.body[:200].decode("utf-8", "replace").strip()
-    message = f"{_shown_url(answer.url)} answered {status}: {shown}"
+    message = f"{answer.url} answered {status}: {shown}"
     if status == 429:
         raise RetryableError(
             "rate_limited", message, _retry_after(answer.headers)
@@ -368,7 +449,7 @@ def _checked(answer: Answer) -> Answer:
     )
 
 
-def _retry_after(headers: httpx.Headers) -> float | None:
+def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait, from seconds or an HTTP date; at most a day."""
     value = headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -13,21 +14,22 @@ from services.gateway.queries.sources import states
 from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.schemas.sources import Inspection, SourceState
 from services.gateway.settings import GatewaySettings
-from shared.csvfile import folder, overrides
-from shared.csvfile.profile import Profile, profile
-from shared.csvfile.rows import Tried
+from shared.csvfile import folder
+from shared.csvfile.inspection import LIMITS, inspected, refusal
 from shared.errors import TaskError
+from shared.runtime.confined import Confined
 
-MAX_BYTES = (
-    32 * 1024 * 1024
-)  # that are read; ingestion reads all of a file
-MAX_TRIED = 2 * 1024 * 1024  # of these, rows are tried one by one
-AT_ONCE = 2
-SHOWN_ROWS = 5
 router = APIRouter(
     tags=["sources"], dependencies=[Depends(check_parameters)]
 )
-_turns = asyncio.Semaphore(AT_ONCE)
+_turn = asyncio.Lock()
+_confined = Confined([inspected.__module__])
+NOTHING: dict[str, Any] = {
+    "profile": None,
+    "sample": [],
+    "tried": None,
+    "refused": None,
+}
 
 
 @router.get(
@@ -72,65 +74,23 @@ async def inspect(
     to do about it.
     """
     settings: GatewaySettings = request.app.state.settings
-    async with _turns:
-        return await asyncio.to_thread(_inspected, settings, path)
+    async with _turn:
+        return await asyncio.to_thread(_inspected, settings.csv_dir, path)
 
 
-def _inspected(settings: GatewaySettings, path: str) -> dict[str, Any]:
+def _inspected(root: Path, path: str) -> dict[str, Any]:
     try:
-        file = folder.find(settings.csv_dir, path)
+        file = folder.find(root, path)
     except TaskError as error:
         raise ProblemError(404, error.message) from error
     answer: dict[str, Any] = {
+        **NOTHING,
         "path": path,
         "dataset": file.dataset,
         "stream": f"csv/{path}",
-        "profile": None,
-        "sample": [],
-        "tried": None,
-        "refused": None,
     }
     try:
-        given = overrides.load(settings.csv_dir).overrides_for(path)
-        found = profile(file, given, at_most=MAX_BYTES)
-        if found is None:
-            refused = _refusal("empty", f"{path} has no rows yet")
-            return {**answer, "refused": refused}
-        tried = found.try_file(file, MAX_TRIED)
+        (found,) = _confined.run(path, LIMITS, inspected, root, file)
     except TaskError as error:
-        return {**answer, "refused": _refusal(error.code, error.message)}
-    if given.ignore:
-        ignored = "mapping.yaml says `ignore: true`"
-        answer["refused"] = _refusal("ignored", f"{path}: {ignored}")
-    return answer | _described(found, tried)
-
-
-def _described(found: Profile, tried: Tried) -> dict[str, Any]:
-    described = {
-        "profile": found.described(),
-        "sample": found.header.sample[:SHOWN_ROWS],
-    }
-    if found.refusal is not None:
-        reason = found.refusal.reason
-        described["refused"] = _refusal(reason, found.refusal.message)
-        return described
-    described["tried"] = {
-        "rows": tried.rows,
-        "refused": tried.refused,
-        "examples": tried.examples,
-    }
-    if tried.are_nearly_all_refused():
-        described["refused"] = _refusal("rows_refused", _summary(tried))
-    return described
-
-
-def _summary(tried: Tried) -> str:
-    examples = [messages[0] for messages in tried.examples.values()]
-    counts = (
-        f"{tried.count()} of the first {tried.rows} rows would be refused"
-    )
-    return f"{counts}, such as: {'; '.join(examples)}"
-
-
-def _refusal(code: str, message: str) -> dict[str, str]:
-    return {"code": code, "message": message}
+        return answer | {"refused": refusal(error.code, error.message)}
+    return {**answer, **found}

@@ -16,7 +16,7 @@ COMPOUND = re.compile(
 _PAIR = re.compile(r"/(?:USD[TC]?|BTC|ETH|EUR|KRW|JPY)\b|-USD[TC]?\b")
 _STOCK = re.compile(r"\)?\s+(?:shares|stock)\b", re.IGNORECASE)
 _AMOUNT = re.compile(
-    r"(?:\d[\d.,]*\s?(?:[KMB]|million|billion|trillion)|\d,\d{3}|枚)\s*$"
+    r"(?:(?<![\d.,])\d[\d.,]*+\s?(?:[KMB]|million|billion|trillion)|\d,\d{3}|枚)\s*$"
 )
 _CLOSED = (")", "）")
 _OPEN = ("(", "（")

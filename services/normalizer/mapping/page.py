@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -29,17 +30,38 @@ MAX_NAMED = 5  # skipped records of a page
 MAX_NAME = 100  # characters
 MAX_PAYLOAD = 4096  # characters of a record in a rejection
 MAX_CRASH = 500  # characters of an unexpected error
+Elsewhere = Callable[[RawPage, int], Iterator[Outcome]]
 
 
-def map_page(page: RawPage) -> MappedPage:
-    """All records of a page. A record may yield several data points."""
+def opened(page: RawPage) -> tuple[list[Any], MapRecord]:
+    """The records of a page, and what maps one of them.
+
+    Raises UnmappableError, msgspec.DecodeError, ValueError.
+    """
     compile_mapping = mapping_of(page.source)
     if compile_mapping is None:
         message = f"there is no mapping for the source {page.source!r}"
-        return _all_rejected(page, "unknown_source", message)
+        raise UnmappableError("unknown_source", message)
+    return _records(page), compile_mapping(_info(page))
+
+
+def outcomes(
+    records: list[Any], map_record: MapRecord, first: int = 0
+) -> Iterator[Outcome]:
+    """What each record from `first` on became."""
+    for index in range(first, len(records)):
+        yield _outcome(map_record, index, records[index])
+
+
+def map_page(
+    page: RawPage, elsewhere: Elsewhere | None = None
+) -> MappedPage:
+    """All records of a page. A record may yield several data points.
+
+    `elsewhere`: maps the records in another process.
+    """
     try:
-        records = _records(page)
-        map_record = compile_mapping(_info(page))
+        records, map_record = opened(page)
     except UnmappableError as error:
         return _all_rejected(
             page, error.reason, error.message, error.field
@@ -49,8 +71,14 @@ def map_page(page: RawPage) -> MappedPage:
     except Exception as error:  # noqa: BLE001  a mapping must not end the service
         return _all_rejected(page, "mapping_error", _crash(error))
     mapped = MappedPage([], [], list(page.rejections))
-    for index, record in enumerate(records):
-        outcome = _outcome(map_record, index, record)
+    found = (
+        outcomes(records, map_record)
+        if elsewhere is None
+        else elsewhere(page, len(records))
+    )
+    for (index, record), outcome in zip(
+        enumerate(records), found, strict=True
+    ):
         if isinstance(outcome, list):
             mapped.events.extend(outcome)
         elif isinstance(outcome, Skip):

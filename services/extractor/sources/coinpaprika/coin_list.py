@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 
 from services.extractor.checkpoints import CheckpointStore
+from services.extractor.sources.answer import Answer
 from services.extractor.sources.base import parse_json
-from services.extractor.sources.http_client import Answer
 from shared.errors import TaskError
 from shared.kafka.checkpoint_log import COIN_LIST
 from shared.kafka.partitions import partition_of

@@ -14,13 +14,13 @@ from datetime import date, timedelta
 from typing import Any
 from urllib.parse import quote
 
+from services.extractor.sources.answer import Answer
 from services.extractor.sources.base import (
     Slice,
     StreamInfo,
     paginate,
     parse_json,
 )
-from services.extractor.sources.http_client import Answer
 from shared.errors import TaskError
 from shared.messages.base import Json
 

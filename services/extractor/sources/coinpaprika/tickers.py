@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from services.extractor.settings import FEW_COINS, is_one_call
 from services.extractor.sources import back_off
+from services.extractor.sources.answer import Answer
 from services.extractor.sources.base import (
     Slice,
     SourceConnector,
@@ -29,7 +30,7 @@ from services.extractor.sources.base import (
 from services.extractor.sources.coinpaprika import history
 from services.extractor.sources.coinpaprika.coin_list import CoinList
 from services.extractor.sources.coinpaprika.drift import change, shape
-from services.extractor.sources.http_client import Answer, HttpClient
+from services.extractor.sources.http_client import HttpClient
 from shared.errors import TaskError
 from shared.messages.base import Json, Source
 

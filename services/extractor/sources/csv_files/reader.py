@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from services.extractor.sources.base import Slice
 from shared.csvfile.content import Content
 from shared.csvfile.folder import CsvFile
 from shared.csvfile.overrides import Overrides
-from shared.csvfile.profile import Profile, profile
+from shared.csvfile.profile import Profiled
 from shared.errors import TaskError
 from shared.messages.base import (
     MAX_PAGE_RECORDS,
@@ -39,6 +39,7 @@ HAS_GROWN = (
 )
 ENOUGH_ROWS = 2  # to see how far apart rows are
 CHUNK = 1 << 20
+Look = Callable[[CsvFile, Overrides], Profiled | None]
 UNCLOSED_QUOTE = ("unclosed_quote", "a quote is opened and not closed")
 BAD_QUOTING = ("bad_quoting", "quotes stand where none may be")
 
@@ -104,8 +105,12 @@ class _Quoted:
 class FileReader:
     """Reads one file from a cursor on. Runs in a thread."""
 
-    def __init__(self, file: CsvFile, overrides: Overrides) -> None:
+    def __init__(
+        self, file: CsvFile, overrides: Overrides, look: Look
+    ) -> None:
+        """`look`: finds out what a whole file is to be taken for."""
         self._opened = file
+        self._look = look
         self._path = file.path
         self._overrides = overrides
         self._row = 0
@@ -134,18 +139,19 @@ class FileReader:
 
     def _whole(self, note: str | None) -> Generator[Slice, None, None]:
         """All of the file. `note`: why it is not resumed."""
-        found = profile(self._opened, self._overrides)
+        found = self._look(self._opened, self._overrides)
         if found is None:
             yield Slice(
                 [], None, note=note or f"{self._path}: no rows yet"
             )
             return
         if found.refusal is not None:
-            raise TaskError(found.refusal.reason, found.refusal.message)
+            raise TaskError(*found.refusal)
         with self._opened.opened() as self._file:
             self._begin(found)
-            described = found.described()
-            yield Slice([], self._cursor(), note=note, profile=described)
+            yield Slice(
+                [], self._cursor(), note=note, profile=found.described
+            )
             yield from self._rest()
 
     def _rest(self) -> Iterator[Slice]:
@@ -160,7 +166,7 @@ class FileReader:
 
     # -- where to start ---------------------------------------------------------------------------
 
-    def _begin(self, found: Profile) -> None:
+    def _begin(self, found: Profiled) -> None:
         header = found.header
         self._dialect = {
             "encoding": header.encoding,

@@ -19,8 +19,12 @@ from services.extractor.sources.base import (
 )
 from services.extractor.sources.csv_files.reader import FileReader
 from shared.csvfile import folder, overrides
+from shared.csvfile.folder import CsvFile
+from shared.csvfile.overrides import Overrides
+from shared.csvfile.profile import LIMITS, Profiled, profiled
 from shared.errors import TaskError
 from shared.messages.base import Source
+from shared.runtime.confined import Confined
 
 if TYPE_CHECKING:
     from services.extractor.sources.registry import SourceParts
@@ -34,6 +38,14 @@ class CsvFiles(SourceConnector):
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._confined = Confined([profiled.__module__])
+
+    def _look(self, file: CsvFile, given: Overrides) -> Profiled | None:
+        """What a child process takes a file for. Blocks."""
+        (found,) = self._confined.run(
+            file.path, LIMITS, profiled, file, given
+        )
+        return found  # type: ignore[no-any-return]
 
     async def streams(self) -> list[StreamInfo]:
         return await asyncio.to_thread(self._list)
@@ -78,9 +90,8 @@ class CsvFiles(SourceConnector):
         path = info.stream.partition("/")[2]
         file = await asyncio.to_thread(folder.find, self._root, path)
         mapping = await asyncio.to_thread(overrides.load, self._root)
-        slices = FileReader(file, mapping.overrides_for(path)).slices(
-            cursor
-        )
+        given = mapping.overrides_for(path)
+        slices = FileReader(file, given, self._look).slices(cursor)
         try:
             while (
                 piece := await asyncio.to_thread(next, slices, None)

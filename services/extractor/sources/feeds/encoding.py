@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from charset_normalizer import from_bytes
 
-from services.extractor.sources.http_client import Answer
+from services.extractor.sources.answer import Answer
 
 # Longest first: the mark of UTF-32 begins with that of UTF-16.
 _MARKS = (
@@ -63,6 +63,8 @@ _BY_LANGUAGE = {
     "ko": ("cp949",),
     "zh": ("gb18030", "big5"),
 }
+_WITH_SHIFTS = ("utf-7", "hz", "iso2022")
+_MARKS_OF_XML = b"<>!?/[]&;\"'=-abcxyzABCXYZ0123456789"
 _NOT_ASCII = re.compile(rb"[\x80-\xff]+")
 _LONG_RUN = 4  # bytes: letters of Latin scripts stand alone among ASCII
 # Of the letters that are not ASCII: more that are broken mean another encoding.
@@ -88,6 +90,8 @@ def readable(answer: Answer) -> Readable:
         return _decoded(body, by_bytes) or Readable(body, content_type)
     named = list(_named(content_type, body))
     fitting = [name for name in named if _fits(body, name)]
+    if fitting and not _extends_ascii(fitting[0]):
+        return _decoded(body, fitting[0]) or Readable(body, content_type)
     if fitting or (not named and _fits(body, "utf-8")):
         # A declaration behind white space is none to feedparser.
         return Readable(body.lstrip() if fitting else body, content_type)
@@ -117,6 +121,14 @@ def _fits(body: bytes, encoding: str) -> bool:
     except (LookupError, UnicodeError):
         return False
     return not name.startswith(("utf-16", "utf-32"))
+
+
+def _extends_ascii(encoding: str) -> bool:
+    """Whether marks of XML are the bytes that they are in ASCII, and nothing else is."""
+    name = codecs.lookup(encoding).name
+    if name.startswith(_WITH_SHIFTS):
+        return False
+    return _MARKS_OF_XML.decode(name, "replace").encode() == _MARKS_OF_XML
 
 
 def _by_evidence(body: bytes, said: str) -> Readable | None:

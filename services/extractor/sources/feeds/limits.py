@@ -7,43 +7,57 @@ import re
 from shared.errors import TaskError
 
 MAX_ENTRIES = 5_000
+SLASH = ord("/")
 MAX_DEPTH = 2_000  # of elements within an entry; text that was not escaped may leave many open
 _ENTRY = re.compile(rb"<(?:\w+:)?(?:item|entry)[\s/>]", re.IGNORECASE)
-_TAG = re.compile(rb"<(/?)([a-zA-Z][\w:.-]*)[^<>]*?(/?)>")
+_TAG = re.compile(rb"<(/?)([a-zA-Z][\w:.-]*+)[^<>]*+>")
+# With what ends it, `[` or `>`; neither where it does not end.
+_DOCTYPE = re.compile(
+    rb"""<!DOCTYPE(?:[^>\["']|"[^"]*"|'[^']*')*+([\[>]?)""", re.IGNORECASE
+)
+_ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
 _NEVER_CLOSED = frozenset(
     (b"br", b"img", b"hr", b"input", b"meta", b"link", b"source", b"wbr")
 )
-_ENTITY = re.compile(
-    rb"<!ENTITY\s+(?:%\s+)?\S{1,200}\s+"
-    rb"""(?:(?:SYSTEM|PUBLIC)\b[^>]*|"(?P<value>[^"]*)"|'(?P<other>[^']*)')\s*>"""
-)
 
 
-def bounded(url: str, body: bytes) -> bytes:
-    """The body without entities that could grow or reach out.
+def refuse_what_no_feed_needs(url: str, body: bytes) -> None:
+    """`body`: in an encoding in which ASCII is what it is.
 
-    Raises TaskError `limit_exceeded` for too many entries, or elements nested too deep.
+    Raises TaskError `unsafe_xml` for a document that declares entities, `limit_exceeded` for too
+    many entries, or elements nested too deep.
     """
-    signs = body.replace(b"\0", b"")  # UTF-16 reads alike then
-    refuse_entries(url, len(_ENTRY.findall(signs)))
-    _refuse_depth(url, signs)
-    return _without_entities(body)
+    _refuse_declarations(url, body)
+    refuse_entries(url, len(_ENTRY.findall(body)))
+    _refuse_depth(url, body)
 
 
-def _without_entities(body: bytes) -> bytes:
-    return _ENTITY.sub(_harmless, body) if b"<!ENTITY" in body else body
+def _refuse_declarations(url: str, body: bytes) -> None:
+    """Entities may stand for texts without end, or for what lies elsewhere."""
+    end = _end_of_prologue(body)
+    if end is None or _ENTITY.search(body, 0, end) is not None:
+        message = f"{url} has a DOCTYPE that declares entities of its own, which no feed needs"
+        raise TaskError("unsafe_xml", message)
 
 
-def _harmless(entity: re.Match[bytes]) -> bytes:
-    """Nothing in place of an entity that is made of others, or that lies elsewhere."""
-    value = (
-        entity["value"]
-        if entity["value"] is not None
-        else entity["other"]
-    )
-    if value is None or value.replace(b"&#", b"").count(b"&"):
-        return b""
-    return entity[0]
+def _end_of_prologue(body: bytes) -> int | None:
+    """Where the first element begins; None where a DOCTYPE has more than a name and addresses."""
+    at = body.find(b"<")
+    while at >= 0:
+        if body.startswith(b"<!--", at):
+            at = body.find(b"-->", at)
+        elif body.startswith(b"<?", at):
+            at = body.find(b"?>", at)
+        elif (doctype := _DOCTYPE.match(body, at)) is not None:
+            if doctype[1] != b">":
+                return None
+            at = doctype.end()
+        elif body[at + 1 : at + 2].isalpha():
+            return at
+        else:
+            at += 1
+        at = body.find(b"<", at) if at >= 0 else at
+    return len(body)
 
 
 def refuse_entries(url: str, count: int) -> None:
@@ -58,12 +72,13 @@ def refuse_entries(url: str, count: int) -> None:
 def _refuse_depth(url: str, body: bytes) -> None:
     depth = 0
     for match in _TAG.finditer(body):
-        closes, name, empty = match.groups()
+        closes, name = match.groups()
+        is_empty = body[match.end() - 2] == SLASH
         if name.lower() in (b"item", b"entry"):
             depth = 0
         elif closes:
             depth = max(0, depth - 1)
-        elif not empty and name.lower() not in _NEVER_CLOSED:
+        elif not is_empty and name.lower() not in _NEVER_CLOSED:
             depth += 1
         if depth > MAX_DEPTH:
             message = f"{url} nests more than {MAX_DEPTH} elements in each other: it is not a feed"

@@ -13,15 +13,15 @@ from typing import Any
 
 import feedparser
 
+from services.extractor.sources.answer import Answer
 from services.extractor.sources.feeds.encoding import Readable, readable
 from services.extractor.sources.feeds.json_feed import (
     parse as parse_json_feed,
 )
 from services.extractor.sources.feeds.limits import (
-    bounded,
     refuse_entries,
+    refuse_what_no_feed_needs,
 )
-from services.extractor.sources.http_client import Answer
 from shared.errors import TaskError
 from shared.messages.base import Json
 
@@ -68,7 +68,8 @@ def parse_feed(answer: Answer) -> Json:
 
 
 def _parsed_xml(answer: Answer, found: Readable) -> Any:
-    body = bounded(answer.url, found.body)
+    body = found.body
+    refuse_what_no_feed_needs(answer.url, body)
     if not body.strip():
         return {}
     headers = {

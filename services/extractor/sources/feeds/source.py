@@ -8,30 +8,30 @@ another address, never.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from services.extractor.settings import Feed
+from services.extractor.sources.answer import Answer, picked
 from services.extractor.sources.base import (
     Slice,
     SourceConnector,
     StreamInfo,
-    paginate,
 )
 from services.extractor.sources.coinpaprika.coin_list import CoinList
 from services.extractor.sources.feeds import schedule
-from services.extractor.sources.feeds.identity import Entry, identified
 from services.extractor.sources.feeds.limits import MAX_ENTRIES
-from services.extractor.sources.feeds.parse import parse_feed
-from services.extractor.sources.http_client import (
-    Answer,
-    HttpClient,
-    http_date,
-    picked,
+from services.extractor.sources.feeds.read import (
+    LIMITS,
+    FeedHead,
+    FeedPage,
+    read_feed,
 )
+from services.extractor.sources.http_client import HttpClient, http_date
 from shared.errors import TaskError
 from shared.messages.base import Json, Source
+from shared.runtime.confined import Confined
 
 if TYPE_CHECKING:
     from services.extractor.sources.registry import SourceParts
@@ -64,6 +64,8 @@ class Rss(SourceConnector):
         self._http = http
         self._feeds = {feed.name: feed for feed in feeds}
         self._coins = coins
+        self._confined = Confined([read_feed.__module__])
+        self._turn = asyncio.Lock()
 
     async def streams(self) -> list[StreamInfo]:
         return [
@@ -104,9 +106,16 @@ class Rss(SourceConnector):
                 [], position, note="the feed has not changed (304)"
             )
             return
-        feed = await asyncio.to_thread(parse_feed, answer)
-        for piece in self._slices(answer, feed, known):
-            yield piece
+        async with self._turn:
+            pieces = self._read(answer, known)
+            slices = self._slices(answer, known, pieces)
+            try:
+                while (
+                    piece := await asyncio.to_thread(next, slices, None)
+                ) is not None:
+                    yield piece
+            finally:
+                await asyncio.to_thread(slices.close)
 
     async def _ask(self, known: Json, url: str) -> Answer:
         conditions = {
@@ -119,65 +128,63 @@ class Rss(SourceConnector):
             address, headers=conditions, accept=_ACCEPT
         )
 
-    def _slices(
-        self, answer: Answer, feed: Json, known: Json
-    ) -> Iterator[Slice]:
-        seen: dict[str, str] = dict(known.get("seen") or {})
-        found = identified(
-            feed["entries"], seen, known.get("shared") or ()
+    def _read(self, answer: Answer, known: Json) -> Iterator[Any]:
+        """A FeedHead, then FeedPages: what a child process makes of the answer."""
+        seen = dict(known.get("seen") or {})
+        shared = list(known.get("shared") or ())
+        return self._confined.run(
+            answer.url, LIMITS, read_feed, answer, seen, shared
         )
-        # Oldest first, so that the newest wins.
-        fresh = [
-            entry
-            for entry in reversed(found.entries)
-            if seen.get(entry.key) != entry.digest
-        ]
-        shared = {"shared": sorted(found.shared)[:REMEMBERED]}
-        last = {**_validators(answer, feed, known), **shared}
-        for note in (*feed["notes"], *_note_of_copies(found.copies)):
-            yield Slice([], {"seen": seen}, note=note)
-        if not fresh:
-            note = NOTHING_NEW if feed["entries"] else NO_ENTRIES
-            yield Slice([], {"seen": seen, **last}, note=note)
-            return
-        yield from self._pages(answer, feed, fresh, seen, last)
 
-    def _pages(
+    def _slices(
         self,
         answer: Answer,
-        feed: Json,
-        fresh: list[Entry],
-        seen: dict[str, str],
-        last: Json,
-    ) -> Iterator[Slice]:
-        """Pages of new entries. `last`: what the cursor says only when all of them are published.
+        known: Json,
+        pieces: Iterator[Any],
+    ) -> Generator[Slice, None, None]:
+        """Pages of new entries; what the answer says of itself only with the last of them.
 
         Else a 304 would hide what a crash left behind.
         """
-        digests = {entry.key: entry.digest for entry in fresh}
-        pages = list(
-            paginate(
-                [{**entry.value, "key": entry.key} for entry in fresh]
-            )
-        )
-        for number, (records, rejections) in enumerate(pages, 1):
-            for record in records:
-                seen.pop(record["key"], None)
-                seen[record["key"]] = digests[record["key"]]
-            position: Json = {
-                "seen": dict(list(seen.items())[-REMEMBERED:])
-            }
-            if number == len(pages):
-                position |= last
-            context = self._context(feed, records)
-            yield Slice(
-                records, position, context, answer.origin(), rejections
-            )
+        head: FeedHead = next(pieces)
+        seen: dict[str, str] = dict(known.get("seen") or {})
+        shared = {"shared": head.shared[:REMEMBERED]}
+        last = {**_validators(answer, head.ttl, known), **shared}
+        for note in head.notes:
+            yield Slice([], {"seen": seen}, note=note)
+        is_over = False
+        for page in pieces:
+            is_over = page.is_last
+            yield self._page(answer, head, page, seen, last)
+        if not is_over:
+            note = NO_ENTRIES if head.is_empty else NOTHING_NEW
+            yield Slice([], {"seen": seen, **last}, note=note)
 
-    def _context(self, feed: Json, records: list[Json]) -> Json:
-        context = {
-            name: feed[name] for name in ("format", "title", "language")
-        }
+    def _page(
+        self,
+        answer: Answer,
+        head: FeedHead,
+        page: FeedPage,
+        seen: dict[str, str],
+        last: Json,
+    ) -> Slice:
+        for key, digest in page.digests.items():
+            seen.pop(key, None)
+            seen[key] = digest
+        position: Json = {"seen": dict(list(seen.items())[-REMEMBERED:])}
+        if page.is_last:
+            position |= last
+        context = self._context(head, page.records)
+        return Slice(
+            page.records,
+            position,
+            context,
+            answer.origin(),
+            page.rejections,
+        )
+
+    def _context(self, head: FeedHead, records: list[Json]) -> Json:
+        context = dict(head.context)
         mentioned = (
             self._coins.mentioned(_texts(records)) if self._coins else []
         )
@@ -190,17 +197,7 @@ def build(parts: SourceParts) -> Rss:
     return Rss(parts.http, parts.settings.rss_feeds, parts.coins)
 
 
-def _note_of_copies(copies: list[str]) -> Iterator[str]:
-    if copies:
-        shown = ", ".join(repr(title[:60]) for title in copies[:3])
-        more = " …" if len(copies) > 3 else ""
-        yield (
-            "entries that equal another of the feed in everything count once; left out: "
-            f"{len(copies)} ({shown}{more})"
-        )
-
-
-def _validators(answer: Answer, feed: Json, known: Json) -> Json:
+def _validators(answer: Answer, ttl: Any, known: Json) -> Json:
     validators = picked(answer.headers, VALIDATORS)
     if _is_future(validators.get("last-modified")):
         # Sent back, it would be answered by 304 until then.
@@ -208,7 +205,7 @@ def _validators(answer: Answer, feed: Json, known: Json) -> Json:
     return {
         **validators,
         "moved": known["moved"],
-        "not_before": schedule.fresh_until(answer, feed["ttl"]),
+        "not_before": schedule.fresh_until(answer, ttl),
     }
 
 

@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 from services.extractor.sources.base import Slice, StreamInfo
 from services.extractor.sources.csv_files import reader as csv_source
 from services.extractor.sources.csv_files.source import CsvFiles
+from shared.csvfile.profile import Profiled, profiled
 from shared.errors import TaskError
+from shared.runtime.confined import unmetered
 
 HEADER = "date,open,high,low,close\n"
 
@@ -26,12 +28,18 @@ HEADER = "date,open,high,low,close\n"
 @pytest.fixture(autouse=True)
 def syntax_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """What columns mean is tested elsewhere; here their cells are anything."""
+    monkeypatch.setattr(CsvFiles, "_look", staticmethod(look_here))
     monkeypatch.setattr(
         "shared.csvfile.profile.infer_schema",
         lambda _context: SimpleNamespace(
             described=dict, series=[], width=0
         ),
     )
+
+
+def look_here(*asked: Any) -> Profiled | None:
+    """Without a child process, in which nothing is replaced."""
+    return next(profiled(unmetered, *asked))
 
 
 def read(root: Path, name: str, cursor: Any = None) -> list[Slice]:

@@ -18,9 +18,10 @@ from embedded.settings import ROOT
 from services.extractor.sources.csv_files.reader import FileReader
 from services.normalizer.mapping.page import map_page
 from shared.csvfile import folder, overrides
-from shared.csvfile.profile import profile
+from shared.csvfile.profile import profile, profiled
 from shared.errors import TaskError
 from shared.messages.pages import UnifiedData
+from shared.runtime.confined import unmetered
 from tests.support.pages import raw_page
 
 REAL = ROOT.parent / "shared" / "realdata" / "csv"
@@ -89,9 +90,13 @@ def mapped(
 ) -> tuple[list[UnifiedData], Counter[str]]:
     points: list[UnifiedData] = []
     became: Counter[str] = Counter()
-    for piece in FileReader(
-        folder.find(root, name), overrides.load(root).overrides_for(name)
-    ).slices(None):
+    given = overrides.load(root).overrides_for(name)
+    reader = FileReader(
+        folder.find(root, name),
+        given,
+        lambda *asked: next(profiled(unmetered, *asked)),
+    )
+    for piece in reader.slices(None):
         became.update(rejection.reason for rejection in piece.rejections)
         if piece.records:  # as they travel: through JSON
             page = map_page(

@@ -1,0 +1,37 @@
+"""Addresses as they may be stored, logged and told: without what may be secret in them."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+HIDDEN = "***"
+# Of the sources' own calls: which days, coins and currencies were asked for.
+_HARMLESS = frozenset(
+    "days end ids include_market_cap interval limit order page per_page quotes start vs_currencies "
+    "vs_currency".split()
+)
+
+
+def without_secrets(url: str) -> str:
+    """The address without user and password, its parameters without values and fragment.
+
+    Of parameters that sources are asked with, the values stay.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return HIDDEN
+    host = parts.netloc.rpartition("@")[2]
+    pairs = [
+        (name, value if name in _HARMLESS or not value else HIDDEN)
+        for name, value in parse_qsl(parts.query, keep_blank_values=True)
+    ]
+    query = urlencode(pairs, safe=f"{HIDDEN},:-")
+    return urlunsplit((parts.scheme, host, parts.path, query, ""))
+
+
+def has_secrets(url: str) -> bool:
+    """Whether something of an address is left out when it is told."""
+    parts = urlsplit(url)
+    is_hidden = HIDDEN in without_secrets(url)
+    return "@" in parts.netloc or is_hidden
