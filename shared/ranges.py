@@ -18,6 +18,30 @@ def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
     return found
 
 
+def gaps(numbers: Iterable[int], count: int) -> list[tuple[int, int]]:
+    """The stretches of 0 … count − 1 that are not among the numbers, as (first, last)."""
+    found: list[tuple[int, int]] = []
+    following = 0
+    for first, last in [*ranges(numbers), (count, count)]:
+        if following < first <= count:
+            found.append((following, first - 1))
+        following = last + 1
+    return found
+
+
+def first_of(
+    spans: Iterable[tuple[int, int]], most: int
+) -> list[tuple[int, int]]:
+    """These spans as far as they hold at most so many numbers together."""
+    kept = []
+    for first, last in spans:
+        if most <= 0:
+            break
+        kept.append((first, min(last, first + most - 1)))
+        most -= last - first + 1
+    return kept
+
+
 def ranges_text(numbers: Iterable[int]) -> str:
     """At most ten of them."""
     found = ranges(numbers)

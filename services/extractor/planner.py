@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import date
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -19,14 +20,17 @@ from services.extractor.sources.base import SourceConnector, StreamInfo
 from services.extractor.tasks.reporting import Reporter
 from shared.errors import TransientError
 from shared.kafka import publishing
+from shared.kafka.blame import UnprocessableError, try_twice
 from shared.kafka.gap_aware_consumer import GapAwareConsumer, publisher
 from shared.kafka.partitions import partition_of, topic_and_partition
+from shared.messages.base import Stage
 from shared.messages.commands import (
     CancelRun,
     MoveCheckpoint,
     StartIngestion,
     StartReplay,
 )
+from shared.messages.headers import origin_headers
 from shared.messages.identity import task_id
 from shared.messages.run_events import (
     PlannedTask,
@@ -46,7 +50,12 @@ from shared.messages.tasks import (
     replay_tasks,
     set_cursor,
 )
-from shared.messages.topics import COMMANDS, PLANNER_GROUP, RAW
+from shared.messages.topics import (
+    COMMANDS,
+    DEAD_LETTERS,
+    PLANNER_GROUP,
+    RAW,
+)
 from shared.runtime import logs
 from shared.runtime.lifecycle import sleep_or_stop
 
@@ -280,7 +289,7 @@ class Planner:
     async def _until_done(self, record: Any, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
-                await self._handle(record)
+                await self._handle_or_give_up(record)
             except TransientError as error:
                 log.warning(
                     "planning_postponed",
@@ -290,6 +299,25 @@ class Planner:
                 await sleep_or_stop(stop, 1)
             else:
                 return
+
+    async def _handle_or_give_up(self, record: Any) -> None:
+        try:
+            await try_twice(partial(self._handle, record))
+        except UnprocessableError as error:
+            await self._dead_letter(record, error)
+
+    async def _dead_letter(
+        self, record: Any, error: UnprocessableError
+    ) -> None:
+        """A command that cannot be planned; the loader keeps it. Raises TransientError."""
+        log.error(
+            "command_failed", offset=record.offset, error=str(error)
+        )
+        at = (record.topic, record.partition, record.offset)
+        headers = origin_headers(*at, error, Stage.EXTRACT)
+        await publishing.forward(
+            self._producer, DEAD_LETTERS.name, record, headers
+        )
 
     async def _commit(
         self, partition: TopicPartition, offset: int

@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 
 from shared.errors import TransientError
 from shared.kafka import publishing
+from shared.kafka.blame import UnprocessableError, try_twice
 from shared.kafka.gap_aware_consumer import GapAwareConsumer, publisher
 from shared.messages.base import Stage
 from shared.messages.headers import origin_headers
@@ -26,6 +27,7 @@ from shared.messages.serialization import (
     decode,
     task_decoder,
 )
+from shared.messages.tasks import Task
 from shared.messages.topics import DEAD_LETTERS, Topic
 from shared.runtime import logs
 from shared.runtime.lifecycle import sleep_or_stop
@@ -145,16 +147,24 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         except UndecodableError as error:
             await self._dead_letter(record, error)
         else:
-            async with self._locks[task.stream], self._slots:
-                await _until_done(
-                    lambda: self._do(task),
-                    run_id=task.run_id,
-                    stream=task.stream,
-                )
+            await self._do_or_give_up(task, record)
         await self._finish(partition, record.offset)
 
+    async def _do_or_give_up(self, task: Task, record: Any) -> None:
+        """A task that fails in a way that nobody foresaw is a dead letter."""
+        facts = {"run_id": task.run_id, "stream": task.stream}
+
+        async def do() -> None:
+            await _until_done(lambda: self._do(task), **facts)
+
+        try:
+            async with self._locks[task.stream], self._slots:
+                await try_twice(do)
+        except UnprocessableError as error:
+            await self._dead_letter(record, error)
+
     async def _dead_letter(
-        self, record: Any, error: UndecodableError
+        self, record: Any, error: UndecodableError | UnprocessableError
     ) -> None:
         at = {"partition": record.partition, "offset": record.offset}
         log.error("task_undecodable", **at, error=str(error))

@@ -6,11 +6,10 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-import sqlalchemy.exc
 from aiokafka import TopicPartition
 from sqlalchemy import Connection
 
-from services.loader.database import db_of
+from services.loader.database import db_of, may_be_a_message
 from services.loader.dead_letters import requeue
 from services.loader.dead_letters.undecodable import Undecodable
 from services.loader.pages.copy_rows import StagedPage
@@ -19,6 +18,7 @@ from services.loader.pages.dead_letter_rows import (
     insert_dead_letters,
 )
 from services.loader.runs.event_handlers import ReceivedMessage, apply
+from shared.kafka.blame import UnprocessableError, is_to_blame, last_line
 from shared.messages.base import Message
 from shared.messages.commands import PublishReplay, RequeueDeadLetters
 from shared.messages.serialization import (
@@ -35,11 +35,6 @@ from shared.messages.topics import (
 )
 from shared.runtime import logs
 
-_REFUSALS = (
-    sqlalchemy.exc.DataError,
-    sqlalchemy.exc.IntegrityError,
-    ValueError,
-)
 Polled = dict[TopicPartition, list[Any]]
 log = logs.get(__name__)
 
@@ -48,6 +43,7 @@ log = logs.get(__name__)
 class Batch:
     """The records of one poll, decoded and sorted by what they are."""
 
+    records: list[Any] = field(default_factory=list)  # as they came
     pages: list[StagedPage] = field(default_factory=list)
     replayed: list[StagedPage] = field(default_factory=list)
     messages: list[ReceivedMessage] = field(default_factory=list)
@@ -69,12 +65,24 @@ class Batch:
                 batch._add(record)
         return batch
 
+    @classmethod
+    def given_up(cls, record: Any, error: Exception) -> Batch:
+        """Of one record, which cannot be stored otherwise than as a dead letter."""
+        batch = cls(records=[record])
+        batch.dead_letters.append(Undecodable.of(record, error))
+        return batch
+
     def _add(self, record: Any) -> None:
+        self.records.append(record)
         try:
             self._sort_in(record)
-        except UndecodableError as error:
+        except Exception as error:
+            if not is_to_blame(error):
+                raise
             _log("message_undecodable", record, error)
-            self.dead_letters.append(Undecodable.of(record, error))
+            self.dead_letters.append(
+                Undecodable.of(record, _explained(error))
+            )
 
     def _sort_in(self, record: Any) -> None:
         match record.topic:
@@ -138,6 +146,13 @@ class Batch:
                 )
 
 
+def _explained(error: Exception) -> Exception:
+    """What is no UndecodableError as the last line of its traceback."""
+    if isinstance(error, UndecodableError):
+        return error
+    return UnprocessableError(last_line(error))
+
+
 def next_offsets(polled: Polled) -> dict[TopicPartition, int]:
     """The offsets to commit when these records are stored."""
     return {
@@ -156,7 +171,9 @@ def _applied(
     try:
         with transaction.begin_nested():
             apply(transaction, received)
-    except _REFUSALS as error:
+    except Exception as error:
+        if not may_be_a_message(error):
+            raise
         cause = getattr(error, "orig", None) or error
         _log("message_refused", received.record, cause)
         return Undecodable.of(received.record, cause)

@@ -18,6 +18,7 @@ from services.loader.batch import Batch, next_offsets
 from services.loader.database import (
     DATA_ERRORS,
     DATABASE_UNAVAILABLE,
+    may_be_a_message,
     reason_of,
     trouble_of,
 )
@@ -31,6 +32,7 @@ from services.loader.pages.write import LiveWriter
 from services.loader.pages.write_replayed import write_replayed
 from services.loader.runs.reconciler import RunReconciler, publish_all
 from shared.errors import TransientError
+from shared.kafka.blame import UnprocessableError, last_line
 from shared.kafka.gap_aware_consumer import GapAwareConsumer, publisher
 from shared.messages.topics import (
     COMMANDS,
@@ -49,6 +51,9 @@ MAX_LOADING = 2  # batches between decoding and commit
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 5.0
 Work = Callable[[], Awaitable[Any]]
+ALONE = TopicPartition(
+    "", 0
+)  # of a batch whose offsets are not committed
 log = logs.get(__name__)
 
 
@@ -149,7 +154,7 @@ class Loader:
         try:
             self.is_publishing |= batch.has_previews_to_publish()
             if not await self._until_stored(
-                partial(self._store, batch, before), stop
+                partial(self._store_or_sort_out, batch, before), stop
             ):
                 return
             if before is not None and not before.is_stored:
@@ -192,6 +197,44 @@ class Loader:
             error=reason_of(error),
             retry_in_s=wait_s,
         )
+
+    async def _store_or_sort_out(
+        self, batch: Batch, before: Batch | None
+    ) -> None:
+        """Store a batch; where it cannot be, each of its messages alone.
+
+        What cannot be stored alone either is a dead letter.
+        """
+        try:
+            await self._store(batch, before)
+        except Exception as error:
+            if not may_be_a_message(error):
+                raise
+            log.error(
+                "batch_failed", error=last_line(error), exc_info=error
+            )
+        else:
+            return
+        await _turn(before)
+        batch.outbox = []
+        for record in batch.records:
+            await self._store_alone(record, batch)
+
+    async def _store_alone(self, record: Any, whole: Batch) -> None:
+        alone = Batch.of({ALONE: [record]})
+        try:
+            await self._store(alone, None)
+        except Exception as error:
+            if not may_be_a_message(error):
+                raise
+            reason = UnprocessableError(last_line(error))
+            log.error(
+                "message_given_up",
+                offset=record.offset,
+                error=str(reason),
+            )
+            await self._store(Batch.given_up(record, reason), None)
+        whole.outbox += alone.outbox
 
     async def _store(self, batch: Batch, before: Batch | None) -> None:
         started = time.monotonic()

@@ -11,6 +11,7 @@ import sqlalchemy.exc
 from sqlalchemy import Connection, Engine, create_engine, event
 
 from services.loader.pages import sql
+from shared.kafka.blame import is_to_blame
 from shared.runtime.health import DISK_FULL
 
 Db = psycopg2.extensions.cursor
@@ -30,6 +31,7 @@ DATA_ERRORS = (
     psycopg2.DataError,
     psycopg2.errors.IntegrityError,
     psycopg2.errors.ProgramLimitExceeded,
+    psycopg2.errors.StatementTooComplex,
 )
 IDLE_IN_TRANSACTION_S = 20
 POOL_SIZE = 6
@@ -68,6 +70,15 @@ def build_engine(url: str, *, stuck_after_s: float = 60) -> Engine:
         connection.commit()
 
     return engine
+
+
+def may_be_a_message(error: Exception) -> bool:
+    """Whether an error may come of a message, and not of the database or this process."""
+    cause = getattr(error, "orig", None) or error
+    if isinstance(cause, DATA_ERRORS):
+        return True
+    is_unavailable = isinstance(error, DATABASE_UNAVAILABLE)
+    return not is_unavailable and is_to_blame(error)
 
 
 def trouble_of(error: Exception) -> str:

@@ -30,6 +30,7 @@ from services.normalizer.unify import (
 )
 from shared.errors import POISON_EXIT_CODE, StuckError
 from shared.kafka import clients
+from shared.kafka.blame import UnprocessableError, try_twice
 from shared.kafka.lag import LagReader
 from shared.kafka.partitions import partitions_of
 from shared.kafka.progress import Monitor
@@ -88,9 +89,17 @@ class Deliveries:
     ) -> None:
         """Begin a delivery, waiting while as many as allowed are under way."""
         await self._slots.acquire()
-        future = await self._producer.send(
-            topic, value, key=key, partition=partition, headers=headers
-        )
+        try:
+            future = await self._producer.send(
+                topic,
+                value,
+                key=key,
+                partition=partition,
+                headers=headers,
+            )
+        except BaseException:
+            self._slots.release()
+            raise
         future.add_done_callback(
             lambda done: self._delivered(done, event)
         )
@@ -139,17 +148,27 @@ async def handle(
     event: Any, deliveries: Deliveries, confined: ConfinedMapping
 ) -> None:
     """One raw or replayed message, whatever it is, becomes a unified page or a dead letter."""
-    message = event.message
+
+    async def publish() -> None:
+        await _publish_unified(event, deliveries, confined)
+
     try:
-        if holds_markup(message.value):
-            page, unified = await asyncio.to_thread(
-                _unified, message, confined.outcomes
-            )
-        else:
-            page, unified = _unified(message)
-    except UndecodableError as error:
+        await try_twice(publish)
+    except (UndecodableError, UnprocessableError) as error:
         await _dead_letter(event, error, deliveries)
-        return
+
+
+async def _publish_unified(
+    event: Any, deliveries: Deliveries, confined: ConfinedMapping
+) -> None:
+    """Raises UndecodableError."""
+    message = event.message
+    if holds_markup(message.value):
+        page, unified = await asyncio.to_thread(
+            _unified, message, confined.outcomes
+        )
+    else:
+        page, unified = _unified(message)
     if page.rejections or unified.rejected:
         _log_rejections(message, page, unified)
     topic = UNIFIED
@@ -170,7 +189,9 @@ async def handle(
 
 
 async def _dead_letter(
-    event: Any, error: UndecodableError, deliveries: Deliveries
+    event: Any,
+    error: UndecodableError | UnprocessableError,
+    deliveries: Deliveries,
 ) -> None:
     message = event.message
     log.error(

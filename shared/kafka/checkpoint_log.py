@@ -5,8 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from shared.kafka.topic_follower import TopicFollower
-from shared.messages.checkpoints import Checkpoint
+from shared.messages.base import Message
+from shared.messages.checkpoints import (
+    Checkpoint,
+    ConfiguredStreams,
+    KeptCoins,
+    SpentBudget,
+    Trouble,
+)
 from shared.messages.serialization import (
     UndecodableError,
     checkpoint_decoder,
@@ -23,12 +32,34 @@ COIN_LIST = "@coins"
 CONFIGURED = "@configured"
 # And why the loader cannot store anything.
 TROUBLE = "loader/@trouble"
+_OTHERS: dict[str, type[Message]] = {
+    BUDGET: SpentBudget,
+    COIN_LIST: KeptCoins,
+    CONFIGURED: ConfiguredStreams,
+    TROUBLE.partition("/")[2]: Trouble,
+}
 log = logs.get(__name__)
 
 
 def is_stream(name: str) -> bool:
     """Whether a checkpoint is that of a stream."""
     return not name.partition("/")[2].startswith("@")
+
+
+def _is_as_expected(checkpoint: Checkpoint) -> bool:
+    """Whether one that is not a stream's says what its name promises."""
+    name = checkpoint.stream.partition("/")[2]
+    kind = _OTHERS.get(name)
+    if kind is None:
+        return True
+    cursor = bytes(checkpoint.cursor)
+    if cursor == b"null":
+        return True
+    try:
+        msgspec.json.decode(cursor, type=kind)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 class CheckpointLog:
@@ -70,6 +101,11 @@ class CheckpointLog:
             # Without a checkpoint the stream is read from its start, which doubles nothing.
             log.error("checkpoint_unreadable", **at, error=str(error))
             self._latest.pop(stream, None)
+            return
+        if not _is_as_expected(checkpoint):
+            log.error(
+                "checkpoint_unreadable", **at, error="foreign cursor"
+            )
             return
         known = self._latest.get(checkpoint.stream)
         if (

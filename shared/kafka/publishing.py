@@ -1,4 +1,7 @@
-"""Publishing, and waiting for the broker. Every failure is a TransientError."""
+"""Publishing, and waiting for the broker. Every failure is a TransientError.
+
+But for a message that is larger than the broker takes: a TaskError `limit_exceeded`.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from shared.errors import TransientError
+from shared.errors import TaskError, TransientError
 from shared.messages.base import Message
 from shared.messages.headers import Headers, headers_for
 from shared.messages.serialization import encode
@@ -20,6 +23,10 @@ from shared.messages.topics import Topic
 def _acknowledged(what: str, topic: str) -> Iterator[None]:
     try:
         yield
+    except MessageSizeTooLargeError as error:
+        # It would be too large the next time too.
+        message = f"{what} is larger than what {topic} takes"
+        raise TaskError("limit_exceeded", message) from error
     except (KafkaError, OSError) as error:
         raise TransientError(
             f"Kafka did not acknowledge {what} on {topic}: {error!r}"

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from shared.errors import TransientError
 from shared.kafka import clients
+from shared.kafka.blame import last_line
 from shared.kafka.partitions import partitions_of
 from shared.messages.topics import Topic
 from shared.runtime import logs
@@ -21,7 +22,7 @@ log = logs.get(__name__)
 class TopicFollower:
     """Hands every record of a topic to `on_record`, in partition order.
 
-    `on_record` is an ordinary function that must not raise.
+    `on_record` is an ordinary function. A record over which it raises is passed over.
     """
 
     def __init__(
@@ -64,9 +65,23 @@ class TopicFollower:
                 continue
             for records in batches.values():
                 for record in records:
-                    self._on_record(record)
+                    self._hand_over(record)
             async with self._moved:
                 self._moved.notify_all()
+
+    def _hand_over(self, record: Any) -> None:
+        """A record that cannot be read is passed over: the loader keeps it as a dead letter."""
+        try:
+            self._on_record(record)
+        except Exception as error:
+            log.error(
+                "record_passed_over",
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                error=last_line(error),
+                exc_info=error,
+            )
 
     async def catch_up(
         self, timeout_s: float = 10, partition: int | None = None

@@ -29,6 +29,14 @@ Id = Annotated[
     msgspec.Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"),
 ]
 
+# What a foreign message may say: more would not fit where it is stored, or into memory.
+Name = Annotated[str, msgspec.Meta(max_length=1_000)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=10_000_000)]
+Total = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+Partition = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
+Offset = Annotated[int, msgspec.Meta(ge=-1, le=1 << 62)]
+Millis = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
+
 
 class Source(StrEnum):
     """A kind of connector, one line each.

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Annotated
+
 import msgspec
 
-from shared.messages.base import Id, Json, Message
+from shared.messages.base import (
+    Count,
+    Id,
+    Json,
+    Message,
+    Name,
+    Offset,
+    Partition,
+    Total,
+)
 from shared.messages.run_events import RunError
 
 
@@ -13,8 +25,8 @@ class TaskProgress(Message, frozen=True):
 
     run_id: Id
     task_id: Id
-    pages: int = 0
-    records: int = 0
+    pages: Count = 0
+    records: Total = 0
     notes: list[str] = []
     error: RunError | None = None
     cancelled: bool = False
@@ -30,13 +42,13 @@ class Checkpoint(Message, frozen=True, tag="Checkpoint"):
     `sequence` counts the stream's checkpoints: one that does not count further is a stale worker's.
     """
 
-    stream: str
+    stream: Name
     cursor: msgspec.Raw
-    raw_partition: int
-    raw_offset: int  # of the stream's last page, −1 before the first
+    raw_partition: Partition
+    raw_offset: Offset  # of the stream's last page, −1 before the first
     current: TaskProgress | None = None
     finished: list[TaskProgress] = []  # the last 50, newest last
-    sequence: int = 0
+    sequence: Total = 0
 
     @property
     def pages(self) -> int:
@@ -53,3 +65,32 @@ class Checkpoint(Message, frozen=True, tag="Checkpoint"):
             (done for done in self.finished if done.task_id == task_id),
             None,
         )
+
+
+class SpentBudget(Message, frozen=True):
+    """How many calls of a month a source has been asked."""
+
+    month: Name
+    used: Total
+    per_month: Count | None
+    per_second: float
+
+
+class KeptCoins(Message, frozen=True):
+    """(symbol, name) of the coins of a source, as it listed them last."""
+
+    fetched_at: Annotated[datetime, msgspec.Meta(tz=True)]
+    coins: list[tuple[Name, Name]]
+
+
+class ConfiguredStreams(Message, frozen=True):
+    """What is configured of a source, and the calls that its schedule takes."""
+
+    streams: list[Name]
+    calls_a_month: float | None = None
+
+
+class Trouble(Message, frozen=True):
+    """Why the loader cannot store anything; empty when it can."""
+
+    reason: str

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
 
-import msgspec
-
-from shared.messages.base import Id, Message
+from shared.messages.base import Id, Message, Name, Offset, Partition
 
 
 class StartIngestion(Message, frozen=True, tag="StartIngestion"):
@@ -18,8 +15,8 @@ class StartIngestion(Message, frozen=True, tag="StartIngestion"):
     """
 
     run_id: Id
-    sources: list[str] | None = None
-    streams: list[str] | None = None
+    sources: list[Name] | None = None
+    streams: list[Name] | None = None
     full_refresh: bool = False
     requested_at: str | None = None  # the gateway's clock, informational
     start: str | None = None
@@ -73,9 +70,9 @@ class DiscardDeadLetters(Message, frozen=True, tag="DiscardDeadLetters"):
 class OffsetRange(Message, frozen=True):
     """Messages of a partition of ingest.raw from `start` to before `end` (None: to its end)."""
 
-    partition: Annotated[int, msgspec.Meta(ge=0)]
-    start: Annotated[int, msgspec.Meta(ge=0)] = 0
-    end: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    partition: Partition
+    start: Offset = 0
+    end: Offset | None = None
 
 
 class ReplayOrigin(StrEnum):
@@ -148,7 +145,7 @@ class MoveCheckpoint(Message, frozen=True, tag="MoveCheckpoint"):
     """
 
     run_id: Id
-    stream: str
+    stream: Name
     cursor: str | None = None
     requested_at: str | None = None
 

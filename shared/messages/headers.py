@@ -22,6 +22,7 @@ _ORIGIN = "__connect.errors."
 _REPUBLISHED = "republished"
 _FIRST_OFFSET = "first_offset"
 _FIRST_TIME = "first_time_ms"
+MAX_DIGITS = 15
 _OF_REPUBLISHED = (_REPUBLISHED, _FIRST_OFFSET, _FIRST_TIME)
 
 
@@ -130,7 +131,10 @@ def first_position(headers: Any, here: BrokerPosition) -> BrokerPosition:
 
 
 def _whole(text: bytes | None) -> int | None:
-    return int(text) if text and text.isdigit() else None
+    """A number that PostgreSQL can hold; headers may say anything."""
+    if not text or not text.isdigit() or len(text) > MAX_DIGITS:
+        return None
+    return int(text)
 
 
 def first_position_of(record: Any) -> BrokerPosition:

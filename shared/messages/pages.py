@@ -8,7 +8,17 @@ from typing import Annotated
 
 import msgspec
 
-from shared.messages.base import Id, Json, Message, Stage
+from shared.messages.base import (
+    Count,
+    Id,
+    Json,
+    Message,
+    Millis,
+    Name,
+    Offset,
+    Partition,
+    Stage,
+)
 
 
 class DatedBy(StrEnum):
@@ -25,13 +35,13 @@ class Rejection(Message, frozen=True):
     alike; `payload` then holds a few samples.
     """
 
-    reason: str
+    reason: Name
     message: str
-    index: int | None = None
+    index: Count | None = None
     field: str | None = None
     origin: Json | None = None  # line and row of a file, id of an entry
     payload: str | None = None
-    count: int = 1
+    count: Count = 1
     stage: str = Stage.MAP
     payload_sha256: str | None = (
         None  # of the whole, where `payload` is its beginning
@@ -49,8 +59,8 @@ class Skip(Message, frozen=True):
     `name`: of the record, such as a coin's id or a line; of the first few of a page only.
     """
 
-    index: int
-    reason: str
+    index: Count
+    reason: Name
     name: str | None = None
 
 
@@ -64,12 +74,12 @@ class RawPage(Message, frozen=True, tag="RawPage"):
     page_id: Id
     run_id: Id
     task_id: Id
-    source: str
-    dataset: str
-    stream: str
-    page_no: int
+    source: Name
+    dataset: Name
+    stream: Name
+    page_no: Count
     records: msgspec.Raw
-    record_count: int
+    record_count: Count
     context: msgspec.Raw
     origin: msgspec.Raw
     fetched_at: str  # the extractor's clock, informational
@@ -85,7 +95,7 @@ class UnifiedData(Message, frozen=True, gc=False):
         str, msgspec.Meta(pattern="^[0-9a-f]{32}$")
     ]  # of a UUID
     value_hash: int  # signed 64 bits over every value below
-    record_index: int
+    record_index: Count
     kind: str  # ticker | candle | price | news
     timestamp: str  # event time, ISO 8601 UTC
     instrument: str | None = None
@@ -121,9 +131,9 @@ class ReplayPage(Message, frozen=True, tag="ReplayPage"):
 
     replay: ReplayOf
     raw: msgspec.Raw  # the RawPage as it was published
-    raw_partition: int
-    raw_offset: int
-    raw_time: int  # the broker's, ms since the epoch
+    raw_partition: Partition
+    raw_offset: Offset
+    raw_time: Millis  # the broker's, ms since the epoch
 
 
 class UnifiedPage(Message, frozen=True, tag="UnifiedPage"):
@@ -134,11 +144,11 @@ class UnifiedPage(Message, frozen=True, tag="UnifiedPage"):
 
     page_id: Id
     events: list[UnifiedData]
-    record_count: int
+    record_count: Count
     raw: msgspec.Raw  # the RawPage
-    raw_partition: int
-    raw_offset: int
-    raw_time: int  # the broker's, ms since the epoch
+    raw_partition: Partition
+    raw_offset: Offset
+    raw_time: Millis  # the broker's, ms since the epoch
     normalizer_version: int
     skipped: list[Skip] = []
     rejected: list[Rejection] = []

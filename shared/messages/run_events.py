@@ -4,24 +4,33 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from shared.messages.base import Id, Json, Message
+from shared.messages.base import (
+    Count,
+    Id,
+    Json,
+    Message,
+    Name,
+    Offset,
+    Partition,
+    Total,
+)
 
 
 class PlannedTask(Message, frozen=True):
     """A task as RunPlanned names it."""
 
     task_id: Id
-    source: str
-    stream: str
+    source: Name
+    stream: Name
 
 
 class RunError(Message, frozen=True):
     """Why a task, or a request for a stream, failed."""
 
-    code: str
+    code: Name
     message: str
-    stream: str | None = None
-    source: str | None = None
+    stream: Name | None = None
+    source: Name | None = None
 
 
 class RunPlanned(Message, frozen=True, tag="RunPlanned"):
@@ -43,8 +52,8 @@ class TaskStarted(Message, frozen=True, tag="TaskStarted"):
 
     run_id: Id
     task_id: Id
-    source: str
-    stream: str
+    source: Name
+    stream: Name
     cursor_before: str | None = None
 
 
@@ -53,10 +62,10 @@ class TaskFinished(Message, frozen=True, tag="TaskFinished"):
 
     run_id: Id
     task_id: Id
-    source: str
-    stream: str
-    pages: int
-    records: int
+    source: Name
+    stream: Name
+    pages: Count
+    records: Total
     notes: list[str] = []
     cancelled: bool = False
     profile: Json | None = None  # what the stream was taken for, and why
@@ -67,10 +76,10 @@ class TaskFailed(Message, frozen=True, tag="TaskFailed"):
 
     run_id: Id
     task_id: Id
-    source: str
-    stream: str
-    pages: int
-    records: int
+    source: Name
+    stream: Name
+    pages: Count
+    records: Total
     error: RunError
     notes: list[str] = []
     profile: Json | None = None
@@ -98,10 +107,10 @@ class PagesRepaired(Message, frozen=True, tag="PagesRepaired"):
 
     run_id: Id
     task_id: Id
-    stream: str
-    from_topic: list[int] = []
-    from_source: list[int] = []
-    lost: list[int] = []
+    stream: Name
+    from_topic: list[Count] = []
+    from_source: list[Count] = []
+    lost: list[Count] = []
 
 
 class GapReason(StrEnum):
@@ -120,12 +129,12 @@ class GapReason(StrEnum):
 class DataGap(Message, frozen=True, tag="DataGap"):
     """Messages were removed before they were read."""
 
-    topic: str
-    partition: int
-    first_missing: int
-    first_available: int
+    topic: Name
+    partition: Partition
+    first_missing: Offset
+    first_available: Offset
     run_id: Id | None = None
-    group: str = ""
+    group: Name = ""
     reason: str = GapReason.RETENTION
 
 

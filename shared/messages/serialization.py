@@ -76,6 +76,8 @@ def decode(decoder: msgspec.json.Decoder[T], data: bytes | None) -> T:
     if not data:
         raise UndecodableError("the message is empty")
     try:
+        if not data.isascii():
+            data.decode()  # msgspec does not look into parts that are kept as they are
         return decoder.decode(data)
     except (
         msgspec.DecodeError,

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from shared.messages.base import REPLAY, Id, Message
+from shared.messages.base import (
+    REPLAY,
+    Count,
+    Id,
+    Message,
+    Millis,
+    Name,
+    Offset,
+    Partition,
+    Total,
+)
 from shared.messages.commands import (
     MoveCheckpoint,
     ReplayMode,
@@ -23,12 +33,12 @@ class FetchStream(Message, frozen=True, tag="FetchStream"):
 
     run_id: Id
     task_id: Id
-    source: str
-    stream: str
+    source: Name
+    stream: Name
     full_refresh: bool = False
-    raw_offset: int = 0
-    pages: int = 0
-    records: int = 0
+    raw_offset: Offset = 0
+    pages: Count = 0
+    records: Total = 0
     cursor: str | None = None
 
 
@@ -40,11 +50,11 @@ class PageRange(Message, frozen=True):
     read again from a file do not overwrite later ones.
     """
 
-    first: int
-    last: int
+    first: Count
+    last: Count
     cursor: str | None
-    offset: int | None = None
-    time_ms: int | None = None
+    offset: Offset | None = None
+    time_ms: Millis | None = None
 
 
 class RepairPages(Message, frozen=True, tag="RepairPages"):
@@ -55,9 +65,9 @@ class RepairPages(Message, frozen=True, tag="RepairPages"):
 
     run_id: Id
     task_id: Id
-    source: str
-    stream: str
-    since_ms: int
+    source: Name
+    stream: Name
+    since_ms: Millis
     missing: list[PageRange]
 
 
@@ -68,10 +78,10 @@ class PagePlace(Message, frozen=True):
     """
 
     page_id: Id
-    partition: int
-    offset: int
-    time_ms: int | None
-    records: list[int] | None = None
+    partition: Partition
+    offset: Offset
+    time_ms: Millis | None
+    records: list[Count] | None = None
 
 
 class RequeueRecords(Message, frozen=True, tag="RequeueRecords"):
@@ -79,17 +89,17 @@ class RequeueRecords(Message, frozen=True, tag="RequeueRecords"):
 
     run_id: Id
     task_id: Id
-    source: str
-    stream: str
+    source: Name
+    stream: Name
     pages: list[PagePlace]
 
 
 class MessagePlace(Message, frozen=True):
     """Where a message lies."""
 
-    topic: str
-    partition: int
-    offset: int
+    topic: Name
+    partition: Partition
+    offset: Offset
 
 
 class ForwardMessages(Message, frozen=True, tag="ForwardMessages"):
@@ -97,8 +107,8 @@ class ForwardMessages(Message, frozen=True, tag="ForwardMessages"):
 
     run_id: Id
     task_id: Id
-    source: str
-    stream: str
+    source: Name
+    stream: Name
     messages: list[MessagePlace]
 
 
@@ -110,9 +120,9 @@ class ReplayPages(Message, frozen=True, tag="ReplayPages"):
 
     run_id: Id
     task_id: Id
-    source: str
-    stream: str
-    partition: int
+    source: Name
+    stream: Name
+    partition: Partition
     selection: Selection
     origin: ReplayOrigin
     mode: ReplayMode
@@ -123,8 +133,8 @@ class SetCursor(Message, frozen=True, tag="SetCursor"):
 
     run_id: Id
     task_id: Id
-    source: str
-    stream: str
+    source: Name
+    stream: Name
     cursor: str | None = None
 
 

@@ -40,6 +40,7 @@ from shared.messages.tasks import PageRange, RepairPages
 from shared.messages.topics import RAW
 from shared.runtime import logs
 
+MAX_PAGES = 10_000  # repaired at a time
 log = logs.get(__name__)
 
 
@@ -77,6 +78,9 @@ class RepairHandler:
     async def _repair(
         self, task: RepairPages, consumer: AIOKafkaConsumer
     ) -> PagesRepaired:
+        task = msgspec.structs.replace(
+            task, missing=bounded(task.missing)
+        )
         wanted = page_numbers(task.missing)
         try:
             with kafka_must_answer():
@@ -227,6 +231,19 @@ def page_numbers(ranges: Iterable[PageRange]) -> set[int]:
         for each in ranges
         for number in range(each.first, each.last + 1)
     }
+
+
+def bounded(ranges: Iterable[PageRange]) -> list[PageRange]:
+    """As many of them as are repaired at a time; the rest is asked for again."""
+    found = []
+    left = MAX_PAGES
+    for each in ranges:
+        if left <= 0:
+            break
+        last = min(each.last, each.first + left - 1)
+        found.append(msgspec.structs.replace(each, last=last))
+        left -= each.last - each.first + 1
+    return found
 
 
 def still_missing(

@@ -70,7 +70,8 @@ def reasons_of(
 def _told_trouble(bus: CommandBus) -> str:
     """What the loader says."""
     trouble = bus.checkpoints.get(TROUBLE)
-    return str(to_python(trouble.cursor)["reason"]) if trouble else ""
+    told = to_python(trouble.cursor) if trouble else None
+    return str(told["reason"]) if told else ""
 
 
 def _is_used_up(budget: Budget) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from typing import Any
 
 from services.gateway.command_log import PendingRun
@@ -11,7 +12,6 @@ from services.gateway.problems import ProblemError
 from services.gateway.queries.where import Where
 from shared.messages.base import REPLAY
 from shared.messages.runs import RunStatus, describe
-from shared.ranges import ranges
 
 MAX_RANGES = 1000
 COUNTERS = (
@@ -65,14 +65,16 @@ LEFT JOIN p ON p.task_id = t.task_id
 WHERE t.run_id = $1::uuid GROUP BY t.task_id ORDER BY t.stream
 """
 _SELECT_MISSING = """
-SELECT t.task_id::text, array_agg(n ORDER BY n) AS numbers
+SELECT t.task_id::text, gap.first::int, gap.last::int
 FROM run_tasks AS t CROSS JOIN LATERAL (
-    SELECT generate_series(0, t.pages - 1)
-    EXCEPT SELECT page_no FROM page_receipts AS p WHERE p.task_id = t.task_id
-) AS missing (n)
+    SELECT coalesce(lag(page_no) OVER (ORDER BY page_no), -1) + 1 AS first, page_no - 1 AS last
+    FROM (SELECT page_no FROM page_receipts AS p WHERE p.task_id = t.task_id AND page_no < t.pages
+          UNION SELECT t.pages) AS received
+) AS gap
 WHERE t.run_id = $1::uuid AND t.source <> 'replay' AND t.finished_at IS NOT NULL
 AND t.pages > (SELECT count(*) FROM page_receipts AS p WHERE p.task_id = t.task_id)
-GROUP BY t.task_id
+AND gap.first <= gap.last
+ORDER BY t.task_id, gap.first
 """
 _SELECT_REJECTIONS = """
 SELECT reason, stage, field, source, stream, sum(s.count)::int AS count,
@@ -162,12 +164,12 @@ async def with_tasks(database: Database, run_id: str) -> Json | None:
 
 async def _tasks(database: Database, run_id: str) -> list[Json]:
     found = await database.rows(_SELECT_MISSING, run_id)
-    missing = {row["task_id"]: ranges(row["numbers"]) for row in found}
+    missing: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+    for row in found:
+        missing[row["task_id"]].append((row["first"], row["last"]))
     skips = _by_task(await database.rows(_SELECT_SKIPS, run_id))
     rows = await database.rows(_SELECT_TASKS, run_id)
-    return [
-        _task(row, missing.get(row["task_id"], []), skips) for row in rows
-    ]
+    return [_task(row, missing[row["task_id"]], skips) for row in rows]
 
 
 async def resolve(database: Database, name: str) -> str:

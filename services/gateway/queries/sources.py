@@ -129,12 +129,13 @@ def budget_of(
 ) -> Budget | None:
     """The calls of the month, and what the schedule will make of them."""
     spent = checkpoints.get(f"{source}/{BUDGET}")
-    if spent is None:
+    kept = to_python(spent.cursor) if spent else None
+    if kept is None:
         return None
     told = checkpoints.get(f"{source}/{CONFIGURED}")
     cursor = to_python(told.cursor) if told else None
     needed = cursor.get("calls_a_month") if cursor else None
-    return Budget(**to_python(spent.cursor), forecast_per_month=needed)
+    return Budget(**kept, forecast_per_month=needed)
 
 
 def _finished_at(task: Task) -> Any:

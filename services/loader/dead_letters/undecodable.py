@@ -12,6 +12,9 @@ from shared.messages.headers import read_origin
 from shared.messages.identity import dead_letter_id
 
 MAX_MESSAGE = 2000  # characters of a reason
+MAX_NAME = 200
+MAX_PARTITION_DIGITS = 9
+MAX_OFFSET_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,12 @@ class Undecodable:
         """A message that another service put on ingest.dead-letters."""
         origin = read_origin(record.headers)
         return cls(
-            origin.get("topic", record.topic),
+            _said(origin, "topic", record.topic),
             _number(origin.get("partition", ""), record.partition),
-            _number(origin.get("offset", ""), record.offset),
-            origin.get("stage", str(Stage.MAP)),
+            _number(
+                origin.get("offset", ""), record.offset, MAX_OFFSET_DIGITS
+            ),
+            _said(origin, "stage", str(Stage.MAP)),
             origin.get("exception.message", "no reason given"),
             record.value or b"",
         )
@@ -72,8 +77,17 @@ class Undecodable:
         )
 
 
-def _number(text: str, default: int) -> int:
-    return int(text) if text.isdigit() else default
+def _number(
+    text: str, default: int, digits: int = MAX_PARTITION_DIGITS
+) -> int:
+    is_number = text.isascii() and text.isdigit()
+    return int(text) if is_number and len(text) <= digits else default
+
+
+def _said(origin: dict[str, str], name: str, default: str) -> str:
+    """A name from a header, which may say anything."""
+    text = origin.get(name, default)
+    return _without_nul(text)[:MAX_NAME] or default
 
 
 def _without_nul(text: str) -> str:

@@ -26,10 +26,11 @@ from shared.messages.tasks import (
     RepairPages,
     replay_tasks,
 )
-from shared.ranges import ranges
+from shared.ranges import first_of, gaps
 from shared.tables import page_receipts, raw_data, runs
 
 MAX_RANGES = 20  # of missing pages asked for at a time: each carries a cursor, which may be large
+MAX_PAGES = 10_000  # asked for at a time
 MAX_DOUBLINGS = 6  # from one attempt to the next the wait doubles, up to 64 times the first
 _NOW = func.clock_timestamp()
 _SELECT_IDLE = """
@@ -155,9 +156,7 @@ def _repair_pages(
         page_receipts.c.task_id == task.task_id
     )
     received = set(transaction.execute(numbers).scalars())
-    gaps = ranges(
-        number for number in range(task.pages) if number not in received
-    )
+    missing = first_of(gaps(received, task.pages)[:MAX_RANGES], MAX_PAGES)
     since = run.requested_at or run.started_at or run.last_progress_at
     return RepairPages(
         run_id=run.run_id,
@@ -165,9 +164,7 @@ def _repair_pages(
         source=task.source,
         stream=task.stream,
         since_ms=int(since.timestamp() * 1000),
-        missing=[
-            _range(transaction, task, *gap) for gap in gaps[:MAX_RANGES]
-        ],
+        missing=[_range(transaction, task, *gap) for gap in missing],
     )
 
 

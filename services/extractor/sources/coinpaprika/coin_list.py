@@ -95,7 +95,7 @@ def _is_fresh(known: Json | None, now: datetime) -> bool:
 @lru_cache(maxsize=2)
 def _beyond_built_in(cursor: bytes) -> tuple[tuple[str, str], ...]:
     built_in = {coin.symbol for coin in coins()}
-    listed = to_python(msgspec.Raw(cursor))["coins"]
+    listed = (to_python(msgspec.Raw(cursor)) or {}).get("coins", ())
     return tuple(
         (symbol, name)
         for symbol, name in listed
