@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
+from starlette.routing import compile_path
 
 import shared
 from services.gateway import problems
+from services.gateway.api_key import WrongKeys
 from services.gateway.command_bus import CommandBus
 from services.gateway.database import Database
-from services.gateway.dependencies import WrongKeys
 from services.gateway.middleware.access_log import AccessLog
 from services.gateway.middleware.body_limit import BodyLimit
+from services.gateway.middleware.key_guard import KeyGuard
+from services.gateway.middleware.security_headers import SecurityHeaders
 from services.gateway.middleware.slow_clients import SlowClients
 from services.gateway.routes import (
     checkpoints,
@@ -42,6 +47,8 @@ Every endpoint but health needs the header `x-api-key`.
 Errors are RFC 9457 problems (`application/problem+json`). `Link: rel="next"` leads to the next
 page of `/data`, `/dead-letters`, `/raw` and `/runs/{a}/diff/{b}`; `/stats` and `/checkpoints` take
 `skip`."""
+PREFIX = "/api/v1"
+MAX_BODIES_BYTES = 32 * 1024 * 1024  # of all requests together
 ROUTES = (
     ingest,
     data,
@@ -88,19 +95,37 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
         description=DESCRIPTION,
         lifespan=lifespan,
         openapi_url="/openapi.json",
+        # It would lead to whatever the Host header says.
+        redirect_slashes=False,
     )
     app.state.settings = settings
     app.state.health_file = health_file
     app.state.wrong_keys = WrongKeys()
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(
+        BodyLimit,
+        limit=settings.max_body_bytes,
+        together=MAX_BODIES_BYTES,
+    )
+    app.add_middleware(KeyGuard)
     app.add_middleware(SlowClients, timeout_s=settings.client_timeout_s)
+    app.add_middleware(SecurityHeaders)
     if settings.access_log:
         app.add_middleware(AccessLog)
     problems.install(app)
     for routes in ROUTES:
-        app.include_router(routes.router, prefix="/api/v1")
+        app.include_router(routes.router, prefix=PREFIX)
+    app.state.methods = list(_methods())
     _document_problems(app)
     return app
+
+
+def _methods() -> Iterator[tuple[re.Pattern[str], set[str]]]:
+    """The pattern of each route's path, and its methods."""
+    for routes in ROUTES:
+        for route in routes.router.routes:
+            if isinstance(route, APIRoute):
+                pattern = compile_path(f"{PREFIX}{route.path}")[0]
+                yield pattern, route.methods
 
 
 def _end_when_broken(job: asyncio.Task[None]) -> None:

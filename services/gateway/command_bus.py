@@ -16,7 +16,8 @@ from shared.errors import TransientError
 from shared.kafka import clients, publishing, topic_admin
 from shared.kafka.checkpoint_log import CheckpointLog
 from shared.kafka.lag import LagReader, total
-from shared.messages.commands import Command, RunCommand
+from shared.messages.commands import Command, MoveCheckpoint, RunCommand
+from shared.messages.serialization import encode
 from shared.messages.topics import (
     COMMANDS,
     LOADER_GROUP,
@@ -31,6 +32,8 @@ from shared.values.times import from_ms
 PUBLISH_TIMEOUT_S = 5.0
 LAG_TIMEOUT_S = 3.0
 CLOSE_TIMEOUT_S = 3.0
+MAX_COMMAND_BYTES = 64 * 1024
+MAX_CURSOR_COMMAND_BYTES = 320 * 1024  # of one that carries a cursor
 log = logs.get(__name__)
 
 
@@ -101,7 +104,7 @@ class CommandBus:
         else.
         """
         if not is_named:
-            return PendingRun(command, await self.publish(command))
+            return PendingRun.of(command, await self.publish(command))
         known = await self.find(command.run_id)
         if known is None:
             await self.publish(command)
@@ -119,6 +122,7 @@ class CommandBus:
 
         Raises ProblemError 503 when Kafka did not confirm.
         """
+        _refuse_large(command)
         if not self.is_connected:
             raise unavailable(
                 "Kafka cannot be reached, the request was not accepted: try again in a moment"
@@ -158,3 +162,14 @@ class CommandBus:
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
                     await close()
+
+
+def _refuse_large(command: Command) -> None:
+    """Raises ProblemError 413: every gateway and planner reads every command."""
+    most = MAX_COMMAND_BYTES
+    if isinstance(command, MoveCheckpoint):
+        most = MAX_CURSOR_COMMAND_BYTES
+    size = len(encode(command))
+    if size > most:
+        message = f"the request makes a command of {size} bytes, at most {most} are taken"
+        raise ProblemError(413, f"{message}: ask for less")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -13,32 +14,67 @@ import msgspec
 
 from shared.errors import TransientError
 from shared.kafka.topic_follower import TopicFollower
+from shared.messages.base import Json
 from shared.messages.commands import RunCommand
+from shared.messages.runs import RunKind, describe
 from shared.messages.serialization import (
     UndecodableError,
     command_decoder,
     decode,
+    encode,
 )
 from shared.messages.topics import COMMANDS
 from shared.values.times import from_ms
 
 REMEMBERED_RUNS = 50_000
 CATCH_UP_S = 1.0
+MAX_SHOWN = 500  # bytes of a part of a request
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PendingRun:
-    """The first command of a run, as it lies in the topic."""
+    """The first command of a run: its head, and whether another asks for the same.
 
-    command: RunCommand
+    `request`: as JSON, without what is long. `digest`: of the whole command.
+    """
+
+    run_id: str
+    kind: RunKind
+    request: bytes
     requested_at: datetime
+    digest: bytes
+
+    @classmethod
+    def of(
+        cls, command: RunCommand, requested_at: datetime
+    ) -> PendingRun:
+        wanted = describe(command)
+        return cls(
+            command.run_id,
+            wanted.kind,
+            encode(_shortened(wanted.request)),
+            requested_at,
+            _digest(command),
+        )
 
     def asks_the_same(self, other: RunCommand) -> bool:
-        return _without_time(self.command) == _without_time(other)
+        return self.digest == _digest(other)
 
 
-def _without_time(command: RunCommand) -> RunCommand:
-    return msgspec.structs.replace(command, requested_at=None)
+def _digest(command: RunCommand) -> bytes:
+    """Of all but the time of asking."""
+    asked = msgspec.structs.replace(command, requested_at=None)
+    return hashlib.sha256(encode(asked)).digest()[:16]
+
+
+def _shortened(request: Json) -> Json:
+    """Without long lists and cursors: they lie in the topic, and later in the database."""
+    return {name: _short(value) for name, value in request.items()}
+
+
+def _short(value: Any) -> Any:
+    size = len(encode(value))
+    return value if size <= MAX_SHOWN else f"{size} bytes"
 
 
 class CommandLog:
@@ -61,7 +97,7 @@ class CommandLog:
             or command.run_id in self._first
         ):
             return
-        self._first[command.run_id] = PendingRun(
+        self._first[command.run_id] = PendingRun.of(
             command, from_ms(record.timestamp)
         )
         if len(self._first) > REMEMBERED_RUNS:

@@ -11,7 +11,6 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.gateway.database import DATABASE_UNAVAILABLE, BusyError
@@ -91,17 +90,22 @@ def respond(
     )
 
 
-def refuse(status: int, detail: str) -> ASGIApp:
-    """An app that answers a problem and closes the connection."""
+def answered(error: ProblemError) -> ASGIApp:
+    """An app that answers a problem and closes the connection, whatever else is sent on it."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        headers = {"Connection": "close"}
+        headers = {**error.headers, "Connection": "close"}
         response = respond(
-            Request(scope), status, detail, headers=headers
+            Request(scope), error.status, error.detail, headers=headers
         )
         await response(scope, receive, send)
 
     return app
+
+
+def refuse(status: int, detail: str) -> ASGIApp:
+    """As `answered`."""
+    return answered(ProblemError(status, detail))
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -124,6 +128,7 @@ def install(app: FastAPI) -> None:
         BusyError: _on_busy,
         asyncpg.QueryCanceledError: _on_slow_query,
         asyncpg.DataError: _on_bad_value,
+        UnicodeEncodeError: _on_half_a_character,
         Exception: _on_unexpected,
         **dict.fromkeys(DATABASE_UNAVAILABLE, _on_database_unavailable),
     }
@@ -169,12 +174,11 @@ async def _on_http_error(
 
 
 def _allowed(request: Request) -> list[str]:
-    """Every method of the path; the framework names those of the first route alone."""
+    """Every method of the path; the framework names those of the first route, if any."""
     methods: set[str] = set()
-    for route in request.app.routes:
-        is_match = route.matches(request.scope)[0] != Match.NONE
-        if is_match:
-            methods |= getattr(route, "methods", None) or set()
+    for pattern, of_route in request.app.state.methods:
+        if pattern.match(request.url.path):
+            methods |= of_route
     return sorted(methods)
 
 
@@ -214,6 +218,14 @@ async def _on_slow_query(request: Request, _error: Exception) -> Response:
 
 async def _on_bad_value(request: Request, error: Exception) -> Response:
     return respond(request, 422, f"a value cannot be used: {error}")
+
+
+async def _on_half_a_character(
+    request: Request, _error: Exception
+) -> Response:
+    """JSON can say one, and no text that is stored can."""
+    detail = "a text has half a character (a lone surrogate such as \\ud800): leave it out"
+    return respond(request, 422, detail)
 
 
 async def _on_unexpected(request: Request, error: Exception) -> Response:

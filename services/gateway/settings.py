@@ -25,6 +25,8 @@ class GatewaySettings(CommonSettings):
     csv_dir: Path = Path(
         "data/csv"
     )  # only read by GET /sources/csv/inspect
+    # Addresses of proxies whose X-Forwarded-For is believed; `*`: everybody's.
+    trusted_proxies: str = ""
     access_log: bool = True  # a line of the log for each request
     # For a body to arrive, and for an answer to be taken.
     client_timeout_s: float = Field(default=30.0, gt=0)

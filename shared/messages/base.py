@@ -30,7 +30,8 @@ Id = Annotated[
 ]
 
 # What a foreign message may say: more would not fit where it is stored, or into memory.
-Name = Annotated[str, msgspec.Meta(max_length=1_000)]
+MAX_STREAM = 1_000  # characters of its name
+Name = Annotated[str, msgspec.Meta(max_length=MAX_STREAM)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=10_000_000)]
 Total = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
 Partition = Annotated[int, msgspec.Meta(ge=0, le=100_000)]

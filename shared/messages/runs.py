@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -18,6 +19,11 @@ from shared.messages.commands import (
     Selection,
     StartIngestion,
     StartReplay,
+)
+
+MAX_DEPTH = 20  # of a cursor
+TOO_DEEP = (
+    f"its lists and objects lie more than {MAX_DEPTH} deep in each other"
 )
 
 
@@ -126,11 +132,38 @@ def describe(command: RunCommand) -> RunRequest:
             }
             return RunRequest(RunKind.REPLAY, request)
         case MoveCheckpoint():
-            cursor = json.loads(command.cursor or "null")
+            cursor = cursor_of(command.cursor)
             return RunRequest(
                 RunKind.CHECKPOINT,
                 {"stream": command.stream, "cursor": cursor},
             )
+
+
+def cursor_of(text: str | None) -> Any:
+    """A cursor that a command carries. Raises ValueError for one that no stream has."""
+    try:
+        cursor = json.loads(text or "null")
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None
+    if depth_of(cursor) > MAX_DEPTH:
+        raise ValueError(TOO_DEEP)
+    return cursor
+
+
+def depth_of(value: Any) -> int:
+    """How deep lists and objects lie in each other, counted a little further than allowed."""
+    level = [value]
+    for depth in range(MAX_DEPTH + 1):
+        level = [inner for each in level for inner in _inside(each)]
+        if not level:
+            return depth
+    return MAX_DEPTH + 1
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _ingest_request(command: StartIngestion) -> dict[str, Any]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from services.gateway.database import Database
 from shared.kafka.checkpoint_log import CheckpointLog
 from shared.messages.checkpoints import Checkpoint
 from shared.messages.serialization import to_python
 
+MAX_LISTED_CURSOR = 10_000  # bytes
 _SELECT_LOADED = """
 SELECT stream, raw_partition AS "partition", raw_offset AS "offset", loaded_at
 FROM stream_state WHERE stream = ANY($1::text[])
@@ -34,6 +37,7 @@ async def states(
             loaded.get(each.stream),
             checkpoints.moved_at(each.stream),
             now,
+            is_alone=len(found) == 1,
         )
         for each in found
     ]
@@ -44,11 +48,13 @@ def _state(
     loaded: Any,
     moved_at: datetime | None,
     now: datetime,
+    *,
+    is_alone: bool,
 ) -> dict[str, Any]:
     state: dict[str, Any] = {
         "stream": checkpoint.stream,
         "source": checkpoint.stream.partition("/")[0],
-        "cursor": to_python(checkpoint.cursor),
+        "cursor": _shown(checkpoint.cursor, is_alone=is_alone),
         "published": _place(
             checkpoint.raw_partition, checkpoint.raw_offset
         ),
@@ -66,6 +72,14 @@ def _state(
     if checkpoint.current is not None:
         state["run_id"] = checkpoint.current.run_id
     return state
+
+
+def _shown(cursor: msgspec.Raw, *, is_alone: bool) -> Any:
+    """A long one only where its stream alone is asked for."""
+    size = len(bytes(cursor))
+    if is_alone or size <= MAX_LISTED_CURSOR:
+        return to_python(cursor)
+    return {"left_out": f"{size} bytes: ask for this stream alone"}
 
 
 def _place(partition: int, offset: int) -> dict[str, int]:

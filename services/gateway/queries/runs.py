@@ -11,7 +11,7 @@ from services.gateway.database import Database
 from services.gateway.problems import ProblemError
 from services.gateway.queries.where import Where
 from shared.messages.base import REPLAY
-from shared.messages.runs import RunStatus, describe
+from shared.messages.runs import RunStatus
 
 MAX_RANGES = 1000
 COUNTERS = (
@@ -27,18 +27,24 @@ PREVIOUS = "previous"
 _HOW_TO_START = "start one with POST /api/v1/ingest"
 Json = dict[str, Any]
 
-_SELECT_RUN = """
-SELECT r.run_id::text, r.kind, r.status, r.message, r.request::text AS request, r.requested_at,
+MAX_ERRORS = 100  # of a run
+_SELECT_RUN = f"""
+SELECT r.run_id::text, r.kind, r.status, r.message, r.requested_at,
+       CASE WHEN octet_length(r.request::text) > 4000
+            THEN r.request - '{{streams,dead_letters,cursor}}'::text[] || '{{"left_out": true}}'
+            ELSE r.request END::text AS request,
        r.started_at, r.finished_at,
        CASE WHEN r.started_at IS NOT NULL
             THEN extract(epoch FROM greatest(
                 coalesce(r.finished_at, clock_timestamp()) - r.started_at, interval '0'))::float8
        END AS duration,
-       coalesce(r.totals, '{}')::text AS totals, r.preview, r.notes::text AS notes,
+       coalesce(r.totals, '{{}}')::text AS totals, r.preview, r.notes::text AS notes,
        (r.errors || coalesce(
-            (SELECT jsonb_agg(t.error ORDER BY t.stream) FROM run_tasks AS t
-             WHERE t.run_id = r.run_id AND t.error IS NOT NULL
-             AND jsonb_typeof(t.error) = 'object'), '[]'))::text AS errors
+            (SELECT jsonb_agg(t.error) FROM (
+                SELECT error FROM run_tasks AS t
+                WHERE t.run_id = r.run_id AND t.error IS NOT NULL
+                AND jsonb_typeof(t.error) = 'object'
+                ORDER BY t.stream LIMIT {MAX_ERRORS}) AS t), '[]'))::text AS errors
 FROM runs AS r
 """
 _SELECT_ONE = f"{_SELECT_RUN} WHERE r.run_id = $1::uuid"
@@ -53,7 +59,9 @@ WITH p AS (
 )
 SELECT t.task_id::text, t.source, t.stream, t.status, t.pages, t.records AS records_published,
        t.started_at, t.finished_at, t.notes::text AS notes,
-       coalesce(t.error, 'null')::text AS error, coalesce(t.profile, 'null')::text AS profile,
+       coalesce(t.error, 'null')::text AS error,
+       CASE WHEN sum(octet_length(t.profile::text)) OVER () > 4000000 THEN 'null'
+            ELSE coalesce(t.profile, 'null')::text END AS profile,
        coalesce(sum(p.records), 0)::int AS records,
        coalesce(sum(p.inserted), 0)::int AS inserted, coalesce(sum(p.updated), 0)::int AS updated,
        coalesce(sum(p.unchanged), 0)::int AS unchanged,
@@ -62,7 +70,7 @@ SELECT t.task_id::text, t.source, t.stream, t.status, t.pages, t.records AS reco
 FROM run_tasks AS t
 LEFT JOIN p ON p.task_id = t.task_id
     AND (t.finished_at IS NULL OR p.page_no IS NULL OR p.page_no < t.pages)
-WHERE t.run_id = $1::uuid GROUP BY t.task_id ORDER BY t.stream
+WHERE t.run_id = $1::uuid GROUP BY t.task_id ORDER BY t.stream LIMIT 10000
 """
 _SELECT_MISSING = """
 SELECT t.task_id::text, gap.first::int, gap.last::int
@@ -185,10 +193,9 @@ async def resolve(database: Database, name: str) -> str:
 
 def queued_view(pending: PendingRun) -> Json:
     """A run that the loader has not stored yet."""
-    wanted = describe(pending.command)
     return {
-        "run_id": pending.command.run_id,
-        "kind": wanted.kind,
+        "run_id": pending.run_id,
+        "kind": pending.kind,
         "status": RunStatus.QUEUED,
         "message": None,
         "preview": None,
@@ -200,7 +207,7 @@ def queued_view(pending: PendingRun) -> Json:
         "errors": [],
         "sources": {},
         "notes": [],
-        "request": wanted.request,
+        "request": json.loads(pending.request),
     }
 
 

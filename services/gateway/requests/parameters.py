@@ -11,7 +11,7 @@ from services.gateway.command_bus import CommandBus
 from services.gateway.problems import field_problem
 from services.gateway.queries.runs import LATEST, PREVIOUS
 from services.gateway.schemas.runs import RunAccepted
-from shared.messages.base import Source
+from shared.messages.base import MAX_STREAM, Source
 from shared.messages.commands import RunCommand
 from shared.messages.runs import RunStatus
 
@@ -22,7 +22,7 @@ _NAME_OF_RUN: dict[str, Any] = {
     },
 }
 _NAME_OF_STREAM: dict[str, Any] = {
-    "max_length": 300,
+    "max_length": MAX_STREAM,
     "pattern": r"^[^\x00]+$",
 }
 RunName = Annotated[str, Query(**_NAME_OF_RUN)]
@@ -31,7 +31,7 @@ StreamPath = Annotated[
     str,
     Path(
         min_length=3,
-        max_length=300,
+        max_length=MAX_STREAM,
         pattern=r"^[^\x00-\x1f]+$",
         description="Such as `rss/coindesk`",
     ),
@@ -65,7 +65,8 @@ def checked(name: str, where: str) -> str:
     if name in (LATEST, PREVIOUS):
         return name
     try:
-        return str(uuid.UUID(name))
+        # Figures of other scripts would count as well.
+        return str(uuid.UUID(name if name.isascii() else ""))
     except ValueError:
         message = "not a run's id (a UUID), `latest` or `previous`"
         raise field_problem(where, message) from None

@@ -36,6 +36,7 @@ from shared.kafka.checkpoint_log import is_stream
 from shared.messages.checkpoints import Checkpoint
 from shared.messages.commands import MoveCheckpoint
 from shared.messages.identity import new_run_id
+from shared.messages.runs import MAX_DEPTH, TOO_DEEP, depth_of
 from shared.messages.serialization import encode, to_python
 
 MAX_CURSOR_BYTES = 262_144
@@ -137,6 +138,8 @@ async def set_checkpoint(
     if len(cursor) > MAX_CURSOR_BYTES:
         message = f"{len(cursor)} bytes, and at most {MAX_CURSOR_BYTES} are kept"
         raise field_problem("body.cursor", message)
+    if depth_of(body.cursor) > MAX_DEPTH:
+        raise field_problem("body.cursor", TOO_DEEP)
     _check(body.cursor, to_python(checkpoint.cursor))
     run_id = new_run_id(key, idempotency_key)
     command = MoveCheckpoint(

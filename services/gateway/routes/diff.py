@@ -70,7 +70,7 @@ async def diff(
             description="csv and ndjson: the list alone, to download",
         ),
     ] = Format.JSON,
-    limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     skip: Skip = 0,
     cursor: Annotated[
         UUID | None,

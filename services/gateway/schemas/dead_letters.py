@@ -107,7 +107,7 @@ class _Selection(BaseModel):
     )
 
     ids: list[uuid.UUID] = Field(
-        default=_ABSENT, min_length=1, max_length=10_000
+        default=_ABSENT, min_length=1, max_length=1_000
     )
     run_id: uuid.UUID = Field(default=_ABSENT)
     source: Text = Field(default=_ABSENT)

@@ -14,10 +14,10 @@ from pydantic import (
     model_validator,
 )
 
-from shared.messages.base import Source
+from shared.messages.base import MAX_STREAM, Source
 from shared.messages.runs import RunStatus
 
-MAX_STREAM = 300  # characters
+MAX_STREAMS = 500
 EARLIEST = date(2009, 1, 1)  # before any coin was traded
 _SOURCES = "|".join(Source)
 _PREFIXES = ", ".join(f"{source}/" for source in Source)
@@ -61,7 +61,7 @@ class IngestRequest(BaseModel):
     )
     streams: list[StreamName] | None = Field(
         default=None,
-        max_length=10_000,
+        max_length=MAX_STREAMS,
         description=(
             "Only these streams, such as `csv/btc-usd.csv`, `rss/coindesk` or "
             "`coinpaprika/btc-bitcoin`. Absent: every stream of the sources."

@@ -1,0 +1,45 @@
+"""The API key, before anything of a request's body is read."""
+
+from __future__ import annotations
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from services.gateway import problems
+from services.gateway.api_key import HEADER, check_key
+
+GUARDED = "/api/v1/"
+OPEN = ("/api/v1/health", "/api/v1/health/live", "/api/v1/health/ready")
+
+
+class KeyGuard:
+    """ASGI middleware: 401, 403 or 429 for a request without the right key.
+
+    Of what is open to everybody nothing is hindered.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        app = self._app
+        if scope["type"] == "http" and is_guarded(scope["path"]):
+            refusal = _refusal(scope)
+            app = app if refusal is None else problems.answered(refusal)
+        await app(scope, receive, send)
+
+
+def is_guarded(path: str) -> bool:
+    """Whether a path needs the API key."""
+    return path.startswith(GUARDED) and path not in OPEN
+
+
+def _refusal(scope: Scope) -> problems.ProblemError | None:
+    try:
+        check_key(Request(scope), Headers(scope=scope).get(HEADER))
+    except problems.ProblemError as error:
+        return error
+    return None
