@@ -16,7 +16,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from services.extractor.schedule import Schedule
-from services.extractor.sources.base import SourceConnector, StreamInfo
+from services.extractor.sources.base import (
+    LeftOut,
+    SourceConnector,
+    StreamInfo,
+)
 from services.extractor.tasks.reporting import Reporter
 from shared.errors import TransientError
 from shared.kafka import publishing
@@ -80,7 +84,8 @@ async def plan(command: StartIngestion, sources: Sources) -> RunPlanned:
     if command.start is not None:
         found, notes = _history(command, sources, wanted)
     else:
-        found, notes = await _configured(command, sources, wanted)
+        found, notes, missed = await _configured(command, sources, wanted)
+        errors += missed if command.streams is None else []
     if command.streams is not None and command.start is None:
         found, unknown = _chosen(command.streams, sources, wanted, found)
         errors += unknown
@@ -110,21 +115,32 @@ def _planned(run_id: str, stream: str) -> PlannedTask:
 
 async def _configured(
     command: StartIngestion, sources: Sources, wanted: list[str]
-) -> tuple[dict[str, StreamInfo], list[str]]:
-    """(the streams that the sources list, notes about sources without any)."""
+) -> tuple[dict[str, StreamInfo], list[str], list[RunError]]:
+    """(the streams that the sources list, notes about them, what of them cannot be read)."""
     found: dict[str, StreamInfo] = {}
     notes = []
+    errors = []
     for name in wanted:
         source = sources[name]
         listed = await source.streams()
         found.update({info.stream: info for info in listed})
-        notes += await source.left_out()
+        for left in await source.left_out():
+            if left.is_missed:
+                errors.append(_missed(name, left))
+            else:
+                notes.append(left.sentence)
         is_missed = command.sources is not None or not source.is_optional
         if not listed and is_missed:
             notes.append(
                 f"{name}: no streams, {source.nothing_configured()}"
             )
-    return found, notes
+    return found, notes, errors
+
+
+def _missed(source: str, left: LeftOut) -> RunError:
+    return RunError(
+        code="unreadable_file", message=left.sentence, source=source
+    )
 
 
 def _history(

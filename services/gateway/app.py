@@ -125,7 +125,7 @@ def _methods() -> Iterator[tuple[re.Pattern[str], set[str]]]:
         for route in routes.router.routes:
             if isinstance(route, APIRoute):
                 pattern = compile_path(f"{PREFIX}{route.path}")[0]
-                yield pattern, route.methods
+                yield pattern, set(route.methods or ())
 
 
 def _end_when_broken(job: asyncio.Task[None]) -> None:

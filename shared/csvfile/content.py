@@ -18,6 +18,7 @@ from typing import BinaryIO, Protocol
 
 import zstandard
 
+from shared.csvfile import zip_directory
 from shared.errors import TaskError
 
 SUFFIXES = (
@@ -35,6 +36,9 @@ MAX_RATIO = (
 )
 RATIO_FROM = 64 << 20
 MAX_MEMBERS = 1_000
+MAX_DIRECTORY = 2 << 20  # bytes of a zip's list of files
+MAX_MEMBER_NAME = 500  # characters
+MAX_SHOWN = 100
 HEAD_BYTES = 256 * 1024
 MAX_WINDOW = 1 << 27  # of zstandard
 _CHUNK = 256 * 1024
@@ -121,16 +125,43 @@ def open_content(
 def members(path: Path) -> list[str]:
     """The CSV files in a zip. Raises TaskError `bad_archive` and `limit_exceeded`."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if _is_csv(name)]
+        with (
+            path.open("rb") as file,
+            _opened_zip(file, path.name) as archive,
+        ):
+            return _members_of(archive, path.name)
     except _BROKEN as error:
         message = f"{path.name} is not a zip that can be read: {error}"
         raise TaskError("bad_archive", message) from error
-    names = [name for name in names if "__MACOSX" not in name]
-    if len(names) > MAX_MEMBERS:
-        message = f"{path.name} holds {len(names)} CSV files, at most {MAX_MEMBERS} are read"
+
+
+def _opened_zip(file: BinaryIO, name: str) -> zipfile.ZipFile:
+    """Raises TaskError `limit_exceeded` for one whose list of files alone is large."""
+    if zip_directory.size_of(file) > MAX_DIRECTORY:
+        message = f"{name} lists its files in more than {MAX_DIRECTORY} bytes: pack fewer"
         raise TaskError("limit_exceeded", message)
-    return sorted(names)
+    return zipfile.ZipFile(file)
+
+
+def _members_of(archive: zipfile.ZipFile, name: str) -> list[str]:
+    """Raises TaskError where not each of them could be read by its name."""
+    found = [
+        member
+        for member in archive.namelist()
+        if _is_csv(member) and "__MACOSX" not in member
+    ]
+    if len(found) > MAX_MEMBERS:
+        message = f"{name} holds {len(found)} CSV files, at most {MAX_MEMBERS} are read"
+        raise TaskError("limit_exceeded", message)
+    if len(set(found)) < len(found):
+        twice = next(each for each in found if found.count(each) > 1)
+        message = f"{name} holds {twice[:MAX_SHOWN]!r} more than once: pack it anew"
+        raise TaskError("bad_archive", message)
+    longest = max(map(len, found), default=0)
+    if longest > MAX_MEMBER_NAME:
+        message = f"{name} holds a file whose name has {longest} characters: shorten it"
+        raise TaskError("limit_exceeded", message)
+    return sorted(found)
 
 
 def _is_csv(name: str) -> bool:
@@ -142,6 +173,8 @@ def _decompressed(file: BinaryIO, name: str, member: str | None) -> Read:
         return file.read
     try:
         source = _decompressor(file, member, name)
+    except TaskError:
+        raise
     except _BROKEN as error:
         message = f"{name} cannot be decompressed: {error}"
         raise TaskError("bad_archive", message) from error
@@ -189,15 +222,19 @@ def _decompressor(
         return gzip.GzipFile(fileobj=file)
     if lower.endswith(".zst"):
         return _Zstd(file)
-    archive = zipfile.ZipFile(file)
-    names = (
-        [member]
-        if member
-        else [each for each in archive.namelist() if _is_csv(each)]
-    )
-    if not names:
+    archive = _opened_zip(file, name)
+    return archive.open(member or _only_member(archive, name))
+
+
+def _only_member(archive: zipfile.ZipFile, name: str) -> str:
+    """Raises TaskError `bad_archive` where there is none, or more than one."""
+    found = _members_of(archive, name)
+    if not found:
         raise TaskError("bad_archive", f"{name} holds no CSV file")
-    return archive.open(names[0])
+    if len(found) > 1:
+        message = f"{name} holds several CSV files: name one, such as {found[0][:MAX_SHOWN]!r}"
+        raise TaskError("bad_archive", message)
+    return found[0]
 
 
 class _Zstd:

@@ -26,6 +26,10 @@ _SUFFIX = re.compile(
     "|".join(map(re.escape, _BY_LENGTH)) + "$", re.IGNORECASE
 )
 MAX_SHOWN = 200  # characters of a path in a message
+MAX_PATH = (
+    400  # characters below CSV_DIR; a member's name comes on top of it
+)
+_TOO_LONG = f"its path has more than {MAX_PATH} characters: shorten it"
 _OURS = frozenset(
     {"mapping.yaml", "README", "README.md", "LICENSE", "Thumbs.db"}
 )
@@ -103,14 +107,21 @@ def listed(root: Path) -> Iterator[CsvFile]:
     """
     inside = root.resolve()
     for file in _walk(inside):
-        if _is_wanted(file.name) and _is_inside(file, inside):
-            path = file.relative_to(inside).as_posix()
+        if not _is_wanted(file.name) or not _is_inside(file, inside):
+            continue
+        path = file.relative_to(inside).as_posix()
+        if len(path) <= MAX_PATH:
             yield from _parts(file, path)
 
 
-def _walk(inside: Path) -> Iterator[Path]:
-    """All that lies in a folder and in those below it, in the order of names; hidden ones not."""
-    for folder, folders, names in os.walk(inside):
+def _walk(
+    inside: Path, on_closed: Callable[[OSError], None] | None = None
+) -> Iterator[Path]:
+    """All that lies in a folder and in those below it, in the order of names; hidden ones not.
+
+    `on_closed`: called for a folder that cannot be listed.
+    """
+    for folder, folders, names in os.walk(inside, onerror=on_closed):
         folders[:] = sorted(
             name for name in folders if not name.startswith(".")
         )
@@ -153,22 +164,40 @@ def _file(
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A file that is not read. `sentence`: why, and what to do."""
+    """A file that is not read. `sentence`: why, and what to do.
+
+    `is_missed`: by its name it is to be read, so that a run without it has not succeeded.
+    """
 
     path: str
     sentence: str
+    is_missed: bool
 
 
 def left_out(root: Path) -> Iterator[LeftOut]:
     """What lies below CSV_DIR and is not read."""
     inside = root.resolve()
-    for file in _walk(inside):
+    closed: list[OSError] = []
+    for file in _walk(inside, closed.append):
         reason = _why_left_out(file, inside)
         if reason is not None:
-            path = str(file.relative_to(inside))
-            shown = path.encode("utf-8", "backslashreplace").decode()
-            sentence = f"not read: {shown[:MAX_SHOWN]} ({reason})"
-            yield LeftOut(shown, sentence)
+            yield _left_out(
+                file, inside, reason, is_missed=_is_wanted(file.name)
+            )
+    for error in closed:
+        reason = f"the folder cannot be listed: {error.strerror}"
+        yield _left_out(
+            Path(error.filename), inside, reason, is_missed=True
+        )
+
+
+def _left_out(
+    file: Path, inside: Path, reason: str, *, is_missed: bool
+) -> LeftOut:
+    path = os.path.relpath(file, inside)
+    shown = path.encode("utf-8", "backslashreplace").decode()
+    sentence = f"not read: {shown[:MAX_SHOWN]} ({reason})"
+    return LeftOut(shown, sentence, is_missed)
 
 
 def _why_left_out(file: Path, inside: Path) -> str | None:
@@ -180,7 +209,11 @@ def _why_left_out(file: Path, inside: Path) -> str | None:
         ending = file.suffix.lower()
         return _ADVICE.get(ending, _OTHER_ENDING)
     if _is_inside(file, inside):
-        return None
+        return (
+            _TOO_LONG
+            if len(str(file.relative_to(inside))) > MAX_PATH
+            else None
+        )
     if not _is_utf8(name):
         return "its name is not UTF-8: rename it"
     if file.is_file():

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import fnmatch
+import os
+import stat
 from collections import Counter
+from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +28,9 @@ from shared.csvfile.meaning.number_formats import PLACEHOLDER, ROLES
 from shared.errors import TaskError
 
 NAME = "mapping.yaml"
-MAX_BYTES = 1 << 20
+MAX_BYTES = 256 * 1024
+MAX_ENTRIES = 2_000
+MAX_PROBLEM = 200  # characters of what YAML says
 SAMPLE = "made-up-sample"
 DateOrder = Literal["day_first", "month_first", "year_first"]
 
@@ -111,7 +116,7 @@ class Overrides(BaseModel):
 class MappingFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    files: list[Overrides] = []
+    files: list[Overrides] = Field(default=[], max_length=MAX_ENTRIES)
 
     def overrides_for(self, path: str) -> Overrides:
         """All entries that match the path, later ones over earlier ones."""
@@ -140,21 +145,35 @@ def load(root: Path) -> MappingFile:
 
     Raises TaskError `bad_mapping` that says what is wrong where.
     """
-    text = _read(root / NAME)
+    return _parsed(_read(root))
+
+
+@lru_cache(maxsize=2)
+def _parsed(text: str) -> MappingFile:
+    """Raises TaskError `bad_mapping`."""
     try:
         return MappingFile.model_validate(
             yaml.load(text, _UniqueKeys) or {}  # noqa: S506  it is a safe loader
         )
+    except RecursionError:
+        message = f"{NAME} is nested too deep to be read"
+        raise TaskError("bad_mapping", message) from None
     except yaml.YAMLError as error:
-        shown = " ".join(str(error).split())[:300]
-        raise TaskError(
-            "bad_mapping", f"{NAME} is not valid YAML: {shown}"
-        ) from error
+        message = f"{NAME} is not valid YAML: {_shown(error)}"
+        raise TaskError("bad_mapping", message) from error
     except ValidationError as error:
         first = error.errors()[0]
         at = ".".join(map(str, first["loc"]))
         said = first["msg"].removeprefix("Value error, ")
         raise TaskError("bad_mapping", f"{NAME}: {at}: {said}") from error
+
+
+def _shown(error: yaml.YAMLError) -> str:
+    """What is wrong and where, without what stands there."""
+    problem = getattr(error, "problem", None) or "it cannot be read"
+    mark = getattr(error, "problem_mark", None)
+    at = f" in line {mark.line + 1}" if mark is not None else ""
+    return f"{problem[:MAX_PROBLEM]}{at}"
 
 
 def wanted_files(root: Path) -> list[CsvFile]:
@@ -199,16 +218,36 @@ def _twice(name: str, node: yaml.MappingNode) -> yaml.YAMLError:
     )
 
 
-def _read(path: Path) -> str:
+def _read(root: Path) -> str:
+    """Of an ordinary file below CSV_DIR alone. Raises TaskError `bad_mapping`."""
+    inside = root.resolve()
+    path = (inside / NAME).resolve()
+    if not path.is_relative_to(inside):
+        message = f"{NAME} is a link that leads out of CSV_DIR: copy the file instead"
+        raise TaskError("bad_mapping", message)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise TaskError(
-                "bad_mapping", f"{NAME} has more than {MAX_BYTES} bytes"
-            )
-        return path.read_text("utf-8")
+        data = _bytes_of(path)
     except FileNotFoundError:
         return ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise TaskError(
-            "bad_mapping", f"{NAME} cannot be read: {error}"
-        ) from error
+    except OSError as error:
+        reason = error.strerror or "it is no ordinary file"
+        message = f"{NAME} cannot be read: {reason}"
+        raise TaskError("bad_mapping", message) from error
+    if len(data) > MAX_BYTES:
+        message = f"{NAME} has more than {MAX_BYTES} bytes"
+        raise TaskError("bad_mapping", message)
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        message = f"{NAME} is not UTF-8 at byte {error.start}"
+        raise TaskError("bad_mapping", message) from error
+
+
+def _bytes_of(path: Path) -> bytes:
+    """At most a byte more than is allowed. Does not follow a link, does not wait for a writer."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    handle = os.open(path, flags)
+    with open(handle, "rb") as file:  # noqa: PTH123  of a handle
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError
+        return file.read(MAX_BYTES + 1)

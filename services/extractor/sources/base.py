@@ -42,6 +42,17 @@ class StreamInfo:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """What is there and not read. `sentence`: what it is, and what to do.
+
+    `is_missed`: it should have been read, so that a run without it has not succeeded.
+    """
+
+    sentence: str
+    is_missed: bool = False
+
+
+@dataclass(frozen=True)
 class Slice:
     """Records that become one page, and where the stream stands after them.
 
@@ -78,8 +89,8 @@ class SourceConnector(ABC):
     def nothing_configured(self) -> str:
         """Why there may be no streams, and which variable changes it."""
 
-    async def left_out(self) -> list[str]:
-        """What is there and not read: a sentence each that says what to do."""
+    async def left_out(self) -> list[LeftOut]:
+        """What is there and not read."""
         return []
 
     @abstractmethod

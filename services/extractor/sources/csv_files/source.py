@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from services.extractor.sources.base import (
+    LeftOut,
     Slice,
     SourceConnector,
     StreamInfo,
@@ -63,13 +64,13 @@ class CsvFiles(SourceConnector):
         except TaskError:
             return overrides.MappingFile()
 
-    async def left_out(self) -> list[str]:
+    async def left_out(self) -> list[LeftOut]:
         return await asyncio.to_thread(self._list_left_out)
 
-    def _list_left_out(self) -> list[str]:
+    def _list_left_out(self) -> list[LeftOut]:
         mapping = self._mapping()
         return [
-            f"{self.name}: {found.sentence}"
+            LeftOut(f"{self.name}: {found.sentence}", found.is_missed)
             for found in folder.left_out(self._root)
             if not mapping.overrides_for(found.path).ignore
         ]
