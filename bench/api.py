@@ -15,7 +15,7 @@ from typing import Any
 
 import uvloop
 
-from embedded import postgres
+from embedded.servers import postgres
 from services.gateway.queries.data import Filters, build
 from tests.support.product import KEY
 from tests.support.stack import Stack

@@ -9,6 +9,7 @@ from embedded import commands
 from embedded.console import Console
 from embedded.demo import demo
 from embedded.errors import StackError
+from embedded.servers import passwords
 from shared.errors import CONFIG_EXIT_CODE, ConfigError
 
 COMMANDS: dict[str, commands.Command] = {
@@ -32,7 +33,9 @@ def main() -> int:
             f"usage: python -m embedded {' | '.join(COMMANDS)}\n"
         )
         return 2
+    os.umask(0o077)  # state, logs and data are their owner's
     try:
+        passwords.provide()
         return command(Console(), arguments)
     except ConfigError as error:
         for line in str(error).splitlines():

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from embedded import kafka, stack, supervision
+from embedded import leftovers, stack, supervision
 from embedded.console import Console
 from embedded.errors import StackError
+from embedded.servers import kafka
 from embedded.settings import StackSettings
 from shared.errors import ConfigError
 from shared.runtime.settings import load
@@ -77,8 +78,9 @@ def status(console: Console, _arguments: list[str]) -> int:
     if settings.mode == "docker":
         return _compose("ps")
     if not supervision.is_running(settings):
-        console.print(NOTHING_RUNS)
-        return 3
+        left = leftovers.found(settings)
+        console.print(leftovers.said(left) if left else NOTHING_RUNS)
+        return 1 if left else 3
     is_all_ready = True
     for process in supervision.processes(settings):
         is_ready, state = _state(settings, process)
@@ -186,6 +188,9 @@ def clean(console: Console, arguments: list[str]) -> int:
     if "--yes" not in arguments:
         _confirm(settings, console)
     stack.down(settings)
+    left = leftovers.found(settings)
+    if left:
+        raise StackError(leftovers.said(left))
     shutil.rmtree(settings.state, ignore_errors=True)
     console.print(f"removed {settings.state}")
     return 0

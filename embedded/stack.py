@@ -19,9 +19,10 @@ from urllib.parse import unquote, urlsplit
 import psutil
 from pydantic import SecretStr
 
-from embedded import kafka, postgres, supervision
+from embedded import leftovers, supervision
 from embedded.console import Console
 from embedded.errors import StackError
+from embedded.servers import kafka, passwords, postgres
 from embedded.settings import ROOT, StackSettings
 from embedded.unknown_names import unknown_names
 from shared.errors import ConfigError
@@ -91,7 +92,11 @@ def _classes() -> tuple[type[CommonSettings], ...]:
 def _plain(value: Any, salt: str) -> Any:
     if isinstance(value, SecretStr):
         return _digest(value, salt)
-    return value if isinstance(value, PLAIN) else str(value)
+    if isinstance(value, PLAIN):
+        return value
+    text = str(value)
+    # An address may hold a password.
+    return _digest(SecretStr(text), salt) if "://" in text else text
 
 
 def _digest(secret: SecretStr, salt: str) -> str:
@@ -147,7 +152,8 @@ def _check_database_url(settings: StackSettings) -> None:
 def exclusively(settings: StackSettings) -> Iterator[None]:
     """One `up` or `down` at a time on one state folder. Raises StackError."""
     try:
-        settings.state.mkdir(parents=True, exist_ok=True)
+        settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        settings.state.chmod(0o700)  # also where an older release made it
         handle = (settings.state / "lock").open("w")
     except OSError as error:
         message = f"STATE_DIR={settings.state_dir} cannot be written: {error.strerror}"
@@ -172,6 +178,9 @@ def up(settings: StackSettings, console: Console) -> bool:
         if supervision.is_running(settings):
             _refuse_other_settings(settings)
             return False
+        left = leftovers.found(settings)
+        if left:
+            raise StackError(leftovers.said(left))
         _check_ports(settings)
         settings.logs.mkdir(parents=True, exist_ok=True)
         try:
@@ -203,10 +212,12 @@ def _changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 def down(settings: StackSettings) -> bool:
     """Stop everything. False when nothing ran."""
     with exclusively(settings):
-        if not supervision.is_running(settings):
-            return False
-        supervision.stop(settings)
-        return True
+        if supervision.is_running(settings):
+            supervision.stop(settings)
+            return True
+        left = leftovers.found(settings)
+        leftovers.end(left)
+        return bool(left)
 
 
 def _check_ports(settings: StackSettings) -> None:
@@ -250,6 +261,7 @@ def _holder(port: int) -> str:
 
 
 def _start(settings: StackSettings, console: Console) -> None:
+    settings = passwords.make(settings)
     _remember_settings(settings.state / "settings.json")
     if not settings.csv_dir.is_dir():
         console.print(
@@ -284,6 +296,10 @@ def _remember_settings(path: Path) -> None:
 
 
 def _fetch_jars(console: Console) -> None:
+    for name in kafka.drop_altered():
+        console.print(
+            f"  note: {name} was not what the lock says, it is fetched again"
+        )
     missing = kafka.missing_jars()
     if missing:
         with console.progress(

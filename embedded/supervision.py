@@ -6,8 +6,10 @@ supervisord is the library; this module writes its configuration and talks to it
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -17,8 +19,8 @@ from typing import Any
 
 from supervisor.xmlrpc import SupervisorTransport
 
-from embedded import kafka, postgres
 from embedded.errors import StackError
+from embedded.servers import kafka, postgres
 from embedded.settings import ROOT, StackSettings
 from shared.errors import CONFIG_EXIT_CODE
 
@@ -27,6 +29,8 @@ SERVERS = frozenset({"kafka", "postgres"})
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 90.0
 DRAIN_TIMEOUT_S = 60.0
+RPC_TIMEOUT_S = 60.0  # a service may take so long to drain
+ANSWER_TIMEOUT_S = 5.0
 ALIVE = frozenset({"STOPPING", "RUNNING", "STARTING"})
 
 
@@ -53,6 +57,7 @@ logfile_backups=1
 pidfile={settings.state}/supervisord.pid
 directory={ROOT}
 nodaemon=false
+umask=077
 [unix_http_server]
 file={socket_path(settings)}
 chmod=0700
@@ -111,7 +116,8 @@ stdout_logfile={settings.logs}/{instance}.log
 
 
 def _common(command: list[str]) -> str:
-    quoted = shlex.join(command).replace("%", "%%")
+    launched = [sys.executable, "-m", "embedded.servers.launch", *command]
+    quoted = shlex.join(launched).replace("%", "%%")
     return f"""command={quoted}
 directory={ROOT}
 autorestart=unexpected
@@ -125,11 +131,29 @@ stdout_logfile_maxbytes=20MB
 stdout_logfile_backups=2"""
 
 
-def rpc(settings: StackSettings) -> Any:
-    """supervisord's own XML-RPC interface (`supervisor.*`)."""
-    transport = SupervisorTransport(
-        None, None, f"unix://{socket_path(settings)}"
-    )
+class _Transport(SupervisorTransport):  # type: ignore[misc]
+    """supervisord's, with a limit: one that was stopped never answers."""
+
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__(None, None, f"unix://{path}")
+        self._path = path
+        self._timeout_s = timeout_s
+        self._get_connection = self._connected
+
+    def _connected(self) -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection("localhost")
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(self._timeout_s)
+        connection.sock.connect(str(self._path))
+        return connection
+
+
+def rpc(settings: StackSettings, timeout_s: float = RPC_TIMEOUT_S) -> Any:
+    """supervisord's own XML-RPC interface (`supervisor.*`). Raises OSError, StackError."""
+    path = socket_path(settings)
+    if path.exists() and path.stat().st_uid != os.getuid():
+        raise StackError(f"{path} belongs to another user: remove it")
+    transport = _Transport(path, timeout_s)
     return xmlrpc.client.ServerProxy(
         "http://supervisor", transport=transport
     ).supervisor
@@ -137,9 +161,19 @@ def rpc(settings: StackSettings) -> Any:
 
 def is_running(settings: StackSettings) -> bool:
     try:
-        return bool(rpc(settings).getState())
+        return bool(rpc(settings, ANSWER_TIMEOUT_S).getState())
+    except TimeoutError:
+        raise _no_answer(settings) from None
     except (OSError, xmlrpc.client.Error, xmlrpc.client.ProtocolError):
         return False
+
+
+def _no_answer(settings: StackSettings) -> StackError:
+    pid = _pid(settings)
+    return StackError(
+        f"the supervisor (pid {pid}) does not answer within {ANSWER_TIMEOUT_S:.0f} s: let it go on "
+        f"with `kill -CONT {pid}`, or end it with `kill -KILL {pid}`, then `make down`"
+    )
 
 
 def unexpected_ends(settings: StackSettings, name: str) -> int:

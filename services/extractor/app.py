@@ -60,7 +60,7 @@ from shared.messages.topics import (
 from shared.runtime import logs
 from shared.runtime.health import Health
 from shared.runtime.lifecycle import Part, run_until_first_exits, started
-from shared.runtime.settings import reader_dsn
+from shared.runtime.settings import Role, role_dsn
 
 log = logs.get(__name__)
 
@@ -253,7 +253,7 @@ async def run(
     limit = settings.max_waiting_pages
     backpressure = Backpressure(kafka.lag, max_waiting=limit)
     sources = _sources(settings, http, checkpoints)
-    archive = Archive(reader_dsn(settings.dsn()))
+    archive = Archive(role_dsn(settings, Role.READER))
     handlers = TaskHandlers(
         kafka, sources, checkpoints, backpressure, cancellations, archive
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 
-from shared.runtime.settings import CommonSettings, reader_dsn
+from shared.runtime.settings import CommonSettings, Role, role_dsn
 
 MIN_KEY = 8  # characters
 KEY_RULE = f"must have at least {MIN_KEY} printable characters"
@@ -41,6 +41,5 @@ class GatewaySettings(CommonSettings):
 
     def reader(self) -> str:
         """The URL of the database with the role that may only read."""
-        return self.gateway_database_url.get_secret_value() or reader_dsn(
-            self.dsn()
-        )
+        given = self.gateway_database_url.get_secret_value()
+        return given or role_dsn(self, Role.READER)

@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 
+import sqlalchemy.exc
 from aiokafka import AIOKafkaConsumer
 from sqlalchemy import Engine
 
 from services.loader import trouble
 from services.loader.consumer import SUBSCRIBED, Loader
-from services.loader.database import DATABASE_UNAVAILABLE, build_engine
-from services.loader.migrate import migrate
+from services.loader.database import (
+    DATABASE_UNAVAILABLE,
+    build_engine,
+    reason_of,
+)
+from services.loader.migrate import is_current
 from services.loader.retention import Retention
 from services.loader.runs.reconciler import RunReconciler
 from services.loader.settings import LoaderSettings
-from shared.errors import TransientError
-from shared.kafka import clients
+from shared.kafka import clients, topic_admin
 from shared.kafka.clients import KafkaClient
 from shared.kafka.lag import LagReader
 from shared.kafka.progress import Monitor
@@ -29,23 +33,23 @@ from shared.runtime.lifecycle import (
     started,
 )
 
-MIGRATION_S = 5  # an attempt
+HOW_TO_MIGRATE = "python -m services.loader migrate"
 log = logs.get(__name__)
 
 
 async def run(
     settings: LoaderSettings, health: Health, stop: asyncio.Event
 ) -> None:
-    """Migrate if nobody has yet, then load until stopped."""
+    """Wait for the migration, then load until stopped."""
     health.set(ready=False, reason="waiting for PostgreSQL and Kafka")
-    await _migrate(settings, stop)
+    await _await_schema(settings, stop)
     bootstrap = settings.kafka_bootstrap_servers
     client = f"loader-{os.getpid()}"
     producer = clients.producer(bootstrap, client)
     consumer = _consumer(settings, client)
     lag = LagReader(bootstrap, client)
     limit = settings.stuck_after_s
-    engine = build_engine(settings.sqlalchemy_url(), stuck_after_s=limit)
+    engine = build_engine(settings.writer_url(), stuck_after_s=limit)
     retention = _retention(engine, settings)
     reconciler = RunReconciler(engine, producer, lag, settings, retention)
     pages = settings.batch_pages
@@ -104,12 +108,32 @@ async def _watch(monitor: Monitor, loader: Loader) -> None:
     )
 
 
-async def _migrate(settings: LoaderSettings, stop: asyncio.Event) -> None:
-    while not stop.is_set():
-        try:
-            await asyncio.to_thread(migrate, settings, MIGRATION_S)
-        except TransientError as error:
-            log.warning("migration_postponed", error=str(error))
+async def _await_schema(
+    settings: LoaderSettings, stop: asyncio.Event
+) -> None:
+    """Wait for the migration, which is a step of its own: the loader may not make tables."""
+    bootstrap = settings.kafka_bootstrap_servers
+    await topic_admin.wait_for_topics(bootstrap, stop)
+    engine = build_engine(settings.writer_url())
+    try:
+        while not stop.is_set():
+            reason = await asyncio.to_thread(_why_not_current, engine)
+            if reason is None:
+                return
+            log.warning(
+                "schema_awaited", reason=reason, how=HOW_TO_MIGRATE
+            )
             await sleep_or_stop(stop, 1)
-        else:
-            return
+    finally:
+        engine.dispose()
+
+
+def _why_not_current(engine: Engine) -> str | None:
+    """None when the tables are there. Blocks."""
+    try:
+        return None if is_current(engine) else "the tables are older"
+    except (
+        *DATABASE_UNAVAILABLE,
+        sqlalchemy.exc.ProgrammingError,
+    ) as error:
+        return reason_of(error)

@@ -1,4 +1,4 @@
-"""The migration step: tables, the gateway's read-only role, topics.
+"""The migration step: tables, the services' roles, topics.
 
 Safe to run often, and by several at once.
 """
@@ -12,29 +12,45 @@ from pathlib import Path
 import sqlalchemy.exc
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from psycopg2 import sql
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, text
 
 from services.loader.database import db_of, reason_of
 from services.loader.settings import LoaderSettings
 from shared.errors import ConfigError, TransientError
 from shared.kafka.topic_admin import ensure_topics
 from shared.runtime import logs
-from shared.runtime.settings import reader_name
+from shared.runtime.settings import Role, role_name, role_password
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 OLDEST_POSTGRES = 15
 _LOCK = 4_711_020
+_SELECT_REVISION = text("SELECT version_num FROM alembic_version")
 _SELECT_VERSION = text(
     "SELECT current_setting('server_version_num')::int / 10000"
 )
-_GRANTS = (
-    "ALTER ROLE {role} PASSWORD {password}",
-    "ALTER ROLE {role} SET default_transaction_read_only = on",
+_FOR_BOTH = (
+    "ALTER ROLE {role} LOGIN PASSWORD {password}",
     "GRANT USAGE ON SCHEMA public TO {role}",
-    "GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}",
-    "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {role}",
 )
+_GRANTS = {
+    Role.READER: (
+        "ALTER ROLE {role} SET default_transaction_read_only = on",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}",
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {role}",
+    ),
+    Role.LOADER: (
+        "GRANT TEMPORARY ON DATABASE {database} TO {role}",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
+        "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}",
+        (
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA public "
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role}"
+        ),
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE ON SEQUENCES TO {role}",
+    ),
+}
 log = logs.get(__name__)
 
 
@@ -68,6 +84,19 @@ def alembic_config(connection: Connection | None = None) -> Config:
     return config
 
 
+def is_current(engine: Engine) -> bool:
+    """Whether the tables are those of this version, or of a newer one. Blocks.
+
+    Raises OperationalError, ProgrammingError where there are none, or no role for the loader.
+    """
+    scripts = ScriptDirectory.from_config(alembic_config())
+    head = scripts.get_current_head()
+    older = {each.revision for each in scripts.walk_revisions()} - {head}
+    with engine.connect() as connection:
+        found = connection.execute(_SELECT_REVISION).scalar_one()
+    return found not in older
+
+
 def _migrate_database(settings: LoaderSettings) -> None:
     engine = create_engine(
         settings.sqlalchemy_url(), connect_args={"connect_timeout": 5}
@@ -80,7 +109,8 @@ def _migrate_database(settings: LoaderSettings) -> None:
                 {"lock": _LOCK},
             )
             command.upgrade(alembic_config(connection), "head")
-            _ensure_reader(connection, settings)
+            for role in Role:
+                _ensure_role(connection, settings, role)
     finally:
         engine.dispose()
 
@@ -93,18 +123,21 @@ def _check_version(connection: Connection) -> None:
         raise ConfigError(f"DATABASE_URL: {message}, {needed}")
 
 
-def _ensure_reader(
-    connection: Connection, settings: LoaderSettings
+def _ensure_role(
+    connection: Connection, settings: LoaderSettings, role: Role
 ) -> None:
-    """A role that may read and nothing else; its password is the owner's."""
-    name = reader_name(settings.dsn())
-    role = sql.Identifier(name)
-    password = sql.Literal(connection.engine.url.password or "")
+    """A role that may do what its service does and nothing else."""
+    name = role_name(settings.dsn(), role)
     db = db_of(connection)
     db.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,))
     if db.fetchone() is None:
-        db.execute(sql.SQL("CREATE ROLE {} LOGIN").format(role))
-    for statement in _GRANTS:
         db.execute(
-            sql.SQL(statement).format(role=role, password=password)
+            sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(name))
         )
+    named = {
+        "role": sql.Identifier(name),
+        "password": sql.Literal(role_password(settings, role)),
+        "database": sql.Identifier(connection.engine.url.database or ""),
+    }
+    for statement in (*_FOR_BOTH, *_GRANTS[role]):
+        db.execute(sql.SQL(statement).format(**named))

@@ -8,7 +8,12 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from shared.runtime.settings import CommonSettings
+from shared.runtime.settings import (
+    CommonSettings,
+    Role,
+    for_sqlalchemy,
+    role_dsn,
+)
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -46,3 +51,7 @@ class LoaderSettings(CommonSettings):
     )
     revisions_retention: Span = None  # as are replaced values
     runs_retention: Span = None  # as are runs of which nothing is kept
+
+    def writer_url(self) -> str:
+        """The URL of the role that writes, for SQLAlchemy."""
+        return for_sqlalchemy(role_dsn(self, Role.LOADER))

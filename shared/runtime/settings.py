@@ -6,7 +6,10 @@ are shown.
 
 from __future__ import annotations
 
+import hashlib
 import sys
+from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -25,6 +28,7 @@ from pydantic_settings import (
 
 from shared.errors import CONFIG_EXIT_CODE, ConfigError
 from shared.runtime import database_url
+from shared.values.urls import without_secrets
 
 COMPOSE_DB_HOST = "db"
 SECRET_WORDS = ("password", "key", "url")
@@ -49,6 +53,9 @@ class CommonSettings(BaseSettings):
     postgres_user: str = "postgres"
     postgres_password: SecretStr = SecretStr("postgres")
     postgres_db: str = "ingestion_db"
+    # Of the roles that the migration makes; empty: derived from the owner's.
+    loader_password: SecretStr = SecretStr("")
+    reader_password: SecretStr = SecretStr("")
     postgres_port: int = Field(default=5432, ge=1, le=65535)
     database_url: SecretStr = SecretStr("")
     kafka_port: int = Field(default=9092, ge=1, le=65535)
@@ -102,18 +109,14 @@ class CommonSettings(BaseSettings):
         return self.database_url.get_secret_value()
 
     def sqlalchemy_url(self) -> str:
-        """The URL with its driver named: SQLAlchemy 2.1 takes a bare one for psycopg 3."""
-        return self.dsn().replace(
-            "postgresql://", "postgresql+psycopg2://", 1
-        )
+        """The owner's URL for SQLAlchemy."""
+        return for_sqlalchemy(self.dsn())
 
     def masked(self) -> dict[str, Any]:
         """All settings for one line of the log, with secrets masked."""
         shown: dict[str, Any] = {}
         for name, value in self.model_dump().items():
-            shown[name] = (
-                str(value) if isinstance(value, SecretStr) else value
-            )
+            shown[name] = _masked(value)
         parts = urlsplit(self.dsn())
         netloc = (
             f"{parts.username}:***@{parts.hostname}:{parts.port or 5432}"
@@ -124,17 +127,66 @@ class CommonSettings(BaseSettings):
         return shown
 
 
-def reader_name(dsn: str) -> str:
-    """The gateway's role: the owner's name with `_reader`."""
-    return f"{unquote(urlsplit(dsn).username or 'postgres')}_reader"
+def for_sqlalchemy(dsn: str) -> str:
+    """A URL with its driver named: SQLAlchemy 2.1 takes a bare one for psycopg 3."""
+    return dsn.replace("postgresql://", "postgresql+psycopg2://", 1)
 
 
-def reader_dsn(dsn: str) -> str:
-    """The owner's URL with the read-only role in place of the owner; the password is the same."""
+def _masked(value: Any) -> Any:
+    """A setting as it may be logged."""
+    if isinstance(value, SecretStr):
+        return str(value)
+    if isinstance(value, str):
+        return without_secrets(value) if "://" in value else value
+    if isinstance(value, dict):
+        return {name: _masked(each) for name, each in value.items()}
+    return list(map(_masked, value)) if isinstance(value, list) else value
+
+
+class Role(StrEnum):
+    """Who connects to PostgreSQL: the migration makes these, with the owner's name in front."""
+
+    LOADER = "loader"
+    READER = "reader"
+
+
+def role_name(dsn: str, role: Role) -> str:
+    """The owner's name with that of the role: `postgres_reader`."""
+    return f"{unquote(urlsplit(dsn).username or 'postgres')}_{role}"
+
+
+def role_password(settings: CommonSettings, role: Role) -> str:
+    """The one that is given, else one that only the owner's password leads to."""
+    given = {
+        Role.LOADER: settings.loader_password,
+        Role.READER: settings.reader_password,
+    }[role].get_secret_value()
+    owner = unquote(urlsplit(settings.dsn()).password or "")
+    return given or _derived(owner, role)
+
+
+@lru_cache(maxsize=8)
+def _derived(password: str, role: Role) -> str:
+    """Slow to guess from, and the same in every service."""
+    salt = f"crypto-ingest {role}".encode()
+    digest = hashlib.scrypt(
+        password.encode(), salt=salt, n=2**13, r=8, p=1, dklen=24
+    )
+    return digest.hex()
+
+
+def role_dsn(settings: CommonSettings, role: Role) -> str:
+    """DATABASE_URL with a role in place of the owner."""
+    dsn = settings.dsn()
     parts = urlsplit(dsn)
-    _, _, rest = parts.netloc.rpartition("@")
-    password = f":{parts.password}" if parts.password else ""
-    login = f"{quote(reader_name(dsn), safe='')}{password}"
+    rest = parts.netloc.rpartition("@")[2]
+    login = ":".join(
+        quote(part, safe="")
+        for part in (
+            role_name(dsn, role),
+            role_password(settings, role),
+        )
+    )
     return urlunsplit(
         (parts.scheme, f"{login}@{rest}", parts.path, parts.query, "")
     )

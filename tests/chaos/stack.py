@@ -21,7 +21,8 @@ from typing import Any
 import httpx
 import psutil
 
-from embedded import kafka, postgres, supervision
+from embedded import supervision
+from embedded.servers import kafka, postgres
 from embedded.settings import ROOT, StackSettings
 from embedded.stack import not_ready
 from shared.kafka.lag import GroupPositions, LagReader, total

@@ -498,9 +498,9 @@ def test_the_gateways_role_may_read_and_not_write(
 ) -> None:
     import psycopg2
 
-    from shared.runtime.settings import reader_dsn
+    from shared.runtime.settings import Role, role_dsn
 
-    reader = Query(reader_dsn(infra.dsn))
+    reader = Query(role_dsn(loader_settings(infra), Role.READER))
     assert reader("SELECT count(*) FROM unified_data")
     with pytest.raises(psycopg2.Error):
         reader(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psycopg2
 
-from embedded import kafka, postgres
+from embedded.servers import kafka, postgres
 from embedded.settings import StackSettings
 from shared.tables import metadata
 from tests.support.ports import free_ports
@@ -99,7 +99,7 @@ def _containers() -> Iterator[Infrastructure]:
         "KAFKA_MESSAGE_MAX_BYTES": "8388608",
         "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
     }
-    broker = DockerContainer("apache/kafka:4.1.0").with_bind_ports(
+    broker = DockerContainer("apache/kafka:4.1.1").with_bind_ports(
         port, port
     )
     for name, value in kafka_settings.items():

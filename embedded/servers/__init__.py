@@ -1,0 +1,1 @@
+"""Kafka and PostgreSQL: what they need to run natively."""
