@@ -215,6 +215,7 @@ page_receipts = Table(
     Index("page_receipts_run", "run_id", "source", "stream"),
     # Of two pages with one number in a task the first stands: the other is a stale worker's.
     Index("page_receipts_number", "task_id", "page_no", unique=True),
+    Index("page_receipts_place", "raw_partition", "raw_offset"),
 )
 
 # One row a page and replay. As page_receipts, which stays as it was counted. `is_applied` false: a
@@ -428,6 +429,16 @@ data_gaps = Table(
     _time("noticed_at", nullable=False),
     _time("closed_at"),
     Index("data_gaps_noticed", text("noticed_at DESC"), text("id DESC")),
+)
+
+# Where each partition of ingest.raw stands in the order of versions.
+raw_clocks = Table(
+    "raw_clocks",
+    metadata,
+    Column("partition", Integer, primary_key=True),
+    _required("generation", Integer, "0"),
+    _required("last_ms", BigInteger, "0"),
+    _required("last_offset", BigInteger, "-1"),
 )
 
 # How far the loader has come in each partition, beside the offsets that Kafka keeps and loses with

@@ -1,17 +1,34 @@
 """The version rule in SQL: which of two values of a data point stands.
 
-A value's version is (broker time of its raw page, offset, mapping version, record index); the
-greater one stands. A retired value gives way to any that was made by the same mapping version or a
-later one; one that a later reading of its file retired (record `OF_LATER_READING`, with the version
-of that reading) only to a greater version. The loader's statements and the gateway's previews are
-put together from this.
+A value's version is (place of its raw page, offset, mapping version, record index); the greater one
+stands. The place (`raw_time`) is given when a page is first loaded: generation, time and partition
+in one number (`services/loader/pages/stamps.py`). Pages that older releases loaded have the plain
+time of the broker in milliseconds there, which is less than any place.
+
+A retired value gives way to any that was made by the same mapping version or a later one; one that
+a later reading of its file retired (record `OF_LATER_READING`, with the version of that reading)
+only to a greater version. The loader's statements and the gateway's previews are put together from
+this.
 """
 
 from __future__ import annotations
 
+_TIME_BITS = 42  # of milliseconds: until 2109
+_PARTITION_BITS = 9
+MAX_GENERATION = 4095
 OF_PAGE = ("raw_time", "raw_offset", "normalizer_version")
 OF_RECORD = "record_index"
 OF_LATER_READING = -1
+
+
+def place_of(generation: int, time_ms: int, partition: int) -> int:
+    """The place of a page in the order of versions, as a number of 63 bits."""
+    time_bits = min(time_ms, (1 << _TIME_BITS) - 1) << _PARTITION_BITS
+    return (
+        generation << (_TIME_BITS + _PARTITION_BITS)
+        | time_bits
+        | partition % (1 << _PARTITION_BITS)
+    )
 
 
 def version(table: str, records: str | None = None) -> str:

@@ -140,6 +140,7 @@ def _unified(
         partition=message.partition,
         offset=first.offset,
         broker_ms=first.time_ms,
+        republished=first != here,
         elsewhere=elsewhere,
     )
 

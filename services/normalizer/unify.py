@@ -23,12 +23,13 @@ def unify(
     partition: int,
     offset: int,
     broker_ms: int,
+    republished: bool = False,
     elsewhere: Elsewhere | None = None,
 ) -> tuple[RawPage, UnifiedPage]:
     """The raw page, and what it becomes. Raises UndecodableError for what is not a raw page.
 
     `offset`, `broker_ms`: where the page first lay in its partition, and the broker's time of it.
-    `elsewhere`: maps records in another process.
+    `republished`: it was published again. `elsewhere`: maps records in another process.
     """
     page = decode(raw_page_decoder, value)
     mapped = map_page(page, elsewhere)
@@ -43,6 +44,7 @@ def unify(
         normalizer_version=NORMALIZER_VERSION,
         skipped=mapped.skipped,
         rejected=mapped.rejected,
+        republished=republished,
     )
     return page, unified
 

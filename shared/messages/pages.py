@@ -153,6 +153,7 @@ class UnifiedPage(Message, frozen=True, tag="UnifiedPage"):
     skipped: list[Skip] = []
     rejected: list[Rejection] = []
     replay: ReplayOf | None = None
+    republished: bool = False  # its place is that of what first lay there
 
 
 def record_location(origin: Json, index: int) -> dict[str, object]:

@@ -113,7 +113,10 @@ def test_the_newest_value_wins_in_whatever_order_pages_come(
     engine: Engine, query: Query
 ) -> None:
     old, new = (
-        staged(raw_page([candle(1, close="1.1")]), offset=1),
+        # Published again: it lay before the other one first.
+        staged(
+            raw_page([candle(1, close="1.1")]), offset=1, republished=True
+        ),
         staged(raw_page([candle(1, close="1.2")]), offset=2),
     )
     write_pages(engine, [new])
@@ -130,6 +133,48 @@ def test_the_newest_value_wins_in_whatever_order_pages_come(
         "SELECT revision, data->>'close' FROM unified_revisions"
     ) == [(1, "1.2")]
     assert counts(query) == (3, 1, 1, 1, 0, 0)
+
+
+HOUR_MS = 3_600_000
+BROKER_MS = 1_700_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("offset", "broker_ms", "partition"),
+    [
+        (
+            9,
+            BROKER_MS - 2 * HOUR_MS,
+            0,
+        ),  # the broker's clock was set back
+        (
+            2,
+            BROKER_MS + 1,
+            0,
+        ),  # the log has lost its end, or was made anew
+        (9, BROKER_MS + 1, 1),  # another file of the folder
+    ],
+)
+def test_what_comes_later_stands_whatever_the_broker_says(
+    engine: Engine,
+    query: Query,
+    offset: int,
+    broker_ms: int,
+    partition: int,
+) -> None:
+    first = staged(raw_page([candle(1, close="1.1")]), offset=5)
+    write_pages(engine, [first])
+    later = staged(
+        raw_page([candle(1, close="1.2")], page_no=1),
+        offset=offset,
+        broker_ms=broker_ms,
+        partition=partition,
+    )
+    write_pages(engine, [later])
+    assert query("SELECT close FROM unified_data") == [(Decimal("1.2"),)]
+    # And so it stays when both are written once more.
+    write_pages(engine, [first, later])
+    assert query("SELECT close FROM unified_data") == [(Decimal("1.2"),)]
 
 
 def test_an_unchanged_value_takes_the_newer_version_and_no_revision(

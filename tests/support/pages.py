@@ -72,6 +72,7 @@ def unified_page(
     offset: int = 0,
     broker_ms: int = 1_700_000_000_000,
     partition: int = 0,
+    republished: bool = False,
 ) -> UnifiedPage:
     """What the normalizer makes of a page."""
     return unify(
@@ -79,4 +80,5 @@ def unified_page(
         partition=partition,
         offset=offset,
         broker_ms=broker_ms,
+        republished=republished,
     )[1]

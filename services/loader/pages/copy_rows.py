@@ -64,7 +64,7 @@ PAGE_COLUMNS = (
     "page_no",
     "record_count",
     "fetched_at",
-    "raw_time",
+    "broker_ms",
     "origin",
     "context",
     "payload",

@@ -77,7 +77,7 @@ CREATE TEMP TABLE IF NOT EXISTS stage_pages (
     cursor_before jsonb, cursor_after jsonb,
     topic text, "partition" int, raw_offset bigint, skipped int, rejected int, skip_reasons jsonb,
     skip_examples jsonb,
-    normalizer_version smallint, raw_time bigint,
+    normalizer_version smallint, broker_ms bigint, raw_time bigint DEFAULT 0,
     ids uuid[], value_hashes bigint[], of_run uuid, of_task uuid, symbol text,
     is_new boolean DEFAULT false,
     is_remapped boolean DEFAULT false,
@@ -184,7 +184,7 @@ INSERT INTO raw_data (page_id, run_id, task_id, source, dataset, stream, page_no
                       fetched_at, broker_time, origin, context, payload, rejections,
                       cursor_before, cursor_after, topic, "partition", "offset")
 SELECT page_id, of_run, of_task, source, dataset, stream, page_no, record_count, fetched_at,
-       to_timestamp(raw_time / 1000.0), origin, context, payload, rejections,
+       to_timestamp(broker_ms / 1000.0), origin, context, payload, rejections,
        cursor_before, cursor_after, topic, "partition", raw_offset
 FROM stage_pages WHERE is_new ORDER BY page_id ON CONFLICT (page_id) DO NOTHING
 """

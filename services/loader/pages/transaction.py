@@ -111,23 +111,28 @@ def write_in_parts(
 
 
 def once_each(pages: Sequence[StagedPage]) -> list[StagedPage]:
-    """Each page once, as it first stood in the raw topic and by the best mapping.
+    """Each page once, by the best mapping, in the order in which partitions have them.
 
-    A normalizer that was restarted sends some twice.
+    A normalizer that was restarted sends some twice. Between partitions the broker's time decides.
     """
-    first: dict[str, StagedPage] = {}
-    for page in sorted(pages, key=_oldest_and_best):
-        first.setdefault(page.page_id, page)
-    return list(first.values())
+    best: dict[str, StagedPage] = {}
+    latest: dict[int, int] = {}
+    times: dict[str, int] = {}
+    for page in pages:
+        known = best.get(page.page_id)
+        if known is None or _is_better(page, known):
+            best[page.page_id] = page
+        if known is None:
+            at = page.unified.raw_partition
+            latest[at] = max(latest.get(at, 0), page.unified.raw_time)
+            times[page.page_id] = latest[at]
+    return sorted(best.values(), key=lambda page: times[page.page_id])
 
 
-def _oldest_and_best(page: StagedPage) -> tuple[int, int, int]:
-    unified = page.unified
-    return (
-        unified.raw_time,
-        unified.raw_offset,
-        -unified.normalizer_version,
-    )
+def _is_better(page: StagedPage, known: StagedPage) -> bool:
+    """Whether a copy of a page is by a later mapping; of one mapping the first stands."""
+    version = page.unified.normalizer_version
+    return version > known.unified.normalizer_version
 
 
 def _keep_as_foreign(

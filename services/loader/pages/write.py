@@ -36,6 +36,7 @@ from services.loader.pages.dead_letter_rows import (
     dead_letter_rows,
     insert_dead_letters,
 )
+from services.loader.pages.stamps import place_pages
 from shared.messages.base import Stage
 from shared.messages.pages import Rejection
 from shared.messages.topics import RAW
@@ -86,6 +87,7 @@ class LiveWriter(PageWriter):
 
     def apply(self, db: Db, batch: StagedBatch) -> int:
         pages = batch.pages
+        place_pages(db, pages)
         db.execute(sql.INSERT_RECEIPTS)
         new = first_cells(db)
         remapped = (

@@ -26,6 +26,7 @@ from services.loader.pages.dead_letter_rows import (
     dead_letter_rows,
     insert_dead_letters,
 )
+from services.loader.pages.stamps import place_pages
 from services.loader.pages.transaction import write_pages
 from services.loader.pages.write import PageWriter, Retired, StagedBatch
 from shared import versions
@@ -119,6 +120,7 @@ class ReplayWriter(PageWriter):
     def apply(self, db: Db, batch: StagedBatch) -> int:
         pages = batch.pages
         is_applied = _is_applied(pages[0])
+        place_pages(db, pages)
         db.execute(_INSERT_RECEIPTS, {"is_applied": is_applied})
         new = write.first_cells(db)
         if not new:

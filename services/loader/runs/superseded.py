@@ -23,9 +23,11 @@ FROM (
     WHERE r.run_id = :run AND r.source = :source AND r.page_no = 0
     AND r.origin ->> 'first_row' = '1'
 ) AS own CROSS JOIN LATERAL (
-    SELECT b.context -> 'mapping' AS mapping FROM raw_data AS b
-    WHERE b.stream = own.stream AND b.broker_time < own.broker_time AND b.run_id <> :run
-    ORDER BY b.broker_time DESC LIMIT 1
+    SELECT b.context -> 'mapping' AS mapping
+    FROM raw_data AS b JOIN page_receipts AS q USING (page_id)
+    WHERE b.stream = own.stream AND b.run_id <> :run
+    AND (q.raw_time, q.raw_offset) < (own.raw_time, own.raw_offset)
+    ORDER BY q.raw_time DESC, q.raw_offset DESC LIMIT 1
 ) AS before
 WHERE before.mapping IS DISTINCT FROM own.mapping
 """

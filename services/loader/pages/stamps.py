@@ -1,0 +1,190 @@
+"""The place of pages in the one order of versions, given once, when a page is first loaded.
+
+The broker's clock may step back, a topic may be made anew or lose its end: then what is newer has
+an earlier time or a smaller offset. So a page is placed by a generation, which rises when that is
+seen, and within it by a time that never goes back in its partition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg2.extras
+
+from services.loader.database import Db
+from services.loader.pages.copy_rows import StagedPage
+from shared.runtime import logs
+from shared.versions import MAX_GENERATION, place_of
+
+# A clock that goes back by less is kept from going back; by more, it was set.
+STEP_MS = 5_000
+# By which the broker's clock may be ahead of the database's, before it is taken to be wrong.
+AHEAD_MS = 60_000
+_LOCK_CLOCKS = """
+INSERT INTO raw_clocks (partition) SELECT unnest(%(partitions)s::int[]) ORDER BY 1
+ON CONFLICT DO NOTHING;
+SELECT partition, generation, last_ms, last_offset FROM raw_clocks
+WHERE partition = ANY(%(partitions)s) ORDER BY partition FOR UPDATE
+"""
+_SELECT_ALL = """
+SELECT coalesce(max(generation), 0), coalesce(max(last_ms), 0),
+       (extract(epoch FROM clock_timestamp()) * 1000)::bigint
+FROM raw_clocks
+"""
+# Pages that were placed before, and those that will leave no receipt.
+_SELECT_KNOWN = """
+SELECT s.n, coalesce(p.raw_time, 0) FROM stage_pages AS s
+LEFT JOIN page_receipts AS p ON p.page_id = s.page_id
+WHERE p.page_id IS NOT NULL
+OR EXISTS (SELECT FROM page_receipts AS o
+           WHERE o.task_id = s.of_task AND o.page_no = s.page_no)
+OR EXISTS (SELECT FROM run_tasks AS t
+           WHERE t.task_id = s.of_task AND t.finished_at IS NOT NULL AND s.page_no >= t.pages)
+"""
+# Of a page that is published again, the place of the one that first lay there; else of the last
+# one before it in the partition.
+_SELECT_FIRST = """
+SELECT coalesce(
+    (SELECT p.raw_time FROM raw_data AS d JOIN page_receipts AS p USING (page_id)
+     WHERE d.partition = %(partition)s AND d.offset = %(offset)s
+     AND d.broker_time = to_timestamp(%(ms)s / 1000.0) LIMIT 1),
+    (SELECT p.raw_time FROM page_receipts AS p
+     WHERE p.raw_partition = %(partition)s AND p.raw_offset <= %(offset)s
+     ORDER BY p.raw_time DESC, p.raw_offset DESC LIMIT 1))
+"""
+_SET_PLACES = """
+UPDATE stage_pages AS s SET raw_time = o.place
+FROM (VALUES %s) AS o (n, place) WHERE s.n = o.n
+"""
+_STORE_CLOCKS = """
+UPDATE raw_clocks AS c SET generation = o.generation, last_ms = o.last_ms,
+    last_offset = o.last_offset
+FROM (VALUES %s) AS o (partition, generation, last_ms, last_offset)
+WHERE c.partition = o.partition
+"""
+log = logs.get(__name__)
+
+
+@dataclass
+class Clock:
+    """Where a partition's pages stand: the generation, the last time and offset of it."""
+
+    generation: int = 0
+    last_ms: int = 0
+    last_offset: int = -1
+
+
+@dataclass
+class Clocks:
+    """Those of some partitions. Pure.
+
+    `generation`, `latest_ms`: the greatest of all partitions. `now_ms`: by the database's clock.
+    """
+
+    by_partition: dict[int, Clock]
+    generation: int
+    latest_ms: int
+    now_ms: int
+
+    def place(self, partition: int, offset: int, time_ms: int) -> int:
+        """The place of the partition's next page."""
+        clock = self.by_partition[partition]
+        if self._has_gone_back(clock, offset, time_ms):
+            self.generation = min(self.generation + 1, MAX_GENERATION)
+            log.warning(
+                "generation_risen",
+                partition=partition,
+                offset=offset,
+                last_offset=clock.last_offset,
+                time_ms=time_ms,
+                last_ms=clock.last_ms,
+            )
+        if clock.generation < self.generation:
+            clock.generation = self.generation
+            clock.last_ms = time_ms
+            self.latest_ms = time_ms
+        clock.last_ms = max(clock.last_ms, time_ms)
+        clock.last_offset = offset
+        self.latest_ms = max(self.latest_ms, time_ms)
+        return place_of(clock.generation, clock.last_ms, partition)
+
+    def _has_gone_back(
+        self, clock: Clock, offset: int, time_ms: int
+    ) -> bool:
+        """The topic was made anew or has lost its end, or its broker's clock was set back."""
+        if offset <= clock.last_offset:
+            return True
+        if clock.generation < self.generation:
+            return False
+        was_ahead = self.latest_ms > self.now_ms + AHEAD_MS
+        before = self.latest_ms if was_ahead else clock.last_ms
+        return time_ms < before - STEP_MS
+
+
+def place_pages(db: Db, pages: Sequence[StagedPage]) -> None:
+    """Give each staged page its place: that of its receipt, or a new one."""
+    db.execute(_SELECT_KNOWN)
+    places = dict(db.fetchall())
+    new = [
+        (number, page)
+        for number, page in enumerate(pages)
+        if number not in places
+    ]
+    if new:
+        places |= _new_places(db, new)
+    if places:
+        psycopg2.extras.execute_values(
+            db, _SET_PLACES, list(places.items())
+        )
+
+
+def _new_places(
+    db: Db, pages: list[tuple[int, StagedPage]]
+) -> dict[int, int]:
+    clocks = _locked(
+        db, {page.unified.raw_partition for _, page in pages}
+    )
+    places = {number: _place(db, clocks, page) for number, page in pages}
+    _store(db, clocks)
+    return places
+
+
+def _locked(db: Db, partitions: set[int]) -> Clocks:
+    db.execute(_LOCK_CLOCKS, {"partitions": sorted(partitions)})
+    found = {
+        partition: Clock(generation, last_ms, last_offset)
+        for partition, generation, last_ms, last_offset in db.fetchall()
+    }
+    db.execute(_SELECT_ALL)
+    generation, latest_ms, now_ms = db.fetchone() or (0, 0, 0)
+    return Clocks(found, generation, latest_ms, now_ms)
+
+
+def _place(db: Db, clocks: Clocks, page: StagedPage) -> int:
+    unified = page.unified
+    partition = unified.raw_partition
+    if unified.replay is None and not unified.republished:
+        return clocks.place(
+            partition, unified.raw_offset, unified.raw_time
+        )
+    values = {
+        "partition": partition,
+        "offset": unified.raw_offset,
+        "ms": unified.raw_time,
+    }
+    db.execute(_SELECT_FIRST, values)
+    (first,) = db.fetchone() or (None,)
+    if first is not None:
+        return int(first)
+    # Nothing before it is known, so that it is the oldest of its partition.
+    generation = clocks.by_partition[partition].generation
+    return place_of(generation, unified.raw_time, partition)
+
+
+def _store(db: Db, clocks: Clocks) -> None:
+    rows = [
+        (partition, clock.generation, clock.last_ms, clock.last_offset)
+        for partition, clock in clocks.by_partition.items()
+    ]
+    psycopg2.extras.execute_values(db, _STORE_CLOCKS, rows)
