@@ -39,6 +39,7 @@ from shared.kafka.clients import KafkaClient
 from shared.kafka.lag import LagReader
 from shared.kafka.progress import Monitor
 from shared.kafka.topic_follower import TopicFollower
+from shared.kafka.witness import Witness
 from shared.messages.base import Source
 from shared.messages.tasks import (
     FetchStream,
@@ -184,12 +185,14 @@ def _workers(
         topic=TASKS,
         group=EXTRACTOR_GROUP,
         concurrency=concurrency,
+        witness=Witness(kafka.bootstrap, EXTRACTOR_GROUP),
     )
     replays = worker(
         kafka.replay_tasks,
         topic=REPLAY_TASKS,
         group=REPLAYER_GROUP,
         concurrency=max(1, concurrency // 2),
+        witness=Witness(kafka.bootstrap, REPLAYER_GROUP),
     )
     return tasks, replays
 
@@ -261,7 +264,13 @@ async def run(
     schedule = Schedule(
         kafka.producer, archive, every_s=settings.ingest_every_s
     )
-    planner = Planner(kafka.commands, kafka.producer, sources, schedule)
+    planner = Planner(
+        kafka.commands,
+        kafka.producer,
+        sources,
+        schedule,
+        Witness(kafka.bootstrap, PLANNER_GROUP),
+    )
     followers = (checkpoints.follower, cancellations.follower)
     async with started(stop, *_parts(kafka, http, followers)) as is_up:
         if not is_up:

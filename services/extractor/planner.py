@@ -27,6 +27,7 @@ from shared.kafka import publishing
 from shared.kafka.blame import UnprocessableError, try_twice
 from shared.kafka.gap_aware_consumer import GapAwareConsumer, publisher
 from shared.kafka.partitions import partition_of, topic_and_partition
+from shared.kafka.witness import Witness
 from shared.messages.base import Stage
 from shared.messages.commands import (
     CancelRun,
@@ -274,6 +275,7 @@ class Planner:
         producer: AIOKafkaProducer,
         sources: Sources,
         schedule: Schedule,
+        witness: Witness | None = None,
     ) -> None:
         self._consumer = consumer
         self._producer = producer
@@ -281,7 +283,9 @@ class Planner:
         self._schedule = schedule
         self._reporter = Reporter(producer)
         on_gap = publisher(producer, "extractor")
-        self._reader = GapAwareConsumer(consumer, PLANNER_GROUP, on_gap)
+        self._reader = GapAwareConsumer(
+            consumer, PLANNER_GROUP, on_gap, witness=witness
+        )
         consumer.subscribe([COMMANDS.name])
 
     def held(self) -> set[TopicPartition]:
@@ -339,7 +343,7 @@ class Planner:
         self, partition: TopicPartition, offset: int
     ) -> None:
         try:
-            await self._consumer.commit({partition: offset})
+            await self._reader.commit({partition: offset})
         except KafkaError as error:  # planned again, harmlessly
             log.warning(
                 "commit_failed",

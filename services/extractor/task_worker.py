@@ -20,6 +20,7 @@ from shared.errors import TransientError
 from shared.kafka import publishing
 from shared.kafka.blame import UnprocessableError, try_twice
 from shared.kafka.gap_aware_consumer import GapAwareConsumer, publisher
+from shared.kafka.witness import Witness
 from shared.messages.base import Stage
 from shared.messages.headers import origin_headers
 from shared.messages.serialization import (
@@ -70,13 +71,17 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         topic: Topic,
         group: str,
         concurrency: int,
+        witness: Witness | None = None,
     ) -> None:
         self._consumer = consumer
         self._producer = producer
         self._do = work
         self._topic = topic
         self._reader = GapAwareConsumer(
-            consumer, group, publisher(producer, "extractor")
+            consumer,
+            group,
+            publisher(producer, "extractor"),
+            witness=witness,
         )
         self._limit = concurrency
         self._slots = asyncio.Semaphore(concurrency)
@@ -189,7 +194,7 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         if commit is None:
             return
         try:
-            await self._consumer.commit({partition: commit})
+            await self._reader.commit({partition: commit})
         except KafkaError as error:
             # The task comes again, is found in its stream's checkpoint and only repeats its end.
             log.warning(

@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from datetime import datetime
 
 from aiokafka.errors import KafkaError
 
 from services.gateway.command_log import CommandLog, PendingRun
+from services.gateway.group_watch import GroupWatch
 from services.gateway.problems import ProblemError, unavailable
 from services.gateway.settings import GatewaySettings
 from shared.errors import TransientError
 from shared.kafka import clients, publishing, topic_admin
 from shared.kafka.checkpoint_log import CheckpointLog
-from shared.kafka.lag import LagReader, total
+from shared.kafka.lag import LagReader, committed, total
 from shared.messages.commands import Command, MoveCheckpoint, RunCommand
 from shared.messages.serialization import encode
 from shared.messages.topics import (
     COMMANDS,
+    EXTRACTOR_GROUP,
     LOADER_GROUP,
     NORMALIZER_GROUP,
     RAW,
@@ -34,6 +37,7 @@ LAG_TIMEOUT_S = 3.0
 CLOSE_TIMEOUT_S = 3.0
 MAX_COMMAND_BYTES = 64 * 1024
 MAX_CURSOR_COMMAND_BYTES = 320 * 1024  # of one that carries a cursor
+WATCHED = (EXTRACTOR_GROUP, NORMALIZER_GROUP, LOADER_GROUP)
 log = logs.get(__name__)
 
 
@@ -52,6 +56,7 @@ class CommandBus:
         )
         self.is_connected = False
         self.lag: dict[str, int] | None = None
+        self.groups = {name: GroupWatch(name) for name in WATCHED}
 
     async def run(self) -> None:
         """Connect, then keep the lag and the logs current until cancelled."""
@@ -78,6 +83,7 @@ class CommandBus:
                     NORMALIZER_GROUP, RAW
                 )
                 loader = await self._lag.positions(LOADER_GROUP, UNIFIED)
+                members = await self._lag.members(*self.groups)
         except (KafkaError, OSError, TimeoutError) as error:
             if self.is_connected:
                 log.warning("kafka_away", error=repr(error))
@@ -89,6 +95,15 @@ class CommandBus:
                 "normalizer": total(normalizer),
                 "loader": total(loader),
             }
+            now = time.monotonic()
+            for group, found in (
+                (NORMALIZER_GROUP, normalizer),
+                (LOADER_GROUP, loader),
+            ):
+                watch = self.groups[group]
+                watch.saw_lag(now, total(found), committed(found))
+            for group, ids in members.items():
+                self.groups[group].saw_members(now, ids)
 
     async def find(self, run_id: str) -> PendingRun | None:
         """The command that opened a run, None where none did. Waits up to a second to be sure."""

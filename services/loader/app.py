@@ -24,6 +24,7 @@ from shared.kafka import clients, topic_admin
 from shared.kafka.clients import KafkaClient
 from shared.kafka.lag import LagReader
 from shared.kafka.progress import Monitor
+from shared.kafka.witness import Witness
 from shared.messages.topics import LOADER_GROUP
 from shared.runtime import logs
 from shared.runtime.health import Health
@@ -59,6 +60,7 @@ async def run(
         engine,
         batch_pages=pages,
         reconciler=reconciler,
+        witness=Witness(bootstrap, LOADER_GROUP),
     )
     monitor = Monitor(
         lag, LOADER_GROUP, SUBSCRIBED, health, stuck_after_s=limit

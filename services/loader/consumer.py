@@ -34,6 +34,7 @@ from services.loader.runs.reconciler import RunReconciler, publish_all
 from shared.errors import TransientError
 from shared.kafka.blame import UnprocessableError, last_line
 from shared.kafka.gap_aware_consumer import GapAwareConsumer, publisher
+from shared.kafka.witness import Witness
 from shared.messages.topics import (
     COMMANDS,
     DEAD_LETTERS,
@@ -71,6 +72,7 @@ class Loader:
         *,
         batch_pages: int,
         reconciler: RunReconciler,
+        witness: Witness | None = None,
     ) -> None:
         self._consumer = consumer
         self._producer = producer
@@ -79,7 +81,11 @@ class Loader:
         self._reconciler = reconciler
         on_gap = publisher(producer, "loader")
         self._reader = GapAwareConsumer(
-            consumer, LOADER_GROUP, on_gap, self._remembered
+            consumer,
+            LOADER_GROUP,
+            on_gap,
+            self._remembered,
+            witness=witness,
         )
         # Work that the database did not take so far, and why.
         self._refused: dict[Work, str] = {}
@@ -279,7 +285,7 @@ class Loader:
         When the commit fails, the pages come again and find their receipts.
         """
         try:
-            await self._consumer.commit(offsets)
+            await self._reader.commit(offsets)
         except KafkaError as error:
             log.warning("commit_failed", error=repr(error))
 

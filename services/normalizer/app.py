@@ -259,6 +259,7 @@ def _faust_app(settings: NormalizerSettings) -> faust.App:
     )
     return App(
         NORMALIZER_GROUP,
+        bootstrap=settings.kafka_bootstrap_servers,
         version=1,
         broker=f"kafka://{brokers}",
         autodiscover=False,
@@ -297,6 +298,7 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
         deliveries = Deliveries(producer, settings.max_deliveries)
         try:
             async for event in stream.noack().events():
+                _remember(app, event.message)
                 await _handle_or_end(event, deliveries, confined)
         finally:
             await _close(producer.stop())
@@ -324,6 +326,12 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
             await _close(lag.close())
 
     return app
+
+
+def _remember(app: faust.App, message: Any) -> None:
+    """For the commit of its offset."""
+    at = TopicPartition(message.topic, message.partition)
+    app.witness.saw(at, message.offset, round(message.timestamp * 1000))
 
 
 async def _close(closing: Awaitable[None]) -> None:

@@ -1,15 +1,24 @@
-"""Faust's Kafka transport with one setting that Faust lacks: how long a fetch may wait."""
+"""Faust's Kafka transport with what Faust lacks: brief fetches, and positions that are verified."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import faust
+from aiokafka import TopicPartition
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
 
+from shared.kafka import clients, publishing
 from shared.kafka.clients import PAGES_MAX_WAIT_MS
-from shared.runtime import lifecycle
+from shared.kafka.gap_aware_consumer import cut_gap
+from shared.kafka.witness import Cut, Witness
+from shared.messages.topics import RUN_EVENTS
+from shared.runtime import lifecycle, logs
+
+log = logs.get(__name__)
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -18,12 +27,63 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         # Faust sets 1,500 ms: a fetch that asks the other, empty partitions then holds up the busy
         # one as long. Read when the consumer starts; a test watches the name.
         consumer._fetch_max_wait_ms = PAGES_MAX_WAIT_MS  # noqa: SLF001
+        self._describe_commits(consumer)
         return consumer
+
+    def _describe_commits(self, consumer: Any) -> None:
+        """Each commit says what `Witness` needs."""
+        commit = consumer.commit
+        witness: Witness = self.app.witness
+
+        async def described(
+            offsets: Mapping[TopicPartition, Any],
+        ) -> None:
+            plain = {at: each.offset for at, each in offsets.items()}
+            await commit(witness.described(plain))
+
+        consumer.commit = described
 
 
 class _Consumer(driver.Consumer):  # type: ignore[misc]
     def _new_consumer_thread(self) -> _ConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """As Faust's; a log that is not the one which was read is read from its beginning.
+
+        Faust commits no offset below the one that it found, so it must not find that one.
+        """
+        found = dict(await super().seek_to_committed())
+        held = [TopicPartition(tp.topic, tp.partition) for tp in found]
+        for at, cut in (await self.app.witness.cut(held)).items():
+            tp = TP(at.topic, at.partition)
+            await self._seek(tp, cut.begin)
+            found[tp] = cut.begin
+            await self._report(at, cut)
+        return found
+
+    async def _report(self, at: TopicPartition, cut: Cut) -> None:
+        """Put the gap on ingest.run-events. Raises TransientError: the service starts again."""
+        group = self.app.conf.id
+        log.error(
+            "data_gap",
+            topic=at.topic,
+            partition=at.partition,
+            first_missing=cut.committed,
+            first_available=cut.begin,
+        )
+        producer = clients.producer(self.app.bootstrap, f"{group}-gaps")
+        await producer.start()
+        try:
+            await publishing.publish(
+                producer,
+                RUN_EVENTS,
+                cut_gap(at, cut, group),
+                key=at.topic,
+                service="normalizer",
+            )
+        finally:
+            await producer.stop()
 
 
 class _Transport(driver.Transport):  # type: ignore[misc]
@@ -31,7 +91,14 @@ class _Transport(driver.Transport):  # type: ignore[misc]
 
 
 class App(faust.App):  # type: ignore[misc]
-    """A Faust app whose consumer waits briefly, and which ends in time without a broker too."""
+    """A Faust app that skips nothing, and which ends in time without a broker too."""
+
+    def __init__(
+        self, group: str, *, bootstrap: str, **named: Any
+    ) -> None:
+        super().__init__(group, **named)
+        self.bootstrap = bootstrap
+        self.witness = Witness(bootstrap, group)
 
     def _new_transport(self) -> _Transport:
         return _Transport(self.conf.broker_consumer, self, loop=self.loop)

@@ -20,11 +20,13 @@ from aiokafka.errors import (
 
 from shared.errors import TransientError
 from shared.kafka import publishing, reading
+from shared.kafka.witness import Cut, Witness
 from shared.messages.run_events import DataGap, GapReason
 from shared.messages.topics import RUN_EVENTS
 from shared.runtime import logs
 
 OnGap = Callable[[DataGap], Awaitable[None]]
+Polled = dict[TopicPartition, list[Any]]
 Remembered = Callable[[TopicPartition], Awaitable[int | None]]
 log = logs.get(__name__)
 
@@ -68,6 +70,18 @@ def gap(
     )
 
 
+def cut_gap(partition: TopicPartition, cut: Cut, group: str) -> DataGap:
+    """What a log that is not the one which was read leaves open."""
+    return DataGap(
+        topic=partition.topic,
+        partition=partition.partition,
+        first_missing=cut.committed,
+        first_available=cut.begin,
+        group=group,
+        reason=GapReason.CUT,
+    )
+
+
 class GapAwareConsumer:
     """A consumer of a group that reports what it had to leave out."""
 
@@ -77,8 +91,13 @@ class GapAwareConsumer:
         group: str,
         on_gap: OnGap,
         remembered: Remembered = nothing_remembered,
+        *,
+        witness: Witness | None = None,
     ) -> None:
+        """`witness`: whether partitions still hold what was read of them."""
         self._consumer = consumer
+        self._witness = witness
+        self._verified: set[TopicPartition] = set()
         self._group = group
         self._on_gap = on_gap
         self._remembered = remembered
@@ -106,13 +125,50 @@ class GapAwareConsumer:
             found = await self._consumer.getmany(
                 timeout_ms=timeout_ms, max_records=max_records
             )
-            return dict(found)
+            return await self._witnessed(dict(found))
         except NoOffsetForPartitionError as error:
             await self._place(error.args[0], None)
         except OffsetOutOfRangeError as error:
             for partition, position in error.args[0].items():
                 await self._place(partition, position)
         return {}
+
+    async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+        """Commit offsets, with what `Witness` needs. Raises KafkaError."""
+        if self._witness is None:
+            await self._consumer.commit(offsets)
+        else:
+            await self._consumer.commit(self._witness.described(offsets))
+
+    async def _witnessed(self, found: Polled) -> Polled:
+        """What was read, without that of partitions which have to be read from their beginning."""
+        if self._witness is None:
+            return found
+        assigned = set(self._consumer.assignment())
+        try:
+            await self._verify(assigned - self._verified, found)
+        except BaseException:
+            for at, records in found.items():
+                if at in self._consumer.assignment():
+                    self._consumer.seek(at, records[0].offset)
+            raise
+        self._verified = assigned
+        for at, records in found.items():
+            for record in records:
+                self._witness.saw(at, record.offset, record.timestamp)
+        return found
+
+    async def _verify(
+        self, partitions: set[TopicPartition], found: Polled
+    ) -> None:
+        """Of partitions that came to this consumer a moment ago."""
+        if not partitions or self._witness is None:
+            return
+        for at, cut in (await self._witness.cut(partitions)).items():
+            found.pop(at, None)
+            await self._report(
+                at, cut_gap(at, cut, self._group), cut.begin
+            )
 
     async def _place(
         self, partition: TopicPartition, position: int | None
@@ -129,6 +185,12 @@ class GapAwareConsumer:
         found = gap(
             partition, position, remembered, begin, end, self._group
         )
+        await self._report(partition, found, begin)
+
+    async def _report(
+        self, partition: TopicPartition, found: DataGap | None, begin: int
+    ) -> None:
+        """Report a gap and read on from the beginning."""
         if found is not None:
             log.error(
                 "data_gap",

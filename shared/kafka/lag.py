@@ -37,8 +37,14 @@ class GroupPosition:
         )
 
     @property
+    def is_beyond(self) -> bool:
+        """Whether the group stands behind the end: the log has lost its end since."""
+        return self.committed > self.end
+
+    @property
     def lag(self) -> int:
-        return self.end - self.position
+        """Messages that wait; none where nobody knows how many of them were read."""
+        return 0 if self.is_beyond else self.end - self.position
 
 
 GroupPositions = dict[TopicPartition, GroupPosition]
@@ -47,6 +53,11 @@ GroupPositions = dict[TopicPartition, GroupPosition]
 def total(positions: GroupPositions) -> int:
     """Messages that wait."""
     return sum(position.lag for position in positions.values())
+
+
+def committed(positions: GroupPositions) -> int:
+    """The sum of what is committed: it moves when anything does."""
+    return sum(position.committed for position in positions.values())
 
 
 class LagReader:
@@ -91,6 +102,17 @@ class LagReader:
             at: GroupPosition(begins[at], ends[at], offsets.get(at, -1))
             for at in partitions
         }
+
+    async def members(self, *groups: str) -> dict[str, list[str]]:
+        """The ids of the members of each group. Raises KafkaError and OSError."""
+        found: dict[str, list[str]] = {}
+        for answer in await self._admin.describe_consumer_groups(
+            list(groups)
+        ):
+            for group in answer.to_object()["groups"]:
+                ids = [each["member_id"] for each in group["members"]]
+                found[group["group"]] = ids
+        return found
 
     async def close(self) -> None:
         if self._admin in self._started:

@@ -51,7 +51,8 @@ class Progress:
             if before is not None and _was_recreated(before, position):
                 message = f"{at.topic} was deleted and created again: read it from its beginning"
                 raise StuckError(message)
-            is_waiting = at in held and position.lag > 0
+            has_work = position.lag > 0 or position.is_beyond
+            is_waiting = at in held and has_work
             if (
                 not is_waiting
                 or before is None

@@ -6,6 +6,10 @@ import asyncio
 from collections.abc import Iterable
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import (
+    ConfigResource,
+    ConfigResourceType,
+)
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from shared.errors import ConfigError, TransientError
@@ -33,9 +37,9 @@ async def ensure_topics(
         missing = [topic for topic in topics if topic.name not in present]
         if missing:
             await _create(admin, missing)
-        await _check(
-            admin, [topic for topic in topics if topic.name in present]
-        )
+        old = [topic for topic in topics if topic.name in present]
+        await _check(admin, old)
+        await _configure(admin, old)
     except (KafkaError, OSError) as error:
         raise TransientError(
             f"Kafka at {bootstrap}: {error!r}"
@@ -62,6 +66,22 @@ async def _create(
         # Another instance may have created it a moment ago; the next start checks it.
         if code and for_code(code) is not TopicAlreadyExistsError:
             raise for_code(code)(f"{name}: {rest}")
+
+
+async def _configure(
+    admin: AIOKafkaAdminClient, topics: list[Topic]
+) -> None:
+    """Settings that an older release made otherwise."""
+    resources = [
+        ConfigResource(
+            ConfigResourceType.TOPIC,
+            topic.name,
+            configs=topic.broker_config(),
+        )
+        for topic in topics
+    ]
+    if resources:
+        await admin.alter_configs(resources)
 
 
 async def _check(admin: AIOKafkaAdminClient, topics: list[Topic]) -> None:

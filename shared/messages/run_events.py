@@ -118,12 +118,14 @@ class GapReason(StrEnum):
 
     retention: they were removed before the consumer came to them. recreated: the topic was deleted
     and created again. unknown_position: nobody knows how far the consumer had come, and the topic's
-    beginning is gone.
+    beginning is gone. cut: the log is not the one that was read; it has lost its end, or was made
+    anew.
     """
 
     RETENTION = "retention"
     RECREATED = "recreated"
     UNKNOWN_POSITION = "unknown_position"
+    CUT = "cut"
 
 
 class DataGap(Message, frozen=True, tag="DataGap"):

@@ -35,7 +35,11 @@ class Topic:
 
 
 COMMANDS = Topic(
-    "ingest.commands", partitions=1, retention_ms=30 * DAY_MS
+    "ingest.commands",
+    partitions=1,
+    retention_ms=30 * DAY_MS,
+    # What was accepted survives a power cut: each command is on the disk before it is answered.
+    config={"flush.messages": "1"},
 )
 TASKS = Topic("ingest.tasks")
 RAW = Topic("ingest.raw")

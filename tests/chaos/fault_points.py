@@ -231,9 +231,9 @@ def _newer_mapping() -> None:
             )
         return event
 
-    def newer(page: Any) -> Any:
+    def newer(page: Any, elsewhere: Any = None) -> Any:
         unify.NORMALIZER_VERSION = version + is_broken("newer_mapping")
-        mapped = map_page(page)
+        mapped = map_page(page, elsewhere)
         if is_broken("newer_mapping"):
             mapped.events[:] = [
                 corrected(event) for event in mapped.events

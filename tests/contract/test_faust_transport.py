@@ -20,8 +20,12 @@ def test_the_names_are_those_of_the_libraries() -> None:
     assert asyncio.run(made())._fetch_max_wait_ms == 321
     assert callable(driver.AIOKafkaConsumerThread._create_worker_consumer)
     assert callable(driver.Consumer._new_consumer_thread)
+    assert callable(driver.Consumer.seek_to_committed)
+    assert callable(driver.Consumer._seek)
     assert callable(faust.App._new_transport)
     assert (
-        App("x", broker="kafka://127.0.0.1:1").transport.Consumer
+        App(
+            "x", bootstrap="127.0.0.1:1", broker="kafka://127.0.0.1:1"
+        ).transport.Consumer
         is not driver.Consumer
     )

@@ -56,6 +56,8 @@ def reasons_of(
     """What is wrong, each as a code and a sentence."""
     if not bus.is_connected:
         yield "kafka_away: it cannot be reached"
+    for group in bus.groups.values():
+        yield from group.reasons()
     for trouble in (own_trouble, _told_trouble(bus)):
         if trouble.startswith(DISK_FULL):
             yield trouble

@@ -35,7 +35,8 @@ async def health(
 ) -> dict[str, Any]:
     """200 with `ok` or `degraded`; 503 when the database cannot be reached.
 
-    `reasons` says what is wrong: kafka_away, database_away, disk_full, data_gap, budget_exhausted.
+    `reasons` says what is wrong: kafka_away, database_away, disk_full, stuck, restarts, data_gap,
+    budget_exhausted.
     """
     latency = await database.latency_ms()
     run = None

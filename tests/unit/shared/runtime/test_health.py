@@ -32,9 +32,8 @@ def test_what_was_removed_does_not_wait() -> None:
     assert total(stand(3, 9)) == 6
     assert total(stand(3, 9, begin=9)) == 0
     assert total(stand(-1, 9, begin=4)) == 5
-    assert (
-        total(stand(20, 9, begin=4)) == 5
-    )  # the topic was created again
+    # The log has lost its end: nobody knows how much of it was read.
+    assert total(stand(20, 9, begin=4)) == 0
 
 
 def test_a_consumer_stands_still_when_messages_wait_and_none_is_committed() -> (
