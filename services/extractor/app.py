@@ -34,7 +34,7 @@ from services.extractor.tasks.requeue import (
     RequeueHandler,
 )
 from shared.errors import TransientError
-from shared.kafka import clients, topic_admin
+from shared.kafka import clients, starts, topic_admin
 from shared.kafka.clients import KafkaClient
 from shared.kafka.lag import LagReader
 from shared.kafka.progress import Monitor
@@ -275,6 +275,9 @@ async def run(
     async with started(stop, *_parts(kafka, http, followers)) as is_up:
         if not is_up:
             return
+        await starts.announce(
+            kafka.producer, "extractor", settings.health_file
+        )
         log.info("ready")
         await run_until_first_exits(
             planner.run(stop),

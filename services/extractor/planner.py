@@ -22,9 +22,9 @@ from services.extractor.sources.base import (
     StreamInfo,
 )
 from services.extractor.tasks.reporting import Reporter
+from shared.blame import UnprocessableError, try_twice
 from shared.errors import TransientError
 from shared.kafka import publishing
-from shared.kafka.blame import UnprocessableError, try_twice
 from shared.kafka.gap_aware_consumer import GapAwareConsumer, publisher
 from shared.kafka.partitions import partition_of, topic_and_partition
 from shared.kafka.witness import Witness

@@ -16,9 +16,9 @@ from aiokafka import (
 )
 from aiokafka.errors import KafkaError
 
+from shared.blame import UnprocessableError, try_twice
 from shared.errors import TransientError
 from shared.kafka import publishing
-from shared.kafka.blame import UnprocessableError, try_twice
 from shared.kafka.gap_aware_consumer import GapAwareConsumer, publisher
 from shared.kafka.witness import Witness
 from shared.messages.base import Stage

@@ -22,7 +22,6 @@ from shared.messages.commands import Command, MoveCheckpoint, RunCommand
 from shared.messages.serialization import encode
 from shared.messages.topics import (
     COMMANDS,
-    EXTRACTOR_GROUP,
     LOADER_GROUP,
     NORMALIZER_GROUP,
     RAW,
@@ -37,7 +36,7 @@ LAG_TIMEOUT_S = 3.0
 CLOSE_TIMEOUT_S = 3.0
 MAX_COMMAND_BYTES = 64 * 1024
 MAX_CURSOR_COMMAND_BYTES = 320 * 1024  # of one that carries a cursor
-WATCHED = (EXTRACTOR_GROUP, NORMALIZER_GROUP, LOADER_GROUP)
+WATCHED = (NORMALIZER_GROUP, LOADER_GROUP)
 log = logs.get(__name__)
 
 
@@ -83,7 +82,6 @@ class CommandBus:
                     NORMALIZER_GROUP, RAW
                 )
                 loader = await self._lag.positions(LOADER_GROUP, UNIFIED)
-                members = await self._lag.members(*self.groups)
         except (KafkaError, OSError, TimeoutError) as error:
             if self.is_connected:
                 log.warning("kafka_away", error=repr(error))
@@ -102,8 +100,6 @@ class CommandBus:
             ):
                 watch = self.groups[group]
                 watch.saw_lag(now, total(found), committed(found))
-            for group, ids in members.items():
-                self.groups[group].saw_members(now, ids)
 
     async def find(self, run_id: str) -> PendingRun | None:
         """The command that opened a run, None where none did. Waits up to a second to be sure."""

@@ -20,7 +20,7 @@ from services.loader.migrate import is_current
 from services.loader.retention import Retention
 from services.loader.runs.reconciler import RunReconciler
 from services.loader.settings import LoaderSettings
-from shared.kafka import clients, topic_admin
+from shared.kafka import clients, starts, topic_admin
 from shared.kafka.clients import KafkaClient
 from shared.kafka.lag import LagReader
 from shared.kafka.progress import Monitor
@@ -70,6 +70,9 @@ async def run(
         async with started(stop, *parts) as is_up:
             if not is_up:
                 return
+            await starts.announce(
+                producer, "loader", settings.health_file
+            )
             log.info("ready")
             await run_until_first_exits(
                 loader.run(stop),

@@ -18,7 +18,7 @@ from services.loader.pages.dead_letter_rows import (
     insert_dead_letters,
 )
 from services.loader.runs.event_handlers import ReceivedMessage, apply
-from shared.kafka.blame import UnprocessableError, is_to_blame, last_line
+from shared.blame import UnprocessableError, is_to_blame, last_line
 from shared.messages.base import Message
 from shared.messages.commands import PublishReplay, RequeueDeadLetters
 from shared.messages.serialization import (

@@ -31,8 +31,8 @@ from services.loader.pages.transaction import (
 from services.loader.pages.write import LiveWriter
 from services.loader.pages.write_replayed import write_replayed
 from services.loader.runs.reconciler import RunReconciler, publish_all
+from shared.blame import UnprocessableError, last_line
 from shared.errors import TransientError
-from shared.kafka.blame import UnprocessableError, last_line
 from shared.kafka.gap_aware_consumer import GapAwareConsumer, publisher
 from shared.kafka.witness import Witness
 from shared.messages.topics import (

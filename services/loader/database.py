@@ -11,7 +11,7 @@ import sqlalchemy.exc
 from sqlalchemy import Connection, Engine, create_engine, event
 
 from services.loader.pages import sql
-from shared.kafka.blame import is_to_blame
+from shared.blame import is_to_blame
 from shared.runtime.health import DISK_FULL
 
 Db = psycopg2.extensions.cursor

@@ -28,9 +28,9 @@ from services.normalizer.unify import (
     unify,
     unify_replayed,
 )
+from shared.blame import UnprocessableError, try_twice
 from shared.errors import POISON_EXIT_CODE, StuckError
-from shared.kafka import clients
-from shared.kafka.blame import UnprocessableError, try_twice
+from shared.kafka import clients, starts
 from shared.kafka.lag import LagReader
 from shared.kafka.partitions import partitions_of
 from shared.kafka.progress import Monitor
@@ -291,10 +291,16 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
     bootstrap = settings.kafka_bootstrap_servers
     client = f"normalizer-{os.getpid()}"
     confined = ConfinedMapping()
+    announced: list[bool] = []  # by one of the agents
 
     async def normalize(stream: Any) -> None:
         producer = clients.producer(bootstrap, client)
         await clients.start(producer, asyncio.Event(), "producer")
+        if not announced:
+            announced.append(True)
+            await starts.announce(
+                producer, "normalizer", settings.health_file
+            )
         deliveries = Deliveries(producer, settings.max_deliveries)
         try:
             async for event in stream.noack().events():

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from shared.kafka.starts import STARTED, Starts
 from shared.kafka.topic_follower import TopicFollower
 from shared.messages.base import Message
 from shared.messages.checkpoints import (
@@ -14,6 +15,7 @@ from shared.messages.checkpoints import (
     ConfiguredStreams,
     KeptCoins,
     SpentBudget,
+    Started,
     Trouble,
 )
 from shared.messages.serialization import (
@@ -36,6 +38,7 @@ _OTHERS: dict[str, type[Message]] = {
     BUDGET: SpentBudget,
     COIN_LIST: KeptCoins,
     CONFIGURED: ConfiguredStreams,
+    STARTED: Started,
     TROUBLE.partition("/")[2]: Trouble,
 }
 log = logs.get(__name__)
@@ -68,6 +71,7 @@ class CheckpointLog:
     def __init__(self, bootstrap: str, client_id: str) -> None:
         self._latest: dict[str, Checkpoint] = {}
         self._moved_at: dict[str, datetime] = {}
+        self.starts = Starts()
         self.follower = TopicFollower(
             bootstrap, CHECKPOINTS, client_id, self._on_record
         )
@@ -107,6 +111,9 @@ class CheckpointLog:
                 "checkpoint_unreadable", **at, error="foreign cursor"
             )
             return
+        if checkpoint.stream.endswith(f"/{STARTED}"):
+            cursor = bytes(checkpoint.cursor)
+            self.starts.saw(checkpoint.stream, cursor, record.timestamp)
         known = self._latest.get(checkpoint.stream)
         if (
             known is not None

@@ -103,17 +103,6 @@ class LagReader:
             for at in partitions
         }
 
-    async def members(self, *groups: str) -> dict[str, list[str]]:
-        """The ids of the members of each group. Raises KafkaError and OSError."""
-        found: dict[str, list[str]] = {}
-        for answer in await self._admin.describe_consumer_groups(
-            list(groups)
-        ):
-            for group in answer.to_object()["groups"]:
-                ids = [each["member_id"] for each in group["members"]]
-                found[group["group"]] = ids
-        return found
-
     async def close(self) -> None:
         if self._admin in self._started:
             await self._admin.close()

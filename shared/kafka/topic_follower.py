@@ -9,9 +9,9 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from shared.blame import last_line
 from shared.errors import TransientError
 from shared.kafka import clients
-from shared.kafka.blame import last_line
 from shared.kafka.partitions import partitions_of
 from shared.messages.topics import Topic
 from shared.runtime import logs

@@ -90,6 +90,12 @@ class ConfiguredStreams(Message, frozen=True):
     calls_a_month: float | None = None
 
 
+class Started(Message, frozen=True):
+    """An instance of a service has started."""
+
+    instance: Name
+
+
 class Trouble(Message, frozen=True):
     """Why the loader cannot store anything; empty when it can."""
 

@@ -128,6 +128,38 @@ def _slow(stack: ChaosStack, rng: random.Random) -> str:
     return f"{link.removesuffix('_link')} at 400 kB/s for {seconds:.0f} s"
 
 
+def _lose_tails(stack: ChaosStack, rng: random.Random) -> str:
+    """As a power cut may: everything dies at once, and what was not on the disk is gone.
+
+    Commands are flushed before they are answered, so that theirs stay.
+    """
+    stack.kafka.signal(signal.SIGKILL)
+    stack.signal_all(signal.SIGKILL)
+    stack.kafka.stop(signal.SIGKILL)
+    lost = 0
+    for log in sorted(stack.kafka_logs.glob("ingest.*/*.log")):
+        if log.parent.name.startswith("ingest.commands"):
+            continue
+        size = log.stat().st_size
+        if size and rng.random() < 0.5:
+            kept = int(size * rng.uniform(0.6, 0.999))
+            os.truncate(log, kept)
+            lost += size - kept
+    stack.kafka.start()
+    return f"everything killed, {lost} bytes of the ends of logs lost"
+
+
+def _set_clock(stack: ChaosStack, rng: random.Random) -> str:
+    if not stack.clock.can_be_set:
+        return NOBODY
+    ahead = rng.choice((-7200, -600, 600, 7200))
+    stack.clock.set(ahead)
+    time.sleep(rng.uniform(1, 4))
+    stack.clock.set(0)
+    time.sleep(rng.uniform(0.5, 1))
+    return f"the broker's clock set by {ahead} s, and back"
+
+
 def _at(point: str, what: str) -> Fault:
     def do(stack: ChaosStack, _rng: random.Random) -> str:
         """It was armed before the wave began; wait for it to strike."""
@@ -203,6 +235,16 @@ RANDOM = (
     ),
     Fault("cut connections", "reconnected, nothing half done", _cut),
     Fault("slow links", "slower, nothing else", _slow),
+    Fault(
+        "lose the ends of Kafka's logs",
+        "read from their beginning, what is lost is read again from its source",
+        _lose_tails,
+    ),
+    Fault(
+        "set the broker's clock",
+        "what comes later stands, whatever its time",
+        _set_clock,
+    ),
 )
 IN_WINDOWS = tuple(_at(point, "kill") for point in POINTS)
 FROZEN_IN_WINDOWS = tuple(

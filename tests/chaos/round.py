@@ -48,7 +48,9 @@ def empty(stack: ChaosStack) -> None:
     """
     stack.wait_quiet()
     tables = ", ".join(
-        name for name in metadata.tables if name != "loader_positions"
+        name
+        for name in metadata.tables
+        if name not in ("loader_positions", "raw_clocks")
     )  # those belong to the topics
     for attempt in range(5):
         try:

@@ -33,6 +33,7 @@ from shared.messages.topics import (
     UNIFIED,
     Topic,
 )
+from tests.chaos.broker_clock import BrokerClock
 from tests.chaos.fault_points import BREAKS, POINTS
 from tests.chaos.proxy import Proxy
 from tests.support.ports import free_ports
@@ -46,13 +47,18 @@ class Part:
     """One process of the infrastructure, which can be killed and started again."""
 
     def __init__(
-        self, command: list[str], log: Path, stop_signal: signal.Signals
+        self,
+        command: list[str],
+        log: Path,
+        stop_signal: signal.Signals,
+        **environment: str,
     ) -> None:
         self._command, self._log, self._stop_signal = (
             command,
             log,
             stop_signal,
         )
+        self._environment = {**os.environ, **environment}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -66,6 +72,7 @@ class Part:
                     self._command,
                     stdout=log,
                     stderr=log,
+                    env=self._environment,
                     start_new_session=True,
                 )
 
@@ -147,9 +154,14 @@ class ChaosStack(Stack):
             properties.read_text()
             + f"advertised.listeners=PLAINTEXT://127.0.0.1:{kafka_proxy}\n"
         )
+        self.clock = BrokerClock(own.state)
         self.kafka = Part(
-            kafka.command(own), own.state / "kafka.log", signal.SIGTERM
+            kafka.command(own),
+            own.state / "kafka.log",
+            signal.SIGTERM,
+            **self.clock.environment(),
         )
+        self.kafka_logs = own.state / "kafka" / "data"
         self.postgres = Part(
             postgres.command(own),
             own.state / "postgres.log",
@@ -258,6 +270,7 @@ class ChaosStack(Stack):
         """
         for link in (self.kafka_link, self.postgres_link):
             link.slow(0)
+        self.clock.set(0)
         for part in (self.kafka, self.postgres):
             part.signal(signal.SIGCONT)
             part.start()

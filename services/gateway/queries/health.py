@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -58,6 +59,7 @@ def reasons_of(
         yield "kafka_away: it cannot be reached"
     for group in bus.groups.values():
         yield from group.reasons()
+    yield from bus.checkpoints.starts.reasons(round(time.time() * 1000))
     for trouble in (own_trouble, _told_trouble(bus)):
         if trouble.startswith(DISK_FULL):
             yield trouble

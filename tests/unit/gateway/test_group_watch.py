@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from services.gateway.group_watch import GroupWatch
+from shared.kafka.starts import Starts
+from shared.messages.checkpoints import Started
+from shared.messages.serialization import encode
 
 
 def test_lag_that_stands_still_is_told() -> None:
@@ -25,22 +28,15 @@ def test_lag_that_moves_is_none_of_it() -> None:
     assert not list(watch.reasons())
 
 
-def test_members_that_come_and_go_are_told() -> None:
-    watch = GroupWatch("normalizer")
-    for start in range(6):
-        watch.saw_members(start * 10, [f"normalizer-{start}"])
-    (reason,) = watch.reasons()
-    assert reason.startswith(
-        "restarts: the normalizer was started 6 times"
-    )
-    watch.saw_members(1000, ["normalizer-5"])
-    assert not list(watch.reasons())
-
-
-def test_members_that_are_added_are_none_of_it() -> None:
-    watch = GroupWatch("normalizer")
-    for count in range(1, 9):
-        watch.saw_members(
-            count, [f"normalizer-{n}" for n in range(count)]
-        )
-    assert not list(watch.reasons())
+def test_an_instance_that_starts_again_and_again_is_told() -> None:
+    starts = Starts()
+    cursor = encode(Started(instance="host/loader-0"))
+    for minute in range(4):
+        starts.saw("loader/@started", cursor, minute * 60_000)
+    other = encode(Started(instance="host/loader-1"))
+    starts.saw("loader/@started", other, 200_000)
+    assert not list(starts.reasons(250_000))
+    starts.saw("loader/@started", cursor, 240_000)
+    (reason,) = starts.reasons(250_000)
+    assert reason.startswith("restarts: the loader host/loader-0 was")
+    assert not list(starts.reasons(700_000))
