@@ -129,6 +129,7 @@ def install(app: FastAPI) -> None:
         asyncpg.QueryCanceledError: _on_slow_query,
         asyncpg.DataError: _on_bad_value,
         UnicodeEncodeError: _on_half_a_character,
+        RecursionError: _on_depth,
         Exception: _on_unexpected,
         **dict.fromkeys(DATABASE_UNAVAILABLE, _on_database_unavailable),
     }
@@ -225,6 +226,11 @@ async def _on_half_a_character(
 ) -> Response:
     """JSON can say one, and no text that is stored can."""
     detail = "a text has half a character (a lone surrogate such as \\ud800): leave it out"
+    return respond(request, 422, detail)
+
+
+async def _on_depth(request: Request, _error: Exception) -> Response:
+    detail = "it lies too deep in itself to be shown"
     return respond(request, 422, detail)
 
 

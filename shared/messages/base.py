@@ -31,7 +31,10 @@ Id = Annotated[
 
 # What a foreign message may say: more would not fit where it is stored, or into memory.
 MAX_STREAM = 1_000  # characters of its name
-Name = Annotated[str, msgspec.Meta(max_length=MAX_STREAM)]
+# PostgreSQL stores no NUL in a text.
+Name = Annotated[
+    str, msgspec.Meta(max_length=MAX_STREAM, pattern="^[^\\x00]*$")
+]
 Count = Annotated[int, msgspec.Meta(ge=0, le=10_000_000)]
 Total = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
 Partition = Annotated[int, msgspec.Meta(ge=0, le=100_000)]

@@ -6,6 +6,7 @@ decision (a dead letter).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -50,6 +51,18 @@ def exact_number(text: str) -> Decimal | int | str:
 exact_decoder = msgspec.json.Decoder(float_hook=exact_number)
 
 
+MAX_DEPTH = 60
+# Messages of which parts are answered as they are; pages are kept, and shown one by one.
+_SHOWN = (
+    command_decoder,
+    task_decoder,
+    run_event_decoder,
+    checkpoint_decoder,
+)
+_MARKS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]')
+_DEEPER = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
+
+
 class UndecodableError(IngestError):
     """The bytes are not a message of the expected kind."""
 
@@ -78,6 +91,8 @@ def decode(decoder: msgspec.json.Decoder[T], data: bytes | None) -> T:
     try:
         if not data.isascii():
             data.decode()  # msgspec does not look into parts that are kept as they are
+        if decoder in _SHOWN:
+            _refuse_depth(data)
         return decoder.decode(data)
     except (
         msgspec.DecodeError,
@@ -88,6 +103,20 @@ def decode(decoder: msgspec.json.Decoder[T], data: bytes | None) -> T:
         raise UndecodableError(
             f"not a {_wanted(decoder)}: {error}"
         ) from error
+
+
+def _refuse_depth(data: bytes) -> None:
+    """Raises ValueError for lists and objects that lie deeper in each other than can be shown."""
+    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+        return
+    depth = 0
+    for mark in _MARKS.finditer(data):
+        depth += _DEEPER.get(mark[0], 0)
+        if depth > MAX_DEPTH:
+            message = (
+                f"its parts lie more than {MAX_DEPTH} deep in each other"
+            )
+            raise ValueError(message)
 
 
 def _wanted(decoder: msgspec.json.Decoder[Any]) -> str:

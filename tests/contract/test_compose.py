@@ -167,6 +167,8 @@ def test_production_asks_for_what_development_may_leave_out() -> None:
     production = (ROOT / "docker-compose.production.yml").read_text()
     assert set(re.findall(r"\$\{(\w+):\?", production)) == {
         "POSTGRES_PASSWORD",
+        "LOADER_PASSWORD",
+        "READER_PASSWORD",
         "API_KEY",
     }
     assert not re.findall(
