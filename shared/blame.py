@@ -55,7 +55,7 @@ async def try_twice(work: Callable[[], Awaitable[None]]) -> None:
     """
     try:
         await work()
-    except UndecodableError:
+    except (UndecodableError, UnprocessableError):
         raise
     except Exception as error:
         if not is_to_blame(error):

@@ -29,10 +29,12 @@ from shared.messages.topics import LOADER_GROUP
 from shared.runtime import logs
 from shared.runtime.health import Health
 from shared.runtime.lifecycle import (
+    before_end,
     run_until_first_exits,
     sleep_or_stop,
     started,
 )
+from shared.runtime.suspects import Suspects
 
 HOW_TO_MIGRATE = "python -m services.loader migrate"
 log = logs.get(__name__)
@@ -53,6 +55,8 @@ async def run(
     engine = build_engine(settings.writer_url(), stuck_after_s=limit)
     retention = _retention(engine, settings)
     reconciler = RunReconciler(engine, producer, lag, settings, retention)
+    suspects = Suspects(settings.health_file)
+    before_end(suspects.end)
     pages = settings.batch_pages
     loader = Loader(
         consumer,
@@ -61,6 +65,7 @@ async def run(
         batch_pages=pages,
         reconciler=reconciler,
         witness=Witness(bootstrap, LOADER_GROUP),
+        suspects=suspects,
     )
     monitor = Monitor(
         lag, LOADER_GROUP, SUBSCRIBED, health, stuck_after_s=limit

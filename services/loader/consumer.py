@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from sqlalchemy import Engine
 
 from services.loader import loaded_offsets
-from services.loader.batch import Batch, next_offsets
+from services.loader.batch import Batch, Polled, next_offsets
 from services.loader.database import (
     DATA_ERRORS,
     DATABASE_UNAVAILABLE,
@@ -46,6 +46,7 @@ from shared.messages.topics import (
 from shared.runtime import logs
 from shared.runtime.health import DISK_FULL
 from shared.runtime.lifecycle import sleep_or_stop
+from shared.runtime.suspects import Suspects, place
 
 SUBSCRIBED = (UNIFIED, UNIFIED_REPLAY, RUN_EVENTS, COMMANDS, DEAD_LETTERS)
 MAX_LOADING = 2  # batches between decoding and commit
@@ -73,11 +74,13 @@ class Loader:
         batch_pages: int,
         reconciler: RunReconciler,
         witness: Witness | None = None,
+        suspects: Suspects | None = None,
     ) -> None:
         self._consumer = consumer
         self._producer = producer
         self._engine = engine
         self._batch_pages = batch_pages
+        self._suspects = suspects or Suspects(None)
         self._reconciler = reconciler
         on_gap = publisher(producer, "loader")
         self._reader = GapAwareConsumer(
@@ -119,7 +122,9 @@ class Loader:
                 await _raise_ended(loading)
                 polled = await self._poll(is_busy=bool(loading))
                 if polled:
-                    batch = await asyncio.to_thread(Batch.of, polled)
+                    if self._suspects.is_careful and loading:
+                        await loading.popleft()
+                    batch = await self._decoded(polled)
                     if len(loading) == MAX_LOADING:
                         await loading.popleft()
                     offsets = next_offsets(polled)
@@ -130,6 +135,17 @@ class Loader:
                 await self._evaluate(stop, is_idle=is_idle)
         finally:
             await asyncio.gather(*loading)
+
+    async def _decoded(self, polled: Polled) -> Batch:
+        """After a death by signal one message at a time, which may be accused of it."""
+        if self._suspects.is_careful:
+            (record,) = next(iter(polled.values()))
+            at = place(record.topic, record.partition, record.offset)
+            try:
+                self._suspects.begin(at)
+            except UnprocessableError as error:
+                return Batch.given_up(record, error)
+        return await asyncio.to_thread(Batch.of, polled)
 
     async def _evaluate(
         self, stop: asyncio.Event, *, is_idle: bool
@@ -145,8 +161,10 @@ class Loader:
         # While batches are on their way, look again soon: the last of them may end a run.
         is_busy = is_busy or self._reconciler.has_changed()
         timeout_ms = 20 if is_busy else 200
+        is_careful = self._suspects.is_careful
         return await self._reader.getmany(
-            timeout_ms=timeout_ms, max_records=self._batch_pages
+            timeout_ms=timeout_ms,
+            max_records=1 if is_careful else self._batch_pages,
         )
 
     async def _load(
@@ -171,6 +189,7 @@ class Loader:
                 self._reconciler.mark_changed(batch.run_ids(), offsets)
         finally:
             self.is_publishing = False
+            self._suspects.done()
             batch.is_done.set()
 
     async def _until_stored(
@@ -196,6 +215,7 @@ class Loader:
         self, work: Work, error: Exception, wait_s: float
     ) -> None:
         trouble = trouble_of(error)
+        self._suspects.done()  # it waits, and is not to blame
         self._refused[work] = trouble
         is_full = trouble.startswith(DISK_FULL)
         log.warning(

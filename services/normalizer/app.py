@@ -13,6 +13,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Awaitable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,12 @@ from shared.messages.topics import (
 )
 from shared.runtime import logs
 from shared.runtime.health import Health
-from shared.runtime.lifecycle import keep_beating
+from shared.runtime.lifecycle import (
+    before_end,
+    end_process,
+    keep_beating,
+)
+from shared.runtime.suspects import Suspects, place
 
 READ = (RAW, REPLAY_PAGES)
 BUFFERED_PAGES = 64
@@ -66,7 +72,7 @@ log = logs.get(__name__)
 def end_without_acknowledging(reason: str, **facts: Any) -> None:
     """The page comes again, to this service after its restart or to another."""
     log.critical("ending_without_acknowledging", why=reason, **facts)
-    os._exit(POISON_EXIT_CODE)
+    end_process(POISON_EXIT_CODE)
 
 
 class Deliveries:
@@ -145,13 +151,41 @@ def _unified(
     )
 
 
+@dataclass(frozen=True)
+class Mapper:
+    """What pages are mapped with. After a death by signal one page at a time is in work."""
+
+    confined: ConfinedMapping
+    suspects: Suspects
+    turn: asyncio.Lock
+
+    async def unified(self, message: Any) -> tuple[RawPage, UnifiedPage]:
+        """Raises UndecodableError, UnprocessableError."""
+        if not self.suspects.is_careful:
+            return await self._unified(message)
+        async with self.turn:
+            at = place(message.topic, message.partition, message.offset)
+            self.suspects.begin(at)
+            try:
+                return await self._unified(message)
+            finally:
+                self.suspects.done()
+
+    async def _unified(self, message: Any) -> tuple[RawPage, UnifiedPage]:
+        if holds_markup(message.value):
+            return await asyncio.to_thread(
+                _unified, message, self.confined.outcomes
+            )
+        return _unified(message)
+
+
 async def handle(
-    event: Any, deliveries: Deliveries, confined: ConfinedMapping
+    event: Any, deliveries: Deliveries, mapper: Mapper
 ) -> None:
     """One raw or replayed message, whatever it is, becomes a unified page or a dead letter."""
 
     async def publish() -> None:
-        await _publish_unified(event, deliveries, confined)
+        await _publish_unified(event, deliveries, mapper)
 
     try:
         await try_twice(publish)
@@ -160,16 +194,11 @@ async def handle(
 
 
 async def _publish_unified(
-    event: Any, deliveries: Deliveries, confined: ConfinedMapping
+    event: Any, deliveries: Deliveries, mapper: Mapper
 ) -> None:
-    """Raises UndecodableError."""
+    """Raises UndecodableError, UnprocessableError."""
     message = event.message
-    if holds_markup(message.value):
-        page, unified = await asyncio.to_thread(
-            _unified, message, confined.outcomes
-        )
-    else:
-        page, unified = _unified(message)
+    page, unified = await mapper.unified(message)
     if page.rejections or unified.rejected:
         _log_rejections(message, page, unified)
     topic = UNIFIED
@@ -290,7 +319,9 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
     app = _faust_app(settings)
     bootstrap = settings.kafka_bootstrap_servers
     client = f"normalizer-{os.getpid()}"
-    confined = ConfinedMapping()
+    suspects = Suspects(settings.health_file)
+    before_end(suspects.end)
+    mapper = Mapper(ConfinedMapping(), suspects, asyncio.Lock())
     announced: list[bool] = []  # by one of the agents
 
     async def normalize(stream: Any) -> None:
@@ -305,7 +336,7 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
         try:
             async for event in stream.noack().events():
                 _remember(app, event.message)
-                await _handle_or_end(event, deliveries, confined)
+                await _handle_or_end(event, deliveries, mapper)
         finally:
             await _close(producer.stop())
 
@@ -348,10 +379,10 @@ async def _close(closing: Awaitable[None]) -> None:
 
 
 async def _handle_or_end(
-    event: Any, deliveries: Deliveries, confined: ConfinedMapping
+    event: Any, deliveries: Deliveries, mapper: Mapper
 ) -> None:
     try:
-        await handle(event, deliveries, confined)
+        await handle(event, deliveries, mapper)
     except BaseException as error:  # noqa: BLE001  CancelledError too: Faust would acknowledge
         end_without_acknowledging(
             "a page was left",

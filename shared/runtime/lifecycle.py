@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Protocol, TypeVar
+from typing import NoReturn, Protocol, TypeVar
 
 from shared.errors import (
     CONFIG_EXIT_CODE,
@@ -23,6 +23,7 @@ from shared.errors import (
 from shared.runtime import logs
 from shared.runtime.health import Health
 
+_last_words: list[Callable[[], None]] = []
 BLOCKED_AFTER_S = 120.0
 DRAIN_S = 8.0  # of the 10 s that a service has to end after SIGTERM
 LOOKS = 10  # at the heart, before a loop counts as blocked
@@ -53,6 +54,23 @@ async def started(
                 break
             stack.push_async_callback(part.close)
         yield is_up
+
+
+def before_end(work: Callable[[], None]) -> None:
+    """Have this done before the process ends by itself, however it does."""
+    _last_words.append(work)
+
+
+def end_process(code: int) -> NoReturn:
+    """End at once, not waiting for threads that may hang."""
+    say_last_words()
+    os._exit(code)
+
+
+def say_last_words() -> None:
+    """Do what is to be done before the process ends."""
+    for work in _last_words:
+        work()
 
 
 def tune_gc() -> None:
@@ -99,10 +117,9 @@ async def run_until_stopped(
         await main(stop)
     except StuckError as error:
         log.critical("ending_to_start_anew", why=str(error))
-        os._exit(
-            POISON_EXIT_CODE
-        )  # not waiting for threads that may hang
+        end_process(POISON_EXIT_CODE)
     finally:
+        say_last_words()
         beat.cancel()
         health.set(ready=False, reason="stopped")
     log.info("stopped")
@@ -124,7 +141,7 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
 def force_exit() -> None:
     """End at once, without acknowledging: what was under way comes again."""
     log.warning("drain_took_too_long", seconds=DRAIN_S)
-    os._exit(0)
+    end_process(0)
 
 
 async def keep_beating(health: Health) -> None:
@@ -163,7 +180,7 @@ class Heart:
             looks = looks + 1 if self._beats == seen else 0
             seen = self._beats
         log.critical("event_loop_blocked", seconds=blocked_after_s)
-        os._exit(POISON_EXIT_CODE)
+        end_process(POISON_EXIT_CODE)
 
 
 async def sleep_or_stop(stop: asyncio.Event, seconds: float) -> None:

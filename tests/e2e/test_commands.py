@@ -144,6 +144,55 @@ def test_interrupting_up_stops_what_it_started_and_down_then_finds_nothing(
     assert "nothing is running" in stack.command("down").stdout
 
 
+def test_nothing_outlives_its_supervisor_and_what_does_is_found(
+    tmp_path: Path,
+) -> None:
+    stack = Stack(tmp_path / "state", tmp_path)
+    for each in (tmp_path, *tmp_path.parents[:2]):
+        each.chmod(0o755)  # PostgreSQL runs as another user
+    stack.up()
+    started = stack.processes()
+    supervisor = started[0]
+    # One that does not hear the end of its parent.
+    deaf = next(
+        process
+        for process in started
+        if "kafka.Kafka" in process.cmdline()
+    )
+    deaf.suspend()
+    supervisor.kill()
+    others = [each for each in started if each.pid != deaf.pid]
+    _, alive = psutil.wait_procs(others, 30)
+    assert not alive
+    said = stack.command("status")
+    assert (said.returncode, str(deaf.pid) in said.stdout) == (1, True)
+    again = stack.command("up")
+    assert "`make down` ends them" in again.stderr
+    assert stack.command("down").returncode == 0
+    assert not deaf.is_running()
+    assert "nothing is running" in stack.command("status").stdout
+
+
+def test_a_supervisor_that_was_stopped_is_not_waited_for(
+    stack: Stack,
+) -> None:
+    supervisor = stack.processes()[0]
+    supervisor.suspend()
+    try:
+        said = stack.command("status", timeout_s=30)
+    finally:
+        supervisor.resume()
+    assert (said.returncode, "kill -CONT" in said.stderr) == (1, True)
+    assert stack.command("status").returncode == 0
+
+
+def test_state_and_logs_are_their_owners(stack: Stack) -> None:
+    state = stack.settings.state
+    assert state.stat().st_mode & 0o777 == 0o700
+    for path in (*stack.settings.logs.glob("*.log"), *state.glob("*")):
+        assert not path.stat().st_mode & 0o077, path
+
+
 def test_down_stops_every_process_and_the_data_survives(
     stack: Stack,
 ) -> None:

@@ -1,0 +1,95 @@
+"""Which message a process was at work on when it was killed, three times in a row.
+
+A message that takes all memory, or breaks a library, ends the process with a signal and comes
+again. After such an end a service works on one message at a time for a while, and notes on disk
+which one. The third death with the same message alone in work accuses it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from shared.blame import UnprocessableError
+from shared.runtime import logs
+
+DEATHS = 3
+CAREFUL_MESSAGES = (
+    50  # that are done well before several are at work again
+)
+log = logs.get(__name__)
+
+
+class Suspects:
+    """The note of one process. Without a path nothing is noted."""
+
+    def __init__(self, health_file: str | None) -> None:
+        """`health_file`: the note lies beside it. Its process must be the only one there."""
+        self._path = (
+            Path(health_file).with_suffix(".work")
+            if health_file
+            else None
+        )
+        self._at, self._deaths = self._found()
+        self._left = CAREFUL_MESSAGES if self._deaths >= 0 else 0
+        if self.is_careful:
+            log.warning(
+                "was_killed", at_work_on=self._at, deaths=self._deaths
+            )
+        self._write(self._at, max(self._deaths, 0))
+
+    @property
+    def is_careful(self) -> bool:
+        """Whether one message at a time is to be worked on."""
+        return self._left > 0
+
+    def begin(self, at: str) -> None:
+        """A message, by its place, is alone in work. Raises UnprocessableError for one accused."""
+        if not self.is_careful:
+            return
+        if at != self._at:
+            self._at, self._deaths = at, 0
+        if self._deaths >= DEATHS:
+            raise UnprocessableError(
+                f"the process was killed {self._deaths} times while it was at work on it"
+            )
+        self._write(at, self._deaths)
+
+    def done(self) -> None:
+        """It is done, or waits for something else."""
+        if self.is_careful:
+            self._left -= 1
+            self._at, self._deaths = "", 0
+            self._write("", 0)
+
+    def end(self) -> None:
+        """The process ends by itself."""
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+    def _found(self) -> tuple[str, int]:
+        """(the message that was in work, how often in a row; −1 after an end by itself)."""
+        try:
+            note = (
+                json.loads(self._path.read_text()) if self._path else {}
+            )
+            at = str(note["at"])
+            return at, int(note["deaths"]) + bool(at)
+        except (OSError, ValueError, KeyError, TypeError):
+            return "", -1
+
+    def _write(self, at: str, deaths: int) -> None:
+        if self._path is None:
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.write_text(
+                json.dumps({"at": at, "deaths": deaths})
+            )
+        except OSError as error:
+            log.warning("work_not_noted", error=str(error))
+
+
+def place(topic: str, partition: int, offset: int) -> str:
+    """What names a message."""
+    return f"{topic}[{partition}]@{offset}"
