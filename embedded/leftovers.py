@@ -64,12 +64,16 @@ def end(processes: list[psutil.Process]) -> None:
 
 def _signal(process: psutil.Process, *, is_last: bool) -> None:
     try:
-        if is_last:
-            process.kill()
-        else:
-            process.terminate()
+        _end(process, is_last=is_last)
     except psutil.NoSuchProcess:
         return
     except psutil.AccessDenied as error:
         message = f"the process {process.pid} belongs to another user: end it as that user"
         raise StackError(message) from error
+
+
+def _end(process: psutil.Process, *, is_last: bool) -> None:
+    if is_last:
+        process.kill()
+    else:
+        process.terminate()

@@ -20,8 +20,11 @@ def raise_file_limit() -> None:
     """Each connection is an open file, and the usual limit is low."""
     soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < OPEN_FILES:
-        wanted = min(OPEN_FILES, most)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+        _limit_files(min(OPEN_FILES, most), most)
+
+
+def _limit_files(wanted: int, most: int) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def main() -> None:

@@ -27,9 +27,12 @@ class GroupWatch:
 
     def reasons(self) -> Iterator[str]:
         """What is wrong with it, as a code and a sentence."""
-        still_s = self._now - self._moved_at
-        if self._waiting and still_s > STILL_AFTER_S:
-            yield (
-                f"stuck: {self._waiting} messages wait for the {self._name} and it has committed "
-                f"none for {still_s:.0f} s"
+        if self._waiting and self._still_s() > STILL_AFTER_S:
+            waiting = (
+                f"{self._waiting} messages wait for the {self._name}"
             )
+            still = f"{self._still_s():.0f} s"
+            yield f"stuck: {waiting} and it has committed none for {still}"
+
+    def _still_s(self) -> float:
+        return self._now - self._moved_at

@@ -74,17 +74,20 @@ def build_engine(url: str, *, stuck_after_s: float = 60) -> Engine:
 
 def may_be_a_message(error: Exception) -> bool:
     """Whether an error may come of a message, and not of the database or this process."""
-    cause = getattr(error, "orig", None) or error
-    if isinstance(cause, DATA_ERRORS):
+    if isinstance(_cause(error), DATA_ERRORS):
         return True
     is_unavailable = isinstance(error, DATABASE_UNAVAILABLE)
     return not is_unavailable and is_to_blame(error)
 
 
+def _cause(error: Exception) -> BaseException:
+    """What the driver said, under what SQLAlchemy makes of it."""
+    return getattr(error, "orig", None) or error
+
+
 def trouble_of(error: Exception) -> str:
     """Why nothing can be stored, in words for the health file and the API."""
-    cause = getattr(error, "orig", None) or error
-    if isinstance(cause, psycopg2.errors.DiskFull):
+    if isinstance(_cause(error), psycopg2.errors.DiskFull):
         return f"{DISK_FULL}: PostgreSQL has no space left"
     return "PostgreSQL is unavailable"
 

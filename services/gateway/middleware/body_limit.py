@@ -65,10 +65,13 @@ class BodyLimit:
         return min(self._limit, OPEN_BYTES) if is_open else self._limit
 
     def _declares_too_much(self, scope: Scope) -> bool:
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        return declared.isdigit() and int(
-            declared[:MAX_DIGITS]
-        ) > self._limit_of(scope)
+        return _declared(scope) > self._limit_of(scope)
+
+
+def _declared(scope: Scope) -> int:
+    """The size of a body by its header; 0 where there is none."""
+    text = dict(scope["headers"]).get(b"content-length", b"0")
+    return int(text[:MAX_DIGITS]) if text.isdigit() else 0
 
 
 class _Body:

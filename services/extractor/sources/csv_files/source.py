@@ -70,7 +70,7 @@ class CsvFiles(SourceConnector):
     def _list_left_out(self) -> list[LeftOut]:
         mapping = self._mapping()
         return [
-            LeftOut(f"{self.name}: {found.sentence}", found.is_missed)
+            _told(found)
             for found in folder.left_out(self._root)
             if not mapping.overrides_for(found.path).ignore
         ]
@@ -100,6 +100,11 @@ class CsvFiles(SourceConnector):
                 yield piece
         finally:
             await asyncio.to_thread(slices.close)
+
+
+def _told(found: folder.LeftOut) -> LeftOut:
+    sentence = f"{Source.CSV}: {found.sentence}"
+    return LeftOut(sentence, found.is_missed)
 
 
 def build(parts: SourceParts) -> CsvFiles:

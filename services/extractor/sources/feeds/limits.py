@@ -34,10 +34,14 @@ def refuse_what_no_feed_needs(url: str, body: bytes) -> None:
 
 def _refuse_declarations(url: str, body: bytes) -> None:
     """Entities may stand for texts without end, or for what lies elsewhere."""
-    end = _end_of_prologue(body)
-    if end is None or _ENTITY.search(body, 0, end) is not None:
+    if _declares_entities(body):
         message = f"{url} has a DOCTYPE that declares entities of its own, which no feed needs"
         raise TaskError("unsafe_xml", message)
+
+
+def _declares_entities(body: bytes) -> bool:
+    end = _end_of_prologue(body)
+    return end is None or _ENTITY.search(body, 0, end) is not None
 
 
 def _end_of_prologue(body: bytes) -> int | None:

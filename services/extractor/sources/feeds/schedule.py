@@ -19,8 +19,11 @@ def mark(url: str) -> str:
     """What stands for an address in a checkpoint, which everybody may read."""
     if not has_secrets(url):
         return url
-    digest = hashlib.sha256(url.encode()).hexdigest()[:16]
-    return f"{without_secrets(url)}#{digest}"
+    return f"{without_secrets(url)}#{_digest(url)}"
+
+
+def _digest(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()[:16]
 
 
 def not_now(known: Json, url: str) -> str | None:
