@@ -12,7 +12,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import api, data, latency, pipeline, plot, replay
+from bench import (
+    api,
+    confined,
+    data,
+    latency,
+    pipeline,
+    plot,
+    replay,
+)
 from bench.usage import MEMORY_LIMIT_MB, SERVICES, Usage
 from tests.support.stack import Stack, running
 
@@ -69,6 +77,7 @@ def _measure(
         _say(
             f"  {name:<11} {seconds / rows * 1e6:6.1f} µs of CPU a record   {_memory(name, usage)}"
         )
+    confined_costs = _confined(path)
     reads = _reads(stack, symbol)
     first_row = latency.measure(stack)
     _say("from POST to the first row visible:")
@@ -120,6 +129,7 @@ def _measure(
         "whole": whole,
         "cpu_s": usage.cpu_s,
         "peak_mb": usage.peak_mb,
+        "confined": confined_costs,
         "reads": reads,
         "first_row": first_row,
         "replay": again,
@@ -136,6 +146,17 @@ def _memory(name: str, usage: Usage) -> str:
         if name in SERVICES and peak > MEMORY_LIMIT_MB
         else ""
     )
+
+
+def _confined(path: Path) -> dict[str, dict[str, float]]:
+    _say("reading in a child process, beside in the service:")
+    found = confined.measure(path)
+    for name, cost in found.items():
+        _say(
+            f"  {cost['in_child_ms']:>8} ms for {name}, {cost['in_service_ms']} ms in the service"
+            f"   ratio {cost['ratio']}"
+        )
+    return found
 
 
 def _reads(stack: Stack, symbol: str) -> list[dict[str, Any]]:

@@ -73,20 +73,22 @@ class Usage:
         }
 
     def _sample(self, done: threading.Event) -> None:
-        groups = [
-            (name, processes[:1] if name == "postgres" else processes)
-            for name, processes in self._processes()
-        ]
-        while not done.wait(0.2):
-            for name, processes in groups:
-                resident = (
-                    sum(
-                        process.memory_info().rss
-                        for process in processes
-                        if process.is_running()
-                    )
-                    / 1e6
+        while not done.wait(0.3):
+            for name, processes in self._processes():
+                counted = (
+                    processes[:1] if name == "postgres" else processes
                 )
+                resident = sum(map(_memory_mb, counted))
                 self.peak_mb[name] = max(
                     self.peak_mb.get(name, 0.0), resident
                 )
+
+
+def _memory_mb(process: psutil.Process) -> float:
+    """Its share of memory: children have much in common with the one they were forked from."""
+    try:
+        if process.name() == "java":
+            return float(process.memory_info().rss / 1e6)
+        return float(process.memory_full_info().pss / 1e6)
+    except psutil.Error:
+        return 0.0
