@@ -24,7 +24,6 @@ _GROUPS_TOOL = (
     "--bootstrap-server",
     "localhost:9092",
 )
-DEFAULT_KEY = "test-api-key"
 YES = frozenset({"y", "yes"})
 _COMPOSE = (["docker", "compose"], ["docker-compose"])
 
@@ -49,7 +48,7 @@ def up(console: Console, _arguments: list[str]) -> int:
 def print_addresses(settings: StackSettings, console: Console) -> None:
     url = f"http://localhost:{settings.api_port}"
     key = settings.api_key.get_secret_value()
-    if key != DEFAULT_KEY:
+    if key != stack.DEFAULT_KEY:
         key = "$API_KEY"  # a secret is printed nowhere
     console.print(f"""
   API   {url}/api/v1   (documentation: {url}/docs)

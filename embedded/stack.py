@@ -7,6 +7,7 @@ import hashlib
 import json
 import secrets
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -23,13 +24,14 @@ from embedded import leftovers, supervision
 from embedded.console import Console
 from embedded.errors import StackError
 from embedded.servers import kafka, passwords, postgres
-from embedded.settings import ROOT, StackSettings
+from embedded.settings import LOCAL, ROOT, StackSettings
 from embedded.unknown_names import unknown_names
 from shared.errors import ConfigError
 from shared.runtime import health
 from shared.runtime.settings import CommonSettings, load
 
 READY_TIMEOUT_S = 90.0
+DEFAULT_KEY = "test-api-key"
 SALT = "salt"
 HOW = "`make down`, then `make up` to use the new ones"
 PLAIN = (int, float, bool)
@@ -59,11 +61,28 @@ def all_settings(salt: str = "") -> dict[str, Any]:
 def notes() -> Iterator[str]:
     """What is to be said about the settings, though nothing of it is wrong."""
     yield from unknown_names(ROOT, _known_names())
+    yield from _exposures()
     from services.extractor.settings import ExtractorSettings
 
     forecast = load(ExtractorSettings).forecast()
     if forecast is not None:
         yield forecast
+
+
+def _exposures() -> Iterator[str]:
+    """What others could use."""
+    from services.gateway.settings import GatewaySettings
+
+    gateway = load(GatewaySettings)
+    key = gateway.api_key.get_secret_value()
+    if key == DEFAULT_KEY and gateway.api_host not in LOCAL:
+        yield (
+            f"API_HOST={gateway.api_host} opens the API to other machines with the default key: "
+            "set API_KEY"
+        )
+    env_file = ROOT / ".env"
+    if env_file.exists() and env_file.stat().st_mode & stat.S_IROTH:
+        yield ".env can be read by everybody on this machine: chmod 600 .env"
 
 
 def _known_names() -> set[str]:

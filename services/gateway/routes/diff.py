@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
@@ -34,6 +35,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/csv": {}, "application/x-ndjson": {}}},
     **documented(401, 403, 404, 422, 503),
 }
+MAX_BLANKS = 50  # before a sign that begins a formula
 _WITHOUT_FIELD = {"field": "", "old": None, "new": None}
 
 
@@ -149,5 +151,11 @@ def _cell(value: Any) -> str:
         return ""
     if not isinstance(value, str):
         return encode(value).decode()
-    # A spreadsheet must not take a title for a formula.
-    return f"'{value}" if value[:1] in "=+-@\t\r" else value
+    return f"'{value}" if _is_like_a_formula(value) else value
+
+
+def _is_like_a_formula(value: str) -> bool:
+    """Whether a spreadsheet may take a title for one; also by signs of full width."""
+    plain = unicodedata.normalize("NFKC", value[:MAX_BLANKS])
+    beginning = plain.lstrip(" ")[:1]
+    return beginning != "" and beginning in "=+-@\t\r\n"
