@@ -60,8 +60,14 @@ from shared.messages.topics import (
 )
 from shared.runtime import logs
 from shared.runtime.health import Health
-from shared.runtime.lifecycle import Part, run_until_first_exits, started
+from shared.runtime.lifecycle import (
+    Part,
+    before_end,
+    run_until_first_exits,
+    started,
+)
 from shared.runtime.settings import Role, role_dsn
+from shared.runtime.suspects import Suspects
 
 log = logs.get(__name__)
 
@@ -272,12 +278,15 @@ async def run(
         Witness(kafka.bootstrap, PLANNER_GROUP),
     )
     followers = (checkpoints.follower, cancellations.follower)
+    suspects = Suspects(settings.health_file)
+    before_end(suspects.end)
     async with started(stop, *_parts(kafka, http, followers)) as is_up:
         if not is_up:
             return
-        await starts.announce(
-            kafka.producer, "extractor", settings.health_file
-        )
+        if not suspects.was_asked_to_end:
+            await starts.announce(
+                kafka.producer, "extractor", settings.health_file
+            )
         log.info("ready")
         await run_until_first_exits(
             planner.run(stop),

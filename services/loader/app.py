@@ -75,9 +75,10 @@ async def run(
         async with started(stop, *parts) as is_up:
             if not is_up:
                 return
-            await starts.announce(
-                producer, "loader", settings.health_file
-            )
+            if not suspects.was_asked_to_end:
+                await starts.announce(
+                    producer, "loader", settings.health_file
+                )
             log.info("ready")
             await run_until_first_exits(
                 loader.run(stop),

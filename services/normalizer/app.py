@@ -327,7 +327,7 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
     async def normalize(stream: Any) -> None:
         producer = clients.producer(bootstrap, client)
         await clients.start(producer, asyncio.Event(), "producer")
-        if not announced:
+        if not announced and not suspects.was_asked_to_end:
             announced.append(True)
             await starts.announce(
                 producer, "normalizer", settings.health_file

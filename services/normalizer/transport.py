@@ -109,4 +109,4 @@ class App(faust.App):  # type: ignore[misc]
         watch.daemon = True
         watch.start()
         await super().on_stop()
-        lifecycle.say_last_words()
+        lifecycle.say_last_words(is_asked=True)

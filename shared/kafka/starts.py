@@ -1,4 +1,4 @@
-"""Starts of the services, told on ingest.checkpoints: who starts again and again is in trouble."""
+"""Starts after an end that nobody asked for, told on ingest.checkpoints."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MANY = 5  # starts of one instance within the window
 async def announce(
     producer: AIOKafkaProducer, service: str, health_file: str | None
 ) -> None:
-    """Tell that this instance has started. Raises TransientError."""
+    """Tell that this instance was started again. Raises TransientError."""
     name = f"{service}/{STARTED}"
     partition = partition_of(name)
     started = Checkpoint(

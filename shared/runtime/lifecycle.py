@@ -23,7 +23,8 @@ from shared.errors import (
 from shared.runtime import logs
 from shared.runtime.health import Health
 
-_last_words: list[Callable[[], None]] = []
+LastWord = Callable[[bool], None]
+_last_words: list[LastWord] = []
 BLOCKED_AFTER_S = 120.0
 DRAIN_S = 8.0  # of the 10 s that a service has to end after SIGTERM
 LOOKS = 10  # at the heart, before a loop counts as blocked
@@ -56,21 +57,21 @@ async def started(
         yield is_up
 
 
-def before_end(work: Callable[[], None]) -> None:
-    """Have this done before the process ends by itself, however it does."""
+def before_end(work: LastWord) -> None:
+    """Have this done before the process ends by itself: with whether it was asked to."""
     _last_words.append(work)
 
 
 def end_process(code: int) -> NoReturn:
     """End at once, not waiting for threads that may hang."""
-    say_last_words()
+    say_last_words(is_asked=code == 0)
     os._exit(code)
 
 
-def say_last_words() -> None:
+def say_last_words(*, is_asked: bool) -> None:
     """Do what is to be done before the process ends."""
     for work in _last_words:
-        work()
+        work(is_asked)
 
 
 def tune_gc() -> None:
@@ -118,10 +119,13 @@ async def run_until_stopped(
     except StuckError as error:
         log.critical("ending_to_start_anew", why=str(error))
         end_process(POISON_EXIT_CODE)
+    except BaseException:
+        say_last_words(is_asked=False)
+        raise
     finally:
-        say_last_words()
         beat.cancel()
         health.set(ready=False, reason="stopped")
+    say_last_words(is_asked=True)
     log.info("stopped")
 
 

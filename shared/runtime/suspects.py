@@ -14,6 +14,7 @@ from shared.blame import UnprocessableError
 from shared.runtime import logs
 
 DEATHS = 3
+NOT_KILLED = -1  # in place of the number of deaths
 CAREFUL_MESSAGES = (
     50  # that are done well before several are at work again
 )
@@ -24,19 +25,26 @@ class Suspects:
     """The note of one process. Without a path nothing is noted."""
 
     def __init__(self, health_file: str | None) -> None:
-        """`health_file`: the note lies beside it. Its process must be the only one there."""
+        """`health_file`: the note lies beside it. Its process must be the only one there.
+
+        `was_asked_to_end`: the process before, if there was one.
+        """
         self._path = (
             Path(health_file).with_suffix(".work")
             if health_file
             else None
         )
         self._at, self._deaths = self._found()
+        self.was_asked_to_end = (
+            self._path is None or not self._path.exists()
+        )
         self._left = CAREFUL_MESSAGES if self._deaths >= 0 else 0
         if self.is_careful:
             log.warning(
                 "was_killed", at_work_on=self._at, deaths=self._deaths
             )
-        self._write(self._at, max(self._deaths, 0))
+        # Nothing is in work yet: an end before that accuses nobody.
+        self._write("", 0)
 
     @property
     def is_careful(self) -> bool:
@@ -62,13 +70,15 @@ class Suspects:
             self._at, self._deaths = "", 0
             self._write("", 0)
 
-    def end(self) -> None:
+    def end(self, is_asked: bool) -> None:  # noqa: FBT001  a last word
         """The process ends by itself."""
-        if self._path is not None:
+        if self._path is not None and is_asked:
             self._path.unlink(missing_ok=True)
+        else:
+            self._write("", NOT_KILLED)
 
     def _found(self) -> tuple[str, int]:
-        """(the message that was in work, how often in a row; −1 after an end by itself)."""
+        """(the message that was in work, how often in a row or NOT_KILLED)."""
         try:
             note = (
                 json.loads(self._path.read_text()) if self._path else {}
@@ -76,7 +86,7 @@ class Suspects:
             at = str(note["at"])
             return at, int(note["deaths"]) + bool(at)
         except (OSError, ValueError, KeyError, TypeError):
-            return "", -1
+            return "", NOT_KILLED
 
     def _write(self, at: str, deaths: int) -> None:
         if self._path is None:

@@ -49,8 +49,19 @@ def test_deaths_while_nothing_is_in_work_accuse_none(
 def test_who_ends_by_himself_is_not_careful(tmp_path: Path) -> None:
     process = started(tmp_path)
     assert not process.is_careful
-    process.end()
-    assert not started(tmp_path).is_careful
+    process.end(True)
+    following = started(tmp_path)
+    assert not following.is_careful
+    assert following.was_asked_to_end
+
+
+def test_an_end_for_a_reason_of_its_own_is_not_asked_for(
+    tmp_path: Path,
+) -> None:
+    started(tmp_path).end(False)
+    following = started(tmp_path)
+    assert not following.is_careful
+    assert not following.was_asked_to_end
 
 
 def test_care_ends_after_a_while(tmp_path: Path) -> None:
@@ -66,4 +77,4 @@ def test_without_a_place_nothing_is_noted() -> None:
     process = Suspects(None)
     process.begin("raw[0]@7")
     process.done()
-    process.end()
+    process.end(True)
