@@ -179,7 +179,10 @@ class TaskHandlers:
 
 
 def _workers(
-    settings: ExtractorSettings, kafka: Clients, handlers: TaskHandlers
+    settings: ExtractorSettings,
+    kafka: Clients,
+    handlers: TaskHandlers,
+    archive: Archive,
 ) -> tuple[TaskWorker, TaskWorker]:
     """The workers for tasks and for replays, which take long and have a topic of their own."""
     concurrency = settings.task_concurrency
@@ -192,6 +195,7 @@ def _workers(
         group=EXTRACTOR_GROUP,
         concurrency=concurrency,
         witness=Witness(kafka.bootstrap, EXTRACTOR_GROUP),
+        is_finished=archive.is_finished,
     )
     replays = worker(
         kafka.replay_tasks,
@@ -266,7 +270,7 @@ async def run(
     handlers = TaskHandlers(
         kafka, sources, checkpoints, backpressure, cancellations, archive
     )
-    tasks, replays = _workers(settings, kafka, handlers)
+    tasks, replays = _workers(settings, kafka, handlers, archive)
     schedule = Schedule(
         kafka.producer, archive, every_s=settings.ingest_every_s
     )

@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from shared.errors import TransientError
+from shared.errors import TaskError, TransientError
 from shared.messages.commands import Selection
 from shared.messages.headers import BrokerPosition
 from shared.messages.pages import RawPage, Rejection
@@ -39,6 +39,9 @@ SELECT page_id::text FROM replay_receipts WHERE run_id = $1::uuid AND task_id = 
 _SELECT_OPEN_RUNS = """
 SELECT run_id::text FROM runs
 WHERE run_id = ANY($1::uuid[]) AND finished_at IS NULL AND status <> 'incomplete' LIMIT 1
+"""
+_IS_FINISHED = """
+SELECT finished_at IS NOT NULL FROM run_tasks WHERE task_id = $1::uuid
 """
 _IS_KNOWN = "SELECT EXISTS (SELECT FROM runs WHERE run_id = $1::uuid)"
 _PRUNED = "SELECT before FROM pruned WHERE what = 'raw_data'"
@@ -90,6 +93,11 @@ class Archive:
             is_known = await connection.fetchval(_IS_KNOWN, asked_id)
         return None if is_known else asked_id
 
+    async def is_finished(self, task_id: str) -> bool:
+        """Whether a task has ended, as the tables know it. Raises TransientError."""
+        async with self._connection() as connection:
+            return bool(await connection.fetchval(_IS_FINISHED, task_id))
+
     async def applied(self, run_id: str, task_id: str) -> set[str]:
         """The pages that a replay task has applied already. Raises TransientError."""
         async with self._connection() as connection:
@@ -135,6 +143,9 @@ class Archive:
                 yield connection
             finally:
                 await connection.close(timeout=5)
+        except asyncpg.DataError as error:
+            message = f"what is asked for cannot be looked up: {error}"
+            raise TaskError("contract", message) from error
         except UNAVAILABLE as error:
             raise TransientError(
                 f"PostgreSQL cannot be read: {error!r}"

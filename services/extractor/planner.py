@@ -6,9 +6,11 @@ The tasks are published first, RunPlanned last; planning twice is harmless.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 import msgspec
@@ -91,13 +93,24 @@ async def plan(command: StartIngestion, sources: Sources) -> RunPlanned:
         found, unknown = _chosen(command.streams, sources, wanted, found)
         errors += unknown
         notes = []
-    tasks = [_planned(command.run_id, stream) for stream in found]
+    tasks = [
+        _planned(command.run_id, stream) for stream in _in_turn(found)
+    ]
     return RunPlanned(
         run_id=command.run_id,
         tasks=tasks,
         errors=errors,
         notes=_bounded_notes([*command.notes, *notes]),
     )
+
+
+def _in_turn(streams: Iterable[str]) -> Iterator[str]:
+    """One of each source after the other, so that none waits for all of another."""
+    by_source: defaultdict[str, list[str]] = defaultdict(list)
+    for stream in streams:
+        by_source[stream.partition("/")[0]].append(stream)
+    for row in zip_longest(*by_source.values()):
+        yield from filter(None, row)
 
 
 def _bounded_notes(notes: list[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -28,11 +29,12 @@ from shared.messages.serialization import (
     decode,
     task_decoder,
 )
-from shared.messages.tasks import Task
+from shared.messages.tasks import FetchStream, Task
 from shared.messages.topics import DEAD_LETTERS, Topic
 from shared.runtime import logs
 from shared.runtime.lifecycle import sleep_or_stop
 
+OLD_S = 20.0  # of a task that may have been done before
 log = logs.get(__name__)
 
 
@@ -72,10 +74,13 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         group: str,
         concurrency: int,
         witness: Witness | None = None,
+        is_finished: Callable[[str], Awaitable[bool]] | None = None,
     ) -> None:
+        """`is_finished`: whether a task of long ago has ended, as the tables know it."""
         self._consumer = consumer
         self._producer = producer
         self._do = work
+        self._is_finished = is_finished
         self._topic = topic
         self._reader = GapAwareConsumer(
             consumer,
@@ -160,6 +165,9 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         facts = {"run_id": task.run_id, "stream": task.stream}
 
         async def do() -> None:
+            if await self._is_of_long_ago(task, record):
+                log.info("task_known_to_be_finished", **facts)
+                return
             await _until_done(lambda: self._do(task), **facts)
 
         try:
@@ -167,6 +175,20 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
                 await try_twice(do)
         except UnprocessableError as error:
             await self._dead_letter(record, error)
+
+    async def _is_of_long_ago(self, task: Task, record: Any) -> bool:
+        """Whether a fetch comes again that has ended, as from a log that is read once more.
+
+        Where the tables cannot be read it is done again, which doubles nothing.
+        """
+        age_s = time.time() - record.timestamp / 1000
+        is_fetch = isinstance(task, FetchStream)
+        if self._is_finished is None or not is_fetch or age_s < OLD_S:
+            return False
+        try:
+            return await self._is_finished(task.task_id)
+        except TransientError:
+            return False
 
     async def _dead_letter(
         self, record: Any, error: UndecodableError | UnprocessableError

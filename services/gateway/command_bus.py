@@ -17,15 +17,25 @@ from services.gateway.settings import GatewaySettings
 from shared.errors import TransientError
 from shared.kafka import clients, publishing, topic_admin
 from shared.kafka.checkpoint_log import CheckpointLog
-from shared.kafka.lag import LagReader, committed, total
+from shared.kafka.lag import GroupPositions, LagReader
 from shared.messages.commands import Command, MoveCheckpoint, RunCommand
 from shared.messages.serialization import encode
 from shared.messages.topics import (
     COMMANDS,
+    DEAD_LETTERS,
+    EXTRACTOR_GROUP,
     LOADER_GROUP,
     NORMALIZER_GROUP,
+    PLANNER_GROUP,
     RAW,
+    REPLAY_PAGES,
+    REPLAY_TASKS,
+    REPLAYER_GROUP,
+    RUN_EVENTS,
+    TASKS,
     UNIFIED,
+    UNIFIED_REPLAY,
+    Topic,
 )
 from shared.runtime import logs
 from shared.runtime.lifecycle import run_until_first_exits
@@ -36,7 +46,17 @@ LAG_TIMEOUT_S = 3.0
 CLOSE_TIMEOUT_S = 3.0
 MAX_COMMAND_BYTES = 64 * 1024
 MAX_CURSOR_COMMAND_BYTES = 320 * 1024  # of one that carries a cursor
-WATCHED = (NORMALIZER_GROUP, LOADER_GROUP)
+# Each group: how long it may be at work on one message, and what it reads.
+WATCHED = {
+    NORMALIZER_GROUP: (120.0, (RAW, REPLAY_PAGES)),
+    LOADER_GROUP: (
+        300.0,
+        (UNIFIED, UNIFIED_REPLAY, RUN_EVENTS, COMMANDS, DEAD_LETTERS),
+    ),
+    PLANNER_GROUP: (60.0, (COMMANDS,)),
+    EXTRACTOR_GROUP: (900.0, (TASKS,)),
+    REPLAYER_GROUP: (3600.0, (REPLAY_TASKS,)),
+}
 log = logs.get(__name__)
 
 
@@ -55,7 +75,10 @@ class CommandBus:
         )
         self.is_connected = False
         self.lag: dict[str, int] | None = None
-        self.groups = {name: GroupWatch(name) for name in WATCHED}
+        self.groups = {
+            name: GroupWatch(name, still_after_s)
+            for name, (still_after_s, _) in WATCHED.items()
+        }
 
     async def run(self) -> None:
         """Connect, then keep the lag and the logs current until cancelled."""
@@ -78,10 +101,10 @@ class CommandBus:
     async def _look(self) -> None:
         try:
             async with asyncio.timeout(LAG_TIMEOUT_S):
-                normalizer = await self._lag.positions(
-                    NORMALIZER_GROUP, RAW
-                )
-                loader = await self._lag.positions(LOADER_GROUP, UNIFIED)
+                found = {
+                    group: await self._lag.positions(group, *topics)
+                    for group, (_, topics) in WATCHED.items()
+                }
         except (KafkaError, OSError, TimeoutError) as error:
             if self.is_connected:
                 log.warning("kafka_away", error=repr(error))
@@ -90,16 +113,12 @@ class CommandBus:
         else:
             self.is_connected = True
             self.lag = {
-                "normalizer": total(normalizer),
-                "loader": total(loader),
+                "normalizer": _waiting(found[NORMALIZER_GROUP], RAW),
+                "loader": _waiting(found[LOADER_GROUP], UNIFIED),
             }
             now = time.monotonic()
-            for group, found in (
-                (NORMALIZER_GROUP, normalizer),
-                (LOADER_GROUP, loader),
-            ):
-                watch = self.groups[group]
-                watch.saw_lag(now, total(found), committed(found))
+            for group, positions in found.items():
+                self.groups[group].saw(now, positions)
 
     async def find(self, run_id: str) -> PendingRun | None:
         """The command that opened a run, None where none did. Waits up to a second to be sure."""
@@ -184,3 +203,12 @@ def _refuse_large(command: Command) -> None:
     if size > most:
         message = f"the request makes a command of {size} bytes, at most {most} are taken"
         raise ProblemError(413, f"{message}: ask for less")
+
+
+def _waiting(positions: GroupPositions, topic: Topic) -> int:
+    """Messages of one topic that wait."""
+    return sum(
+        position.lag
+        for at, position in positions.items()
+        if at.topic == topic.name
+    )

@@ -1,38 +1,50 @@
-"""Whether the services behind Kafka get on: lag that stands still."""
+"""Whether the services behind Kafka get on: messages that wait while nothing is committed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-STILL_AFTER_S = 120.0
+from aiokafka import TopicPartition
+
+from shared.kafka.lag import GroupPositions
 
 
 class GroupWatch:
     """One consumer group. Pure; the clock is handed in."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, still_after_s: float) -> None:
+        """`still_after_s`: as long as its work on a message may take."""
         self._name = name
-        self._committed = -1
-        self._waiting = 0
-        self._moved_at = 0.0
+        self._still_after_s = still_after_s
+        self._committed: dict[TopicPartition, int] = {}
+        self._moved_at: dict[TopicPartition, float] = {}
+        self._waiting: dict[TopicPartition, int] = {}
         self._now = 0.0
 
-    def saw_lag(self, now: float, waiting: int, committed: int) -> None:
-        """`waiting`: messages; `committed`: the sum of the group's offsets."""
+    def saw(self, now: float, positions: GroupPositions) -> None:
         self._now = now
-        if not waiting or committed != self._committed:
-            self._moved_at = now
-        self._waiting = waiting
-        self._committed = committed
+        for at, position in positions.items():
+            is_waiting = position.lag > 0 or position.is_beyond
+            has_moved = self._committed.get(at) != position.committed
+            if not is_waiting or has_moved:
+                self._moved_at[at] = now
+            self._committed[at] = position.committed
+            self._waiting[at] = position.lag
 
     def reasons(self) -> Iterator[str]:
         """What is wrong with it, as a code and a sentence."""
-        if self._waiting and self._still_s() > STILL_AFTER_S:
-            waiting = (
-                f"{self._waiting} messages wait for the {self._name}"
+        still = [at for at in self._moved_at if self._is_still(at)]
+        if still:
+            longest = max(map(self._still_s, still))
+            waiting = sum(self._waiting[at] for at in still)
+            topics = ", ".join(sorted({at.topic for at in still}))
+            yield (
+                f"stuck: {waiting} messages of {topics} wait for the {self._name} and it has "
+                f"committed none for {longest:.0f} s"
             )
-            still = f"{self._still_s():.0f} s"
-            yield f"stuck: {waiting} and it has committed none for {still}"
 
-    def _still_s(self) -> float:
-        return self._now - self._moved_at
+    def _is_still(self, at: TopicPartition) -> bool:
+        return self._still_s(at) > self._still_after_s
+
+    def _still_s(self, at: TopicPartition) -> float:
+        return self._now - self._moved_at[at]

@@ -21,6 +21,7 @@ from shared.runtime import logs
 MAX_HEAD_BYTES = 64 * 1024  # of request line and headers
 MAX_FRAMING = 1  # bytes around each byte of a body that comes in chunks
 FIRST_BYTE_S = 10.0  # for a request's headers to be whole
+MAX_PIPELINED = 8  # requests that wait on a connection
 MAX_CONNECTIONS = 1_000
 log = logs.get(__name__)
 
@@ -58,7 +59,15 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._surplus > MAX_HEAD_BYTES and self.parser is not None:
             self.refuse(431, "the headers have too many bytes")
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._is_in_head:  # what comes behind a body is no header
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise ValueError(
+                "too many requests before an answer was taken"
+            )
         self._surplus = 0
         self._is_in_head = False
         self._end_wait()

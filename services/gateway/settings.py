@@ -21,7 +21,7 @@ class GatewaySettings(CommonSettings):
     # Empty: DATABASE_URL with the read-only role of the migration.
     gateway_database_url: SecretStr = SecretStr("")
     pool_size: int = Field(default=10, ge=1, le=100)
-    max_body_bytes: int = Field(default=2 * 1024 * 1024, ge=1024)
+    max_body_bytes: int = Field(default=512 * 1024, ge=1024)
     csv_dir: Path = Path(
         "data/csv"
     )  # only read by GET /sources/csv/inspect

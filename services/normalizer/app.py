@@ -40,6 +40,7 @@ from shared.messages.headers import (
     BrokerPosition,
     Headers,
     first_position,
+    fitting,
     headers_for,
     origin_headers,
 )
@@ -234,7 +235,7 @@ async def _dead_letter(
     await deliveries.drain()
     await deliveries.send(
         DEAD_LETTERS.name,
-        message.value or b"",
+        fitting(message.value),
         event,
         key=message.key,
         partition=0,

@@ -40,7 +40,7 @@ class Overrides(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    file: str = "*"
+    file: str = Field(default="*", max_length=500)
     symbol: str | None = Field(
         default=None, pattern=r"^[A-Za-z0-9$.]{1,20}$"
     )
@@ -145,10 +145,21 @@ def load(root: Path) -> MappingFile:
 
     Raises TaskError `bad_mapping` that says what is wrong where.
     """
-    return _parsed(_read(root))
+    found = _known(_read(root))
+    if isinstance(found, TaskError):
+        raise TaskError(found.code, found.message)
+    return found
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
+def _known(text: str) -> MappingFile | TaskError:
+    """What a text says, or why it says nothing: it is asked for by every task."""
+    try:
+        return _parsed(text)
+    except TaskError as error:
+        return error
+
+
 def _parsed(text: str) -> MappingFile:
     """Raises TaskError `bad_mapping`."""
     try:
@@ -166,6 +177,9 @@ def _parsed(text: str) -> MappingFile:
         at = ".".join(map(str, first["loc"]))
         said = first["msg"].removeprefix("Value error, ")
         raise TaskError("bad_mapping", f"{NAME}: {at}: {said}") from error
+    except ValueError as error:  # a number that no computer reads
+        message = f"{NAME} holds a value that cannot be read: {str(error)[:MAX_PROBLEM]}"
+        raise TaskError("bad_mapping", message) from error
 
 
 def _shown(error: yaml.YAMLError) -> str:
@@ -195,7 +209,18 @@ def wanted_files(root: Path) -> list[CsvFile]:
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a key that stands twice, of which YAML would drop the first in silence."""
+    """Refuses a key that stands twice, of which YAML would drop the first in silence.
+
+    And references, a few of which can stand for more than fits into memory.
+    """
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.composer.ComposerError(
+                problem="references (`*name`) are not read: write it out",
+                problem_mark=self.peek_event().start_mark,  # type: ignore[no-untyped-call]
+            )
+        return super().compose_node(parent, index)
 
     def construct_mapping(
         self,

@@ -55,11 +55,6 @@ def total(positions: GroupPositions) -> int:
     return sum(position.lag for position in positions.values())
 
 
-def committed(positions: GroupPositions) -> int:
-    """The sum of what is committed: it moves when anything does."""
-    return sum(position.committed for position in positions.values())
-
-
 class LagReader:
     """Asks the broker.
 

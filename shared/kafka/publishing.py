@@ -14,9 +14,9 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from shared.errors import TaskError, TransientError
 from shared.messages.base import Message
-from shared.messages.headers import Headers, headers_for
+from shared.messages.headers import Headers, fitting, headers_for
 from shared.messages.serialization import encode
-from shared.messages.topics import Topic
+from shared.messages.topics import DEAD_LETTERS, Topic
 
 
 @contextmanager
@@ -134,11 +134,17 @@ async def forward(
     *,
     partition: int | None = None,
 ) -> None:
-    """Publish a record's bytes as they are, with other headers. Raises TransientError."""
+    """Publish a record's bytes as they are, with other headers. Raises TransientError.
+
+    As a dead letter the beginning of one that no topic takes.
+    """
+    value = record.value
+    if topic == DEAD_LETTERS.name:
+        value = fitting(value)
     await send(
         client,
         topic,
-        record.value,
+        value,
         key=record.key,
         headers=headers,
         partition=partition,

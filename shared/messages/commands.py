@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
+
+import msgspec
 
 from shared.messages.base import Id, Message, Name, Offset, Partition
 
@@ -15,8 +18,12 @@ class StartIngestion(Message, frozen=True, tag="StartIngestion"):
     """
 
     run_id: Id
-    sources: list[Name] | None = None
-    streams: list[Name] | None = None
+    sources: (
+        Annotated[list[Name], msgspec.Meta(max_length=100)] | None
+    ) = None
+    streams: (
+        Annotated[list[Name], msgspec.Meta(max_length=10_000)] | None
+    ) = None
     full_refresh: bool = False
     requested_at: str | None = None  # the gateway's clock, informational
     start: str | None = None

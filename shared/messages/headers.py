@@ -15,7 +15,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.messages.base import SCHEMA_VERSION, Message, Stage
+from shared.messages.base import (
+    MAX_PAYLOAD,
+    SCHEMA_VERSION,
+    Message,
+    Stage,
+)
 
 Headers = list[tuple[str, bytes]]
 _ORIGIN = "__connect.errors."
@@ -23,6 +28,7 @@ _REPUBLISHED = "republished"
 _FIRST_OFFSET = "first_offset"
 _FIRST_TIME = "first_time_ms"
 MAX_DIGITS = 15
+MAX_FORWARDED = 7 << 20  # with its headers less than what a topic takes
 _OF_REPUBLISHED = (_REPUBLISHED, _FIRST_OFFSET, _FIRST_TIME)
 
 
@@ -73,6 +79,12 @@ def origin_headers(
         (name, str(value).encode("utf-8", "replace"))
         for name, value in pairs.items()
     ]
+
+
+def fitting(value: bytes | None) -> bytes:
+    """The value of a dead letter: of one that no topic takes its beginning."""
+    whole = value or b""
+    return whole if len(whole) <= MAX_FORWARDED else whole[:MAX_PAYLOAD]
 
 
 def read_origin(headers: Headers) -> dict[str, str]:

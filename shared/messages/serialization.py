@@ -19,6 +19,7 @@ from shared.messages.commands import Command
 from shared.messages.pages import RawPage, ReplayPage, UnifiedPage
 from shared.messages.run_events import RunEvent
 from shared.messages.tasks import Task
+from shared.messages.topics import MAX_MESSAGE_BYTES
 
 T = TypeVar("T")
 MAX_EXPONENT = 1_000
@@ -59,6 +60,13 @@ _SHOWN = (
     run_event_decoder,
     checkpoint_decoder,
 )
+# None of ours comes near: what is larger would take many times its size when it is read.
+_MAX_BYTES = {
+    id(command_decoder): 512 * 1024,
+    id(task_decoder): 2 << 20,
+    id(run_event_decoder): 2 << 20,
+    id(checkpoint_decoder): 4 << 20,
+}
 _MARKS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]')
 _DEEPER = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 
@@ -88,6 +96,12 @@ def decode(decoder: msgspec.json.Decoder[T], data: bytes | None) -> T:
         raise UndecodableError("the message is a tombstone (no value)")
     if not data:
         raise UndecodableError("the message is empty")
+    most = _MAX_BYTES.get(id(decoder), MAX_MESSAGE_BYTES)
+    if len(data) > most:
+        message = (
+            f"the message has {len(data)} bytes, at most {most} are read"
+        )
+        raise UndecodableError(f"not a {_wanted(decoder)}: {message}")
     try:
         if not data.isascii():
             data.decode()  # msgspec does not look into parts that are kept as they are

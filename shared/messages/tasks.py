@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import msgspec
+
 from shared.messages.base import (
     REPLAY,
     Count,
@@ -68,7 +72,7 @@ class RepairPages(Message, frozen=True, tag="RepairPages"):
     source: Name
     stream: Name
     since_ms: Millis
-    missing: list[PageRange]
+    missing: Annotated[list[PageRange], msgspec.Meta(max_length=1_000)]
 
 
 class PagePlace(Message, frozen=True):

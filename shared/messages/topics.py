@@ -29,6 +29,8 @@ class Topic:
         return {
             "message.timestamp.type": "LogAppendTime",
             "max.message.bytes": str(MAX_MESSAGE_BYTES),
+            # So that the bound is one of what is in a message, not of what it is packed to.
+            "compression.type": "uncompressed",
             "retention.ms": str(self.retention_ms),
             **self.config,
         }

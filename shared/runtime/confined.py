@@ -29,6 +29,7 @@ PATIENCE = (
     10  # seconds of waiting for one of processor time: others compute too
 )
 JOIN_S = 5.0
+KEPT = 24 * MEGABYTE  # by which a child may have grown and go on
 Meter = Callable[[int], None]
 _preloaded: dict[str, None] = {}
 
@@ -78,11 +79,13 @@ class Confined:
                 connection = self._connected()
                 connection.send((limits, task, arguments))
                 for kind, value in _received(connection, limits):
+                    if kind == "end":
+                        is_over = value < KEPT
+                        return
                     if kind == "error":
                         is_over = value[0] != _MEMORY
                         raise _error(what, *value)
                     yield value
-                is_over = True
             except (EOFError, OSError) as error:
                 raise _limit(what, self._reason(error)) from None
             finally:
@@ -142,8 +145,6 @@ def _received(
             raise TimeoutError("it takes too long")
         message = connection.recv_bytes(limits.answer)
         kind, value = pickle.loads(message)  # noqa: S301  from our own child
-        if kind == "end":
-            return
         if kind != "read":
             yield kind, value
 
@@ -184,12 +185,13 @@ def _do(
     arguments: tuple[Any, ...],
 ) -> bool:
     """Do a task. False when this process should take no other."""
+    before = _address_space()
     _limit_memory(limits.memory)
     signal.setitimer(signal.ITIMER_PROF, limits.cpu_s)
     try:
         for piece in task(_meter(connection, limits), *arguments):
             _send(connection, "piece", piece)
-        _send(connection, "end", None)
+        _send(connection, "end", _address_space() - before)
     except TaskError as error:
         _send(connection, "error", (error.code, error.message))
     except MemoryError:
@@ -230,6 +232,9 @@ def _limit_memory(more: int | None) -> None:
 
 
 def _address_space() -> int:
+    """Bytes; 0 where it is not known."""
+    if sys.platform != "linux":
+        return 0
     with open("/proc/self/statm") as file:  # noqa: PTH123  read before each task
         return int(file.read().split()[0]) * resource.getpagesize()
 

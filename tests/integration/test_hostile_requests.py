@@ -22,7 +22,7 @@ from tests.support.ports import free_ports
 
 KEY = "a-key-for-tests"
 MOST_MB = 256  # of a service in compose
-BODY = 1_900_000
+BODY = 500_000
 
 
 @dataclass

@@ -214,8 +214,9 @@ class HttpClient:
         headers: dict[str, str] | None = None,
         accept: str = "*/*",
         before: Callable[[], Awaitable[None]] | None = None,
+        max_bytes: int | None = None,
     ) -> Answer:
-        """GET with retries, `before` each of which is awaited.
+        """GET with retries, `before` each of which is awaited. `max_bytes`: less than of others.
 
         Returns 2xx and 304 answers; everything else raises TaskError.
         """
@@ -233,7 +234,12 @@ class HttpClient:
                         if before is not None:
                             await before()
                         return await self._get_once(
-                            url, {"accept": accept, **(headers or {})}
+                            url,
+                            {"accept": accept, **(headers or {})},
+                            min(
+                                max_bytes or self._max_bytes,
+                                self._max_bytes,
+                            ),
                         )
         except TimeoutError:
             message = f"{_host(url)} did not answer completely within {self._timeout_s:.0f} s"
@@ -241,15 +247,15 @@ class HttpClient:
         raise AssertionError("unreachable: stamina returns or raises")
 
     async def _get_once(
-        self, url: str, headers: dict[str, str]
+        self, url: str, headers: dict[str, str], most: int
     ) -> Answer:
         with _errors_as_task_errors(url):
             request = self._client.build_request(
                 "GET", url, headers=headers
             )
-            return _checked(await self._follow(request))
+            return _checked(await self._follow(request, most))
 
-    async def _follow(self, request: httpx.Request) -> Answer:
+    async def _follow(self, request: httpx.Request, most: int) -> Answer:
         """The answer behind redirects, whose own bodies are never read."""
         first = request.url
         moved_to = None
@@ -259,7 +265,7 @@ class HttpClient:
             following = response.next_request
             try:
                 if following is None:
-                    body = await self._body(first, response)
+                    body = await _body(first, response, most)
                     return _answer(response, body, moved_to)
             finally:
                 await response.aclose()
@@ -270,28 +276,30 @@ class HttpClient:
             request = following
         raise httpx.TooManyRedirects("", request=request)
 
-    async def _body(
-        self, url: httpx.URL, response: httpx.Response
-    ) -> bytes:
-        """At most as much as is allowed; of an error its beginning."""
-        decoded = _decoder(response)
-        is_error = response.status_code >= 400
-        limit = ERROR_BYTES if is_error else self._max_bytes
-        body = bytearray()
-        size = 0
-        async for chunk in response.aiter_raw(CHUNK):
-            size += len(chunk)
-            for piece in decoded(chunk):
-                body += piece
-                if max(size, len(body)) > limit:
-                    if is_error:
-                        return bytes(body)
-                    raise self._too_large(str(url))
-        return bytes(body)
 
-    def _too_large(self, url: str) -> TaskError:
-        sent = f"{_host(url)} sent more than {self._max_bytes} bytes"
-        return TaskError("limit_exceeded", f"{sent}: cut off there")
+async def _body(
+    url: httpx.URL, response: httpx.Response, most: int
+) -> bytes:
+    """At most as much as is allowed; of an error its beginning."""
+    decoded = _decoder(response)
+    is_error = response.status_code >= 400
+    limit = ERROR_BYTES if is_error else most
+    body = bytearray()
+    size = 0
+    async for chunk in response.aiter_raw(CHUNK):
+        size += len(chunk)
+        for piece in decoded(chunk):
+            body += piece
+            if max(size, len(body)) > limit:
+                if is_error:
+                    return bytes(body)
+                raise _too_large(str(url), most)
+    return bytes(body)
+
+
+def _too_large(url: str, most: int) -> TaskError:
+    sent = f"{_host(url)} sent more than {most} bytes"
+    return TaskError("limit_exceeded", f"{sent}: cut off there")
 
 
 def _drop_keys(request: httpx.Request, first: httpx.URL) -> None:

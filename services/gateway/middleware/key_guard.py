@@ -38,8 +38,9 @@ def is_guarded(path: str) -> bool:
 
 
 def _refusal(scope: Scope) -> problems.ProblemError | None:
+    given = Headers(scope=scope).getlist(HEADER)
     try:
-        check_key(Request(scope), Headers(scope=scope).get(HEADER))
+        check_key(Request(scope), given[0] if len(given) == 1 else None)
     except problems.ProblemError as error:
         return error
     return None

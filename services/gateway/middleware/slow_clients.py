@@ -49,8 +49,9 @@ class SlowClients:
             await self._app(scope, receive_in_time, send_in_time)
         except TimeoutError:
             if is_whole:
+                # The server closes a connection whose answer is not complete.
                 log.warning("slow_client_dropped", path=scope["path"])
-                raise  # the server closes the connection
+                return
             await self._refuse(scope, receive, send)
 
     async def _refuse(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, get_args
 
 from fastapi import Request
@@ -42,11 +43,15 @@ _NO_OBJECT = frozenset(
 )
 
 
+MAX_SHOWN = 20
+MAX_NAME = 200  # characters of a field's place
+
+
 def described(
     problems: Iterable[Problem], request: Request
 ) -> Iterator[dict[str, str]]:
-    """Field and message of each problem."""
-    for problem in problems:
+    """Field and message of the first problems."""
+    for problem in islice(problems, MAX_SHOWN):
         at = [str(part) for part in problem["loc"]]
         if problem["type"] == "json_invalid":
             place = int(at[-1]) + 1 if at[-1].isdigit() else 1
@@ -54,7 +59,7 @@ def described(
             yield {"field": "body", "message": message}
             continue
         yield {
-            "field": ".".join(at),
+            "field": ".".join(at)[:MAX_NAME],
             "message": _message(problem, request),
         }
 

@@ -25,6 +25,9 @@ from shared.messages.pages import (
 )
 from shared.messages.serialization import encode, exact_decoder, to_python
 
+MAX_RECORDS_BYTES = (
+    2 << 20
+)  # an extractor fills a page up to a quarter of it
 MAX_SAMPLES = 3
 MAX_NAMED = 5  # skipped records of a page
 MAX_NAME = 100  # characters
@@ -91,6 +94,10 @@ def map_page(
 
 
 def _records(page: RawPage) -> list[Any]:
+    size = len(bytes(page.records))
+    if size > MAX_RECORDS_BYTES:
+        message = f"the records of the page have {size} bytes, at most {MAX_RECORDS_BYTES} are read"
+        raise UnmappableError("record_too_large", message)
     records: Any = exact_decoder.decode(page.records)
     if not isinstance(records, list):
         raise msgspec.DecodeError(

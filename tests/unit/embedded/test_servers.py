@@ -57,6 +57,7 @@ def test_a_password_is_made_once_and_only_where_none_is_given(
     for name in ("POSTGRES_PASSWORD", "DATABASE_URL", "MODE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("POSTGRES_PASSWORD", "")  # so that it is put back
     given = settings(tmp_path, postgres_password="given")
     assert passwords.make(given) is given
     assert not (tmp_path / passwords.NAME).exists()
@@ -67,4 +68,3 @@ def test_a_password_is_made_once_and_only_where_none_is_given(
     path = tmp_path / passwords.NAME
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.read_text().strip() == password
-    monkeypatch.delenv("POSTGRES_PASSWORD")

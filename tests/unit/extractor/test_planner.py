@@ -67,10 +67,11 @@ def test_without_a_wish_every_stream_is_planned_and_empty_sources_are_said() -> 
     None
 ):
     result = planned()
+    # One of each source after the other.
     assert [task.stream for task in result.tasks] == [
         "csv/a.csv",
-        "csv/b.csv",
         "rss/desk",
+        "csv/b.csv",
     ]
     assert result.notes == [
         "coinpaprika: no streams, coinpaprika is not set up"

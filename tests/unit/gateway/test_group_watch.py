@@ -2,30 +2,54 @@
 
 from __future__ import annotations
 
+from aiokafka import TopicPartition
+
 from services.gateway.group_watch import GroupWatch
+from shared.kafka.lag import GroupPosition, GroupPositions
 from shared.kafka.starts import Starts
 from shared.messages.checkpoints import Started
 from shared.messages.serialization import encode
 
+AT = TopicPartition("ingest.unified", 0)
+OTHER = TopicPartition("ingest.unified", 1)
 
-def test_lag_that_stands_still_is_told() -> None:
-    watch = GroupWatch("loader")
-    watch.saw_lag(0, 0, 10)
-    watch.saw_lag(10, 5, 10)
-    watch.saw_lag(120, 9, 10)
+
+def stands(**committed: int) -> GroupPositions:
+    """Of ten messages in each partition."""
+    names = {"at": AT, "other": OTHER}
+    return {
+        names[name]: GroupPosition(0, 10, offset)
+        for name, offset in committed.items()
+    }
+
+
+def test_messages_that_wait_for_long_are_told() -> None:
+    watch = GroupWatch("loader", 120)
+    watch.saw(0, stands(at=10))
+    watch.saw(10, stands(at=5))
+    watch.saw(130, stands(at=5))
     assert not list(watch.reasons())
-    watch.saw_lag(140, 9, 10)
+    watch.saw(140, stands(at=5))
     (reason,) = watch.reasons()
-    assert reason.startswith("stuck: 9 messages wait for the loader")
-    watch.saw_lag(141, 8, 11)
+    assert reason.startswith(
+        "stuck: 5 messages of ingest.unified wait for the loader"
+    )
+    watch.saw(141, stands(at=6))
     assert not list(watch.reasons())
 
 
-def test_lag_that_moves_is_none_of_it() -> None:
-    watch = GroupWatch("loader")
-    for second in range(0, 1000, 10):
-        watch.saw_lag(second, 500, second)
-    assert not list(watch.reasons())
+def test_one_partition_is_enough() -> None:
+    watch = GroupWatch("loader", 120)
+    for second in range(0, 140, 10):
+        watch.saw(second, stands(at=2, other=min(second // 20, 9)))
+    assert list(watch.reasons())
+
+
+def test_a_log_that_lost_its_end_waits_too() -> None:
+    watch = GroupWatch("loader", 120)
+    watch.saw(0, stands(at=20))
+    watch.saw(130, stands(at=20))
+    assert list(watch.reasons())
 
 
 def test_an_instance_that_starts_again_and_again_is_told() -> None:

@@ -63,6 +63,26 @@ _BY_LANGUAGE = {
     "ko": ("cp949",),
     "zh": ("gb18030", "big5"),
 }
+# Others that Python knows are no encodings of texts: punycode, idna, unicode_escape …
+_OF_TEXTS = (
+    "ascii",
+    "big5",
+    "cp",
+    "euc",
+    "gb",
+    "hp-roman8",
+    "hz",
+    "iso",
+    "johab",
+    "koi8",
+    "kz1048",
+    "latin",
+    "mac",
+    "ptcp",
+    "shift_jis",
+    "tis",
+    "utf",
+)
 _WITH_SHIFTS = ("utf-7", "hz", "iso2022")
 _MARKS_OF_XML = b"<>!?/[]&;\"'=-abcxyzABCXYZ0123456789"
 _NOT_ASCII = re.compile(rb"[\x80-\xff]+")
@@ -117,6 +137,8 @@ def _fits(body: bytes, encoding: str) -> bool:
     """Whether a body is in an encoding that is known; single bytes are not UTF-16."""
     try:
         name = codecs.lookup(encoding).name
+        if not name.startswith(_OF_TEXTS):
+            return False
         body.decode(name)
     except (LookupError, UnicodeError):
         return False

@@ -8,6 +8,8 @@ from shared.errors import TaskError
 
 MAX_ENTRIES = 5_000
 SLASH = ord("/")
+MAX_TAG = 64 * 1024  # bytes of one with its attributes
+MAX_TAGS = 10_000  # of an entry, or before the first
 MAX_DEPTH = 2_000  # of elements within an entry; text that was not escaped may leave many open
 _ENTRY = re.compile(rb"<(?:\w+:)?(?:item|entry)[\s/>]", re.IGNORECASE)
 _TAG = re.compile(rb"<(/?)([a-zA-Z][\w:.-]*+)[^<>]*+>")
@@ -75,11 +77,16 @@ def refuse_entries(url: str, count: int) -> None:
 
 def _refuse_depth(url: str, body: bytes) -> None:
     depth = 0
+    count = 0
     for match in _TAG.finditer(body):
         closes, name = match.groups()
+        count += 1
+        if match.end() - match.start() > MAX_TAG or count > MAX_TAGS:
+            raise _too_much_markup(url)
         is_empty = body[match.end() - 2] == SLASH
         if name.lower() in (b"item", b"entry"):
             depth = 0
+            count = 0
         elif closes:
             depth = max(0, depth - 1)
         elif not is_empty and name.lower() not in _NEVER_CLOSED:
@@ -87,3 +94,11 @@ def _refuse_depth(url: str, body: bytes) -> None:
         if depth > MAX_DEPTH:
             message = f"{url} nests more than {MAX_DEPTH} elements in each other: it is not a feed"
             raise TaskError("limit_exceeded", message)
+
+
+def _too_much_markup(url: str) -> TaskError:
+    message = (
+        f"{url} has an entry of more than {MAX_TAGS} tags, or a tag of more than {MAX_TAG} bytes: "
+        "it is not a feed"
+    )
+    return TaskError("limit_exceeded", message)

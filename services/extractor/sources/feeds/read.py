@@ -18,9 +18,10 @@ from shared.messages.base import Json
 from shared.messages.pages import Rejection
 from shared.runtime.confined import MEGABYTE, Limits, Meter
 
+MAX_BYTES = 8 * MEGABYTE  # of a feed; large ones have two
 # Ordinary feeds take 0.1 s and 20 MB; 0.4 s a megabyte.
 LIMITS = Limits(
-    cpu_s=5.0, cpu_s_per_mb=3.0, memory=96 * MEGABYTE, answer=8 * MEGABYTE
+    cpu_s=5.0, cpu_s_per_mb=1.0, memory=72 * MEGABYTE, answer=4 * MEGABYTE
 )
 
 

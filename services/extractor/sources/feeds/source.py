@@ -8,6 +8,7 @@ another address, never.
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Generator, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from services.extractor.sources.feeds import schedule
 from services.extractor.sources.feeds.limits import MAX_ENTRIES
 from services.extractor.sources.feeds.read import (
     LIMITS,
+    MAX_BYTES,
     FeedHead,
     FeedPage,
     read_feed,
@@ -116,6 +118,8 @@ class Rss(SourceConnector):
                     yield piece
             finally:
                 await asyncio.to_thread(slices.close)
+                # An error holds what was read in a circle, and circles are looked for rarely.
+                gc.collect()
 
     async def _ask(self, known: Json, url: str) -> Answer:
         conditions = {
@@ -125,7 +129,10 @@ class Rss(SourceConnector):
         }
         address = schedule.address(known, url)
         return await self._http.get(
-            address, headers=conditions, accept=_ACCEPT
+            address,
+            headers=conditions,
+            accept=_ACCEPT,
+            max_bytes=MAX_BYTES,
         )
 
     def _read(self, answer: Answer, known: Json) -> Iterator[Any]:

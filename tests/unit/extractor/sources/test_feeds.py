@@ -46,6 +46,7 @@ class FixedHttp:
         *,
         headers: dict[str, str] | None = None,
         accept: str = "",
+        max_bytes: int | None = None,
     ) -> Answer:
         self.sent.append(headers)
         return self.answers.pop(0)
