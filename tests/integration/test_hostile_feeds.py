@@ -127,6 +127,15 @@ HOSTILE |= {
     + b"{}," * 6_900_000
     + b"{}]}",
     "nothing but marks": b"<" * 2_000_000,
+    "many tags in an entry": HEAD
+    + b"<rss><channel><item>"
+    + b"<category>c</category>" * 100_000
+    + b"</item></channel></rss>",
+    "a long tag": b"<rss " + b"xmlns:n='' " * 30_000 + b"/>",
+    "an encoding of names": b'<?xml version="1.0" encoding="idna"?>'
+    + ITEM % b"x",
+    "an encoding that is slow": b'<?xml version="1.0" encoding="punycode"?>'
+    + ITEM % (b"x" * 100_000),
 }
 REFUSED = ("limit_exceeded", "not_a_feed", "unsafe_xml")
 

@@ -59,6 +59,8 @@ def test_a_mapping_file_that_never_ends_is_not_waited_for(
         "x: " * 50_000,
         "files:\n" + "- file: a\n" * 20_000,
         "a" * 300_000,
+        "a: &a [x, x]\nfiles: *a\n",
+        "files:\n- file: x\n  header_rows: " + "9" * 6_000,
     ],
 )
 def test_a_mapping_file_beyond_all_sense_is_refused(
