@@ -5,6 +5,7 @@ Each of them names the state folder: in its command, or as the place of its heal
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import psutil
@@ -53,13 +54,32 @@ def end(processes: list[psutil.Process]) -> None:
     """Ask them to end, then end them. Raises StackError where that fails."""
     for process in processes:
         _signal(process, is_last=False)
-    _, alive = psutil.wait_procs(processes, TERM_S)
-    for process in alive:
+    for process in _alive(processes, TERM_S):
         _signal(process, is_last=True)
-    _, alive = psutil.wait_procs(alive, KILL_S)
+    alive = _alive(processes, KILL_S)
     if alive:
         pids = ", ".join(str(process.pid) for process in alive)
         raise StackError(f"these processes do not end: pid {pids}")
+
+
+def _alive(
+    processes: list[psutil.Process], timeout_s: float
+) -> list[psutil.Process]:
+    """Those that have not ended after so long."""
+    until = time.monotonic() + timeout_s
+    alive = list(filter(_is_alive, processes))
+    while alive and time.monotonic() < until:
+        time.sleep(0.1)
+        alive = list(filter(_is_alive, alive))
+    return alive
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """One whose parent has not asked after it yet has ended all the same."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _signal(process: psutil.Process, *, is_last: bool) -> None:
