@@ -224,7 +224,9 @@ def _compose(*arguments: str) -> int:
 def _answers(command: list[str]) -> bool:
     if not shutil.which(command[0]):
         return False
-    done = subprocess.run(
-        [*command, "version"], capture_output=True, check=False
-    )
+    return _succeeds([*command, "version"])
+
+
+def _succeeds(command: list[str]) -> bool:
+    done = subprocess.run(command, capture_output=True, check=False)
     return done.returncode == 0

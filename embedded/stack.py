@@ -234,9 +234,13 @@ def down(settings: StackSettings) -> bool:
         if supervision.is_running(settings):
             supervision.stop(settings)
             return True
-        left = leftovers.found(settings)
-        leftovers.end(left)
-        return bool(left)
+        return _end_leftovers(settings)
+
+
+def _end_leftovers(settings: StackSettings) -> bool:
+    left = leftovers.found(settings)
+    leftovers.end(left)
+    return bool(left)
 
 
 def _check_ports(settings: StackSettings) -> None:

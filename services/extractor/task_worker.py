@@ -181,9 +181,8 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
 
         Where the tables cannot be read it is done again, which doubles nothing.
         """
-        age_s = time.time() - record.timestamp / 1000
-        is_fetch = isinstance(task, FetchStream)
-        if self._is_finished is None or not is_fetch or age_s < OLD_S:
+        is_old = isinstance(task, FetchStream) and _age_s(record) >= OLD_S
+        if self._is_finished is None or not is_old:
             return False
         try:
             return await self._is_finished(task.task_id)
@@ -251,6 +250,10 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         await asyncio.gather(*jobs, return_exceptions=True)
         for partition in partitions:
             self._trackers.pop(partition, None)
+
+
+def _age_s(record: Any) -> float:
+    return float(time.time() - record.timestamp / 1000)
 
 
 async def _until_done(

@@ -64,14 +64,18 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        if len(self.pipeline) >= MAX_PIPELINED:
-            raise ValueError(
-                "too many requests before an answer was taken"
-            )
+        self._refuse_pipelined()
         self._surplus = 0
         self._is_in_head = False
         self._end_wait()
         super().on_headers_complete()
+
+    def _refuse_pipelined(self) -> None:
+        """Raises ValueError, which the parser takes for a request that is not valid."""
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise ValueError(
+                "too many requests before an answer was taken"
+            )
 
     def on_body(self, body: bytes) -> None:
         # What surrounds a body may grow with it.

@@ -104,9 +104,13 @@ class App(faust.App):  # type: ignore[misc]
         return _Transport(self.conf.broker_consumer, self, loop=self.loop)
 
     async def on_stop(self) -> None:
-        # Faust waits for its last commit and for the producer, without a limit.
-        watch = threading.Timer(lifecycle.DRAIN_S, lifecycle.force_exit)
-        watch.daemon = True
-        watch.start()
+        _force_exit_in_time()
         await super().on_stop()
         lifecycle.say_last_words(is_asked=True)
+
+
+def _force_exit_in_time() -> None:
+    """Faust waits for its last commit and for the producer, without a limit."""
+    watch = threading.Timer(lifecycle.DRAIN_S, lifecycle.force_exit)
+    watch.daemon = True
+    watch.start()

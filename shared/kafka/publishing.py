@@ -138,14 +138,16 @@ async def forward(
 
     As a dead letter the beginning of one that no topic takes.
     """
-    value = record.value
-    if topic == DEAD_LETTERS.name:
-        value = fitting(value)
     await send(
         client,
         topic,
-        value,
+        _value_for(topic, record),
         key=record.key,
         headers=headers,
         partition=partition,
     )
+
+
+def _value_for(topic: str, record: Any) -> bytes | None:
+    is_dead_letter = topic == DEAD_LETTERS.name
+    return fitting(record.value) if is_dead_letter else record.value

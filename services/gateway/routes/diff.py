@@ -35,6 +35,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/csv": {}, "application/x-ndjson": {}}},
     **documented(401, 403, 404, 422, 503),
 }
+_OF_FORMULAS = frozenset("=+-@\t\r\n")
 MAX_BLANKS = 50  # before a sign that begins a formula
 _WITHOUT_FIELD = {"field": "", "old": None, "new": None}
 
@@ -156,6 +157,9 @@ def _cell(value: Any) -> str:
 
 def _is_like_a_formula(value: str) -> bool:
     """Whether a spreadsheet may take a title for one; also by signs of full width."""
+    return _first_sign(value) in _OF_FORMULAS
+
+
+def _first_sign(value: str) -> str:
     plain = unicodedata.normalize("NFKC", value[:MAX_BLANKS])
-    beginning = plain.lstrip(" ")[:1]
-    return beginning != "" and beginning in "=+-@\t\r\n"
+    return plain.lstrip(" ")[:1]
