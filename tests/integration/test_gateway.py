@@ -258,7 +258,8 @@ async def test_an_answer_that_nobody_takes_is_given_up() -> None:
         await receive_()
         await app(scope, receive_, send_)
 
-    with pytest.raises(TimeoutError):
+    # It returns without an answer: the server closes such a connection.
+    async with asyncio.timeout(5):
         await SlowClients(reading, timeout_s=0.05)(
             {"type": "http", "path": "/data"}, receive, send
         )

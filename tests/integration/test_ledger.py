@@ -225,9 +225,7 @@ def test_a_source_that_is_bad_is_told_by_its_last_pages_or_by_its_share(
     assert "the row has 1 cells, the header 6" in stopped()[0].message
 
 
-@pytest.mark.parametrize(
-    "field", [{"fetched_at": "no time"}, {"dataset": "nul \x00"}]
-)
+@pytest.mark.parametrize("field", [{"fetched_at": "no time"}])
 def test_a_page_of_which_nothing_can_be_stored_is_a_dead_letter_and_its_neighbours_load(
     engine: Engine, query: Query, field: dict[str, Any]
 ) -> None:
