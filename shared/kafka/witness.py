@@ -7,6 +7,7 @@ commit says, as its metadata, when the record before it was appended.
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,9 +17,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import OffsetAndMetadata
 
-from shared.kafka import clients, reading
+from shared.errors import TransientError
+from shared.kafka import clients
 
 REMEMBERED = 5_000  # records of a partition
+TIMEOUT_S = 8.0  # without a record
 
 
 @dataclass(frozen=True)
@@ -62,22 +65,25 @@ class Witness:
     async def cut(
         self, partitions: Collection[TopicPartition]
     ) -> dict[TopicPartition, Cut]:
-        """Those that do not hold what the group has read. Raises KafkaError, OSError."""
+        """Those that do not hold what the group has read.
+
+        Raises KafkaError, OSError, TransientError.
+        """
         committed = await self._committed(partitions)
         if not committed:
             return {}
         reader = clients.consumer(
-            self._bootstrap, f"{self._group}-witness", group=None
+            self._bootstrap,
+            f"{self._group}-witness",
+            group=None,
+            fetch_max_bytes=clients.FETCH_BYTES,
+            fetch_max_wait_ms=clients.PAGES_MAX_WAIT_MS,
         )
         await reader.start()
         try:
-            found = {
-                at: await _cut(reader, at, stood)
-                for at, stood in committed.items()
-            }
+            return await _cuts(reader, committed)
         finally:
             await reader.stop()
-        return {at: cut for at, cut in found.items() if cut is not None}
 
     async def _committed(
         self, partitions: Iterable[TopicPartition]
@@ -96,28 +102,53 @@ class Witness:
         return {at: each for at, each in found.items() if each.offset > 0}
 
 
-async def _cut(
-    reader: AIOKafkaConsumer, at: TopicPartition, stood: OffsetAndMetadata
-) -> Cut | None:
-    begin, end = await reading.bounds(reader, at)
-    cut = Cut(stood.offset, begin)
-    if stood.offset > end:
-        return cut
-    last = stood.offset - 1
-    if last < begin or not stood.metadata.isdigit():
-        return (
-            None  # removed by retention, or committed by an older release
-        )
-    record = await _record_at(reader, at, last)
-    is_same = record is not None and record.timestamp == int(
-        stood.metadata
-    )
-    return None if is_same else cut
+async def _cuts(
+    reader: AIOKafkaConsumer,
+    committed: Mapping[TopicPartition, OffsetAndMetadata],
+) -> dict[TopicPartition, Cut]:
+    begins = await reader.beginning_offsets(list(committed))
+    ends = await reader.end_offsets(list(committed))
+    lasts = {
+        at: stood.offset - 1
+        for at, stood in committed.items()
+        # What was removed by retention, or committed by an older release, has no witness.
+        if begins[at] < stood.offset <= ends[at]
+        and stood.metadata.isdigit()
+    }
+    found = await _records_at(reader, lasts)
+    return {
+        at: Cut(stood.offset, begins[at])
+        for at, stood in committed.items()
+        if stood.offset > ends[at]
+        or (at in lasts and not _is_same(found[at], stood))
+    }
 
 
-async def _record_at(
-    reader: AIOKafkaConsumer, at: TopicPartition, offset: int
-) -> Any:
-    async for record in reading.between(reader, at, offset, offset + 1):
-        return record
-    return None
+def _is_same(record: Any, stood: OffsetAndMetadata) -> bool:
+    seen = (stood.offset - 1, int(stood.metadata))
+    return (record.offset, record.timestamp) == seen
+
+
+async def _records_at(
+    reader: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, Any]:
+    """The first record at each offset or after it. Raises TransientError.
+
+    All partitions at once: a service waits for this whenever it is given partitions.
+    """
+    if offsets:
+        reader.assign(list(offsets))
+    for at, offset in offsets.items():
+        reader.seek(at, offset)
+    found: dict[TopicPartition, Any] = {}
+    arrived_at = time.monotonic()
+    while len(found) < len(offsets):
+        read = await reader.getmany(timeout_ms=200)
+        for at, records in read.items():
+            found.setdefault(at, records[0])
+            reader.pause(at)
+            arrived_at = time.monotonic()
+        if time.monotonic() - arrived_at > TIMEOUT_S:
+            missing = sorted(set(offsets) - set(found))
+            raise TransientError(f"cannot be read: {missing}")
+    return found
