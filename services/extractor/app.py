@@ -67,7 +67,7 @@ from shared.runtime.lifecycle import (
     started,
 )
 from shared.runtime.settings import Role, role_dsn
-from shared.runtime.suspects import Suspects
+from shared.runtime.suspects import Suspects, Turns
 
 log = logs.get(__name__)
 
@@ -183,11 +183,15 @@ def _workers(
     kafka: Clients,
     handlers: TaskHandlers,
     archive: Archive,
+    turns: Turns,
 ) -> tuple[TaskWorker, TaskWorker]:
     """The workers for tasks and for replays, which take long and have a topic of their own."""
     concurrency = settings.task_concurrency
     worker = partial(
-        TaskWorker, producer=kafka.producer, work=handlers.run
+        TaskWorker,
+        producer=kafka.producer,
+        work=handlers.run,
+        turns=turns,
     )
     tasks = worker(
         kafka.tasks,
@@ -264,13 +268,18 @@ async def run(
     checkpoints = CheckpointStore(bootstrap, kafka.producer)
     cancellations = Cancellations(bootstrap)
     limit = settings.max_waiting_pages
-    backpressure = Backpressure(kafka.lag, max_waiting=limit)
+    suspects = Suspects(settings.health_file)
+    before_end(suspects.end)
+    turns = Turns(suspects)
+    backpressure = Backpressure(
+        kafka.lag, max_waiting=limit, on_page=turns.moved
+    )
     sources = _sources(settings, http, checkpoints)
     archive = Archive(role_dsn(settings, Role.READER))
     handlers = TaskHandlers(
         kafka, sources, checkpoints, backpressure, cancellations, archive
     )
-    tasks, replays = _workers(settings, kafka, handlers, archive)
+    tasks, replays = _workers(settings, kafka, handlers, archive, turns)
     schedule = Schedule(
         kafka.producer, archive, every_s=settings.ingest_every_s
     )
@@ -280,10 +289,9 @@ async def run(
         sources,
         schedule,
         Witness(kafka.bootstrap, PLANNER_GROUP),
+        turns,
     )
     followers = (checkpoints.follower, cancellations.follower)
-    suspects = Suspects(settings.health_file)
-    before_end(suspects.end)
     async with started(stop, *_parts(kafka, http, followers)) as is_up:
         if not is_up:
             return

@@ -65,6 +65,7 @@ from shared.messages.topics import (
 )
 from shared.runtime import logs
 from shared.runtime.lifecycle import sleep_or_stop
+from shared.runtime.suspects import Suspects, Turns, place
 
 TASKS_A_MESSAGE = 2_000
 MAX_ERRORS = 100
@@ -289,11 +290,13 @@ class Planner:
         sources: Sources,
         schedule: Schedule,
         witness: Witness | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self._consumer = consumer
         self._producer = producer
         self._sources = sources
         self._schedule = schedule
+        self._turns = turns or Turns(Suspects(None))
         self._reporter = Reporter(producer)
         on_gap = publisher(producer, "extractor")
         self._reader = GapAwareConsumer(
@@ -334,8 +337,10 @@ class Planner:
                 return
 
     async def _handle_or_give_up(self, record: Any) -> None:
+        at = place(record.topic, record.partition, record.offset)
         try:
-            await try_twice(partial(self._handle, record))
+            async with self._turns.alone(at):
+                await try_twice(partial(self._handle, record))
         except UnprocessableError as error:
             await self._dead_letter(record, error)
 

@@ -33,6 +33,7 @@ from shared.messages.tasks import FetchStream, Task
 from shared.messages.topics import DEAD_LETTERS, Topic
 from shared.runtime import logs
 from shared.runtime.lifecycle import sleep_or_stop
+from shared.runtime.suspects import Suspects, Turns, place
 
 OLD_S = 20.0  # of a task that may have been done before
 log = logs.get(__name__)
@@ -75,12 +76,14 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         concurrency: int,
         witness: Witness | None = None,
         is_finished: Callable[[str], Awaitable[bool]] | None = None,
+        turns: Turns | None = None,
     ) -> None:
         """`is_finished`: whether a task of long ago has ended, as the tables know it."""
         self._consumer = consumer
         self._producer = producer
         self._do = work
         self._is_finished = is_finished
+        self._turns = turns or Turns(Suspects(None))
         self._topic = topic
         self._reader = GapAwareConsumer(
             consumer,
@@ -170,8 +173,13 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
                 return
             await _until_done(lambda: self._do(task), **facts)
 
+        at = place(record.topic, record.partition, record.offset)
         try:
-            async with self._locks[task.stream], self._slots:
+            async with (
+                self._locks[task.stream],
+                self._slots,
+                self._turns.alone(at),
+            ):
                 await try_twice(do)
         except UnprocessableError as error:
             await self._dead_letter(record, error)

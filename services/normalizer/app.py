@@ -61,7 +61,7 @@ from shared.runtime.lifecycle import (
     end_process,
     keep_beating,
 )
-from shared.runtime.suspects import Suspects, place
+from shared.runtime.suspects import Suspects, Turns, place
 
 READ = (RAW, REPLAY_PAGES)
 BUFFERED_PAGES = 64
@@ -157,20 +157,13 @@ class Mapper:
     """What pages are mapped with. After a death by signal one page at a time is in work."""
 
     confined: ConfinedMapping
-    suspects: Suspects
-    turn: asyncio.Lock
+    turns: Turns
 
     async def unified(self, message: Any) -> tuple[RawPage, UnifiedPage]:
         """Raises UndecodableError, UnprocessableError."""
-        if not self.suspects.is_careful:
+        at = place(message.topic, message.partition, message.offset)
+        async with self.turns.alone(at):
             return await self._unified(message)
-        async with self.turn:
-            at = place(message.topic, message.partition, message.offset)
-            self.suspects.begin(at)
-            try:
-                return await self._unified(message)
-            finally:
-                self.suspects.done()
 
     async def _unified(self, message: Any) -> tuple[RawPage, UnifiedPage]:
         if holds_markup(message.value):
@@ -322,7 +315,7 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
     client = f"normalizer-{os.getpid()}"
     suspects = Suspects(settings.health_file)
     before_end(suspects.end)
-    mapper = Mapper(ConfinedMapping(), suspects, asyncio.Lock())
+    mapper = Mapper(ConfinedMapping(), Turns(suspects))
     announced: list[bool] = []  # by one of the agents
 
     async def normalize(stream: Any) -> None:

@@ -60,6 +60,11 @@ class PageRange(Message, frozen=True):
     offset: Offset | None = None
     time_ms: Millis | None = None
 
+    def __post_init__(self) -> None:
+        """Raises ValueError, which decoding tells as its own error."""
+        if self.last < self.first:
+            raise ValueError("a range must not end before it begins")
+
 
 class RepairPages(Message, frozen=True, tag="RepairPages"):
     """Publish missing pages of a task again.

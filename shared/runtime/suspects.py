@@ -2,12 +2,16 @@
 
 A message that takes all memory, or breaks a library, ends the process with a signal and comes
 again. After such an end a service works on one message at a time for a while, and notes on disk
-which one. The third death with the same message alone in work accuses it.
+which one. The third death with the same message alone in work accuses it, unless it got further
+each time.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from shared.blame import UnprocessableError
@@ -18,6 +22,7 @@ NOT_KILLED = -1  # in place of the number of deaths
 CAREFUL_MESSAGES = (
     50  # that are done well before several are at work again
 )
+ALONE_S = 20.0  # that one message may keep others waiting
 log = logs.get(__name__)
 
 
@@ -70,6 +75,17 @@ class Suspects:
             self._at, self._deaths = "", 0
             self._write("", 0)
 
+    def moved(self) -> None:
+        """What is in work got a step further, which it keeps: an end after this accuses nobody."""
+        if self.is_careful and self._deaths >= 0:
+            self._deaths = 0
+            self._write("", 0)
+
+    def give_up(self) -> None:
+        """Several may be in work from now on, and an end accuses nobody."""
+        self._left = 0
+        self._write("", 0)
+
     def end(self, is_asked: bool) -> None:  # noqa: FBT001  a last word
         """The process ends by itself."""
         if self._path is not None and is_asked:
@@ -98,6 +114,45 @@ class Suspects:
             )
         except OSError as error:
             log.warning("work_not_noted", error=str(error))
+
+
+class Turns:
+    """Turns of several loops of one process, whose messages may take long."""
+
+    def __init__(self, suspects: Suspects) -> None:
+        self._suspects = suspects
+        self._is_free = asyncio.Event()
+        self._is_free.set()
+
+    @asynccontextmanager
+    async def alone(self, at: str) -> AsyncIterator[None]:
+        """While a message is worked on, alone while care is needed; others need not wait for long.
+
+        Raises UnprocessableError for one accused.
+        """
+        while self._suspects.is_careful and not self._is_free.is_set():
+            await self._is_free.wait()
+        if not self._suspects.is_careful:
+            yield
+            return
+        self._suspects.begin(at)
+        self._is_free.clear()
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(ALONE_S, self._give_up)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self._suspects.done()
+            self._is_free.set()
+
+    def moved(self) -> None:
+        """The message in work got a step further."""
+        self._suspects.moved()
+
+    def _give_up(self) -> None:
+        self._suspects.give_up()
+        self._is_free.set()
 
 
 def place(topic: str, partition: int, offset: int) -> str:

@@ -34,9 +34,17 @@ log = logs.get(__name__)
 class Backpressure:
     """Looks at the lag of normalizer and loader, more often while something is replayed."""
 
-    def __init__(self, lag: LagReader, *, max_waiting: int) -> None:
+    def __init__(
+        self,
+        lag: LagReader,
+        *,
+        max_waiting: int,
+        on_page: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_page`: called for each page that is let through."""
         self._lag = lag
         self._max_waiting = max_waiting
+        self._on_page = on_page
         self._waiting: Counter[int] = (
             Counter()
         )  # live pages by partition, when last looked
@@ -103,6 +111,7 @@ class Backpressure:
             while self._live_pages(partition) >= self._max_waiting:
                 await self._looked.wait()
             self._published[partition] += 1
+        self._on_page()
 
     def _live_pages(self, partition: int) -> int:
         return self._waiting[partition] + self._published[partition]
@@ -113,6 +122,7 @@ class Backpressure:
             while not is_cancelled() and self._must_wait_to_replay():
                 await self._looked.wait()
             self._replay_published += 1
+        self._on_page()
 
     def _must_wait_to_replay(self) -> bool:
         if self._replay_waiting + self._replay_published >= MAX_REPLAYED:

@@ -30,9 +30,12 @@ from shared.messages.run_events import (
     TaskFinished,
 )
 from shared.messages.serialization import (
+    UndecodableError,
+    decode,
     encode,
     exact_decoder,
     raw_json,
+    task_decoder,
     to_python,
 )
 from shared.messages.tasks import (
@@ -165,7 +168,10 @@ class ForwardHandler:
         forwarded = len(task.messages) - gone
         error = None
         if gone:
-            message = f"{gone} message(s) are not in {task.messages[0].topic} any more"
+            message = (
+                f"{gone} message(s) are not in {task.messages[0].topic} any more, "
+                "or are themselves tasks to publish messages again"
+            )
             error = task_error(task, "payload_gone", message)
         note = (
             f"{forwarded} message(s) were published again on their topic"
@@ -176,14 +182,24 @@ class ForwardHandler:
 async def _message_at(
     consumer: AIOKafkaConsumer, place: MessagePlace
 ) -> Any | None:
-    """The message, None where it is not there any more or the place is not one of ours."""
+    """The message, None where it is not there any more or may not be published again."""
     if place.partition >= _PARTITIONS.get(place.topic, 0):
         return None
-    return await record_at(
+    record = await record_at(
         consumer,
         TopicPartition(place.topic, place.partition),
         place.offset,
     )
+    return None if record is None or _forwards(record) else record
+
+
+def _forwards(record: Any) -> bool:
+    """Whether a message is a task of this kind, which might publish itself again for ever."""
+    try:
+        task = decode(task_decoder, record.value)
+    except UndecodableError:
+        return False
+    return isinstance(task, ForwardMessages)
 
 
 def chosen_records(
@@ -194,7 +210,8 @@ def chosen_records(
     wanted = (
         range(len(records)) if place.records is None else place.records
     )
-    indexes = [index for index in wanted if index < len(records)]
+    # Each once: many times the same would be more than fits into memory.
+    indexes = sorted({index for index in wanted if index < len(records)})
     if not indexes:
         return None
     chosen = encode([records[index] for index in indexes])

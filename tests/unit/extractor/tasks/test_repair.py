@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import uuid
+
+import pytest
+
 from services.extractor.tasks.repair import still_missing
-from shared.messages.serialization import raw_json
+from shared.messages.serialization import (
+    UndecodableError,
+    decode,
+    encode,
+    raw_json,
+    task_decoder,
+)
 from shared.messages.tasks import PageRange
 from tests.support.pages import raw_page
+
+RUN = str(uuid.uuid4())
 
 
 def test_a_rest_is_read_from_after_the_page_before_it() -> None:
@@ -31,3 +43,18 @@ def test_a_rest_is_read_from_after_the_page_before_it() -> None:
         still_missing([PageRange(first=2, last=2, cursor="1")], found)
         == []
     )
+
+
+def test_a_range_that_ends_before_it_begins_is_no_task() -> None:
+    """It would lift the bound on how many pages are repaired at a time."""
+    task = {
+        "type": "RepairPages",
+        "run_id": RUN,
+        "task_id": RUN,
+        "source": "csv",
+        "stream": "csv/a.csv",
+        "since_ms": 0,
+        "missing": [{"first": 9_000_000, "last": 0, "cursor": None}],
+    }
+    with pytest.raises(UndecodableError, match="before it begins"):
+        decode(task_decoder, encode(task))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from shared.blame import UnprocessableError
-from shared.runtime.suspects import CAREFUL_MESSAGES, Suspects
+from shared.runtime import suspects
+from shared.runtime.suspects import CAREFUL_MESSAGES, Suspects, Turns
 
 
 def started(folder: Path) -> Suspects:
@@ -78,3 +80,54 @@ def test_without_a_place_nothing_is_noted() -> None:
     process.begin("raw[0]@7")
     process.done()
     process.end(True)
+
+
+def test_a_message_that_gets_further_each_time_is_not_accused(
+    tmp_path: Path,
+) -> None:
+    started(tmp_path)
+    for _ in range(10):
+        process = started(tmp_path)
+        process.begin("tasks[0]@7")
+        process.moved()
+
+
+async def test_messages_of_several_loops_take_turns_after_a_death(
+    tmp_path: Path,
+) -> None:
+    started(tmp_path)
+    turns = Turns(started(tmp_path))
+    at_work: list[int] = []
+
+    async def work(number: int) -> None:
+        async with turns.alone(f"tasks[0]@{number}"):
+            at_work.append(number)
+            await asyncio.sleep(0)
+            assert at_work == [number]
+            at_work.remove(number)
+
+    await asyncio.gather(*map(work, range(10)))
+
+
+async def test_a_message_that_takes_long_keeps_nobody_waiting_and_is_not_accused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suspects, "ALONE_S", 0.01)
+    started(tmp_path)
+    for _ in range(5):
+        turns = Turns(started(tmp_path))
+        async with turns.alone("tasks[0]@7"), turns.alone("tasks[1]@3"):
+            pass  # and the process is killed
+        started(tmp_path)
+
+
+async def test_the_third_death_accuses_a_message_that_had_its_turn(
+    tmp_path: Path,
+) -> None:
+    started(tmp_path)
+    for _ in range(3):
+        entered = Turns(started(tmp_path)).alone("tasks[0]@7")
+        await entered.__aenter__()
+    with pytest.raises(UnprocessableError, match="killed 3 times"):
+        async with Turns(started(tmp_path)).alone("tasks[0]@7"):
+            pass
