@@ -1,6 +1,6 @@
 """Requests per second of typical reads at 16 connections.
 
-Against pgbench running the same selects.
+Against pgbench: with the selects and tables of the yardstick, and with those of today.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import tempfile
 import time
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import uvloop
 
+from bench import yardstick
 from embedded.servers import postgres
 from services.gateway.queries.data import Filters, build
 from tests.support.product import KEY
@@ -22,38 +24,37 @@ from tests.support.stack import Stack
 
 CONNECTIONS = 16
 SECONDS = 6
-READS = {
-    "/data?limit=100": Filters(),
-    "/data?limit=100&symbol=SYMBOL": Filters(symbol="SYMBOL"),
-    "/data?limit=1&source=csv": Filters(source="csv", limit=1),
-    "/data?limit=1000&kind=candle": Filters(kind="candle", limit=1000),
-}
+
+
+def reads(symbol: str) -> list[dict[str, Any]]:
+    """The reads, as parameters of `GET /data`."""
+    return [
+        {"limit": 100},
+        {"limit": 100, "symbol": symbol},
+        {"limit": 1, "source": "csv"},
+        {"limit": 1000, "kind": "candle"},
+    ]
 
 
 def measure(stack: Stack, symbol: str) -> list[dict[str, Any]]:
     """One row a read."""
-    rows = []
-    for path, filters in READS.items():
-        wanted = Filters(
-            **{
-                **vars(filters),
-                "symbol": symbol if filters.symbol else None,
-            }
-        )
-        rate, p99_ms = uvloop.run(
-            _load(stack.settings.api_port, path.replace("SYMBOL", symbol))
-        )
-        limit = _pgbench(stack, wanted)
-        rows.append(
-            {
-                "read": path.replace("SYMBOL", symbol),
-                "requests_per_s": round(rate),
-                "p99_ms": round(p99_ms, 1),
-                "limit_requests_per_s": round(limit),
-                "ratio": round(rate / limit, 2),
-            }
-        )
-    return rows
+    return [_measured(stack, read) for read in reads(symbol)]
+
+
+def _measured(stack: Stack, read: dict[str, Any]) -> dict[str, Any]:
+    path = f"/data?{urlencode(read)}"
+    rate, p99_ms = uvloop.run(_load(stack.settings.api_port, path))
+    limit = _pgbench(yardstick.page(**read), yardstick.dsn_of(stack))
+    today = _pgbench(_filled(Filters(**read)), stack.settings.dsn())
+    return {
+        "read": path,
+        "requests_per_s": round(rate),
+        "p99_ms": round(p99_ms, 1),
+        "limit_requests_per_s": round(limit),
+        "ratio": round(rate / limit, 2),
+        "today_requests_per_s": round(today),
+        "today_ratio": round(rate / today, 2),
+    }
 
 
 async def _load(port: int, path: str) -> tuple[float, float]:
@@ -135,7 +136,8 @@ class _Client(asyncio.Protocol):
             )
 
 
-def _pgbench(stack: Stack, filters: Filters) -> float:
+def _filled(filters: Filters) -> str:
+    """The gateway's select with its arguments in place."""
     query, arguments = build(filters)
     for number, value in sorted(enumerate(arguments, 1), reverse=True):
         literal = (
@@ -144,6 +146,10 @@ def _pgbench(stack: Stack, filters: Filters) -> float:
             else str(value)
         )
         query = query.replace(f"${number}", literal)
+    return query
+
+
+def _pgbench(query: str, dsn: str) -> float:
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
         script.write(" ".join(query.split()) + ";\n")
         script.flush()
@@ -160,7 +166,7 @@ def _pgbench(stack: Stack, filters: Filters) -> float:
             str(SECONDS),
             "-f",
             script.name,
-            stack.settings.dsn(),
+            dsn,
         ]
         done = subprocess.run(
             command, capture_output=True, text=True, check=False
