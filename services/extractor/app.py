@@ -170,7 +170,9 @@ class TaskHandlers:
             ReplayPages: ReplayHandler(
                 **paced, archive=archive, cancellations=cancellations
             ),
-            SetCursor: MoveCheckpointHandler(kafka.producer, checkpoints),
+            SetCursor: MoveCheckpointHandler(
+                kafka.producer, checkpoints, sources
+            ),
         }
 
     async def run(self, task: Task) -> None:

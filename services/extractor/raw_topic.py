@@ -160,8 +160,11 @@ async def _offset_at(
 async def _first_since(
     consumer: AIOKafkaConsumer, at: TopicPartition, since_ms: int
 ) -> int | None:
-    """The offset of the first message from a time on; None where there is none."""
-    found = await consumer.offsets_for_times({at: since_ms})
+    """The offset of the first message from a time on; None where there is none.
+
+    Brokers know no times before 1970.
+    """
+    found = await consumer.offsets_for_times({at: max(0, since_ms)})
     place = found.get(at)
     return int(place.offset) if place else None
 

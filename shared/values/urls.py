@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+import base64
+from urllib.parse import (
+    parse_qsl,
+    quote,
+    unquote,
+    urlencode,
+    urlsplit,
+    urlunsplit,
+)
 
 HIDDEN = "***"
+MIN_SECRET = 4  # characters; a shorter text stands by chance in any other
 # Of the sources' own calls: which days, coins and currencies were asked for.
 _HARMLESS = frozenset(
     "days end ids include_market_cap interval limit order page per_page quotes start vs_currencies "
@@ -28,6 +37,28 @@ def without_secrets(url: str) -> str:
     ]
     query = urlencode(pairs, safe=f"{HIDDEN},:-")
     return urlunsplit((parts.scheme, host, parts.path, query, ""))
+
+
+def secrets_of(url: str) -> frozenset[str]:
+    """What `without_secrets` leaves out, as servers may repeat it."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return frozenset()
+    user = unquote(parts.netloc.rpartition("@")[0])
+    texts = {
+        value
+        for name, value in parse_qsl(parts.query)
+        if name not in _HARMLESS
+    }
+    texts |= {
+        unquote(parts.fragment),
+        user.partition(":")[2],
+        user,
+        base64.b64encode(user.encode()).decode(),
+    }
+    written = texts | {quote(text, safe="") for text in texts}
+    return frozenset(text for text in written if len(text) >= MIN_SECRET)
 
 
 def has_secrets(url: str) -> bool:

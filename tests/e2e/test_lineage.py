@@ -245,11 +245,14 @@ def test_checkpoints_are_shown_forgotten_and_set(
             f"/checkpoints/{stream}", json={"cursor": stands["cursor"]}
         ).json()["run_id"]
     )
+    assert get(stack, "/checkpoints", stream=stream)[0][
+        "cursor"
+    ] == stands["cursor"] | {"dialect": None}
+    assert stack.ingest(streams=[stream])["records"] == 0
     assert (
         get(stack, "/checkpoints", stream=stream)[0]["cursor"]
         == stands["cursor"]
     )
-    assert stack.ingest(streams=[stream])["records"] == 0
     wrong = stack.api.put(
         f"/checkpoints/{stream}", json={"cursor": {"ofset": 3}}
     )

@@ -151,3 +151,45 @@ def test_what_an_answer_says_of_its_address_holds_no_secret(
     answer = fetched(f"{url}/feeds/news?token=s3cr3t")
     assert "feedsecret" not in str(answer.origin())
     assert "s3cr3t" not in str(answer.origin())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        gzip.compress(b"<rss>" + b"x" * 9_000)[:-9],
+        gzip.compress(b"<rss>") + gzip.compress(b"</rss>")[:12],
+    ],
+    ids=["one member", "the second member"],
+)
+def test_a_compressed_body_that_breaks_off_is_no_answer(
+    body: bytes, upstream: Simulator
+) -> None:
+    upstream.fail("/feeds/news", encoded(body, "gzip"))
+    assert refused(f"{upstream.url}/feeds/news") == "connection_failed"
+
+
+def test_keys_that_a_server_repeats_are_not_told(
+    upstream: Simulator,
+) -> None:
+    said = b"no: /f?apikey=QUERY%2FSECRET x=1 Basic dTpTM2NyZXQ= S3cret QUERY/SECRET HEADER-KEY"
+    upstream.fail("/feeds/news", Fault(403, said))
+    address = upstream.url.replace("://", "://u:S3cret@")
+    with pytest.raises(TaskError) as caught:
+        fetched(
+            f"{address}/feeds/news?apikey=QUERY%2FSECRET&x=1",
+            authorization="HEADER-KEY",
+        )
+    shown = caught.value.message
+    assert "no: /f?apikey=*** x=1 Basic *** *** *** ***" in shown
+
+
+def test_half_a_key_at_the_end_of_what_is_shown_is_hidden() -> None:
+    answer = Answer(
+        "",
+        403,
+        {},
+        b"x" * 195 + b"SECRET-KEY",
+        None,
+        frozenset({"SECRET-KEY"}),
+    )
+    assert answer.shown(200) == "x" * 195 + "***"

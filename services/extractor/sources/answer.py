@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from shared.values.urls import HIDDEN
+
 KEPT_HEADERS = (
     "content-type",
     "last-modified",
@@ -15,6 +17,7 @@ KEPT_HEADERS = (
     "cache-control",
     "age",
 )
+MAX_SECRET = 4_096
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,8 @@ class Answer:
     """A complete answer.
 
     `url`: where it came from after redirects, without secrets. `headers`: by their names in small
-    letters. `moved_to`: where to ask from now on (301, 308).
+    letters. `moved_to`: where to ask from now on (301, 308). `secrets`: what was sent and must not
+    be told, also where the server repeats it.
     """
 
     url: str
@@ -30,6 +34,15 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
     moved_to: str | None = None
+    secrets: frozenset[str] = frozenset()
+
+    def shown(self, size: int) -> str:
+        """The beginning of the body, for people."""
+        # Hidden before it is cut: half a secret would not be recognized.
+        text = self.body[: size + MAX_SECRET].decode("utf-8", "replace")
+        for secret in sorted(self.secrets, key=len, reverse=True):
+            text = text.replace(secret, HIDDEN)
+        return text[:size].strip()
 
     def origin(self) -> dict[str, Any]:
         """What the audit trail keeps of the fetch."""

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from services.extractor.sources.answer import Answer
 from shared.errors import TaskError
 from shared.messages.base import (
     MAX_PAGE_BYTES,
@@ -106,6 +107,13 @@ class SourceConnector(ABC):
         `resumed`: the cursor is where this very task was interrupted.
         """
 
+    def cursor_to_keep(self, cursor: Json) -> Json:
+        """A cursor that somebody sets, without what the source finds out itself.
+
+        Else who may move a checkpoint could say what records mean and where they come from.
+        """
+        return cursor
+
     def find(self, stream: str) -> StreamInfo | None:
         """A stream that is not listed and can be asked for by its name."""
         return None
@@ -158,11 +166,12 @@ def canonical(value: Any) -> tuple[bytes, bool]:
     return encode(repaired), repaired != value
 
 
-def parse_json(body: bytes, what: str) -> Any:
+def parse_json(answer: Answer, what: str) -> Any:
     """Decode JSON exactly (fractions as Decimal).
 
     Raises TaskError `contract` saying what came instead.
     """
+    body = answer.body
     try:
         return exact_decoder.decode(body)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
@@ -172,8 +181,7 @@ def parse_json(body: bytes, what: str) -> Any:
             body, parse_float=exact_number, parse_constant=_no_constants
         )
     except (ValueError, RecursionError):
-        start = body[:80].decode("utf-8", "replace")
-        message = f"{what} did not answer with JSON ({first}); it begins {start!r}"
+        message = f"{what} did not answer with JSON ({first}); it begins {answer.shown(80)!r}"
         raise TaskError("contract", message) from None
 
 

@@ -117,7 +117,7 @@ def build(parts: SourceParts) -> CoinGecko:
 
 
 def _markets(answer: Answer) -> list[Json]:
-    body = parse_json(answer.body, "CoinGecko's /coins/markets")
+    body = parse_json(answer, "CoinGecko's /coins/markets")
     if not isinstance(body, list) or not all(map(_has_id, body)):
         raise _not_markets(str(body))
     return body

@@ -30,7 +30,7 @@ import stamina
 import shared
 from services.extractor.sources.answer import Answer
 from shared.errors import TaskError
-from shared.values.urls import without_secrets
+from shared.values.urls import secrets_of, without_secrets
 
 MAX_RETRY_AFTER_S = 30.0  # that a task sleeps
 DAY_S = 86_400.0
@@ -43,6 +43,7 @@ PERMANENT_REDIRECTS = (301, 308)
 SENT_TO_ALL = frozenset(
     ("host", "accept", "accept-encoding", "connection", "user-agent")
 )
+CONDITIONS = frozenset(("if-none-match", "if-modified-since"))
 BAD_REQUESTS = (
     httpx.UnsupportedProtocol,
     httpx.InvalidURL,
@@ -258,6 +259,7 @@ class HttpClient:
     async def _follow(self, request: httpx.Request, most: int) -> Answer:
         """The answer behind redirects, whose own bodies are never read."""
         first = request.url
+        secrets = _secrets_of(request)
         moved_to = None
         is_permanent = True
         for _ in range(MAX_REDIRECTS + 1):
@@ -266,7 +268,7 @@ class HttpClient:
             try:
                 if following is None:
                     body = await _body(first, response, most)
-                    return _answer(response, body, moved_to)
+                    return _answer(response, body, moved_to, secrets)
             finally:
                 await response.aclose()
             is_permanent &= response.status_code in PERMANENT_REDIRECTS
@@ -274,6 +276,7 @@ class HttpClient:
                 moved_to = str(following.url)
             _drop_keys(following, first)
             request = following
+            secrets |= _secrets_of(request)
         raise httpx.TooManyRedirects("", request=request)
 
 
@@ -281,19 +284,21 @@ async def _body(
     url: httpx.URL, response: httpx.Response, most: int
 ) -> bytes:
     """At most as much as is allowed; of an error its beginning."""
-    decoded = _decoder(response)
+    decoder = _decoder(response)
     is_error = response.status_code >= 400
     limit = ERROR_BYTES if is_error else most
     body = bytearray()
     size = 0
     async for chunk in response.aiter_raw(CHUNK):
         size += len(chunk)
-        for piece in decoded(chunk):
+        for piece in decoder.pieces(chunk):
             body += piece
             if max(size, len(body)) > limit:
                 if is_error:
                     return bytes(body)
                 raise _too_large(str(url), most)
+    if size and not decoder.is_whole and not is_error:
+        raise httpx.RemoteProtocolError("its answer breaks off")
     return bytes(body)
 
 
@@ -317,10 +322,7 @@ def _drop_keys(request: httpx.Request, first: httpx.URL) -> None:
             del request.headers[name]
 
 
-Decoder = Callable[[bytes], Iterator[bytes]]
-
-
-def _decoder(response: httpx.Response) -> Decoder:
+def _decoder(response: httpx.Response) -> _AsItIs | _Gunzip:
     """Turns what arrives into the body. Raises httpx.DecodingError.
 
     Only what was asked for is taken: gzip, once.
@@ -328,14 +330,19 @@ def _decoder(response: httpx.Response) -> Decoder:
     header = response.headers.get("content-encoding", "")
     named = [name.strip().lower() for name in header.split(",")]
     if named in ([""], ["identity"]):
-        return _as_it_is
+        return _AsItIs()
     if named in (["gzip"], ["x-gzip"]):
-        return _Gunzip().pieces
+        return _Gunzip()
     raise httpx.DecodingError(f"it is encoded as {header[:40]!r}")
 
 
-def _as_it_is(chunk: bytes) -> Iterator[bytes]:
-    yield chunk
+class _AsItIs:
+    """The protocol says where the body ends, or nobody does."""
+
+    is_whole = True
+
+    def pieces(self, chunk: bytes) -> Iterator[bytes]:
+        yield chunk
 
 
 class _Gunzip:
@@ -343,6 +350,10 @@ class _Gunzip:
 
     def __init__(self) -> None:
         self._member = self._begin()
+
+    @property
+    def is_whole(self) -> bool:
+        return bool(self._member.eof)
 
     @staticmethod
     def _begin() -> Any:
@@ -402,8 +413,21 @@ def _worth_a_retry(error: Exception) -> bool | float:
     return error.wait_s if error.wait_s <= MAX_RETRY_AFTER_S else False
 
 
+def _secrets_of(request: httpx.Request) -> frozenset[str]:
+    """The keys that a request sends, in its address or in a header."""
+    headers = {
+        value
+        for name, value in request.headers.items()
+        if name not in SENT_TO_ALL | CONDITIONS
+    }
+    return secrets_of(str(request.url)) | headers
+
+
 def _answer(
-    response: httpx.Response, body: bytes, moved_to: str | None
+    response: httpx.Response,
+    body: bytes,
+    moved_to: str | None,
+    secrets: frozenset[str],
 ) -> Answer:
     """`moved_to`: where the permanent redirects at the beginning of the way lead to."""
     return Answer(
@@ -412,6 +436,7 @@ def _answer(
         dict(response.headers),
         body,
         moved_to,
+        secrets,
     )
 
 
@@ -440,8 +465,7 @@ def _checked(answer: Answer) -> Answer:
     status = answer.status
     if 200 <= status < 300 or status == 304:
         return answer
-    shown = answer.body[:200].decode("utf-8", "replace").strip()
-    message = f"{answer.url} answered {status}: {shown}"
+    message = f"{answer.url} answered {status}: {answer.shown(200)}"
     if status == 429:
         raise RetryableError(
             "rate_limited", message, _retry_after(answer.headers)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 from aiokafka import AIOKafkaProducer
 
 from services.extractor.checkpoints import CheckpointStore, finished
+from services.extractor.sources.base import SourceConnector
 from services.extractor.tasks.reporting import Reporter, task_fields
 from shared.kafka.partitions import partition_of
 from shared.messages.checkpoints import Checkpoint, TaskProgress
 from shared.messages.run_events import TaskFinished
+from shared.messages.serialization import raw_json, to_python
 from shared.messages.tasks import SetCursor
 from shared.runtime import logs
 
@@ -21,10 +25,14 @@ class MoveCheckpointHandler:
     """Does SetCursor tasks. One that is done twice moves the checkpoint once."""
 
     def __init__(
-        self, producer: AIOKafkaProducer, checkpoints: CheckpointStore
+        self,
+        producer: AIOKafkaProducer,
+        checkpoints: CheckpointStore,
+        sources: Mapping[str, SourceConnector],
     ) -> None:
         self._reporter = Reporter(producer)
         self._checkpoints = checkpoints
+        self._sources = sources
 
     async def run(self, task: SetCursor) -> None:
         """Raises TransientError while Kafka is unavailable: then run it again."""
@@ -48,7 +56,7 @@ class MoveCheckpointHandler:
         done = TaskProgress(
             run_id=task.run_id, task_id=task.task_id, notes=[note]
         )
-        cursor = msgspec.Raw(after.encode())
+        cursor = self._to_keep(task)
         moved = msgspec.structs.replace(
             checkpoint, cursor=cursor, current=done
         )
@@ -57,6 +65,13 @@ class MoveCheckpointHandler:
             "checkpoint_moved", run_id=task.run_id, stream=task.stream
         )
         return done
+
+    def _to_keep(self, task: SetCursor) -> msgspec.Raw:
+        given = to_python(msgspec.Raw((task.cursor or "null").encode()))
+        connector = self._sources.get(task.source)
+        if connector is not None and isinstance(given, dict):
+            given = connector.cursor_to_keep(given)
+        return raw_json(given)
 
 
 def _shown(cursor: str) -> str:

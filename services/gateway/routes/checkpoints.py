@@ -131,7 +131,8 @@ async def set_checkpoint(
 ) -> RunAccepted:
     """As DELETE, to a cursor such as `GET /checkpoints` showed before.
 
-    It must have the fields that the stream's cursor has now.
+    It must have the fields that the stream's cursor has now. What a file is taken for (`dialect`)
+    and the address of a feed (`moved`) are found out again, whatever the cursor says.
     """
     checkpoint = await _known(bus, stream)
     cursor = encode(body.cursor)

@@ -107,7 +107,7 @@ async def _active_coins(
     get: Callable[[str], Awaitable[Answer]],
 ) -> list[tuple[str, str]]:
     answer = await get("/coins")
-    return active(parse_json(answer.body, "CoinPaprika's /coins"))
+    return active(parse_json(answer, "CoinPaprika's /coins"))
 
 
 def active(listed: Any) -> list[tuple[str, str]]:

@@ -102,7 +102,7 @@ async def _context(window: Window, get: Get) -> Json:
     """What the pages say about their records, which name no coin themselves."""
     path = f"/coins/{quote(window.coin, safe='')}"
     coin = parse_json(
-        (await _asked(get, window, path)).body, "CoinPaprika's /coins"
+        await _asked(get, window, path), "CoinPaprika's /coins"
     )
     if not isinstance(coin, dict) or not isinstance(
         coin.get("symbol"), str
@@ -172,7 +172,7 @@ def unknown_coin(coin: str, error: TaskError) -> TaskError:
 
 
 def _records(answer: Answer, window: Window) -> list[Json]:
-    body = parse_json(answer.body, f"CoinPaprika's {window.kind}")
+    body = parse_json(answer, f"CoinPaprika's {window.kind}")
     if not isinstance(body, list) or not all(
         isinstance(record, dict) for record in body
     ):

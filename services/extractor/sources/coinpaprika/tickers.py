@@ -99,6 +99,10 @@ class CoinPaprika(SourceConnector):
             for kind in history.KINDS
         ]
 
+    def cursor_to_keep(self, cursor: Json) -> Json:
+        """Without a wait."""
+        return back_off.without_failures(cursor)
+
     def nothing_configured(self) -> str:
         return "COIN_IDS is empty"
 
@@ -205,7 +209,7 @@ def build(parts: SourceParts) -> CoinPaprika:
 
 
 def _tickers(answer: Answer, coin: str, path: str) -> list[Json]:
-    body = parse_json(answer.body, f"CoinPaprika's {path}")
+    body = parse_json(answer, f"CoinPaprika's {path}")
     tickers = body if coin == ALL_COINS else [body]
     if not isinstance(tickers, list) or not all(map(_has_id, tickers)):
         shown = str(body)[:100]

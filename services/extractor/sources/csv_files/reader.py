@@ -48,13 +48,14 @@ class Cursor(msgspec.Struct, forbid_unknown_fields=False):
     """Where a file stands.
 
     `open_row`: offset, row and line where its last row began, when no line end closed it yet.
+    `dialect`: what the file is taken for; None where somebody has set the cursor.
     """
 
     offset: int
     row: int
     line: int
     sha256: str
-    dialect: Json
+    dialect: Json | None
     open_row: list[int] | None = None
 
 
@@ -168,10 +169,7 @@ class FileReader:
 
     def _begin(self, found: Profiled) -> None:
         header = found.header
-        self._dialect = {
-            "encoding": header.encoding,
-            "context": found.context,
-        }
+        self._dialect = _dialect(found)
         beginning = self._file.take(header.size)
         self._hash = hashlib.sha256(beginning)
         self._row = 0
@@ -185,7 +183,11 @@ class FileReader:
         """
         try:
             known = msgspec.convert(cursor, Cursor)
-            context = known.dialect["context"]
+            first = 0
+            if known.dialect is None:
+                known, first = self._recognized(known)
+            dialect = known.dialect or {}
+            context = dialect["context"]
         except (msgspec.ValidationError, KeyError, TypeError) as error:
             return self._from_start(
                 f"the checkpoint cannot be used ({error})"
@@ -195,7 +197,7 @@ class FileReader:
             return self._from_start(reason)
         open_at = known.open_row[0] if known.open_row else known.offset
         if (
-            not 0
+            not first
             <= open_at
             <= known.offset
             <= open_at + 2 * MAX_LINE_BYTES
@@ -204,12 +206,32 @@ class FileReader:
                 f"the checkpoint cannot be used (offset {known.offset})"
             )
             return self._from_start(reason)
-        return self._stand_at(known, context, open_at)
+        if not (
+            0 <= known.row <= known.offset
+            and 0 <= known.line <= known.offset
+        ):
+            return self._from_start(
+                f"the checkpoint cannot be used (row {known.row}, line {known.line})"
+            )
+        return self._stand_at(known, dialect, open_at)
+
+    def _recognized(self, known: Cursor) -> tuple[Cursor, int]:
+        """A cursor with what its file is taken for, and where the first row begins."""
+        found = self._look(self._opened, self._overrides)
+        if found is None:
+            return known, 0
+        if found.refusal is not None:
+            raise TaskError(*found.refusal)
+        whole = msgspec.structs.replace(known, dialect=_dialect(found))
+        return whole, found.header.size
 
     def _stand_at(
-        self, known: Cursor, context: Json, open_at: int
+        self, known: Cursor, dialect: Json, open_at: int
     ) -> str | None:
-        self._skip(open_at)
+        last_byte = self._skip(open_at)
+        if last_byte not in (b"", b"\n", b"\r"):
+            reason = f"no line begins where the checkpoint stands (byte {open_at})"
+            return self._from_start(reason)
         length = known.offset - open_at
         ahead = self._file.peek(length + 1)
         last_row = ahead[:length]
@@ -222,12 +244,14 @@ class FileReader:
             return self._from_start(
                 f"{shrunk} ({known.offset} were read)"
             )
-        is_little = len(context.get("sample", ())) < ENOUGH_ROWS
+        is_little = (
+            len(dialect["context"].get("sample", ())) < ENOUGH_ROWS
+        )
         if more and known.row and is_little:
             return f"{self._path}: {HAS_GROWN}"
         if whole.hexdigest() != known.sha256:
             return self._from_start("the file was rewritten")
-        self._dialect = known.dialect
+        self._dialect = dialect
         self._row = known.row
         self._line = known.line
         goes_on = known.open_row and more not in (b"", b"\n", b"\r")
@@ -242,16 +266,18 @@ class FileReader:
     def _from_start(self, reason: str) -> str:
         return f"{self._path}: {reason}, read from the start"
 
-    def _skip(self, length: int) -> None:
-        """Leave the beginning of the file behind, hashed."""
+    def _skip(self, length: int) -> bytes:
+        """Leave the beginning of the file behind, hashed; returns its last byte."""
         self._hash = hashlib.sha256()
+        chunk = b""
         while self._file.offset < length:
             chunk = self._file.take(
                 min(length - self._file.offset, CHUNK)
             )
             if not chunk:
-                return
+                return b""
             self._hash.update(chunk)
+        return chunk[-1:]
 
     def _cursor(self) -> Json:
         cursor = Cursor(
@@ -435,6 +461,13 @@ class FileReader:
         return Slice(
             page.rows, self._cursor(), context, origin, page.rejections
         )
+
+
+def _dialect(found: Profiled) -> Json:
+    return {
+        "encoding": found.header.encoding,
+        "context": found.context,
+    }
 
 
 def _before_quotes(block: bytes) -> bytes:

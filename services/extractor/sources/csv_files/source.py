@@ -24,7 +24,7 @@ from shared.csvfile.folder import CsvFile
 from shared.csvfile.overrides import Overrides
 from shared.csvfile.profile import LIMITS, Profiled, profiled
 from shared.errors import TaskError
-from shared.messages.base import Source
+from shared.messages.base import Json, Source
 from shared.runtime.confined import Confined
 
 if TYPE_CHECKING:
@@ -74,6 +74,10 @@ class CsvFiles(SourceConnector):
             for found in folder.left_out(self._root)
             if not mapping.overrides_for(found.path).ignore
         ]
+
+    def cursor_to_keep(self, cursor: Json) -> Json:
+        """Without what the file is taken for."""
+        return {**cursor, "dialect": None}
 
     def nothing_configured(self) -> str:
         shown = f"CSV_DIR {str(self._root)!r}"

@@ -35,6 +35,7 @@ def parse(body: bytes) -> Json | None:
         "notes": [f"{odd} items of the feed are no objects"]
         if odd
         else [],
+        "is_whole": True,
     }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import feedparser
 
 from services.extractor.sources.answer import Answer
+from services.extractor.sources.base import clean
 from services.extractor.sources.feeds.encoding import Readable, readable
 from services.extractor.sources.feeds.json_feed import (
     parse as parse_json_feed,
@@ -30,9 +31,20 @@ _HARMLESS = (
     feedparser.CharacterEncodingOverride,
     feedparser.NonXMLContentType,
 )
+# What a parser raises over text that it did not expect.
+_BROKEN_DOWN = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 _LONE_SIGN = re.compile(
     rb"&(?!#\d{1,7};|#[xX][0-9a-fA-F]{1,6};|[a-zA-Z][a-zA-Z0-9]{1,31};)"
 )
+_NUMBERED = re.compile(rb"&#(?:(\d{1,7})|[xX]([0-9a-fA-F]{1,6}));")
 _GUID = re.compile(
     rb"<guid\b[^>]{0,500}>\s{0,100}(?:<!\[CDATA\[)?([^<\]]{1,4000})"
 )
@@ -40,7 +52,7 @@ MAX_SHOWN = 120  # characters of an error of the XML
 
 
 def parse_feed(answer: Answer) -> Json:
-    """Format, title, language, ttl, entries and notes of a feed.
+    """Format, title, language, ttl, entries and notes of a feed, and whether all of it was read.
 
     A feed that is not well-formed keeps the entries that could be read (feedparser's `bozo`), and
     a note says so. Raises TaskError `not_a_feed` saying what came, `limit_exceeded` for too many
@@ -59,11 +71,12 @@ def parse_feed(answer: Answer) -> Json:
         raise _not_a_feed(answer)
     return {
         "format": parsed.version,
-        "title": parsed.feed.get("title"),
-        "language": parsed.feed.get("language"),
+        "title": as_json(parsed.feed.get("title")),
+        "language": as_json(parsed.feed.get("language")),
         "ttl": parsed.feed.get("ttl"),
         "entries": list(_entries(parsed, found.body)),
         "notes": list(_notes(parsed, found, is_broken=is_broken)),
+        "is_whole": _broken(parsed) is None,
     }
 
 
@@ -77,21 +90,43 @@ def _parsed_xml(answer: Answer, found: Readable) -> Any:
         "content-location": answer.url,
     }
     # Its sanitizer takes seconds over open comments; texts become plain in the normalizer.
-    return feedparser.parse(
-        body, response_headers=headers, sanitize_html=False
-    )
+    try:
+        return feedparser.parse(
+            body, response_headers=headers, sanitize_html=False
+        )
+    except _BROKEN_DOWN as error:
+        shown = f"{type(error).__name__}: {error}"[:MAX_SHOWN]
+        raise TaskError(
+            "not_a_feed",
+            f"{answer.url}: feedparser breaks down over it ({shown})",
+        ) from error
 
 
 def _with_escaped_signs(body: bytes) -> bytes:
-    """With `&amp;` for an `&` that begins no entity: `S&P 500`, `?id=7&lang=en`."""
+    """With `&amp;` for an `&` that begins no entity: `S&P 500`, `?id=7&lang=en`.
+
+    References to what is no character, over which feedparser breaks down, become U+FFFD.
+    """
     if b"&" not in body or b"\0" in body:
         return body
     outside, *sections = body.split(b"<![CDATA[")
-    parts = [_LONE_SIGN.sub(b"&amp;", outside)]
+    parts = [_mended(outside)]
     for section in sections:
         inside, end, after = section.partition(b"]]>")
-        parts.append(inside + end + _LONE_SIGN.sub(b"&amp;", after))
+        parts.append(inside + end + _mended(after))
     return b"<![CDATA[".join(parts)
+
+
+def _mended(markup: bytes) -> bytes:
+    escaped = _LONE_SIGN.sub(b"&amp;", markup)
+    return _NUMBERED.sub(_reference, escaped)
+
+
+def _reference(found: re.Match[bytes]) -> bytes:
+    decimal, hexadecimal = found.groups()
+    number = int(decimal) if decimal else int(hexadecimal, 16)
+    is_character = 0 < number < 0xD800 or 0xE000 <= number <= 0x10FFFF
+    return found[0] if is_character else b"&#xFFFD;"
 
 
 def _entries(parsed: Any, body: bytes) -> Iterator[Json]:
@@ -112,13 +147,20 @@ def _notes(
 ) -> Iterator[str]:
     if found.note:
         yield found.note
-    error = parsed.get("bozo_exception")
-    shown = "an & that begins no entity" if is_broken else ""
-    if parsed.get("bozo") and not isinstance(error, _HARMLESS):
+    error = _broken(parsed)
+    shown = "an & that begins no character" if is_broken else ""
+    if error is not None:
         shown = " ".join(str(error).split())[:MAX_SHOWN]
     if shown:
         count = len(parsed.entries)
         yield f"the XML of the feed is broken ({shown}): {count} entries could be read"
+
+
+def _broken(parsed: Any) -> Exception | None:
+    """Why not all of the XML could be read as it is; None where it could."""
+    error: Exception | None = parsed.get("bozo_exception")
+    is_harmless = isinstance(error, _HARMLESS)
+    return error if parsed.get("bozo") and not is_harmless else None
 
 
 def _not_a_feed(answer: Answer) -> TaskError:
@@ -128,23 +170,27 @@ def _not_a_feed(answer: Answer) -> TaskError:
 
 def _shown(answer: Answer) -> str:
     """What an answer is, for people."""
-    start = answer.body[:80].decode("utf-8", "replace").strip()
+    start = answer.shown(80)
     kind = answer.headers.get("content-type", "no content type")
     size = len(answer.body)
     return f"it is {size} bytes of {kind} beginning {start!r}"
 
 
 def as_json(value: Any) -> Any:
-    """feedparser's values as JSON: times as ISO 8601 UTC, everything unknown as text."""
+    """feedparser's values as JSON: times as ISO 8601 UTC, everything unknown as text.
+
+    Half a character, which a reference such as `&#xD800;` stands for, becomes U+FFFD.
+    """
     if isinstance(value, time.struct_time):
         return _time_text(value)
     if isinstance(value, dict):
         return {str(key): as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [as_json(item) for item in value]
-    if value is None or isinstance(value, str | int | float | bool):
+    if value is None or isinstance(value, int | float | bool):
         return value
-    return str(value)
+    text = str(value)
+    return text if text.isascii() else clean(text)
 
 
 def _time_text(value: time.struct_time) -> str | None:

@@ -29,7 +29,8 @@ LIMITS = Limits(
 class FeedHead:
     """What a feed says as a whole. `context`: what its pages carry of that.
 
-    `shared`: names that several entries have had. `is_empty`: it has no entries at all.
+    `shared`: names that several entries have had. `is_empty`: it has no entries at all. `is_whole`:
+    the XML was read to its end.
     """
 
     context: Json
@@ -37,6 +38,7 @@ class FeedHead:
     notes: list[str]
     shared: list[str]
     is_empty: bool
+    is_whole: bool
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ def read_feed(
         [*feed["notes"], *_note_of_copies(found.copies)],
         sorted(found.shared),
         not feed["entries"],
+        feed["is_whole"],
     )
     yield from _pages(found, seen)
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from services.extractor.settings import Feed
+from services.extractor.sources import back_off
 from services.extractor.sources.answer import Answer, picked
 from services.extractor.sources.base import (
     Slice,
@@ -75,6 +76,19 @@ class Rss(SourceConnector):
             for name in self._feeds
         ]
 
+    def cursor_to_keep(self, cursor: Json) -> Json:
+        """What was seen, and the validators; not the address that the feed has moved to."""
+        seen = cursor.get("seen")
+        shared = cursor.get("shared")
+        return {
+            **back_off.without_failures(cursor),
+            "seen": seen if isinstance(seen, dict) else {},
+            "shared": list(filter(_is_text, shared))
+            if isinstance(shared, list)
+            else [],
+            "moved": None,
+        }
+
     def nothing_configured(self) -> str:
         return "RSS_FEEDS is empty"
 
@@ -125,7 +139,7 @@ class Rss(SourceConnector):
         conditions = {
             header: str(known[name])
             for name, header in VALIDATORS.items()
-            if known.get(name)
+            if _can_be_sent(known.get(name))
         }
         address = schedule.address(known, url)
         return await self._http.get(
@@ -156,7 +170,7 @@ class Rss(SourceConnector):
         head: FeedHead = next(pieces)
         seen: dict[str, str] = dict(known.get("seen") or {})
         shared = {"shared": head.shared[:REMEMBERED]}
-        last = {**_validators(answer, head.ttl, known), **shared}
+        last = {**_validators(answer, head, known), **shared}
         for note in head.notes:
             yield Slice([], {"seen": seen}, note=note)
         is_over = False
@@ -204,15 +218,25 @@ def build(parts: SourceParts) -> Rss:
     return Rss(parts.http, parts.settings.rss_feeds, parts.coins)
 
 
-def _validators(answer: Answer, ttl: Any, known: Json) -> Json:
-    validators = picked(answer.headers, VALIDATORS)
+def _can_be_sent(validator: Any) -> bool:
+    """Whether a header may hold what a server, or a checkpoint that was set, gave for one."""
+    if not isinstance(validator, str) or not validator:
+        return False
+    return validator.isascii() and validator.isprintable()
+
+
+def _validators(answer: Answer, head: FeedHead, known: Json) -> Json:
+    """None of an answer that broke off: a 304 would hide the rest of it for good."""
+    validators = (
+        picked(answer.headers, VALIDATORS) if head.is_whole else {}
+    )
     if _is_future(validators.get("last-modified")):
         # Sent back, it would be answered by 304 until then.
         del validators["last-modified"]
     return {
         **validators,
         "moved": known["moved"],
-        "not_before": schedule.fresh_until(answer, ttl),
+        "not_before": schedule.fresh_until(answer, head.ttl),
     }
 
 

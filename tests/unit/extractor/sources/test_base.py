@@ -6,6 +6,7 @@ import uuid
 
 import pytest
 
+from services.extractor.sources.answer import Answer
 from services.extractor.sources.base import (
     canonical,
     clean,
@@ -41,17 +42,20 @@ def test_pages_are_bounded_and_what_fits_none_is_rejected() -> None:
 )
 def test_what_is_no_json_is_a_broken_contract(body: bytes) -> None:
     with pytest.raises(TaskError) as caught:
-        parse_json(body, "it")
+        parse_json(Answer("", 200, {}, body), "it")
     assert caught.value.code == "contract"
 
 
 def test_json_keeps_exact_numbers_and_survives_lone_surrogates() -> None:
+    body = b'{"p": 38054.559248568123456789, "s": "\\ud800"}'
     assert (
         encode(
             parse_json(
-                b'{"p": 38054.559248568123456789, "s": "\\ud800"}', "it"
+                Answer("", 200, {}, body),
+                "it",
             )["p"]
         )
         == b"38054.559248568123456789"
     )
-    assert parse_json(b"[1e200000]", "it") == ["1e200000"]
+    large = Answer("", 200, {}, b"[1e200000]")
+    assert parse_json(large, "it") == ["1e200000"]

@@ -510,6 +510,53 @@ def test_a_cursor_that_makes_no_sense_means_the_start(
     assert rows(slices) == [["1", "1", "1", "1", "1"]]
 
 
+def moved(root: Path, cursor: Any, **changes: Any) -> Any:
+    """As a checkpoint that somebody has set."""
+    return CsvFiles(root).cursor_to_keep({**cursor, **changes})
+
+
+def test_of_a_cursor_that_is_set_what_the_file_is_does_not_count(
+    tmp_path: Path,
+) -> None:
+    name = write(tmp_path, HEADER + "1,1,1,1,1\n2,2,2,2,2\n")
+    piece = read(tmp_path, name)[-1]
+    dialect = {"encoding": "zip", "context": {"columns": ["a", "b"]}}
+    given = moved(tmp_path, piece.cursor_after, dialect=dialect)
+    write(tmp_path, HEADER + "1,1,1,1,1\n2,2,2,2,2\n3,3,3,3,3\n")
+    (found,) = read(tmp_path, name, given)
+    assert rows([found]) == [["3", "3", "3", "3", "3"]]
+    assert found.context["columns"] == piece.context["columns"]
+    assert found.cursor_after["dialect"]["encoding"] != "zip"
+
+
+@pytest.mark.parametrize(
+    ("offset", "row", "said"),
+    [
+        (len(HEADER) + 3, 1, "no line begins"),
+        (3, 0, "offset 3"),
+        (len(HEADER), -5, "row -5"),
+        (len(HEADER), 10**30, "row 1000"),
+    ],
+    ids=["inside a line", "inside the header", "below 0", "beyond"],
+)
+def test_a_cursor_stands_where_a_row_may_begin(
+    tmp_path: Path, offset: int, row: int, said: str
+) -> None:
+    content = HEADER + "1,1,1,1,1\n2,2,2,2,2\n"
+    name = write(tmp_path, content)
+    piece = read(tmp_path, name)[-1]
+    given = moved(
+        tmp_path,
+        piece.cursor_after,
+        offset=offset,
+        row=row,
+        sha256=hashlib.sha256(content[:offset].encode()).hexdigest(),
+    )
+    note, *slices = read(tmp_path, name, given)
+    assert said in (note.note or "")
+    assert len(rows(slices)) == 2
+
+
 def test_links_out_of_the_folder_and_hidden_files_are_no_streams(
     tmp_path: Path,
 ) -> None:

@@ -126,6 +126,62 @@ def test_validators_are_kept_only_with_the_last_page() -> None:
     )
 
 
+def test_an_answer_that_breaks_off_keeps_no_validators() -> None:
+    whole = rss([entry(n) for n in range(4)])
+    cut = whole[: whole.rfind(b"<item>")]
+    known = {"etag": '"old"'}
+    *_, piece = read(FixedHttp(answer(cut, etag='"a"')), known)
+    assert len(piece.records) == 3
+    assert "etag" not in piece.cursor_after
+    http = FixedHttp(answer(whole, etag='"a"'))
+    *_, piece = read(http, piece.cursor_after)
+    assert http.sent == [{}]
+    assert (len(piece.records), piece.cursor_after["etag"]) == (1, '"a"')
+
+
+@pytest.mark.parametrize("etag", ['"\u00e9"', "a\nb", "\xff\xfe\x01", 5])
+def test_a_validator_that_no_header_may_hold_is_not_sent(
+    etag: Any,
+) -> None:
+    http = FixedHttp(answer(rss([entry(1)])))
+    read(http, {"etag": etag, "last-modified": "yesterday"})
+    assert http.sent == [{"if-modified-since": "yesterday"}]
+
+
+def test_half_a_character_does_not_hold_up_the_other_entries() -> None:
+    body = rss([entry(1), entry(2)]).replace(
+        b"<title>", b"<title>&#xD800;&#xDFFF;", 2
+    )
+    link = b"<link>https://news.example/&#xDFFF;"
+    (piece,) = (
+        piece
+        for piece in read(
+            FixedHttp(answer(body.replace(b"<link>", link)))
+        )
+        if piece.records
+    )
+    assert len(piece.records) == 2
+    assert b"\xef\xbf\xbd" in encode(piece.records)
+
+
+def test_what_the_parser_breaks_down_over_is_no_feed() -> None:
+    body = rss([entry(1)]).replace(b"<title>", b"<title>\0&#xD800;")
+    with pytest.raises(
+        TaskError, match="feedparser breaks down"
+    ) as caught:
+        read(FixedHttp(answer(body)))
+    assert caught.value.code == "not_a_feed"
+
+
+def test_of_a_cursor_that_is_set_the_address_does_not_count() -> None:
+    feeds = [Feed(name="desk", url="https://news.example/feed")]
+    moved = {"from": feeds[0].url, "to": "https://mine.example/"}
+    given = {"seen": 5, "shared": [{}, "a"], "moved": moved, "etag": "a"}
+    kept = Rss(FixedHttp(), feeds).cursor_to_keep(given)  # type: ignore[arg-type]
+    assert (kept["seen"], kept["shared"]) == ({}, ["a"])
+    assert (kept["moved"], kept["etag"]) == (None, "a")
+
+
 def test_an_entry_cannot_name_its_own_key() -> None:
     body = rss([entry(1)]).replace(b"<item>", b"<item><key>mine</key>")
     assert read(FixedHttp(answer(body)))[0].records[0]["key"] != "mine"
