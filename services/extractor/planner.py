@@ -24,7 +24,7 @@ from services.extractor.sources.base import (
     StreamInfo,
 )
 from services.extractor.tasks.reporting import Reporter
-from shared.blame import UnprocessableError, try_twice
+from shared.blame import UnprocessableError, last_line, try_twice
 from shared.errors import TransientError
 from shared.kafka import publishing
 from shared.kafka.gap_aware_consumer import GapAwareConsumer, publisher
@@ -75,6 +75,7 @@ NO_HISTORY = (
     "no source that was asked for has a history; CoinPaprika has one, "
     "of the coins in COIN_IDS"
 )
+UNLISTED = "internal_error"
 Sources = dict[str, SourceConnector]
 log = logs.get(__name__)
 
@@ -89,7 +90,11 @@ async def plan(command: StartIngestion, sources: Sources) -> RunPlanned:
         found, notes = _history(command, sources, wanted)
     else:
         found, notes, missed = await _configured(command, sources, wanted)
-        errors += missed if command.streams is None else []
+        errors += [
+            error
+            for error in missed
+            if command.streams is None or error.code == UNLISTED
+        ]
     if command.streams is not None and command.start is None:
         found, unknown = _chosen(command.streams, sources, wanted, found)
         errors += unknown
@@ -137,9 +142,16 @@ async def _configured(
     errors = []
     for name in wanted:
         source = sources[name]
-        listed = await source.streams()
+        try:
+            listed = await source.streams()
+            left_out = await source.left_out()
+        except (MemoryError, TransientError):
+            raise
+        except Exception as error:  # noqa: BLE001  the other sources are read all the same
+            errors.append(_unlisted(name, error))
+            continue
         found.update({info.stream: info for info in listed})
-        for left in await source.left_out():
+        for left in left_out:
             if left.is_missed:
                 errors.append(_missed(name, left))
             else:
@@ -150,6 +162,14 @@ async def _configured(
                 f"{name}: no streams, {source.nothing_configured()}"
             )
     return found, notes, errors
+
+
+def _unlisted(source: str, error: Exception) -> RunError:
+    """The streams of a source cannot be listed."""
+    log.error("listing_crashed", source=source, exc_info=error)
+    return RunError(
+        code=UNLISTED, message=last_line(error), source=source
+    )
 
 
 def _missed(source: str, left: LeftOut) -> RunError:

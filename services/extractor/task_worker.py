@@ -30,12 +30,14 @@ from shared.messages.serialization import (
     task_decoder,
 )
 from shared.messages.tasks import FetchStream, Task
-from shared.messages.topics import DEAD_LETTERS, Topic
+from shared.messages.topics import DEAD_LETTERS, TASKS, Topic
 from shared.runtime import logs
 from shared.runtime.lifecycle import sleep_or_stop
 from shared.runtime.suspects import Suspects, Turns, place
 
 OLD_S = 20.0  # of a task that may have been done before
+MAX_TAKEN = 500  # tasks that are at work or wait for a slot
+MAX_TAKEN_BYTES = 4 << 20
 log = logs.get(__name__)
 
 
@@ -93,6 +95,13 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         )
         self._limit = concurrency
         self._slots = asyncio.Semaphore(concurrency)
+        # A source that is slow leaves a slot to the others; replays have a worker of their own.
+        has_others = topic is TASKS and concurrency > 1
+        share = concurrency - 1 if has_others else concurrency
+        self._slots_of: defaultdict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(share)
+        )
+        self._taken_bytes = 0
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(
             asyncio.Lock
         )
@@ -125,13 +134,17 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
             while not stop.is_set():
                 if self._crash is not None:
                     raise self._crash
-                if self.busy() >= self._limit * 4:
+                if self._is_full():
                     # Heartbeats go on by themselves; only no more is taken in.
                     await sleep_or_stop(stop, 0.1)
                     continue
                 await self._take_in()
         finally:
             await self._give_up(list(self._running))
+
+    def _is_full(self) -> bool:
+        is_large = self._taken_bytes >= MAX_TAKEN_BYTES
+        return self.busy() >= MAX_TAKEN or is_large
 
     async def _take_in(self) -> None:
         batches = await self._reader.getmany(
@@ -145,12 +158,20 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         self._trackers[partition].begin(record.offset)
         job = asyncio.create_task(self._work(partition, record))
         self._running[partition].add(job)
-        job.add_done_callback(lambda done: self._ended(partition, done))
+        size = len(record.value or b"")
+        self._taken_bytes += size
+        job.add_done_callback(
+            lambda done: self._ended(partition, done, size)
+        )
 
     def _ended(
-        self, partition: TopicPartition, job: asyncio.Task[None]
+        self,
+        partition: TopicPartition,
+        job: asyncio.Task[None],
+        size: int,
     ) -> None:
         self._running[partition].discard(job)
+        self._taken_bytes -= size
         if not job.cancelled() and job.exception() is not None:
             self._crash = job.exception()
 
@@ -177,6 +198,7 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         try:
             async with (
                 self._locks[task.stream],
+                self._slots_of[task.source],
                 self._slots,
                 self._turns.alone(at),
             ):

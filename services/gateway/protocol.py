@@ -23,6 +23,10 @@ MAX_FRAMING = 1  # bytes around each byte of a body that comes in chunks
 FIRST_BYTE_S = 10.0  # for a request's headers to be whole
 MAX_PIPELINED = 8  # requests that wait on a connection
 MAX_CONNECTIONS = 1_000
+TOO_MANY = (
+    f"more than {MAX_PIPELINED} requests came before an answer was taken"
+)
+NOT_HTTP = "the request is not valid HTTP/1.1"
 log = logs.get(__name__)
 
 
@@ -36,6 +40,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self._surplus = 0  # bytes of the request that are no body
         self._is_in_head = True
+        self._refusal = NOT_HTTP
         self._wait: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -64,18 +69,14 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._refuse_pipelined()
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self._refusal = TOO_MANY
+            # Which the parser takes for a request that is not valid.
+            raise ValueError(TOO_MANY)
         self._surplus = 0
         self._is_in_head = False
         self._end_wait()
         super().on_headers_complete()
-
-    def _refuse_pipelined(self) -> None:
-        """Raises ValueError, which the parser takes for a request that is not valid."""
-        if len(self.pipeline) >= MAX_PIPELINED:
-            raise ValueError(
-                "too many requests before an answer was taken"
-            )
 
     def on_body(self, body: bytes) -> None:
         # What surrounds a body may grow with it.
@@ -108,7 +109,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
-        self.refuse(400, "the request is not valid HTTP/1.1")
+        self.refuse(400, self._refusal)
 
     def refuse(self, status: int, detail: str) -> None:
         """Answer with a problem and close the connection."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -151,6 +152,31 @@ def _explained(error: Exception) -> Exception:
     if isinstance(error, UndecodableError):
         return error
     return UnprocessableError(last_line(error))
+
+
+def size_of(polled: Polled) -> int:
+    """Bytes of messages."""
+    return sum(
+        len(record.value or b"")
+        for records in polled.values()
+        for record in records
+    )
+
+
+def bounded(polled: Polled, most: int) -> Iterator[Polled]:
+    """The records of a poll in parts of at most so many bytes, or of one record."""
+    part: Polled = {}
+    size = 0
+    for partition, records in polled.items():
+        for record in records:
+            length = len(record.value or b"")
+            if part and size + length > most:
+                yield part
+                part, size = {}, 0
+            part.setdefault(partition, []).append(record)
+            size += length
+    if part:
+        yield part
 
 
 def next_offsets(polled: Polled) -> dict[TopicPartition, int]:

@@ -14,7 +14,13 @@ from aiokafka.errors import KafkaError
 from sqlalchemy import Engine
 
 from services.loader import loaded_offsets
-from services.loader.batch import Batch, Polled, next_offsets
+from services.loader.batch import (
+    Batch,
+    Polled,
+    bounded,
+    next_offsets,
+    size_of,
+)
 from services.loader.database import (
     DATA_ERRORS,
     DATABASE_UNAVAILABLE,
@@ -50,6 +56,7 @@ from shared.runtime.suspects import Suspects, place
 
 SUBSCRIBED = (UNIFIED, UNIFIED_REPLAY, RUN_EVENTS, COMMANDS, DEAD_LETTERS)
 MAX_LOADING = 2  # batches between decoding and commit
+MAX_BATCH_BYTES = 8 << 20
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 5.0
 Work = Callable[[], Awaitable[Any]]
@@ -121,13 +128,16 @@ class Loader:
             while not stop.is_set():
                 await _raise_ended(loading)
                 polled = await self._poll(is_busy=bool(loading))
-                if polled:
-                    if self._suspects.is_careful and loading:
+                for part in bounded(polled, MAX_BATCH_BYTES):
+                    is_large = size_of(part) > MAX_BATCH_BYTES // 2
+                    while loading and (
+                        is_large or self._suspects.is_careful
+                    ):
                         await loading.popleft()
-                    batch = await self._decoded(polled)
+                    batch = await self._decoded(part)
                     if len(loading) == MAX_LOADING:
                         await loading.popleft()
-                    offsets = next_offsets(polled)
+                    offsets = next_offsets(part)
                     job = self._load(batch, offsets, before, stop)
                     loading.append(asyncio.create_task(job))
                     before = batch

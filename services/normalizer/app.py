@@ -61,10 +61,12 @@ from shared.runtime.lifecycle import (
     end_process,
     keep_beating,
 )
+from shared.runtime.room import Room
 from shared.runtime.suspects import Suspects, Turns, place
 
 READ = (RAW, REPLAY_PAGES)
 BUFFERED_PAGES = 64
+MAX_DELIVERY_BYTES = 12 << 20  # of unified pages on their way
 DAY_S = 24 * 3600.0
 CLOSE_TIMEOUT_S = 3.0
 log = logs.get(__name__)
@@ -83,6 +85,7 @@ class Deliveries:
         self._producer = producer
         self._limit = limit
         self._slots = asyncio.Semaphore(limit)
+        self._room = Room(MAX_DELIVERY_BYTES)
 
     async def send(
         self,
@@ -96,7 +99,9 @@ class Deliveries:
     ) -> None:
         """Begin a delivery, waiting while as many as allowed are under way."""
         await self._slots.acquire()
+        taken = 0
         try:
+            taken = await self._room.take(len(value))
             future = await self._producer.send(
                 topic,
                 value,
@@ -105,10 +110,10 @@ class Deliveries:
                 headers=headers,
             )
         except BaseException:
-            self._slots.release()
+            self._give_back(taken)
             raise
         future.add_done_callback(
-            lambda done: self._delivered(done, event)
+            lambda done: self._delivered(done, event, taken)
         )
 
     async def drain(self) -> None:
@@ -118,8 +123,14 @@ class Deliveries:
         for _ in range(self._limit):
             self._slots.release()
 
-    def _delivered(self, done: asyncio.Future[Any], event: Any) -> None:
+    def _give_back(self, taken: int) -> None:
         self._slots.release()
+        self._room.give_back(taken)
+
+    def _delivered(
+        self, done: asyncio.Future[Any], event: Any, taken: int
+    ) -> None:
+        self._give_back(taken)
         if done.cancelled() or done.exception() is not None:
             error = (
                 "cancelled"
@@ -327,6 +338,7 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
                 producer, "normalizer", settings.health_file
             )
         deliveries = Deliveries(producer, settings.max_deliveries)
+        app.waiting.append(stream.channel.queue)
         try:
             async for event in stream.noack().events():
                 _remember(app, event.message)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import faust
@@ -18,6 +19,8 @@ from shared.kafka.witness import Cut, Witness
 from shared.messages.topics import RUN_EVENTS
 from shared.runtime import lifecycle, logs
 
+MAX_WAITING_BYTES = 6 << 20
+PAUSE_S = 0.01
 log = logs.get(__name__)
 
 
@@ -47,6 +50,16 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 class _Consumer(driver.Consumer):  # type: ignore[misc]
     def _new_consumer_thread(self) -> _ConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def getmany(
+        self,
+        timeout: float,  # noqa: ASYNC109  Faust's signature
+    ) -> AsyncIterator[tuple[TP, Any]]:
+        """As Faust's, which counts the pages that wait and not their bytes."""
+        async for at, message in super().getmany(timeout):
+            while self.app.waiting_bytes() > MAX_WAITING_BYTES:
+                await self.sleep(PAUSE_S)
+            yield at, message
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """As Faust's; a log that is not the one which was read is read from its beginning.
@@ -98,7 +111,18 @@ class App(faust.App):  # type: ignore[misc]
     ) -> None:
         super().__init__(group, **named)
         self.bootstrap = bootstrap
+        self.waiting: list[asyncio.Queue[Any]] = []  # of the agents
         self.witness = Witness(bootstrap, group)
+
+    def waiting_bytes(self) -> int:
+        """Of the pages that wait for an agent."""
+        # asyncio's queues do not show what is in them; a test watches the name.
+        sizes: list[int] = [
+            len(event.message.value or b"")
+            for queue in self.waiting
+            for event in queue._queue  # type: ignore[attr-defined]  # noqa: SLF001
+        ]
+        return sum(sizes)
 
     def _new_transport(self) -> _Transport:
         return _Transport(self.conf.broker_consumer, self, loop=self.loop)

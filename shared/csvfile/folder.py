@@ -5,6 +5,7 @@ Nothing outside the folder is ever opened.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -119,9 +120,15 @@ def _walk(
 ) -> Iterator[Path]:
     """All that lies in a folder and in those below it, in the order of names; hidden ones not.
 
-    `on_closed`: called for a folder that cannot be listed.
+    `on_closed`: called for a folder that cannot be listed, or which is not: no file in it would
+    have a path that is short enough.
     """
     for folder, folders, names in os.walk(inside, onerror=on_closed):
+        if len(folder) - len(str(inside)) > MAX_PATH:
+            folders.clear()
+            if on_closed is not None:
+                on_closed(OSError(errno.ENAMETOOLONG, _TOO_LONG, folder))
+            continue
         folders[:] = sorted(
             name for name in folders if not name.startswith(".")
         )
@@ -216,9 +223,16 @@ def _why_left_out(file: Path, inside: Path) -> str | None:
         )
     if not _is_utf8(name):
         return "its name is not UTF-8: rename it"
-    if file.is_file():
+    if _is_file(file):
         return "a link that leads out of CSV_DIR: copy the file instead"
     return "it is no ordinary file: put a file with rows in its place"
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a link to a name that is too long
+        return False
 
 
 def _is_utf8(name: str) -> bool:

@@ -246,13 +246,18 @@ def _twice(name: str, node: yaml.MappingNode) -> yaml.YAMLError:
 def _read(root: Path) -> str:
     """Of an ordinary file below CSV_DIR alone. Raises TaskError `bad_mapping`."""
     inside = root.resolve()
-    path = (inside / NAME).resolve()
+    try:
+        path = (inside / NAME).resolve()
+    except (OSError, RuntimeError):  # RuntimeError: a link to itself
+        raise _leads_nowhere() from None
     if not path.is_relative_to(inside):
         message = f"{NAME} is a link that leads out of CSV_DIR: copy the file instead"
         raise TaskError("bad_mapping", message)
     try:
         data = _bytes_of(path)
     except FileNotFoundError:
+        if (inside / NAME).is_symlink():
+            raise _leads_nowhere() from None
         return ""
     except OSError as error:
         reason = error.strerror or "it is no ordinary file"
@@ -266,6 +271,11 @@ def _read(root: Path) -> str:
     except UnicodeDecodeError as error:
         message = f"{NAME} is not UTF-8 at byte {error.start}"
         raise TaskError("bad_mapping", message) from error
+
+
+def _leads_nowhere() -> TaskError:
+    message = f"{NAME} is a link to what is not there: put the file in its place"
+    return TaskError("bad_mapping", message)
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -13,8 +13,14 @@ from operator import itemgetter
 
 from shared.csvfile.meaning.schema import CsvSchema, Row, Series
 from shared.errors import BadValueError
-from shared.values.amounts import amount, canonical
+from shared.values.amounts import (
+    amount,
+    canonical,
+    contradicts,
+    sign_in,
+)
 from shared.values.candles import OHLC, check_candle, check_price
+from shared.values.symbols import Pair
 
 _PLAIN_NUMBERS = re.compile(
     r"\d{1,30}(?:\.\d{1,60})?(?:\x1f\d{1,30}(?:\.\d{1,60})?)*", re.ASCII
@@ -74,11 +80,27 @@ def _canonical(text: str) -> str:
 def primary(
     schema: CsvSchema, series: Series, row: Row, role: str
 ) -> str | None:
-    """A price of a row. Raises BadValueError."""
+    """An amount of a row. Raises BadValueError."""
     position = series.columns.get(role)
     if position is None:
         return None
-    return amount(role, row[position], schema.decimals[position])
+    found = amount(role, row[position], schema.decimals[position])
+    sign = sign_in(row[position])
+    if sign is not None:
+        _refuse_sign(
+            role, row[position], sign, schema.pair_of(series, row)
+        )
+    return found
+
+
+def _refuse_sign(role: str, cell: str, sign: str, pair: Pair) -> None:
+    """Raises BadValueError for an amount that says another currency than its row has."""
+    is_coin = role == "volume" and sign.lower() == pair.symbol
+    if pair.currency is None or is_coin:
+        return
+    if contradicts(sign, pair.currency):
+        message = f"{role} is {cell.strip()[:40]!r}, but the currency is {pair.currency}"
+        raise BadValueError(role, "another_currency", message)
 
 
 def secondary(

@@ -67,6 +67,13 @@ _MAX_BYTES = {
     id(run_event_decoder): 2 << 20,
     id(checkpoint_decoder): 4 << 20,
 }
+# Of one message, by the marks that stand before each: a list of empty objects takes, when it is
+# read, thirty times its bytes.
+_MAX_VALUES = {
+    id(raw_page_decoder): 400_000,
+    id(unified_page_decoder): 800_000,
+    id(replay_page_decoder): 400_000,
+}
 _MARKS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]')
 _DEEPER = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 
@@ -107,6 +114,8 @@ def decode(decoder: msgspec.json.Decoder[T], data: bytes | None) -> T:
             data.decode()  # msgspec does not look into parts that are kept as they are
         if decoder in _SHOWN:
             _refuse_depth(data)
+        if id(decoder) in _MAX_VALUES:
+            _refuse_values(data, _MAX_VALUES[id(decoder)])
         return decoder.decode(data)
     except (
         msgspec.DecodeError,
@@ -117,6 +126,15 @@ def decode(decoder: msgspec.json.Decoder[T], data: bytes | None) -> T:
         raise UndecodableError(
             f"not a {_wanted(decoder)}: {error}"
         ) from error
+
+
+def _refuse_values(data: bytes, most: int) -> None:
+    """Raises ValueError for more values than the memory of a service holds."""
+    count = sum(map(data.count, (b",", b"[", b"{")))
+    if count > most:
+        raise ValueError(
+            f"it holds up to {count} values, at most {most} are read"
+        )
 
 
 def _refuse_depth(data: bytes) -> None:

@@ -35,7 +35,15 @@ SIGNS = {
     "$": "USD",
     "US$": "USD",
     "USD": "USD",
+    "A$": "AUD",
+    "C$": "CAD",
+    "¥": "JPY",
 }
+# What else a sign may stand for. A coin that is worth a currency has its letters in its own.
+_DOLLARS = frozenset(
+    "AUD CAD HKD MXN NZD SGD TWD ARS CLP COP BRL DAI FRAX".split()
+)
+_YUAN = frozenset({"CNY", "CNH"})
 _PLAIN_MARKS = str.maketrans(
     {
         "\u00a0": " ",
@@ -56,6 +64,15 @@ def sign_in(text: str) -> str | None:
     """The currency whose sign stands beside a number: `EUR` of `€42`; None where none does."""
     found = _CURRENCY.search(text.strip())
     return SIGNS.get(found[0].strip()) if found else None
+
+
+def contradicts(sign: str, currency: str) -> bool:
+    """Whether an amount with this currency's sign (`sign_in`) is none of `currency`."""
+    if sign[:2] in currency:
+        return False
+    if sign == "USD":
+        return currency not in _DOLLARS
+    return not (sign == "JPY" and currency in _YUAN)
 
 
 def number_in(text: str) -> float | None:

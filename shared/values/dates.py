@@ -118,6 +118,10 @@ def _day_of(
     if _is_year_in_front(found, order):
         return _full_year(found["first"]), second, int(found["third"])
     first = int(found["first"])
+    if order is None and max(first, int(found["third"])) <= 31:
+        raise AmbiguousDateError(
+            f"{text[:40]!r} may begin or end with its year: write it as YYYY-MM-DD"
+        )
     year = _full_year(found["third"])
     if order == "month_first":
         return year, first, second

@@ -129,6 +129,10 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _UNICAST = ipaddress.IPv6Network("2000::/3")
 _NOT_PUBLIC = ipaddress.IPv6Network("3fff::/20")  # for documentation
+# Of protocols, and once of relays: older Pythons take them for global.
+_NOT_UNICAST = tuple(
+    map(ipaddress.IPv4Network, ("192.0.0.0/24", "192.88.99.0/24"))
+)
 # Whose last 32 bits are an IPv4 address: of NAT64, compatible, translated.
 _EMBEDDING = tuple(
     map(
@@ -141,7 +145,8 @@ _EMBEDDING = tuple(
 def is_public(ip: Address) -> bool:
     """Whether an address is one of the public internet, also one that stands in another."""
     if isinstance(ip, ipaddress.IPv4Address):
-        return ip.is_global and not ip.is_multicast
+        is_special = any(ip in network for network in _NOT_UNICAST)
+        return ip.is_global and not ip.is_multicast and not is_special
     inner = ip.ipv4_mapped or _embedded(ip)
     if inner is not None:
         return is_public(inner)
@@ -254,7 +259,10 @@ class HttpClient:
             request = self._client.build_request(
                 "GET", url, headers=headers
             )
-            return _checked(await self._follow(request, most))
+            answer = await self._follow(request, most)
+        return _checked(
+            answer, is_conditional=bool(CONDITIONS & set(headers))
+        )
 
     async def _follow(self, request: httpx.Request, most: int) -> Answer:
         """The answer behind redirects, whose own bodies are never read."""
@@ -444,9 +452,17 @@ def _host(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
+def _asked_of(error: httpx.HTTPError, url: str) -> str:
+    """Where a redirect had led to."""
+    try:
+        return str(error.request.url)
+    except RuntimeError:  # as httpx says that it does not know
+        return url
+
+
 def _transport_error(url: str, error: httpx.HTTPError) -> TaskError:
     text = str(error)
-    host = _host(url)
+    host = _host(_asked_of(error, url))
     if text.startswith("dns:"):
         return RetryableError(
             "dns_failure",
@@ -460,9 +476,14 @@ def _transport_error(url: str, error: httpx.HTTPError) -> TaskError:
     )
 
 
-def _checked(answer: Answer) -> Answer:
+def _checked(answer: Answer, *, is_conditional: bool) -> Answer:
     """The policy for statuses, in one place."""
     status = answer.status
+    if status in (206, 304) and not (status == 304 and is_conditional):
+        message = (
+            f"{answer.url} answered {status}, which nobody asked for"
+        )
+        raise TaskError("contract", message)
     if 200 <= status < 300 or status == 304:
         return answer
     message = f"{answer.url} answered {status}: {answer.shown(200)}"

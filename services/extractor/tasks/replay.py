@@ -40,9 +40,11 @@ from shared.messages.serialization import (
 from shared.messages.tasks import ReplayPages
 from shared.messages.topics import RAW, REPLAY_PAGES
 from shared.runtime import logs
+from shared.runtime.room import Room
 from shared.values.times import from_ms
 
-MAX_SENDING = 8  # pages on their way to the broker
+MAX_SENDING = 8  # pages of a task on their way to the broker
+MAX_SENDING_BYTES = 8 << 20  # of all tasks
 Work = Callable[[], Coroutine[Any, Any, None]]
 log = logs.get(__name__)
 
@@ -74,20 +76,27 @@ class Progress:
 
 
 class Sending:
-    """Pages on their way to the broker, a bounded number at a time."""
+    """Pages on their way to the broker, a bounded number at a time.
 
-    def __init__(self) -> None:
+    `room`: for the bytes of all that is sent, also elsewhere.
+    """
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
         self._sending: set[asyncio.Task[None]] = set()
 
-    async def start(self, work: Work) -> None:
-        """Begin sending one more. Raises what an earlier one raised."""
+    async def start(self, work: Work, size: int) -> None:
+        """Begin sending one more, of `size` bytes. Raises what an earlier one raised."""
         if len(self._sending) >= MAX_SENDING:
             done, self._sending = await asyncio.wait(
                 self._sending, return_when=asyncio.FIRST_COMPLETED
             )
             for each in done:
                 await each
-        self._sending.add(asyncio.create_task(work()))
+        taken = await self._room.take(size)
+        sent = asyncio.create_task(work())
+        sent.add_done_callback(lambda _: self._room.give_back(taken))
+        self._sending.add(sent)
 
     async def finish(self) -> None:
         """Wait for all of them. Raises what the first that failed raised."""
@@ -113,6 +122,7 @@ class ReplayHandler:
         self._new_reader = new_reader
         self._archive = archive
         self._cancellations = cancellations
+        self._room = Room(MAX_SENDING_BYTES)
 
     async def run(self, task: ReplayPages) -> None:
         """Do the task and report it.
@@ -140,7 +150,7 @@ class ReplayHandler:
         progress: Progress,
     ) -> TaskFinished:
         applied = await self._archive.applied(task.run_id, task.task_id)
-        sending = Sending()
+        sending = Sending(self._room)
         pages = self._pages(task, consumer, progress)
         closing = contextlib.aclosing(pages)  # type: ignore[type-var]
         async with self._backpressure.replaying(), closing:
@@ -157,7 +167,7 @@ class ReplayHandler:
                         lambda: self._is_cancelled(task)
                     )
                     publish = partial(self._publish, task, page, found)
-                    await sending.start(publish)
+                    await sending.start(publish, len(found.value))
         await sending.finish()
         log.info(
             "task_ended",

@@ -10,6 +10,7 @@ from fastapi import Header, Path, Query, Response
 from services.gateway.command_bus import CommandBus
 from services.gateway.problems import field_problem
 from services.gateway.queries.runs import LATEST, PREVIOUS
+from services.gateway.requests.whole_numbers import InDigits
 from services.gateway.schemas.runs import RunAccepted
 from shared.messages.base import MAX_STREAM, Source
 from shared.messages.commands import RunCommand
@@ -43,8 +44,8 @@ OfStream = Annotated[
     str | None,
     Query(**_NAME_OF_STREAM, description="Only of this stream"),
 ]
-Limit = Annotated[int, Query(ge=1, le=1000)]
-Skip = Annotated[int, Query(ge=0, le=2**31 - 1)]
+Limit = Annotated[int, InDigits, Query(ge=1, le=1000)]
+Skip = Annotated[int, InDigits, Query(ge=0, le=2**31 - 1)]
 IdempotencyKey = Annotated[
     str | None,
     Header(

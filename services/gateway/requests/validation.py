@@ -9,6 +9,7 @@ from typing import Any, get_args
 from fastapi import Request
 from pydantic import BaseModel
 
+from services.gateway.requests.json_body import REFUSED
 from shared.names import meant
 
 Problem = dict[str, Any]  # as pydantic lists it
@@ -54,14 +55,20 @@ def described(
     for problem in islice(problems, MAX_SHOWN):
         at = [str(part) for part in problem["loc"]]
         if problem["type"] == "json_invalid":
-            place = int(at[-1]) + 1 if at[-1].isdigit() else 1
-            message = f"is not JSON at character {place}"
-            yield {"field": "body", "message": message}
+            yield {"field": "body", "message": _not_json(problem)}
             continue
         yield {
             "field": ".".join(at)[:MAX_NAME],
             "message": _message(problem, request),
         }
+
+
+def _not_json(problem: Problem) -> str:
+    reason = str(problem["ctx"]["error"])
+    if reason.startswith(REFUSED):
+        return reason.removeprefix(REFUSED)
+    place = problem["loc"][-1]
+    return f"is not JSON at character {place + 1 if isinstance(place, int) else 1}"
 
 
 def _message(problem: Problem, request: Request) -> str:

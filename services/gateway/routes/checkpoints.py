@@ -15,6 +15,7 @@ from services.gateway.problems import (
     unavailable,
 )
 from services.gateway.queries.checkpoints import states
+from services.gateway.requests.json_body import JsonBodyRoute
 from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.requests.parameters import (
     IdempotencyKey,
@@ -51,7 +52,9 @@ _TYPES = {
     list: "a list",
 }
 router = APIRouter(
-    tags=["checkpoints"], dependencies=[Depends(check_parameters)]
+    tags=["checkpoints"],
+    dependencies=[Depends(check_parameters)],
+    route_class=JsonBodyRoute,
 )
 
 

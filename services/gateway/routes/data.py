@@ -25,6 +25,7 @@ from services.gateway.requests.pagination import (
 )
 from services.gateway.requests.parameters import text_or_none
 from services.gateway.requests.times import Time, span, to_seconds, utc
+from services.gateway.requests.whole_numbers import InDigits
 from services.gateway.schemas.data import DataPoint, Kind
 from shared.messages.base import Source
 
@@ -59,13 +60,13 @@ class DataQuery(BaseModel):
     As one model, which FastAPI validates in less time than it takes for them one by one.
     """
 
-    skip: int = Field(
+    skip: Annotated[int, InDigits] = Field(
         0,
         ge=0,
         le=2**31 - 1,
         description="Skip this many; for deep paging use `cursor`",
     )
-    limit: int = Field(
+    limit: Annotated[int, InDigits] = Field(
         100, ge=1, le=1000, description="Return at most this many"
     )
     symbol: str | None = Field(

@@ -19,6 +19,7 @@ from services.gateway.database import Database
 from services.gateway.dependencies import ApiKey, Bus, Db
 from services.gateway.problems import ProblemError, documented
 from services.gateway.queries import dead_letters
+from services.gateway.requests.json_body import JsonBodyRoute
 from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.requests.pagination import (
     LINK,
@@ -51,7 +52,9 @@ from shared.messages.identity import new_run_id, requeue_run_id
 from shared.messages.runs import DeadLetterStatus
 
 router = APIRouter(
-    tags=["dead letters"], dependencies=[Depends(check_parameters)]
+    tags=["dead letters"],
+    dependencies=[Depends(check_parameters)],
+    route_class=JsonBodyRoute,
 )
 DeadLetterId = Annotated[
     uuid.UUID, Path(description="A dead letter's id")

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Body, Depends, Response
 
 from services.gateway.dependencies import ApiKey, Bus
 from services.gateway.problems import documented
+from services.gateway.requests.json_body import JsonBodyRoute
 from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.requests.parameters import IdempotencyKey, accepted
 from services.gateway.requests.times import now
@@ -17,7 +18,9 @@ from shared.messages.commands import StartIngestion
 from shared.messages.identity import new_run_id
 
 router = APIRouter(
-    tags=["ingestion"], dependencies=[Depends(check_parameters)]
+    tags=["ingestion"],
+    dependencies=[Depends(check_parameters)],
+    route_class=JsonBodyRoute,
 )
 
 

@@ -15,6 +15,7 @@ from services.gateway.known_runs import (
 )
 from services.gateway.problems import ProblemError, documented
 from services.gateway.queries import previews
+from services.gateway.requests.json_body import JsonBodyRoute
 from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.requests.parameters import (
     IdempotencyKey,
@@ -43,7 +44,9 @@ from shared.messages.serialization import encode
 
 CANCELLABLE = (RunKind.INGEST, RunKind.REPLAY)
 router = APIRouter(
-    tags=["replay"], dependencies=[Depends(check_parameters)]
+    tags=["replay"],
+    dependencies=[Depends(check_parameters)],
+    route_class=JsonBodyRoute,
 )
 
 

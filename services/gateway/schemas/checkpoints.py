@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.gateway.schemas.body import RequestBody
+
 
 class Place(BaseModel):
     """A place in ingest.raw."""
@@ -39,11 +41,10 @@ class CheckpointState(BaseModel):
     )
 
 
-class NewCursor(BaseModel):
+class NewCursor(RequestBody):
     """Where to read a stream from: a cursor as `GET /checkpoints` shows it."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={"examples": [{"cursor": {"page": 3}}]},
     )
 

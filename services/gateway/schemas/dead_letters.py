@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.gateway.requests.pagination import CURSOR
+from services.gateway.requests.whole_numbers import InDigits
+from services.gateway.schemas.body import RequestBody
 from shared.messages.base import Stage
 from shared.messages.commands import DeadLetterFilter
 from shared.messages.runs import DeadLetterStatus
@@ -53,7 +55,7 @@ class LetterQuery(BaseModel):
         None, description="Such as `invalid_number`"
     )
     run_id: uuid.UUID | None = None
-    limit: int = Field(100, ge=1, le=1000)
+    limit: Annotated[int, InDigits] = Field(100, ge=1, le=1000)
     cursor: str | None = Field(None, **CURSOR)
 
 
@@ -100,11 +102,9 @@ class DeadLetterDetail(DeadLetter):
     payload: str | None
 
 
-class _Selection(BaseModel):
+class _Selection(RequestBody):
     # A field is given or left out; `null` would say nothing.
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"minProperties": 1}
-    )
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     ids: list[uuid.UUID] = Field(
         default=_ABSENT, min_length=1, max_length=1_000
@@ -144,10 +144,8 @@ class RequeueMany(_Selection):
     """Open dead letters to process again. All that is given must match."""
 
 
-class Discard(BaseModel):
+class Discard(RequestBody):
     """Why a dead letter is closed."""
-
-    model_config = ConfigDict(extra="forbid")
 
     note: Note
 
@@ -155,9 +153,7 @@ class Discard(BaseModel):
 class DiscardMany(_Selection):
     """Open dead letters to close. All that is given must match."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"minProperties": 2}
-    )
+    model_config = ConfigDict(json_schema_extra={"minProperties": 2})
 
     note: Note
 

@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from services.gateway.schemas.body import RequestBody
 from shared.messages.base import MAX_STREAM, Source
 from shared.messages.runs import RunStatus
 
@@ -37,11 +38,10 @@ StreamName = Annotated[
 ]
 
 
-class IngestRequest(BaseModel):
+class IngestRequest(RequestBody):
     """What to ingest. Without a body: all that is configured, from each stream's cursor."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {"sources": ["csv"]},
@@ -113,7 +113,7 @@ class IngestRequest(BaseModel):
 def _check_stream(stream: str) -> None:
     source, slash, name = stream.partition("/")
     if not slash or source not in list(Source):
-        message = f"{stream!r} is of no known source: a stream begins with {_PREFIXES}"
+        message = f"{stream[:50]!r} is of no known source: a stream begins with {_PREFIXES}"
         raise ValueError(message)
     has_controls = any(character < " " for character in stream)
     if not name or len(stream) > MAX_STREAM or has_controls:

@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from services.gateway.requests.times import as_utc, now
+from services.gateway.schemas.body import RequestBody
 from services.gateway.schemas.diff import FieldChange
 from services.gateway.schemas.ingest import StreamName
 from shared.messages.base import Source
@@ -28,10 +29,8 @@ from shared.messages.commands import (
 from shared.messages.topics import PARTITIONS
 
 
-class Offsets(BaseModel):
+class Offsets(RequestBody):
     """Messages of one partition of ingest.raw."""
-
-    model_config = ConfigDict(extra="forbid")
 
     partition: int = Field(ge=0, lt=PARTITIONS, strict=True)
     start: int = Field(
@@ -60,14 +59,13 @@ class Offsets(BaseModel):
         )
 
 
-class ReplayRequest(BaseModel):
+class ReplayRequest(RequestBody):
     """Which raw pages to normalize again. All that is given must match.
 
     Without anything: all of them.
     """
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {"source": "csv", "mode": "preview"},

@@ -169,12 +169,16 @@ def _text(record: object) -> str:
 
 
 def _beginning(page: RawPage) -> str:
+    if len(bytes(page.records)) > MAX_RECORDS_BYTES:
+        return _as_it_is(page)
     try:
         return _text(ordered(exact_decoder.decode(page.records)))
     except (msgspec.DecodeError, RecursionError):
-        return bytes(page.records)[:MAX_PAYLOAD].decode(
-            "utf-8", "replace"
-        )
+        return _as_it_is(page)
+
+
+def _as_it_is(page: RawPage) -> str:
+    return bytes(page.records)[:MAX_PAYLOAD].decode("utf-8", "replace")
 
 
 def _all_rejected(

@@ -20,6 +20,7 @@ from shared.csvfile.meaning.schema import Series
 from shared.csvfile.meaning.volumes import ROLES as VOLUME_ROLES
 from shared.csvfile.meaning.volumes import Units
 from shared.errors import UnmappableError
+from shared.values.amounts import MISSING, SIGNS
 from shared.values.symbols import (
     FIAT,
     Pair,
@@ -143,8 +144,11 @@ class CoinFinder:
         if "currency" in self._evidence.by_person:
             return None
         own = self._pair_in_names
+        quote = str(own[0].currency).lower() if own else None
         for column in self._named("currency", taken):
             cells = _cells(column)
+            if quote in cells:
+                continue
             are_own = own is not None and cells == {own[0].symbol}
             if are_own or not all(map(is_quote, cells)):
                 self._note_column("symbol", column)
@@ -387,17 +391,18 @@ def _stem(name: str) -> str:
 
 def _cells(column: Column) -> set[str]:
     """What the cells name, lower case."""
-    filled = filter(None, map(str.strip, column.values()))
-    return {unaliased(text.lower()) for text in filled}
+    words = {text.strip().lower() for text in column.values()}
+    return {unaliased(word) for word in words - MISSING}
 
 
 def _holds_quotes(column: Column) -> bool:
-    """Whether its cells may be currencies: words, and not coins that nothing is quoted in."""
+    """Whether its cells are currencies: most of them, and no coins that nothing is quoted in."""
     cells = _cells(column)
-    if not all(map(_CURRENCY.fullmatch, cells)):
-        return False
-    coins = {cell for cell in cells if is_known_symbol(cell)}
-    return bool(cells) and all(map(is_quote, coins))
+    codes = {SIGNS.get(cell.upper(), cell).lower() for cell in cells}
+    coins = {code for code in codes if is_known_symbol(code)}
+    likely = {code for code in codes if _CURRENCY.fullmatch(code)}
+    are_most = 2 * len(likely) >= len(cells)
+    return bool(likely) and are_most and all(map(is_quote, coins))
 
 
 def _is_called_a_symbol(column: Column) -> bool:

@@ -10,14 +10,23 @@ from functools import cached_property
 from typing import Any
 
 from shared.errors import BadValueError
+from shared.values.amounts import MISSING, SIGNS
 from shared.values.candles import OHLC
-from shared.values.symbols import Pair, parse_pair
+from shared.values.symbols import (
+    Pair,
+    is_known_symbol,
+    is_quote,
+    parse_pair,
+    unaliased,
+)
 from shared.values.times import iso, timestamp, timestamp_text
 
 Json = dict[str, Any]
 Row = list[str]
 MAX_DESCRIBED = 50  # series
-MAX_CURRENCY = 10
+MAX_CODE = 5  # letters of a currency that is not known
+# Beside the words for nothing, what programs write into a column of texts.
+_NO_SYMBOLS = MISSING | {"undefined", "true", "false"}
 _EXCEL_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001  times are naive UTC here
 _DAY_S = 86_400
 _DAY = re.compile(r"\d{8}", re.ASCII)
@@ -137,6 +146,7 @@ class CsvSchema:
             return Pair(pair.symbol, series.currency.upper())
         own = self._currency_in(row)
         if own is not None:
+            _refuse_itself(pair.symbol, own)
             return Pair(pair.symbol, own)
         if pair.currency is None and self.fallback_currency:
             return Pair(pair.symbol, self.fallback_currency)
@@ -144,16 +154,17 @@ class CsvSchema:
 
     def _currency_in(self, row: Row) -> str | None:
         own = "" if self.currency is None else row[self.currency].strip()
-        if not own:
+        if own.lower() in MISSING:
             return None
-        if not own.isalnum() or len(own) > MAX_CURRENCY:
+        code = SIGNS.get(own, own)
+        if not _may_be_currency(code):
             message = f"not a currency: {own[:40]!r}"
             raise BadValueError("currency", "unknown_currency", message)
-        return own.upper()
+        return code.upper()
 
     def _symbol_in(self, row: Row) -> Pair:
         text = row[self.symbol or 0]
-        pair = parse_pair(text)
+        pair = None if _is_no_symbol(text) else parse_pair(text)
         if pair is None:
             message = f"not a symbol: {text[:40]!r}"
             raise BadValueError("symbol", "unknown_symbol", message)
@@ -197,3 +208,24 @@ class CsvSchema:
             return "of each row"
         own = pair.currency if pair else None
         return next(iter(currencies), own or self.fallback_currency)
+
+
+def _may_be_currency(code: str) -> bool:
+    """One that is known, or an unknown code as exchanges write them."""
+    low = unaliased(code.lower())
+    if is_quote(low) or is_known_symbol(low):
+        return True
+    return code.isalnum() and code.isupper() and len(code) <= MAX_CODE
+
+
+def _is_no_symbol(text: str) -> bool:
+    word = text.strip().lower()
+    is_count = word.isdigit() and not is_known_symbol(word)
+    return word in _NO_SYMBOLS or is_count
+
+
+def _refuse_itself(symbol: str, currency: str) -> None:
+    """Raises BadValueError for the price of bitcoin in bitcoin."""
+    if unaliased(currency.lower()) == symbol:
+        message = f"its currency is the coin itself: {currency}"
+        raise BadValueError("currency", "unknown_currency", message)
