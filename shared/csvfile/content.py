@@ -9,10 +9,13 @@ from __future__ import annotations
 import codecs
 import gzip
 import lzma
+import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from os import SEEK_CUR
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -40,7 +43,13 @@ MAX_DIRECTORY = 2 << 20  # bytes of a zip's list of files
 MAX_MEMBER_NAME = 500  # characters
 MAX_SHOWN = 100
 HEAD_BYTES = 256 * 1024
-MAX_WINDOW = 1 << 27  # of zstandard
+MAX_WINDOW = (
+    8 << 20
+)  # of zstandard, dictionary of LZMA: kept while the file is read
+# In a member's header, and behind it: version, size of the properties and their first byte.
+_NAME_LENGTH_AT = 26
+_DICTIONARY_AT = 5
+_OPEN_FILES = Path("/proc/self/fd")  # of Linux; elsewhere it is not there
 _CHUNK = 256 * 1024
 _UTF16_SAMPLE = 4096
 _BROKEN = (
@@ -106,14 +115,14 @@ class Content:
 
 @contextmanager
 def open_content(
-    path: Path, member: str | None = None
+    path: Path, member: str | None, inside: Path
 ) -> Iterator[Content]:
-    """The content of a file, or of one member of a zip.
+    """The content of a file, or of one member of a zip. `inside`: the folder it must lie below.
 
-    Raises TaskError `unreadable_file`, `bad_archive`, `limit_exceeded`.
+    Raises TaskError `unreadable_file`, `outside_folder`, `bad_archive`, `limit_exceeded`.
     """
     try:
-        file = path.open("rb")
+        file = _opened(path, inside)
     except OSError as error:
         raise TaskError(
             "unreadable_file", f"{path.name}: {error.strerror}"
@@ -122,14 +131,33 @@ def open_content(
         yield _translated(_decompressed(file, path.name, member))
 
 
-def members(path: Path) -> list[str]:
-    """The CSV files in a zip. Raises TaskError `bad_archive` and `limit_exceeded`."""
+def _opened(path: Path, inside: Path) -> BinaryIO:
+    """A file of which it is known where it lies, whatever its name led to a moment before.
+
+    Raises OSError, TaskError `outside_folder`.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    file: BinaryIO = os.fdopen(handle, "rb")
+    at = _OPEN_FILES / str(handle)
+    if _OPEN_FILES.is_dir() and not at.readlink().is_relative_to(inside):
+        file.close()
+        message = f"{path.name!r} is not a file below CSV_DIR"
+        raise TaskError("outside_folder", message)
+    return file
+
+
+def members(path: Path, inside: Path) -> tuple[list[str], list[str]]:
+    """The CSV files in a zip, and the other files in it.
+
+    Raises TaskError `outside_folder`, `bad_archive` and `limit_exceeded`.
+    """
     try:
         with (
-            path.open("rb") as file,
+            _opened(path, inside) as file,
             _opened_zip(file, path.name) as archive,
         ):
-            return _members_of(archive, path.name)
+            found = _members_of(archive, path.name)
+            return found, _others_of(archive, found)
     except _BROKEN as error:
         message = f"{path.name} is not a zip that can be read: {error}"
         raise TaskError("bad_archive", message) from error
@@ -162,6 +190,17 @@ def _members_of(archive: zipfile.ZipFile, name: str) -> list[str]:
         message = f"{name} holds a file whose name has {longest} characters: shorten it"
         raise TaskError("limit_exceeded", message)
     return sorted(found)
+
+
+def _others_of(archive: zipfile.ZipFile, found: list[str]) -> list[str]:
+    """Without folders, and what a Mac adds."""
+    return [
+        member
+        for member in archive.namelist()
+        if not member.endswith("/")
+        and member not in set(found)
+        and "__MACOSX" not in member
+    ]
 
 
 def _is_csv(name: str) -> bool:
@@ -223,7 +262,32 @@ def _decompressor(
     if lower.endswith(".zst"):
         return _Zstd(file)
     archive = _opened_zip(file, name)
-    return archive.open(member or _only_member(archive, name))
+    info = archive.getinfo(member or _only_member(archive, name))
+    if info.compress_type == zipfile.ZIP_LZMA:
+        _refuse_large_dictionary(file, info)
+    return archive.open(info)
+
+
+def _refuse_large_dictionary(
+    file: BinaryIO, info: zipfile.ZipInfo
+) -> None:
+    """Raises TaskError `limit_exceeded`. Leaves the file where it stands."""
+    before = file.tell()
+    file.seek(info.header_offset + _NAME_LENGTH_AT)
+    name_length, extra_length = struct.unpack("<HH", file.read(4))
+    file.seek(name_length + extra_length + _DICTIONARY_AT, SEEK_CUR)
+    (size,) = struct.unpack("<I", file.read(4))
+    file.seek(before)
+    if size > MAX_WINDOW:
+        raise _too_much_memory()
+
+
+def _too_much_memory() -> TaskError:
+    needs = (
+        f"it takes more than {MAX_WINDOW >> 20} MiB of memory to be read"
+    )
+    message = f"{needs}: compress it anew with a usual level"
+    return TaskError("limit_exceeded", message)
 
 
 def _only_member(archive: zipfile.ZipFile, name: str) -> str:
@@ -265,7 +329,12 @@ class _Zstd:
                 return b""
             if self._frame.eof:
                 self._frame = self._begin()
-            out = self._frame.decompress(data)
+            try:
+                out = self._frame.decompress(data)
+            except zstandard.ZstdError as error:
+                if "memory" in str(error):
+                    raise _too_much_memory() from error
+                raise
             if self._frame.eof:
                 self._rest = self._frame.unused_data
             if out:

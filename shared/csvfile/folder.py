@@ -31,6 +31,9 @@ MAX_PATH = (
     400  # characters below CSV_DIR; a member's name comes on top of it
 )
 _TOO_LONG = f"its path has more than {MAX_PATH} characters: shorten it"
+MAX_OTHERS = 20  # of an archive
+_IN_ARCHIVE = "of an archive only .csv and .tsv are read: unpack it"
+_A_LINK = "a folder that is a link: put the folder itself in its place"
 _OURS = frozenset(
     {"mapping.yaml", "README", "README.md", "LICENSE", "Thumbs.db"}
 )
@@ -83,9 +86,10 @@ def find(root: Path, path: str) -> CsvFile:
         raise TaskError("outside_folder", message)
     _check_name(file, path)
     if member:
-        _check_member(file, archive, member)
-        return _file(path, partial(open_content, file, member))
-    return _whole(file, path, _members(file))
+        _check_member(file, archive, member, inside)
+        opened = partial(open_content, file, member, inside)
+        return _file(path, opened)
+    return _whole(file, path, _members(file, inside), inside)
 
 
 def _check_name(file: Path, path: str) -> None:
@@ -95,8 +99,10 @@ def _check_name(file: Path, path: str) -> None:
         raise TaskError("unreadable_file", message)
 
 
-def _check_member(file: Path, archive: str, member: str) -> None:
-    if member not in members(file):
+def _check_member(
+    file: Path, archive: str, member: str, inside: Path
+) -> None:
+    if member not in members(file, inside)[0]:
         message = f"{archive}.zip has no file {member!r}"
         raise TaskError("unreadable_file", message)
 
@@ -112,7 +118,7 @@ def listed(root: Path) -> Iterator[CsvFile]:
             continue
         path = file.relative_to(inside).as_posix()
         if len(path) <= MAX_PATH:
-            yield from _parts(file, path)
+            yield from _parts(file, path, inside)
 
 
 def _walk(
@@ -120,8 +126,8 @@ def _walk(
 ) -> Iterator[Path]:
     """All that lies in a folder and in those below it, in the order of names; hidden ones not.
 
-    `on_closed`: called for a folder that cannot be listed, or which is not: no file in it would
-    have a path that is short enough.
+    `on_closed`: called for a folder that cannot be listed, or which is not: a link, or one in which
+    no file would have a path that is short enough.
     """
     for folder, folders, names in os.walk(inside, onerror=on_closed):
         if len(folder) - len(str(inside)) > MAX_PATH:
@@ -132,35 +138,48 @@ def _walk(
         folders[:] = sorted(
             name for name in folders if not name.startswith(".")
         )
+        if on_closed is not None:
+            for at in filter(
+                Path.is_symlink, map(Path(folder).joinpath, folders)
+            ):
+                on_closed(OSError(errno.ELOOP, _A_LINK, str(at)))
         for name in sorted(names):
             yield Path(folder, name)
 
 
-def _parts(file: Path, path: str) -> Iterator[CsvFile]:
+def _parts(file: Path, path: str, inside: Path) -> Iterator[CsvFile]:
     """Each CSV that a file holds."""
-    found = _members(file)
+    found = _members(file, inside)
     if len(found) <= 1:
-        yield _whole(file, path, found)
+        yield _whole(file, path, found, inside)
         return
     for member in found:
-        opened = partial(open_content, file, member)
+        opened = partial(open_content, file, member, inside)
         yield _file(f"{path}/{member}", opened)
 
 
-def _members(file: Path) -> list[str]:
+def _members(file: Path, inside: Path) -> list[str]:
     """The CSV files in a zip; none of what is no zip, or cannot be read."""
+    return _held(file, inside)[0]
+
+
+def _held(file: Path, inside: Path) -> tuple[list[str], list[str]]:
+    """The CSV files in a zip, and the others."""
     if not file.name.lower().endswith(".zip"):
-        return []
+        return [], []
     try:
-        return members(file)
+        return members(file, inside)
     except TaskError:
-        return []
+        return [], []
 
 
-def _whole(file: Path, path: str, found: list[str]) -> CsvFile:
+def _whole(
+    file: Path, path: str, found: list[str], inside: Path
+) -> CsvFile:
     """A file as one stream."""
     member = found[0] if len(found) == 1 else None
-    return _file(path, partial(open_content, file, None), member)
+    opened = partial(open_content, file, None, inside)
+    return _file(path, opened, member)
 
 
 def _file(
@@ -191,10 +210,25 @@ def left_out(root: Path) -> Iterator[LeftOut]:
             yield _left_out(
                 file, inside, reason, is_missed=_is_wanted(file.name)
             )
+        elif _is_wanted(file.name):
+            yield from _left_out_of(file, inside)
     for error in closed:
-        reason = f"the folder cannot be listed: {error.strerror}"
+        reason = f"the folder is not listed: {error.strerror}"
         yield _left_out(
             Path(error.filename), inside, reason, is_missed=True
+        )
+
+
+def _left_out_of(file: Path, inside: Path) -> Iterator[LeftOut]:
+    """The other files of an archive."""
+    found, others = _held(file, inside)
+    # In an archive without a table nothing is read, which its task says.
+    for member in others[:MAX_OTHERS] if found else ():
+        name = member.rpartition("/")[2]
+        if name.startswith(".") or name in _OURS:
+            continue
+        yield _left_out(
+            file / member, inside, _IN_ARCHIVE, is_missed=_is_wanted(name)
         )
 
 

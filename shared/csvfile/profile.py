@@ -22,6 +22,14 @@ Json = dict[str, Any]
 # Control characters of a beginning: more are no slips.
 MAX_CONTROLS = 0.05
 SLIPS = 50
+SOME = 200  # bytes of a file that has more than a beginning
+MIN_ASCII = 0.2  # of a table: its figures and marks
+_NOT_ASCII = bytes(range(128, 256))
+_PACKED = (
+    b"\x1f\x8b",
+    b"PK\x03\x04",
+    b"\x28\xb5\x2f\xfd",
+)  # inside what was unpacked
 # Ordinary files take 0.03 s a megabyte.
 LIMITS = Limits(
     cpu_s=10.0,
@@ -184,7 +192,10 @@ def _inferred(
 def _refuse_what_is_not_text(file: CsvFile, beginning: bytes) -> None:
     """Raises TaskError `not_text` for what a text never holds."""
     controls = beginning.translate(None, _OF_TEXT)
-    if len(controls) > max(SLIPS, MAX_CONTROLS * len(beginning)):
+    is_packed = beginning.startswith(_PACKED)
+    if is_packed or len(controls) > max(
+        SLIPS, MAX_CONTROLS * len(beginning)
+    ):
         message = f"{file.path} is not text: save it as CSV, or leave it out with `ignore: true`"
         raise TaskError("not_text", message)
 
@@ -193,6 +204,10 @@ def _refuse_what_is_not_a_table(
     file: CsvFile, beginning: bytes, encoding: str
 ) -> None:
     """Raises TaskError `not_a_table` for what is more than a file that is still being written."""
+    in_ascii = len(beginning.translate(None, _NOT_ASCII))
+    if len(beginning) > SOME and in_ascii < MIN_ASCII * len(beginning):
+        message = f"{file.path} is in no encoding that is known: save it as CSV in UTF-8"
+        raise TaskError("not_text", message)
     has_lines = beginning.count(b"\n") > 1 and bool(beginning.strip())
     if has_lines or len(beginning) == HEAD_BYTES:
         shown = beginning[:80].decode(encoding, "replace")

@@ -95,11 +95,11 @@ def primary(
 
 def _refuse_sign(role: str, cell: str, sign: str, pair: Pair) -> None:
     """Raises BadValueError for an amount that says another currency than its row has."""
-    is_coin = role == "volume" and sign.lower() == pair.symbol
-    if pair.currency is None or is_coin:
+    if role == "volume" and sign.lower() == pair.symbol:
         return
-    if contradicts(sign, pair.currency):
-        message = f"{role} is {cell.strip()[:40]!r}, but the currency is {pair.currency}"
+    if pair.currency is None or contradicts(sign, pair.currency):
+        row = f"the currency of the row is {pair.currency or 'not known'}"
+        message = f"{role} is {cell.strip()[:40]!r}, but {row}"
         raise BadValueError(role, "another_currency", message)
 
 

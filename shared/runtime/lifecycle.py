@@ -22,6 +22,7 @@ from shared.errors import (
 )
 from shared.runtime import logs
 from shared.runtime.health import Health
+from shared.runtime.memory import Sweeper
 
 LastWord = Callable[[bool], None]
 _last_words: list[LastWord] = []
@@ -149,7 +150,7 @@ def force_exit() -> None:
 
 
 async def keep_beating(health: Health) -> None:
-    """Write the health file once a second, until cancelled.
+    """Write the health file once a second, and give back memory, until cancelled.
 
     A loop that no longer comes to it is ended by a thread.
     """
@@ -157,9 +158,11 @@ async def keep_beating(health: Health) -> None:
     threading.Thread(
         target=heart.watch, args=(BLOCKED_AFTER_S,), daemon=True
     ).start()
+    sweeper = Sweeper()
     while True:
         health.beat()
         heart.beat()
+        sweeper.sweep()
         await asyncio.sleep(1)
 
 

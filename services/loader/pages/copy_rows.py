@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from shared.messages.serialization import (
     raw_page_decoder,
     unified_page_decoder,
 )
+from shared.values.times import from_ms
 
 POINT_COLUMNS = (
     "n",
@@ -121,6 +123,9 @@ class StagedPage:
     hashes: list[int]
     rows: list[str]
     load_rejections: list[Rejection] = field(default_factory=list)
+    is_bare: bool = (
+        False  # what it says of itself cannot be stored either
+    )
 
     @classmethod
     def from_message(cls, value: bytes | None) -> StagedPage:
@@ -225,12 +230,27 @@ class StagedPage:
         )
         records = msgspec.Raw(encode({"refused": shown}))
         raw = msgspec.structs.replace(
-            self.raw, records=records, context=msgspec.Raw(b"null")
+            self.raw, records=records, context=_NOTHING
         )
         unified = msgspec.structs.replace(
             self.unified, skipped=[], rejected=[]
         )
         return StagedPage(unified, raw, [], [], [], [], [whole])
+
+    def bare(self) -> StagedPage:
+        """A refused page without what it says of its fetch: its run must end all the same."""
+        raw = msgspec.structs.replace(
+            self.raw,
+            fetched_at=from_ms(self.unified.raw_time).isoformat(),
+            origin=msgspec.Raw(b"{}"),
+            cursor_before=_NOTHING,
+            cursor_after=_NOTHING,
+            rejections=[],
+        )
+        return dataclasses.replace(self, raw=raw, is_bare=True)
+
+
+_NOTHING = msgspec.Raw(b"null")
 
 
 def _is_of_whole_page(rejection: Rejection) -> bool:

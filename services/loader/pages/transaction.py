@@ -103,8 +103,10 @@ def write_in_parts(
         first = write_pages(engine, pages[:middle], writer)
         return first + write_pages(engine, pages[middle:], writer)
     (page,) = pages
-    if page.is_refused:
+    if page.is_bare:
         return _keep_as_foreign(engine, page, error)
+    if page.is_refused:
+        return write_pages(engine, [page.bare()], writer)
     return write_pages(
         engine, [_without_bad_points(engine, page, writer, error)], writer
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections import Counter
 from typing import Any
 
 from shared.csvfile.meaning.candle_cells import Candle, ohlc_by_cells
@@ -25,6 +26,7 @@ Json = dict[str, Any]
 # The coin and the currency in the names of columns.
 Key = tuple[str | None, str | None]
 _TICKER = re.compile(r"[A-Z][A-Z0-9]{1,9}")
+NEARLY_ALL = 0.9  # of the first rows
 WIDEST_CANDLE = 1.6  # high by low; wider ones are rare
 _OWN_KEY: Key = (None, None)
 _BOUNDED = ("low", "average", "high")
@@ -314,13 +316,17 @@ class SeriesFinder:
     def _currency_in_cells(
         self, series: Series, named: str | None
     ) -> str | None:
-        """The currency whose sign stands in each price; `$` only where no name says another."""
+        """The currency whose sign stands in nearly all prices; `$` where no name says another."""
         role = "close" if series.is_candle else "price"
         column = self._evidence.column_at(series.columns[role])
-        found = {sign_in(cell) for cell in column.sample if cell.strip()}
-        if len(found) != 1 or (named and found == {"USD"}):
+        signs = Counter(
+            sign_in(cell) for cell in column.sample if cell.strip()
+        )
+        if not signs:
             return None
-        return found.pop()
+        sign, count = signs.most_common(1)[0]
+        is_clear = count >= NEARLY_ALL * signs.total()
+        return None if not is_clear or (named and sign == "USD") else sign
 
     def _refuse_collisions(self, found: list[Series]) -> None:
         """Raises UnmappableError `several_prices` for series that are one and the same."""

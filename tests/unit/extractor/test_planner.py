@@ -179,3 +179,19 @@ def test_a_plan_of_any_size_fits_into_messages() -> None:
     assert [
         part.is_last for part in parts_of(RunPlanned(run_id=RUN))
     ] == [True]
+
+
+class _Broken(Listed):
+    async def streams(self) -> list[StreamInfo]:
+        raise RecursionError("too deep")
+
+
+def test_a_source_that_cannot_be_listed_does_not_stop_the_others() -> (
+    None
+):
+    sources: Any = {**SOURCES, "csv": _Broken("csv")}
+    command = StartIngestion(run_id=RUN)
+    result = asyncio.run(plan(command, sources))
+    assert [task.stream for task in result.tasks] == ["rss/desk"]
+    (error,) = result.errors
+    assert (error.code, error.source) == ("internal_error", "csv")

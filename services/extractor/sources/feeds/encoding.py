@@ -110,6 +110,11 @@ def readable(answer: Answer) -> Readable:
         return _decoded(body, by_bytes) or Readable(body, content_type)
     named = list(_named(content_type, body))
     fitting = [name for name in named if _fits(body, name)]
+    if not body.isascii() and _name_utf8_among_others(fitting):
+        note = (
+            f"the feed names {fitting[0]} and {fitting[1]}: read as utf-8"
+        )
+        return _as_utf8(body.decode(), note)
     if fitting and not _extends_ascii(fitting[0]):
         return _decoded(body, fitting[0]) or Readable(body, content_type)
     if fitting or (not named and _fits(body, "utf-8")):
@@ -131,6 +136,12 @@ def _named(content_type: str, body: bytes) -> Iterator[str]:
     declared = _DECLARED.match(body[:400])
     if declared is not None:
         yield declared[1].decode("ascii", "replace")
+
+
+def _name_utf8_among_others(fitting: list[str]) -> bool:
+    """A text in one of the others is by chance UTF-8 hardly ever."""
+    names = {codecs.lookup(name).name for name in fitting}
+    return "utf-8" in names and len(names) > 1
 
 
 def _fits(body: bytes, encoding: str) -> bool:

@@ -37,6 +37,10 @@ from shared.values.urls import has_secrets, without_secrets
         "::a00:1",
         "::ffff:0:a00:1",
         "2001::1",
+        "192.0.0.192",
+        "192.0.0.8",
+        "192.88.99.1",
+        "::ffff:192.0.0.192",
     ],
 )
 def test_private_and_special_addresses_are_refused(address: str) -> None:

@@ -5,6 +5,8 @@ Small files of the kinds that were once read wrongly in silence, each with the v
 
 from __future__ import annotations
 
+import codecs
+import gzip
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -1165,3 +1167,90 @@ def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mapping.yaml").write_text(entry + entry)
     with pytest.raises(TaskError, match="'files' stands twice"):
         overrides.load(tmp_path)
+
+
+def test_a_column_of_currencies_stays_one_whatever_a_cell_holds(
+    tmp_path: Path,
+) -> None:
+    cells = ["USD"] * 9 + ["null", "BTC", "XXXXXXX", "€"]
+    points, rejected = read(
+        tmp_path, "btc_usd.csv", by_day_with("Currency", cells)
+    )
+    assert {point.symbol for point in points} == {"btc"}
+    assert Counter(point.currency for point in points) == {
+        "USD": 10,
+        "EUR": 1,
+    }
+    assert rejected["unknown_currency"] == 2
+
+
+def test_words_for_nothing_are_no_coins(tmp_path: Path) -> None:
+    nothing = ["null", "None", "NaN", "undefined", "0", "1", "true", ""]
+    points, rejected = read(
+        tmp_path, "x.csv", by_day_with("Symbol", ["BTC"] * 9 + nothing)
+    )
+    assert {point.symbol for point in points} == {"btc"}
+    assert rejected["unknown_symbol"] == len(nothing)
+
+
+def by_day_with(column: str, cells: list[str]) -> str:
+    rows = [
+        f"2024-03-{day:02},{30_000 + day}.5,{cell}"
+        for day, cell in enumerate(cells, 1)
+    ]
+    return table(f"Date,Close,{column}", *rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "usual", "odd"),
+    [
+        ("bitcoin.csv", "${n}.5", ["€5", "£5", "A$5", "C$5", "¥5"]),
+        ("btc_usd.csv", "{n}.5", ["€5", "5 EUR", "EUR 5", "5 €"]),
+    ],
+)
+def test_an_amount_in_another_currency_is_a_dead_letter(
+    name: str, usual: str, odd: list[str], tmp_path: Path
+) -> None:
+    cells = [usual.format(n=n) for n in range(1, 20)] + odd
+    rows = [
+        f"2024-03-{day:02},{cell}" for day, cell in enumerate(cells, 1)
+    ]
+    points, rejected = read(tmp_path, name, table("Date,Close", *rows))
+    assert {point.currency for point in points} == {"USD"}
+    assert rejected["another_currency"] == len(odd)
+
+
+def test_a_dollar_may_be_of_another_country(tmp_path: Path) -> None:
+    content = by_day("Date,Price", "${n}.5")
+    points, _ = read(tmp_path, "btc-cad.csv", content)
+    assert {point.currency for point in points} == {"CAD"}
+
+
+def test_a_year_of_two_digits_among_whole_ones_is_not_guessed(
+    tmp_path: Path,
+) -> None:
+    rows = [f"2024-03-{day:02},42.5" for day in range(1, 13)]
+    content = table("Date,Price", *rows, "24-04-05,42.5")
+    points, rejected = read(tmp_path, "btc-usd.csv", content)
+    assert len(points) == 12
+    assert rejected["ambiguous_date"] == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        codecs.BOM_UTF16_BE + (DAYS[0] * 99).encode("utf-16-le"),
+        codecs.BOM_UTF16_LE + (DAYS[0] * 99).encode("utf-16-be"),
+        gzip.compress(b"Date,Close"),
+    ],
+    ids=["little for big", "big for little", "packed twice"],
+)
+def test_what_nobody_can_read_is_no_file_without_rows(
+    content: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "btc.csv.gz").write_bytes(gzip.compress(content))
+    with pytest.raises(TaskError) as caught:
+        profile(
+            folder.find(tmp_path, "btc.csv.gz"), overrides.Overrides()
+        )
+    assert caught.value.code == "not_text"

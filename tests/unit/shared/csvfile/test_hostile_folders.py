@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from services.extractor.planner import plan
 from services.extractor.sources.base import StreamInfo
@@ -172,3 +173,123 @@ def test_one_file_of_several_is_read_by_its_name(tmp_path: Path) -> None:
     assert StreamInfo("csv/two.zip/b.csv", "two") in asyncio.run(
         CsvFiles(tmp_path).streams()
     )
+
+
+def test_folders_without_end_are_named(tmp_path: Path) -> None:
+    at = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1_500):
+        os.mkdir("d", dir_fd=at)
+        below = os.open("d", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
+    (tmp_path / "good.csv").write_text(ROWS)
+    planned = asyncio.run(
+        plan(StartIngestion(run_id=RUN), {"csv": CsvFiles(tmp_path)})
+    )
+    assert [task.stream for task in planned.tasks] == ["csv/good.csv"]
+    assert "more than 400 characters" in planned.errors[0].message
+
+
+def test_links_that_lead_nowhere_stop_nothing_else(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "good.csv").write_text(ROWS)
+    (tmp_path / "long.csv").symlink_to("x" * 255 + ".csv")
+    (tmp_path / "self.csv").symlink_to("self.csv")
+    (tmp_path / "folder").symlink_to("/etc")
+    planned = asyncio.run(
+        plan(StartIngestion(run_id=RUN), {"csv": CsvFiles(tmp_path)})
+    )
+    assert [task.stream for task in planned.tasks] == ["csv/good.csv"]
+    said = " ".join(error.message for error in planned.errors)
+    for name in ("long.csv", "self.csv", "folder"):
+        assert name in said, name
+
+
+@pytest.mark.parametrize("target", ["mapping.yaml", "nothing.yaml"])
+def test_a_mapping_file_that_leads_nowhere_is_refused(
+    target: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mapping.yaml").symlink_to(target)
+    assert "not there" in refused(tmp_path)
+
+
+def test_where_a_file_lies_is_known_once_it_is_open(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "csv"
+    root.mkdir()
+    (tmp_path / "secret.csv").write_text(ROWS)
+    (root / "a.csv").write_text(ROWS)
+    found = folder.find(root, "a.csv")
+    (root / "a.csv").unlink()
+    (root / "a.csv").symlink_to(tmp_path / "secret.csv")
+    with pytest.raises(TaskError) as caught, found.opened():
+        pass
+    assert caught.value.code == "outside_folder"
+
+
+def test_a_folder_that_becomes_a_link_is_noticed_too(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "csv"
+    for at in (root / "d", tmp_path / "other"):
+        at.mkdir(parents=True)
+        pack(at / "two.zip", ["a.csv", "b.csv"])
+    found = folder.find(root, "d/two.zip/a.csv")
+    (root / "d").rename(tmp_path / "away")
+    (root / "d").symlink_to(tmp_path / "other")
+    with pytest.raises(TaskError) as caught, found.opened():
+        pass
+    assert caught.value.code == "outside_folder"
+
+
+def test_what_else_lies_in_an_archive_is_named(tmp_path: Path) -> None:
+    pack(tmp_path / "a.zip", ["a.csv", "b.csv.gz", "c.xlsx", "README.md"])
+    left = list(folder.left_out(tmp_path))
+    assert [(found.path, found.is_missed) for found in left] == [
+        ("a.zip/b.csv.gz", True),
+        ("a.zip/c.xlsx", False),
+    ]
+
+
+def zstd(window_log: int) -> bytes:
+    parameters = zstandard.ZstdCompressionParameters.from_level(
+        1, window_log=window_log, write_content_size=0
+    )
+    packer = zstandard.ZstdCompressor(compression_params=parameters)
+    pack = packer.compressobj()
+    return pack.compress(ROWS.encode() * 1_000_000) + pack.flush()
+
+
+@pytest.mark.parametrize(
+    ("window_log", "is_read"), [(23, True), (24, False)]
+)
+def test_a_file_that_takes_much_memory_to_unpack_is_refused(
+    window_log: int, is_read: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv.zst").write_bytes(zstd(window_log))
+    found = folder.find(tmp_path, "a.csv.zst")
+    if is_read:
+        with found.opened() as content:
+            assert content.take(10) == ROWS[:10].encode()
+        return
+    with pytest.raises(TaskError) as caught, found.opened():
+        pass
+    assert caught.value.code == "limit_exceeded"
+
+
+def test_so_is_one_with_a_large_dictionary(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a.csv", ROWS)
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<I", data, 30 + len("a.csv") + 5, 64 << 20)
+    path.write_bytes(data)
+    with (
+        pytest.raises(TaskError) as caught,
+        folder.find(tmp_path, "a.zip").opened(),
+    ):
+        pass
+    assert caught.value.code == "limit_exceeded"
