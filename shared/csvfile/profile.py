@@ -34,7 +34,7 @@ _PACKED = (
 LIMITS = Limits(
     cpu_s=10.0,
     cpu_s_per_mb=1.0,
-    memory=96 * MEGABYTE,
+    memory=48 * MEGABYTE,
     answer=8 * MEGABYTE,
 )
 # All bytes but control characters.

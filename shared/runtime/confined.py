@@ -14,13 +14,14 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from typing import Any
 
 from shared.errors import IngestError, TaskError
+from shared.runtime.memory import give_back
 
 LIMIT_EXCEEDED = "limit_exceeded"
 _MEMORY = "memory"  # a code between child and parent
@@ -56,7 +57,9 @@ class Confined:
         self._context = multiprocessing.get_context("forkserver")
         # All children come from one server, which imports them once.
         _preloaded.update(dict.fromkeys(preload))
-        self._context.set_forkserver_preload(list(_preloaded))
+        self._context.set_forkserver_preload(
+            [*_preloaded, "shared.runtime.frozen"]
+        )
         self._turn = threading.Lock()
         self._child: ForkServerProcess | None = None
         self._connection: Connection | None = None
@@ -106,7 +109,8 @@ class Confined:
                 child = self._context.Process(
                     target=_serve, args=(theirs,), daemon=True
                 )
-                child.start()
+                with _main_unseen():
+                    child.start()
             self._connection = ours
             self._child = child
         return self._connection
@@ -147,6 +151,21 @@ def _received(
         kind, value = pickle.loads(message)  # noqa: S301  from our own child
         if kind != "read":
             yield kind, value
+
+
+@contextmanager
+def _main_unseen() -> Iterator[None]:
+    """A child would import the module that was started, with all of the service."""
+    main = sys.modules["__main__"]
+    spec = main.__spec__
+    file = vars(main).pop("__file__", None)
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        main.__spec__ = spec
+        if file is not None:
+            main.__file__ = file
 
 
 def _limit(what: str, reason: str) -> TaskError:
@@ -203,6 +222,8 @@ def _do(
         _send(connection, "error", (None, message[:1000]))
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
+        _limit_memory(None)
+        give_back()
     return True
 
 

@@ -25,11 +25,17 @@ class Sweeper:
         """Takes some hundredths of a second where there is something to do."""
         now = resident()
         if now > self._before + GROWTH:
-            gc.collect()
-            _trim()
+            give_back()
             now = resident()
             self._before = now
         self._before = min(self._before, now)
+
+
+def give_back() -> None:
+    """Garbage, and what glibc keeps of freed memory; other libraries do that by themselves."""
+    gc.collect()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def resident() -> int:
@@ -38,9 +44,3 @@ def resident() -> int:
         return 0
     with open("/proc/self/statm") as file:  # noqa: PTH123  read every second
         return int(file.read().split()[1]) * resource.getpagesize()
-
-
-def _trim() -> None:
-    """Give back what glibc keeps of freed memory; other libraries do it by themselves."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").malloc_trim(0)

@@ -232,7 +232,7 @@ def test_two_keys_are_none(gateway: Gateway) -> None:
 def test_many_faults_of_a_request_are_not_all_told(
     gateway: Gateway,
 ) -> None:
-    body = {str(number): 0 for number in range(30_000)}
+    body = {str(number): 0 for number in range(40)}
     answer = httpx.post(
         f"{gateway.url}/ingest",
         json=body,
@@ -325,6 +325,54 @@ def test_large_commands_are_refused_and_none_is_kept(
     assert answer.status_code == 413
     listed = api.get("/stats", params={"limit": 1000})
     assert len(listed.content) < 4_000_000
+
+
+def test_of_many_unknown_fields_one_fault_is_made(
+    api: httpx.Client,
+) -> None:
+    answer = api.post("/ingest", json={str(n): [] for n in range(45_000)})
+    assert answer.status_code == 422
+    (fault,) = answer.json()["errors"]
+    assert "has 45000 fields" in fault["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ('{"sources":["csv"],"sources":["rss"]}', "`sources` twice"),
+        ('{"streams":' + "[" * 90_000 + "]" * 90_000 + "}", "too deep"),
+        ('{"streams":' + "9" * 5_000 + "}", "too many digits"),
+        ('{"sources":', "is not JSON at character"),
+    ],
+    ids=["twice", "deep", "digits", "cut off"],
+)
+def test_a_body_that_is_refused_as_json_says_why(
+    body: str, said: str, api: httpx.Client
+) -> None:
+    answer = api.post(
+        "/ingest",
+        content=body,
+        headers={"content-type": "application/json"},
+    )
+    assert answer.status_code == 422
+    assert said in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("limit", ["1_0", " 5", "+5", "1.0", "\u0665"])
+def test_a_whole_number_is_written_in_digits(
+    limit: str, api: httpx.Client
+) -> None:
+    answer = api.get("/data", params={"limit": limit})
+    assert answer.status_code == 422
+    assert "whole number" in answer.json()["detail"]
+
+
+def test_a_name_without_end_is_not_repeated(api: httpx.Client) -> None:
+    answer = api.post("/ingest", json={"streams": ["x" * 80_000]})
+    assert (answer.status_code, len(answer.content) < 2_000) == (
+        422,
+        True,
+    )
 
 
 def test_an_address_is_not_what_a_header_says(api: httpx.Client) -> None:

@@ -18,7 +18,7 @@ import pytest
 from services.extractor.settings import Feed
 from services.extractor.sources.base import Slice, SourceConnector
 from services.extractor.sources.coinpaprika.history import window_of
-from services.extractor.sources.coinpaprika.tickers import CoinPaprika
+from services.extractor.sources.coinpaprika.source import CoinPaprika
 from services.extractor.sources.feeds.source import Rss
 from services.extractor.sources.http_client import HttpClient
 from services.normalizer.mapping.page import map_page

@@ -28,12 +28,15 @@ class SourceParts:
 
 
 def build_sources(parts: SourceParts) -> dict[str, SourceConnector]:
-    """Each module has a function `build(parts)` that makes its connector."""
+    """Each module, or `source` of each package, has a function `build(parts)`."""
     return {str(source): _build(source, parts) for source in Source}
 
 
 def _build(source: Source, parts: SourceParts) -> SourceConnector:
-    package = __name__.rpartition(".")[0]
-    module = import_module(f"{package}.{source.module}")
+    name = f"{__name__.rpartition('.')[0]}.{source.module}"
+    module = import_module(name)
+    if hasattr(module, "__path__"):
+        # Not in the package itself: who imports another part of it would import all of this.
+        module = import_module(f"{name}.source")
     connector: SourceConnector = module.build(parts)
     return connector

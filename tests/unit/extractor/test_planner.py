@@ -20,7 +20,7 @@ from services.extractor.sources.base import (
     SourceConnector,
     StreamInfo,
 )
-from services.extractor.sources.coinpaprika.tickers import CoinPaprika
+from services.extractor.sources.coinpaprika.source import CoinPaprika
 from services.extractor.tasks.fetch import _noted
 from shared.messages.checkpoints import Checkpoint
 from shared.messages.commands import StartIngestion

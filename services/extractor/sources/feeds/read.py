@@ -21,7 +21,7 @@ from shared.runtime.confined import MEGABYTE, Limits, Meter
 MAX_BYTES = 8 * MEGABYTE  # of a feed; large ones have two
 # Ordinary feeds take 0.1 s and 20 MB; 0.4 s a megabyte.
 LIMITS = Limits(
-    cpu_s=5.0, cpu_s_per_mb=1.0, memory=72 * MEGABYTE, answer=4 * MEGABYTE
+    cpu_s=5.0, cpu_s_per_mb=1.0, memory=56 * MEGABYTE, answer=4 * MEGABYTE
 )
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import struct
+import subprocess
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -175,7 +177,9 @@ def test_one_file_of_several_is_read_by_its_name(tmp_path: Path) -> None:
     )
 
 
-def test_folders_without_end_are_named(tmp_path: Path) -> None:
+@pytest.fixture
+def bottomless(tmp_path: Path) -> Iterator[Path]:
+    """A folder in a folder in a folder, which Python could not remove."""
     at = os.open(tmp_path, os.O_RDONLY)
     for _ in range(1_500):
         os.mkdir("d", dir_fd=at)
@@ -183,9 +187,14 @@ def test_folders_without_end_are_named(tmp_path: Path) -> None:
         os.close(at)
         at = below
     os.close(at)
-    (tmp_path / "good.csv").write_text(ROWS)
+    yield tmp_path
+    subprocess.run(["rm", "-r", tmp_path / "d"], check=True)
+
+
+def test_folders_without_end_are_named(bottomless: Path) -> None:
+    (bottomless / "good.csv").write_text(ROWS)
     planned = asyncio.run(
-        plan(StartIngestion(run_id=RUN), {"csv": CsvFiles(tmp_path)})
+        plan(StartIngestion(run_id=RUN), {"csv": CsvFiles(bottomless)})
     )
     assert [task.stream for task in planned.tasks] == ["csv/good.csv"]
     assert "more than 400 characters" in planned.errors[0].message
