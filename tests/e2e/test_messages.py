@@ -160,7 +160,7 @@ def test_a_cancelled_run_ends_with_what_it_has_published(
     stack: Stack,
 ) -> None:
     name = "csv/cancelled/trx-usd.csv"
-    write_candles(stack.csv_dir / "cancelled" / "trx-usd.csv", 120_000)
+    write_candles(stack.csv_dir / "cancelled" / "trx-usd.csv", 400_000)
     run_id = stack.start_run(streams=[name])
     stack.wait_for_records(run_id, 5_000)
     with_producer(
@@ -175,10 +175,10 @@ def test_a_cancelled_run_ends_with_what_it_has_published(
     )
     run = stack.wait_for(run_id)
     assert run["status"] == "cancelled"
-    assert 5_000 <= run["records"] < 120_000
+    assert 5_000 <= run["records"] < 400_000
     stack.assert_ledger(run_id, name, run["records"])
     rest = stack.ingest(streams=[name])
-    assert rest["inserted"] == 120_000 - run["records"]
+    assert rest["inserted"] == 400_000 - run["records"]
 
 
 def test_a_topic_with_another_partition_count_is_refused(

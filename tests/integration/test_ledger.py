@@ -6,6 +6,7 @@ import time
 import uuid
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import Engine
 
@@ -225,7 +226,14 @@ def test_a_source_that_is_bad_is_told_by_its_last_pages_or_by_its_share(
     assert "the row has 1 cells, the header 6" in stopped()[0].message
 
 
-@pytest.mark.parametrize("field", [{"fetched_at": "no time"}])
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"fetched_at": "no time"},
+        {"cursor_after": msgspec.Raw(b'"\\u0000"')},
+        {"origin": msgspec.Raw(b'{"path": "\\u0000"}')},
+    ],
+)
 def test_a_page_of_which_nothing_can_be_stored_is_a_dead_letter_and_its_neighbours_load(
     engine: Engine, query: Query, field: dict[str, Any]
 ) -> None:
@@ -236,8 +244,11 @@ def test_a_page_of_which_nothing_can_be_stored_is_a_dead_letter_and_its_neighbou
         StagedPage.from_message(encode(unified_page(page, offset=n)))
         for n, page in enumerate((bad, good))
     ]
-    assert write_pages(engine, pages) == 1
+    assert write_pages(engine, pages) == 2
     assert query(
         'SELECT reason, topic, "offset", page_id FROM dead_letters'
-    ) == [("undecodable", "ingest.raw", 0, None)]
+    ) == [("refused_by_database", "ingest.raw", 0, bad.page_id)]
+    assert query(
+        "SELECT rejected FROM page_receipts ORDER BY page_no"
+    ) == [(1,), (0,)]
     assert query("SELECT count(*) FROM unified_data") == [(1,)]

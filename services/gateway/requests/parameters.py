@@ -44,8 +44,8 @@ OfStream = Annotated[
     str | None,
     Query(**_NAME_OF_STREAM, description="Only of this stream"),
 ]
-Limit = Annotated[int, InDigits, Query(ge=1, le=1000)]
-Skip = Annotated[int, InDigits, Query(ge=0, le=2**31 - 1)]
+Limit = Annotated[int, Query(ge=1, le=1000), InDigits]
+Skip = Annotated[int, Query(ge=0, le=2**31 - 1), InDigits]
 IdempotencyKey = Annotated[
     str | None,
     Header(
