@@ -45,7 +45,7 @@ def _measured(stack: Stack, read: dict[str, Any]) -> dict[str, Any]:
     path = f"/data?{urlencode(read)}"
     rate, p99_ms = uvloop.run(_load(stack.settings.api_port, path))
     limit = _pgbench(yardstick.page(**read), yardstick.dsn_of(stack))
-    today = _pgbench(_filled(Filters(**read)), stack.settings.dsn())
+    today = _pgbench(filled(Filters(**read)), stack.settings.dsn())
     return {
         "read": path,
         "requests_per_s": round(rate),
@@ -136,7 +136,7 @@ class _Client(asyncio.Protocol):
             )
 
 
-def _filled(filters: Filters) -> str:
+def filled(filters: Filters) -> str:
     """The gateway's select with its arguments in place."""
     query, arguments = build(filters)
     for number, value in sorted(enumerate(arguments, 1), reverse=True):

@@ -1,0 +1,1 @@
+"""What a record costs when the tables have grown."""

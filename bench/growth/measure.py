@@ -1,0 +1,161 @@
+"""What the server and the loader spend on records, and what reads take."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import deque
+from dataclasses import dataclass, fields
+
+import psutil
+import psycopg2
+from sqlalchemy import Engine
+
+from bench.api import filled
+from services.gateway.queries.data import Filters
+from services.loader.pages.copy_rows import StagedPage
+from services.loader.pages.transaction import write_pages
+from services.loader.pages.write_replayed import write_replayed
+from tests.support.stack import Stack
+
+WINDOW = 200_000  # records that a mark is about: the last ones
+READS = 200
+PLANNED = 20
+_SIZE = """
+SELECT sum(pg_total_relation_size(c.oid))::bigint FROM pg_class AS c
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
+"""
+_WAL = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint"
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Seconds of processor time, bytes of the log and of all tables with their indexes."""
+
+    records: int = 0
+    server_s: float = 0.0
+    loader_s: float = 0.0
+    wal: int = 0
+    size: int = 0
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(
+            *(
+                getattr(self, each.name) + getattr(other, each.name)
+                for each in fields(self)
+            )
+        )
+
+    def by_record(self) -> Figures:
+        records = max(1, self.records)
+        return {
+            "server_us": round(self.server_s / records * 1e6, 1),
+            "loader_us": round(self.loader_s / records * 1e6, 1),
+            "wal_bytes": round(self.wal / records),
+            "bytes": round(self.size / records),
+        }
+
+
+class Window:
+    """The last batches of candles."""
+
+    def __init__(self) -> None:
+        self._batches: deque[Spent] = deque()
+
+    def add(self, spent: Spent) -> None:
+        self._batches.append(spent)
+        first = self._batches[0].records
+        if self.total().records - first >= WINDOW:
+            self._batches.popleft()
+
+    def total(self) -> Spent:
+        return sum(self._batches, Spent())
+
+
+class Meter:
+    """Writes pages as the loader does, and reads as the gateway does."""
+
+    def __init__(self, stack: Stack, engine: Engine) -> None:
+        self._engine = engine
+        (postmaster,) = stack.pids("postgres")
+        self._server = psutil.Process(postmaster)
+        self._own = psutil.Process()
+        self._db = psycopg2.connect(stack.settings.dsn())
+        self._db.autocommit = True
+
+    def write(self, pages: list[StagedPage]) -> Spent:
+        """What that took."""
+        server, own, wal, size = self._state()
+        if pages[0].unified.replay is None:
+            write_pages(self._engine, pages)
+        else:
+            write_replayed(self._engine, pages)
+        after = self._state()
+        return Spent(
+            sum(len(page.ids) for page in pages),
+            after[0] - server,
+            after[1] - own,
+            after[2] - wal,
+            after[3] - size,
+        )
+
+    def reads(
+        self, wanted: dict[str, list[Filters]]
+    ) -> dict[str, Figures]:
+        """Milliseconds that PostgreSQL takes for each, and to plan it."""
+        return {
+            name: self._read(list(map(filled, filters)))
+            for name, filters in wanted.items()
+        }
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _state(self) -> tuple[float, float, int, int]:
+        own = self._own.cpu_times()
+        return (
+            self._server_s(),
+            own.user + own.system,
+            self._number(_WAL),
+            self._number(_SIZE),
+        )
+
+    def _server_s(self) -> float:
+        """Of the server, of processes that have ended and of those that are there."""
+        times = self._server.cpu_times()
+        total = sum(times[:4])
+        for process in self._server.children():
+            try:
+                own = process.cpu_times()
+            except psutil.NoSuchProcess:
+                continue
+            total += own.user + own.system
+        return float(total)
+
+    def _number(self, query: str) -> int:
+        with self._db.cursor() as cursor:
+            cursor.execute(query)
+            (number,) = cursor.fetchone() or (0,)
+        return int(number)
+
+    def _read(self, queries: list[str]) -> Figures:
+        taken = [self._taken_ms(query) for query in queries]
+        planned = map(self._planning_ms, queries[:PLANNED])
+        return {
+            "p99_ms": round(statistics.quantiles(taken, n=100)[98], 2),
+            "planning_ms": round(statistics.median(planned), 2),
+        }
+
+    def _taken_ms(self, query: str) -> float:
+        started = time.perf_counter()
+        with self._db.cursor() as cursor:
+            cursor.execute(query)
+            cursor.fetchall()
+        return (time.perf_counter() - started) * 1e3
+
+    def _planning_ms(self, query: str) -> float:
+        with self._db.cursor() as cursor:
+            cursor.execute(f"EXPLAIN (SUMMARY, FORMAT JSON) {query}")
+            ((plan,),) = cursor.fetchall()
+        return float(plan[0]["Planning Time"])
