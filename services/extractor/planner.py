@@ -166,7 +166,11 @@ async def _configured(
 
 def _unlisted(source: str, error: Exception) -> RunError:
     """The streams of a source cannot be listed."""
-    log.error("listing_crashed", source=source, exc_info=error)
+    log.error(
+        "listing_crashed",
+        source=source,
+        exc_info=error,
+    )
     return RunError(
         code=UNLISTED, message=last_line(error), source=source
     )

@@ -161,7 +161,11 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         size = len(record.value or b"")
         self._taken_bytes += size
         job.add_done_callback(
-            lambda done: self._ended(partition, done, size)
+            lambda done: self._ended(
+                partition,
+                done,
+                size,
+            )
         )
 
     def _ended(

@@ -220,8 +220,11 @@ def test_one_fact_several_times_in_a_batch_is_applied_in_order(
     ]
 
 
+@pytest.mark.parametrize(
+    "bad", ["1e999999", "NaN", "Infinity", "-Infinity", "-1"]
+)
 def test_a_row_that_postgres_refuses_costs_that_row_only(
-    engine: Engine, query: Query
+    engine: Engine, query: Query, bad: str
 ) -> None:
     unified = unified_page(
         raw_page([candle(day) for day in range(1, 29)]), offset=1
@@ -229,7 +232,7 @@ def test_a_row_that_postgres_refuses_costs_that_row_only(
     events = [
         msgspec.structs.replace(
             event,
-            close="1e999999" if event.record_index == 13 else event.close,
+            close=bad if event.record_index == 13 else event.close,
         )
         for event in unified.events
     ]

@@ -40,7 +40,11 @@ class Answer:
         """The beginning of the body, for people."""
         # Hidden before it is cut: half a secret would not be recognized.
         text = self.body[: size + MAX_SECRET].decode("utf-8", "replace")
-        for secret in sorted(self.secrets, key=len, reverse=True):
+        for secret in sorted(
+            self.secrets,
+            key=len,
+            reverse=True,
+        ):
             text = text.replace(secret, HIDDEN)
         return text[:size].strip()
 

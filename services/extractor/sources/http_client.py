@@ -276,7 +276,12 @@ class HttpClient:
             try:
                 if following is None:
                     body = await _body(first, response, most)
-                    return _answer(response, body, moved_to, secrets)
+                    return _answer(
+                        response,
+                        body,
+                        moved_to,
+                        secrets,
+                    )
             finally:
                 await response.aclose()
             is_permanent &= response.status_code in PERMANENT_REDIRECTS

@@ -88,7 +88,11 @@ CREATE TEMP TABLE IF NOT EXISTS stage_points (
     "interval" text, "timestamp" timestamptz, currency text,
     price numeric, open numeric, high numeric, low numeric, close numeric, volume numeric,
     market_cap numeric, title text, url text, summary text,
-    sentiment double precision, attributes jsonb, value_hash bigint, record_index int
+    sentiment double precision, attributes jsonb, value_hash bigint, record_index int,
+    -- Which NUMERIC takes, beyond all numbers NaN.
+    CONSTRAINT finite CHECK (
+        greatest(price, open, high, low, close, volume, market_cap) < 'Infinity'
+        AND least(price, open, high, low, close, volume, market_cap) >= 0)
 ) ON COMMIT DELETE ROWS;
 """
 

@@ -102,7 +102,12 @@ async def _context(window: Window, get: Get) -> Json:
     """What the pages say about their records, which name no coin themselves."""
     path = f"/coins/{quote(window.coin, safe='')}"
     coin = parse_json(
-        await _asked(get, window, path), "CoinPaprika's /coins"
+        await _asked(
+            get,
+            window,
+            path,
+        ),
+        "CoinPaprika's /coins",
     )
     if not isinstance(coin, dict) or not isinstance(
         coin.get("symbol"), str

@@ -94,7 +94,12 @@ class CoinPaprika(SourceConnector):
         if self._coin_ids == ["*"]:
             return []
         return [
-            history.Window(coin, kind, start, end).info
+            history.Window(
+                coin,
+                kind,
+                start,
+                end,
+            ).info
             for coin in self._coin_ids
             for kind in history.KINDS
         ]
@@ -119,7 +124,11 @@ class CoinPaprika(SourceConnector):
                 window, self._get, cursor, resumed=resumed
             )
         else:
-            slices = self._live(info, cursor, resumed=resumed)
+            slices = self._live(
+                info,
+                cursor,
+                resumed=resumed,
+            )
         async for piece in slices:
             yield piece
 
@@ -132,7 +141,11 @@ class CoinPaprika(SourceConnector):
             return
         reason = back_off.not_yet(known, "CoinPaprika")
         if reason:
-            yield Slice([], known, note=reason)
+            yield Slice(
+                [],
+                known,
+                note=reason,
+            )
             return
         coin = info.stream.partition("/")[2]
         path = _path(coin)
@@ -145,7 +158,12 @@ class CoinPaprika(SourceConnector):
                 [], {**known, **back_off.after_error(error, known)}
             )
             raise
-        for piece in self._pages(answer, coin, known, done):
+        for piece in self._pages(
+            answer,
+            coin,
+            known,
+            done,
+        ):
             yield piece
 
     def _pages(
@@ -153,9 +171,17 @@ class CoinPaprika(SourceConnector):
     ) -> Iterator[Slice]:
         """`known`: where the stream stood; `done`: where this task was interrupted."""
         path = _path(coin)
-        tickers = _tickers(answer, coin, path)
+        tickers = _tickers(
+            answer,
+            coin,
+            path,
+        )
         fields = shape(tickers)
-        note = _changed_form(path, known.get("fields"), fields)
+        note = _changed_form(
+            path,
+            known.get("fields"),
+            fields,
+        )
         if coin == ALL_COINS and self._coin_ids != ["*"]:
             tickers, missing = _picked(tickers, self._coin_ids)
             note = note or missing
@@ -166,7 +192,11 @@ class CoinPaprika(SourceConnector):
             is_last = number == len(pages)
             yield Slice(
                 records,
-                _position(records, fields, is_last=is_last),
+                _position(
+                    records,
+                    fields,
+                    is_last=is_last,
+                ),
                 {"endpoint": path},
                 origin,
                 rejections,
@@ -175,7 +205,13 @@ class CoinPaprika(SourceConnector):
             note = None  # reported once
         if not pages:
             yield Slice(
-                [], _position([], fields, is_last=True), note=note
+                [],
+                _position(
+                    [],
+                    fields,
+                    is_last=True,
+                ),
+                note=note,
             )
 
     async def _ask(self, coin: str, path: str) -> Answer:

@@ -213,7 +213,11 @@ class FileReader:
             return self._from_start(
                 f"the checkpoint cannot be used (row {known.row}, line {known.line})"
             )
-        return self._stand_at(known, dialect, open_at)
+        return self._stand_at(
+            known,
+            dialect,
+            open_at,
+        )
 
     def _recognized(self, known: Cursor) -> tuple[Cursor, int]:
         """A cursor with what its file is taken for, and where the first row begins."""

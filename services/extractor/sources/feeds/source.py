@@ -170,7 +170,14 @@ class Rss(SourceConnector):
         head: FeedHead = next(pieces)
         seen: dict[str, str] = dict(known.get("seen") or {})
         shared = {"shared": head.shared[:REMEMBERED]}
-        last = {**_validators(answer, head, known), **shared}
+        last = {
+            **_validators(
+                answer,
+                head,
+                known,
+            ),
+            **shared,
+        }
         for note in head.notes:
             yield Slice([], {"seen": seen}, note=note)
         is_over = False
