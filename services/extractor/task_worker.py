@@ -22,7 +22,7 @@ from shared.errors import TransientError
 from shared.kafka import publishing
 from shared.kafka.gap_aware_consumer import GapAwareConsumer, publisher
 from shared.kafka.witness import Witness
-from shared.messages.base import Stage
+from shared.messages.base import Source, Stage
 from shared.messages.headers import origin_headers
 from shared.messages.serialization import (
     UndecodableError,
@@ -95,12 +95,14 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         )
         self._limit = concurrency
         self._slots = asyncio.Semaphore(concurrency)
-        # A source that is slow leaves a slot to the others; replays have a worker of their own.
+        # What waits for a network and what reads files leave a slot to each other; replays have a
+        # worker of their own.
         has_others = topic is TASKS and concurrency > 1
         share = concurrency - 1 if has_others else concurrency
-        self._slots_of: defaultdict[str, asyncio.Semaphore] = defaultdict(
-            lambda: asyncio.Semaphore(share)
-        )
+        self._shares = {
+            True: asyncio.Semaphore(share),
+            False: asyncio.Semaphore(share),
+        }
         self._taken_bytes = 0
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(
             asyncio.Lock
@@ -202,7 +204,7 @@ class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         try:
             async with (
                 self._locks[task.stream],
-                self._slots_of[task.source],
+                self._shares[task.source == Source.CSV],
                 self._slots,
                 self._turns.alone(at),
             ):

@@ -260,16 +260,16 @@ def _decompressor(
     if lower.endswith(".gz"):
         return gzip.GzipFile(fileobj=file)
     if lower.endswith(".zst"):
-        return _Zstd(file)
+        return _Zstd(file, name)
     archive = _opened_zip(file, name)
     info = archive.getinfo(member or _only_member(archive, name))
     if info.compress_type == zipfile.ZIP_LZMA:
-        _refuse_large_dictionary(file, info)
+        _refuse_large_dictionary(file, info, name)
     return archive.open(info)
 
 
 def _refuse_large_dictionary(
-    file: BinaryIO, info: zipfile.ZipInfo
+    file: BinaryIO, info: zipfile.ZipInfo, name: str
 ) -> None:
     """Raises TaskError `limit_exceeded`. Leaves the file where it stands."""
     before = file.tell()
@@ -279,13 +279,12 @@ def _refuse_large_dictionary(
     (size,) = struct.unpack("<I", file.read(4))
     file.seek(before)
     if size > MAX_WINDOW:
-        raise _too_much_memory()
+        raise _too_much_memory(name)
 
 
-def _too_much_memory() -> TaskError:
-    needs = (
-        f"it takes more than {MAX_WINDOW >> 20} MiB of memory to be read"
-    )
+def _too_much_memory(name: str) -> TaskError:
+    most = f"{MAX_WINDOW >> 20} MiB"
+    needs = f"{name} takes more than {most} of memory to be unpacked"
     message = f"{needs}: compress it anew with a usual level"
     return TaskError("limit_exceeded", message)
 
@@ -308,8 +307,9 @@ class _Zstd:
         1024  # bytes at a time; a few may stand for a hundred kilobytes
     )
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, name: str) -> None:
         self._file = file
+        self._name = name
         self._frame = self._begin()
         self._rest = b""
 
@@ -333,7 +333,7 @@ class _Zstd:
                 out = self._frame.decompress(data)
             except zstandard.ZstdError as error:
                 if "memory" in str(error):
-                    raise _too_much_memory() from error
+                    raise _too_much_memory(self._name) from error
                 raise
             if self._frame.eof:
                 self._rest = self._frame.unused_data

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import base64
+import html
+import json
+import re
+from collections.abc import Iterable, Iterator
 from urllib.parse import (
     parse_qsl,
     quote,
+    quote_plus,
     unquote,
     urlencode,
     urlsplit,
@@ -57,8 +62,31 @@ def secrets_of(url: str) -> frozenset[str]:
         user,
         base64.b64encode(user.encode()).decode(),
     }
-    written = texts | {quote(text, safe="") for text in texts}
-    return frozenset(text for text in written if len(text) >= MIN_SECRET)
+    return frozenset(text for text in texts if len(text) >= MIN_SECRET)
+
+
+def without(secrets: Iterable[str], text: str) -> str:
+    """A text in which these are hidden, also as they stand in addresses, HTML and JSON."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        for written in _spellings(secret):
+            text = re.sub(
+                re.escape(written),
+                HIDDEN,
+                text,
+                flags=re.IGNORECASE,
+            )
+    return text
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    yield secret
+    yield quote(secret, safe="")
+    yield quote(secret)
+    yield quote_plus(secret)
+    yield html.escape(secret)
+    in_json = json.dumps(secret)[1:-1]
+    yield in_json
+    yield in_json.replace("/", "\\/")
 
 
 def has_secrets(url: str) -> bool:

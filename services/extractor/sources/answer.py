@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.values.urls import HIDDEN
+from shared.values.urls import without
 
 KEPT_HEADERS = (
     "content-type",
@@ -40,13 +40,7 @@ class Answer:
         """The beginning of the body, for people."""
         # Hidden before it is cut: half a secret would not be recognized.
         text = self.body[: size + MAX_SECRET].decode("utf-8", "replace")
-        for secret in sorted(
-            self.secrets,
-            key=len,
-            reverse=True,
-        ):
-            text = text.replace(secret, HIDDEN)
-        return text[:size].strip()
+        return without(self.secrets, text)[:size].strip()
 
     def origin(self) -> dict[str, Any]:
         """What the audit trail keeps of the fetch."""

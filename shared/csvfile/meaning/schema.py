@@ -143,13 +143,12 @@ class CsvSchema:
         """
         pair = series.pair or self._symbol_in(row)
         if series.currency and (series.pair or pair.currency is None):
-            return Pair(pair.symbol, series.currency.upper())
+            return _paired(pair, series.currency.upper())
         own = self._currency_in(row)
         if own is not None:
-            _refuse_itself(pair.symbol, own)
-            return Pair(pair.symbol, own)
+            return _paired(pair, own)
         if pair.currency is None and self.fallback_currency:
-            return Pair(pair.symbol, self.fallback_currency)
+            return _paired(pair, self.fallback_currency)
         return pair
 
     def _currency_in(self, row: Row) -> str | None:
@@ -224,8 +223,9 @@ def _is_no_symbol(text: str) -> bool:
     return word in _NO_SYMBOLS or is_count
 
 
-def _refuse_itself(symbol: str, currency: str) -> None:
+def _paired(pair: Pair, currency: str) -> Pair:
     """Raises BadValueError for the price of bitcoin in bitcoin."""
-    if unaliased(currency.lower()) == symbol:
+    if unaliased(currency.lower()) == pair.symbol:
         message = f"its currency is the coin itself: {currency}"
         raise BadValueError("currency", "unknown_currency", message)
+    return Pair(pair.symbol, currency)

@@ -49,6 +49,7 @@ _GUID = re.compile(
     rb"<guid\b[^>]{0,500}>\s{0,100}(?:<!\[CDATA\[)?([^<\]]{1,4000})"
 )
 MAX_SHOWN = 120  # characters of an error of the XML
+MAX_NULS = 100  # slips of a program; what has more is in another encoding
 
 
 def parse_feed(answer: Answer) -> Json:
@@ -107,8 +108,9 @@ def _with_escaped_signs(body: bytes) -> bytes:
 
     References to what is no character, over which feedparser breaks down, become U+FFFD.
     """
-    if b"&" not in body or b"\0" in body:
+    if b"&" not in body or body.count(b"\0") > MAX_NULS:
         return body
+    body = body.replace(b"\0", b"\xef\xbf\xbd")
     outside, *sections = body.split(b"<![CDATA[")
     parts = [_mended(outside)]
     for section in sections:

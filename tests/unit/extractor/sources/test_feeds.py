@@ -150,7 +150,7 @@ def test_a_validator_that_no_header_may_hold_is_not_sent(
 
 def test_half_a_character_does_not_hold_up_the_other_entries() -> None:
     body = rss([entry(1), entry(2)]).replace(
-        b"<title>", b"<title>&#xD800;&#xDFFF;", 2
+        b"<title>", b"<title>\0&#xD800;&#xDFFF;", 2
     )
     link = b"<link>https://news.example/&#xDFFF;"
     (piece,) = (
@@ -165,7 +165,9 @@ def test_half_a_character_does_not_hold_up_the_other_entries() -> None:
 
 
 def test_what_the_parser_breaks_down_over_is_no_feed() -> None:
-    body = rss([entry(1)]).replace(b"<title>", b"<title>\0&#xD800;")
+    body = rss([entry(1)]).replace(
+        b"<title>", b"<title>" + b"\0" * 101 + b"&#xD800;"
+    )
     with pytest.raises(
         TaskError, match="feedparser breaks down"
     ) as caught:
