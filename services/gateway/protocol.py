@@ -114,6 +114,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def refuse(self, status: int, detail: str) -> None:
         """Answer with a problem and close the connection."""
         self._end_wait()
+        # What is at work on this connection finds that nobody takes its answer.
+        for cycle in (self.cycle, *(cycle for cycle, _ in self.pipeline)):
+            if cycle is not None:
+                cycle.disconnected = True
         problem = {
             "type": "about:blank",
             "status": status,

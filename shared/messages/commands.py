@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -111,6 +112,11 @@ class Selection(Message, frozen=True):
     source: str | None = None
     stream: str | None = None
     symbol: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError, which decoding tells as its own error."""
+        for moment in filter(None, (self.start, self.end)):
+            datetime.fromisoformat(moment)
 
     def spans(self, partition: int) -> list[OffsetRange]:
         """The ranges of a partition that are selected by their offsets."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,31 @@ def test_an_id_that_is_none_is_refused_before_it_reaches_postgres() -> (
             DECODERS["StartIngestion"],
             b'{"type":"StartIngestion","run_id":"not-a-uuid"}',
         )
+
+
+@pytest.mark.parametrize(
+    "moment", ["NaN", "99999-01-01T00:00:00Z", "2024-99-99"]
+)
+def test_a_replay_from_a_time_that_is_none_is_refused(
+    moment: str,
+) -> None:
+    selection = {"start": moment}
+    command = {
+        "type": "StartReplay",
+        "run_id": str(uuid.uuid4()),
+        "selection": selection,
+    }
+    with pytest.raises(UndecodableError, match="StartReplay"):
+        decode(DECODERS["StartReplay"], encode(command))
+
+
+@pytest.mark.parametrize("decoder", ["RawPage", "UnifiedPage"])
+def test_a_message_of_more_values_than_memory_holds_is_refused(
+    decoder: str,
+) -> None:
+    value = b'{"type":"x","context":[' + b"{}," * 900_000 + b"{}]}"
+    with pytest.raises(UndecodableError, match="values"):
+        decode(DECODERS[decoder], value)
 
 
 def test_the_normalizer_makes_of_the_golden_page_what_it_always_did() -> (

@@ -10,9 +10,9 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 
-from shared.kafka import clients, publishing, topic_admin
+from shared.kafka import clients, publishing, reading, topic_admin
 from shared.kafka.partitions import partition_of
 from shared.messages.commands import CancelRun
 from shared.messages.identity import task_id
@@ -154,6 +154,39 @@ def test_two_runs_on_one_stream_come_one_after_the_other(
     )
     ranges = {run_id: (low, high) for run_id, low, high in offsets}
     assert ranges[runs[0]][1] < ranges[runs[1]][0]
+
+
+def test_a_page_of_which_a_copy_lies_elsewhere_is_replayed_once(
+    stack: Stack,
+) -> None:
+    name = "csv/copied/xlm-usd.csv"
+    write_candles(stack.csv_dir / "copied" / "xlm-usd.csv", 20)
+    stack.ingest(streams=[name])
+    at = TopicPartition(RAW.name, partition_of(name))
+
+    async def copy(producer: AIOKafkaProducer) -> None:
+        consumer = clients.consumer(
+            stack.settings.kafka_bootstrap_servers, "test", group=None
+        )
+        await consumer.start()
+        begin, end = await reading.bounds(consumer, at)
+        async for record in reading.between(consumer, at, begin, end):
+            if record.key == name.encode():
+                for step in (1, 2):
+                    await producer.send_and_wait(
+                        RAW.name,
+                        record.value,
+                        key=record.key,
+                        headers=list(record.headers),
+                        partition=(at.partition + step) % RAW.partitions,
+                    )
+        await consumer.stop()
+
+    with_producer(stack, copy)
+    body = {"stream": name, "origin": "topic"}
+    answer = stack.api.post("/replay", json=body)
+    run = stack.wait_for(answer.json()["run_id"])
+    assert (run["status"], run["records"]) == ("succeeded", 20)
 
 
 def test_a_cancelled_run_ends_with_what_it_has_published(

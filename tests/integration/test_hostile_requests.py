@@ -330,10 +330,10 @@ def test_large_commands_are_refused_and_none_is_kept(
 def test_of_many_unknown_fields_one_fault_is_made(
     api: httpx.Client,
 ) -> None:
-    answer = api.post("/ingest", json={str(n): [] for n in range(45_000)})
+    answer = api.post("/ingest", json={str(n): [] for n in range(15_000)})
     assert answer.status_code == 422
     (fault,) = answer.json()["errors"]
-    assert "has 45000 fields" in fault["message"]
+    assert "has 15000 fields" in fault["message"]
 
 
 @pytest.mark.parametrize(

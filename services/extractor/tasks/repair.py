@@ -41,6 +41,7 @@ from shared.messages.topics import RAW
 from shared.runtime import logs
 
 MAX_PAGES = 10_000  # repaired at a time
+_NOTHING = msgspec.Raw(b"null")
 log = logs.get(__name__)
 
 
@@ -125,9 +126,7 @@ class RepairHandler:
                 _marked(record),
                 partition=record.partition,
             )
-            found[page.page_no] = msgspec.structs.replace(
-                page, records=msgspec.Raw(b"[]")
-            )
+            found[page.page_no] = _outline(page)
         return found
 
     async def _from_source(
@@ -161,6 +160,19 @@ class RepairHandler:
                 error=error.message,
             )
         return done
+
+
+def _outline(page: RawPage) -> RawPage:
+    """A page without what it holds, of which a part would keep all of the message."""
+    return msgspec.structs.replace(
+        page,
+        records=_NOTHING,
+        context=_NOTHING,
+        origin=_NOTHING,
+        cursor_before=_NOTHING,
+        cursor_after=page.cursor_after.copy(),
+        rejections=[],
+    )
 
 
 async def _pages_again(

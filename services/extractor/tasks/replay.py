@@ -24,6 +24,7 @@ from services.extractor.tasks.reporting import (
     task_fields,
 )
 from shared.kafka import publishing
+from shared.kafka.partitions import partition_of
 from shared.messages.commands import ReplayOrigin, Selection
 from shared.messages.headers import BrokerPosition
 from shared.messages.pages import RawPage, ReplayOf, ReplayPage
@@ -161,6 +162,8 @@ class ReplayHandler:
                 page = selected_page(found, task.selection)
                 if page is None or page.page_id in progress.records:
                     continue
+                if partition_of(page.stream) != task.partition:
+                    continue  # a copy, which the task of its own partition counts
                 progress.records[page.page_id] = page.record_count
                 if page.page_id not in applied:
                     await self._backpressure.replay_gate(

@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 REFUSED = "refused: "  # before a reason that is told as it is
 MAX_SHOWN = 50  # characters of a name
+MAX_FIELDS = 20_000  # a cursor of a feed has the largest number of them
 
 
 class JsonBodyRoute(APIRoute):
@@ -31,6 +32,8 @@ class _Request(Request):
     async def json(self) -> Any:
         """Raises JSONDecodeError, which FastAPI knows; UnicodeDecodeError."""
         body = await self.body()
+        if body.count(b":") > MAX_FIELDS:
+            raise _refusal(f"has more than {MAX_FIELDS} fields")
         try:
             return json.loads(body, object_pairs_hook=_each_once)
         except RecursionError:

@@ -56,7 +56,12 @@ class Cursor(msgspec.Struct, forbid_unknown_fields=False):
     line: int
     sha256: str
     dialect: Json | None
-    open_row: list[int] | None = None
+    open_row: tuple[int, int, int] | None = None
+
+    def is_possible(self) -> bool:
+        """Whether its numbers are those of a file: each row and line takes a byte."""
+        counts = [self.row, self.line, *(self.open_row or ())]
+        return all(0 <= count <= self.offset for count in counts)
 
 
 @dataclass
@@ -118,7 +123,7 @@ class FileReader:
         self._line = 0
         self._hash = hashlib.sha256()
         self._dialect: Json = {}
-        self._open_row: list[int] | None = None
+        self._open_row: tuple[int, int, int] | None = None
         self._file: Content
 
     def slices(self, cursor: Any | None) -> Generator[Slice, None, None]:
@@ -206,10 +211,7 @@ class FileReader:
                 f"the checkpoint cannot be used (offset {known.offset})"
             )
             return self._from_start(reason)
-        if not (
-            0 <= known.row <= known.offset
-            and 0 <= known.line <= known.offset
-        ):
+        if not known.is_possible():
             return self._from_start(
                 f"the checkpoint cannot be used (row {known.row}, line {known.line})"
             )
@@ -346,7 +348,7 @@ class FileReader:
         self, page: _Page, encoding: str, delimiter: str
     ) -> bool:
         """Take one row, or skip or reject one line. False at the end of the file."""
-        begin = [self._file.offset, self._row, self._line]
+        begin = (self._file.offset, self._row, self._line)
         ahead = self._file.peek(MAX_LINE_BYTES + 1)
         if not ahead:
             return False
@@ -363,7 +365,11 @@ class FileReader:
         return True
 
     def _take(
-        self, page: _Page, data: bytes, lines: int, begin: list[int]
+        self,
+        page: _Page,
+        data: bytes,
+        lines: int,
+        begin: tuple[int, int, int],
     ) -> None:
         page.raw.append(self._file.take(len(data)))
         page.size += len(data)
@@ -379,7 +385,7 @@ class FileReader:
         self, page: _Page, line: bytes, encoding: str, delimiter: str
     ) -> None:
         """Take or reject a row that has quotes: it may go on over several lines."""
-        begin = [self._file.offset, self._row, self._line]
+        begin = (self._file.offset, self._row, self._line)
         line_no = self._line + 1
         quoted = _Quoted(self._file.peek(2 * MAX_LINE_BYTES), encoding)
         try:

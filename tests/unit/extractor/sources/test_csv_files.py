@@ -498,6 +498,15 @@ def test_a_file_that_is_another_is_read_from_its_start_and_that_is_said(
         [],
         "text",
         {"offset": -5, "row": 0, "line": 0, "sha256": "", "dialect": {}},
+        {"offset": 9, "row": 0, "line": 0, "sha256": "", "open_row": [5]},
+        {
+            "offset": 35,
+            "row": 0,
+            "line": 1,
+            "sha256": "",
+            "dialect": None,
+            "open_row": [25, -5, 9000],
+        },
     ],
 )
 def test_a_cursor_that_makes_no_sense_means_the_start(
