@@ -57,9 +57,10 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
     ) -> AsyncIterator[tuple[TP, Any]]:
         """As Faust's, which counts the pages that wait and not their bytes."""
         async for at, message in super().getmany(timeout):
+            yield at, message
+            # Before Faust looks whether the partitions are still the same.
             while self.app.waiting_bytes() > MAX_WAITING_BYTES:
                 await self.sleep(PAUSE_S)
-            yield at, message
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """As Faust's; a log that is not the one which was read is read from its beginning.

@@ -33,6 +33,7 @@ JOIN_S = 5.0
 KEPT = 24 * MEGABYTE  # by which a child may have grown and go on
 Meter = Callable[[int], None]
 _preloaded: dict[str, None] = {}
+_starting = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -156,16 +157,17 @@ def _received(
 @contextmanager
 def _main_unseen() -> Iterator[None]:
     """A child would import the module that was started, with all of the service."""
-    main = sys.modules["__main__"]
-    spec = main.__spec__
-    file = vars(main).pop("__file__", None)
-    main.__spec__ = None
-    try:
-        yield
-    finally:
-        main.__spec__ = spec
-        if file is not None:
-            main.__file__ = file
+    with _starting:
+        main = sys.modules["__main__"]
+        spec = main.__spec__
+        file = vars(main).pop("__file__", None)
+        main.__spec__ = None
+        try:
+            yield
+        finally:
+            main.__spec__ = spec
+            if file is not None:
+                main.__file__ = file
 
 
 def _limit(what: str, reason: str) -> TaskError:

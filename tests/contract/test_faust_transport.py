@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+from types import SimpleNamespace
 
 import faust
 from aiokafka import AIOKafkaConsumer
+from faust.transport import consumer
 from faust.transport.drivers import aiokafka as driver
 
 from services.normalizer.transport import App
@@ -29,3 +32,18 @@ def test_the_names_are_those_of_the_libraries() -> None:
         ).transport.Consumer
         is not driver.Consumer
     )
+
+
+async def test_the_pages_that_wait_for_an_agent_can_be_counted() -> None:
+    app = App("test", bootstrap="", broker="kafka://", store="memory://")
+    queue = app.FlowControlQueue(maxsize=9)
+    app.waiting.append(queue)
+    for value in (b"123", None, b"4567"):
+        message = SimpleNamespace(value=value)
+        queue.put_nowait(SimpleNamespace(message=message))
+    assert app.waiting_bytes() == 7
+
+
+def test_faust_reads_pages_by_the_method_that_is_replaced() -> None:
+    source = inspect.getsource(consumer.Consumer)
+    assert "getmany = self.getmany" in source
