@@ -6,7 +6,7 @@ Raw pages of long ago, and which runs have not ended.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -116,12 +116,16 @@ class Archive:
         selection: Selection,
         *,
         before: BrokerPosition | None,
+        without: Collection[str] = (),
     ) -> AsyncIterator[ArchivedPage]:
         """The selected pages of a partition, in the order of their first publishing.
 
-        `before`: up to before this position. Raises TransientError.
+        `before`: up to before this position. `without`: ids of pages that are left out. Raises
+        TransientError.
         """
         conditions = _conditions(partition, selection, before)
+        if without:
+            conditions.add("page_id <> ALL({}::uuid[])", list(without))
         last: Any = None
         async with self._connection() as connection:
             while True:

@@ -194,6 +194,8 @@ def keeping_logs(logs: Path, results: list[Result]) -> Iterator[None]:
         if not is_through or any(result.findings for result in results):
             kept = Path(tempfile.mkdtemp(prefix="chaos-logs-"))
             shutil.copytree(logs, kept, dirs_exist_ok=True)
+            for log in logs.parent.glob("*.log"):  # of the servers
+                shutil.copy(log, kept)
             say(f"logs are in {kept}")
 
 

@@ -15,6 +15,7 @@ import sys
 import time
 import xmlrpc.client
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from tests.support.product import KEY, until
 from tests.support.stack import Stack
 
 SERVICES = ("extractor", "normalizer", "loader", "gateway")
+_STARTER = ThreadPoolExecutor(1)
 
 
 class Part:
@@ -67,14 +69,18 @@ class Part:
 
     def start(self) -> None:
         if not self.is_up:
-            with self._log.open("ab") as log:
-                self._process = subprocess.Popen(
-                    self._command,
-                    stdout=log,
-                    stderr=log,
-                    env=self._environment,
-                    start_new_session=True,
-                )
+            # By a thread that stays: servers end with the thread that started them.
+            self._process = _STARTER.submit(self._started).result()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                self._command,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                start_new_session=True,
+            )
 
     def signal(self, number: int) -> None:
         """To it and all its children: PostgreSQL's sessions are processes of their own."""

@@ -235,6 +235,15 @@ class ReplayHandler:
                 task, consumer, first, progress
             ):
                 yield page
+        if task.origin == ReplayOrigin.AUTO:
+            # What a log has lost with its end, after it was loaded.
+            async for page in self._archive.pages(
+                task.partition,
+                task.selection,
+                before=None,
+                without=progress.records,
+            ):
+                yield page
 
     async def _from_topic(
         self,
