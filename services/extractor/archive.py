@@ -110,6 +110,19 @@ class Archive:
             found: datetime | None = await connection.fetchval(_PRUNED)
         return found
 
+    async def count(
+        self,
+        partition: int,
+        selection: Selection,
+        without: Collection[str],
+    ) -> int:
+        """The selected pages of a partition but for these. Raises TransientError."""
+        conditions = _conditions(partition, selection, None)
+        conditions.add("page_id <> ALL({}::uuid[])", list(without))
+        query, arguments = conditions.count()
+        async with self._connection() as connection:
+            return int(await connection.fetchval(query, *arguments))
+
     async def pages(
         self,
         partition: int,
@@ -196,6 +209,12 @@ class _Conditions:
         """Add a condition unless its value is None."""
         if value is not None:
             self.add(condition, value)
+
+    def count(self) -> tuple[str, list[Any]]:
+        """The query for the number of pages, and its arguments."""
+        conditions = " AND ".join(self._conditions)
+        query = f"SELECT count(*) FROM raw_data WHERE {conditions}"
+        return query, self._arguments
 
     def page_after(self, last: Any) -> tuple[str, list[Any]]:
         """The query for the next pages, and its arguments. `last`: the row before them."""

@@ -235,6 +235,14 @@ class ReplayHandler:
                 task, consumer, first, progress
             ):
                 yield page
+        is_topic_alone = task.origin == ReplayOrigin.TOPIC
+        if is_topic_alone and await self._missing(task, progress):
+            # What came meanwhile is in the topic by now.
+            async for page in TopicReading(
+                consumer, task.partition, task.selection, first
+            ).pages():
+                yield page
+            await self._note_missing(task, progress)
         if task.origin == ReplayOrigin.AUTO:
             # What a log has lost with its end, after it was loaded.
             async for page in self._archive.pages(
@@ -287,6 +295,24 @@ class ReplayHandler:
         return self._archive.pages(
             task.partition, task.selection, before=before
         )
+
+    async def _missing(
+        self, task: ReplayPages, progress: Progress
+    ) -> int:
+        """Pages that the archive has and that were not read."""
+        return await self._archive.count(
+            task.partition, task.selection, progress.records
+        )
+
+    async def _note_missing(
+        self, task: ReplayPages, progress: Progress
+    ) -> None:
+        missing = await self._missing(task, progress)
+        if missing:
+            progress.notes.append(
+                f"{RAW.name}[{task.partition}]: {missing} pages that were loaded are not in the "
+                "topic any more: origin `auto` finds them in the archive"
+            )
 
     async def _note_pruning(
         self, task: ReplayPages, progress: Progress

@@ -30,6 +30,14 @@ class Archive:
     async def pruned_before(self) -> None:
         return None
 
+    async def count(
+        self,
+        _partition: int,
+        _selection: Selection,
+        without: Collection[str],
+    ) -> int:
+        return sum(page.page_id not in without for page in self._pages)
+
     async def pages(
         self,
         _partition: int,
@@ -107,3 +115,5 @@ async def test_what_a_log_has_lost_with_its_end_comes_from_the_archive(
         progress.records[page.page_id] = page.record_count
         read.append(page.page_no)
     assert read == numbers
+    is_told = any("3 pages that were loaded" in n for n in progress.notes)
+    assert is_told == (origin == ReplayOrigin.TOPIC)
