@@ -112,6 +112,8 @@ async def test_what_a_log_has_lost_with_its_end_comes_from_the_archive(
     async for each in handler._pages(task, nothing, progress):
         page = replay.selected_page(each, task.selection)
         assert page is not None
+        if page.page_id in progress.records:
+            continue
         progress.records[page.page_id] = page.record_count
         read.append(page.page_no)
     assert read == numbers
