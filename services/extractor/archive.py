@@ -117,8 +117,7 @@ class Archive:
         without: Collection[str],
     ) -> int:
         """The selected pages of a partition but for these. Raises TransientError."""
-        conditions = _conditions(partition, selection, None)
-        conditions.add("page_id <> ALL({}::uuid[])", list(without))
+        conditions = _conditions(partition, selection, None, without)
         query, arguments = conditions.count()
         async with self._connection() as connection:
             return int(await connection.fetchval(query, *arguments))
@@ -136,9 +135,7 @@ class Archive:
         `before`: up to before this position. `without`: ids of pages that are left out. Raises
         TransientError.
         """
-        conditions = _conditions(partition, selection, before)
-        if without:
-            conditions.add("page_id <> ALL({}::uuid[])", list(without))
+        conditions = _conditions(partition, selection, before, without)
         last: Any = None
         async with self._connection() as connection:
             while True:
@@ -238,10 +235,15 @@ class _Conditions:
 
 
 def _conditions(
-    partition: int, selection: Selection, before: BrokerPosition | None
+    partition: int,
+    selection: Selection,
+    before: BrokerPosition | None,
+    without: Collection[str],
 ) -> _Conditions:
     conditions = _Conditions()
     conditions.add('"partition" = {}', partition)
+    if without:
+        conditions.add("page_id <> ALL({}::uuid[])", list(without))
     if before is not None:
         moment = from_ms(before.time_ms)
         place = '(broker_time, "offset") < ({}, {})'

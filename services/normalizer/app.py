@@ -338,12 +338,14 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
                 producer, "normalizer", settings.health_file
             )
         deliveries = Deliveries(producer, settings.max_deliveries)
-        app.waiting.append(stream.channel.queue)
+        queue = stream.channel.queue
+        app.waiting.append(queue)
         try:
             async for event in stream.noack().events():
                 _remember(app, event.message)
                 await _handle_or_end(event, deliveries, mapper)
         finally:
+            app.waiting.remove(queue)
             await _close(producer.stop())
 
     for topic in READ:

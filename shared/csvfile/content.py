@@ -15,7 +15,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from os import SEEK_CUR
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -194,11 +193,12 @@ def _members_of(archive: zipfile.ZipFile, name: str) -> list[str]:
 
 def _others_of(archive: zipfile.ZipFile, found: list[str]) -> list[str]:
     """Without folders, and what a Mac adds."""
+    known = set(found)
     return [
         member
         for member in archive.namelist()
         if not member.endswith("/")
-        and member not in set(found)
+        and member not in known
         and "__MACOSX" not in member
     ]
 
@@ -275,7 +275,7 @@ def _refuse_large_dictionary(
     before = file.tell()
     file.seek(info.header_offset + _NAME_LENGTH_AT)
     name_length, extra_length = struct.unpack("<HH", file.read(4))
-    file.seek(name_length + extra_length + _DICTIONARY_AT, SEEK_CUR)
+    file.seek(name_length + extra_length + _DICTIONARY_AT, os.SEEK_CUR)
     (size,) = struct.unpack("<I", file.read(4))
     file.seek(before)
     if size > MAX_WINDOW:

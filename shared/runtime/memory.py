@@ -26,9 +26,9 @@ class Sweeper:
         now = resident()
         if now > self._before + GROWTH:
             give_back()
-            now = resident()
-            self._before = now
-        self._before = min(self._before, now)
+            self._before = resident()
+        else:
+            self._before = min(self._before, now)
 
 
 def give_back() -> None:

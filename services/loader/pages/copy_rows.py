@@ -93,6 +93,7 @@ Round = dict[
     str, tuple[int, int]
 ]  # id → its page's place in the batch, its place in the page
 _NULL = "\\N"
+_NOTHING = msgspec.Raw(b"null")
 _PRICES = frozenset({"candle", "price"})
 _ESCAPES = str.maketrans(
     {
@@ -248,9 +249,6 @@ class StagedPage:
             rejections=[],
         )
         return dataclasses.replace(self, raw=raw, is_bare=True)
-
-
-_NOTHING = msgspec.Raw(b"null")
 
 
 def _is_of_whole_page(rejection: Rejection) -> bool:
