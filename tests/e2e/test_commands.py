@@ -130,6 +130,8 @@ def test_interrupting_up_stops_what_it_started_and_down_then_finds_nothing(
         env=stack.environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        # Tests that run in the background of a shell have it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     until(
         "the supervisor to start",
