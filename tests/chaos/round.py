@@ -10,10 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import httpx
-import psycopg2
-import psycopg2.errors
 
-from shared.tables import metadata
 from tests.chaos.faults import (
     FROZEN_IN_WINDOWS,
     IN_WINDOWS,
@@ -39,33 +36,6 @@ class Result:
     checked: dict[str, int] = field(default_factory=dict)
     records: int = 0
     seconds: float = 0.0
-
-
-def empty(stack: ChaosStack) -> None:
-    """Tables as at the start, so that a round is compared for itself.
-
-    The topics keep what they hold.
-    """
-    stack.wait_quiet()
-    tables = ", ".join(
-        name
-        for name in metadata.tables
-        if name not in ("loader_positions", "raw_clocks")
-    )  # those belong to the topics
-    for attempt in range(5):
-        try:
-            with (
-                psycopg2.connect(stack.dsn) as connection,
-                connection.cursor() as cursor,
-            ):
-                cursor.execute(f"TRUNCATE {tables}")
-        except (
-            psycopg2.errors.DeadlockDetected
-        ):  # a loader was looking after its runs
-            if attempt == 4:
-                raise
-        else:
-            return
 
 
 def plan(
