@@ -65,9 +65,16 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """As Faust's; a log that is not the one which was read is read from its beginning.
 
-        Faust commits no offset below the one that it found, so it must not find that one.
+        Faust commits no offset below the one that it found, so it must not find that one. A
+        partition of which nothing was committed is read from its beginning too: one that stays with
+        its member through a rebalance would go on behind what was fetched and then dropped.
         """
         found = dict(await super().seek_to_committed())
+        fresh = [tp for tp, offset in found.items() if not offset]
+        if fresh:
+            begins = await self.earliest_offsets(*fresh)
+            for tp in fresh:
+                await self._seek(tp, begins[tp])
         held = [TopicPartition(tp.topic, tp.partition) for tp in found]
         for at, cut in (await self.app.witness.cut(held)).items():
             tp = TP(at.topic, at.partition)

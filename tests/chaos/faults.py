@@ -186,6 +186,11 @@ def _at(point: str, what: str) -> Fault:
     )
 
 
+LOSE_TAILS = Fault(
+    "lose the ends of Kafka's logs",
+    "read from their beginning, what is lost is read again from its source",
+    _lose_tails,
+)
 RANDOM = (
     Fault(
         "kill -9 a service",
@@ -235,11 +240,7 @@ RANDOM = (
     ),
     Fault("cut connections", "reconnected, nothing half done", _cut),
     Fault("slow links", "slower, nothing else", _slow),
-    Fault(
-        "lose the ends of Kafka's logs",
-        "read from their beginning, what is lost is read again from its source",
-        _lose_tails,
-    ),
+    LOSE_TAILS,
     Fault(
         "set the broker's clock",
         "what comes later stands, whatever its time",

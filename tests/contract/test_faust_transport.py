@@ -7,9 +7,11 @@ import inspect
 from types import SimpleNamespace
 
 import faust
+import pytest
 from aiokafka import AIOKafkaConsumer
 from faust.transport import consumer
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
 
 from services.normalizer.transport import App
 
@@ -47,3 +49,39 @@ async def test_the_pages_that_wait_for_an_agent_can_be_counted() -> None:
 def test_faust_reads_pages_by_the_method_that_is_replaced() -> None:
     source = inspect.getsource(consumer.Consumer)
     assert "getmany = self.getmany" in source
+
+
+async def test_where_nothing_was_committed_reading_begins_at_the_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """aiokafka seeks there only where something was committed, and else stays where it was."""
+    app = App(
+        "x",
+        bootstrap="127.0.0.1:1",
+        broker="kafka://127.0.0.1:1",
+        store="memory://",
+    )
+    fresh, held = TP("ingest.raw", 0), TP("ingest.raw", 1)
+    sought: dict[TP, int] = {}
+
+    async def committed(_consumer: object) -> dict[TP, int | None]:
+        return {fresh: None, held: 7}
+
+    async def earliest(_consumer: object, *wanted: TP) -> dict[TP, int]:
+        return dict.fromkeys(wanted, 3)
+
+    async def seek(_consumer: object, at: TP, offset: int) -> None:
+        sought[at] = offset
+
+    async def no_cut(_held: object) -> dict[object, object]:
+        return {}
+
+    monkeypatch.setattr(driver.Consumer, "seek_to_committed", committed)
+    monkeypatch.setattr(driver.Consumer, "earliest_offsets", earliest)
+    monkeypatch.setattr(driver.Consumer, "_seek", seek)
+    monkeypatch.setattr(app.witness, "cut", no_cut)
+    bare = object.__new__(app.transport.Consumer)
+    bare.app = app
+    found = await bare.seek_to_committed()
+    assert sought == {fresh: 3}
+    assert found == {fresh: None, held: 7}

@@ -541,6 +541,71 @@ def test_of_two_pages_with_one_number_the_first_stands_and_the_other_is_a_dead_l
     ) == [(late.page_id, "superseded_page", 1)]
 
 
+def shown_closes(query: Query) -> list[str]:
+    return [
+        str(close) for (close,) in query("SELECT close FROM unified_data")
+    ]
+
+
+def test_a_page_that_comes_late_stands_before_those_that_lay_behind_it(
+    engine: Engine, query: Query
+) -> None:
+    """As one of a normalizer that was frozen, when another had gone on behind it."""
+    run_id = str(uuid.uuid4())
+    now = 1_700_000_000_000
+    pages = [
+        staged(
+            raw_page([candle(1, f"1.{n}")], run_id=run_id, page_no=n),
+            offset=n,
+            broker_ms=now + n * 100,
+        )
+        for n in range(5)
+    ]
+    for n in (3, 4, 0):
+        write_pages(engine, [pages[n]])
+    assert shown_closes(query) == ["1.4"]
+    # What was missing is published again, and marked so.
+    for n in (1, 2):
+        again = unified_page(
+            raw_page([candle(1, f"1.{n}")], run_id=run_id, page_no=n),
+            offset=n,
+            broker_ms=now + n * 100,
+            republished=True,
+        )
+        write_pages(engine, [staged(again)])
+    assert shown_closes(query) == ["1.4"]
+    assert query("SELECT max(generation) FROM raw_clocks") == [(0,)]
+    assert query(
+        "SELECT page_no FROM page_receipts ORDER BY raw_time, raw_offset"
+    ) == [(0,), (1,), (2,), (3,), (4,)]
+
+
+def test_pages_that_are_read_again_stand_in_the_order_of_their_task(
+    engine: Engine, query: Query
+) -> None:
+    """Each is given the position of the page before them all. Replays give them the same place."""
+    run_id = str(uuid.uuid4())
+    many = [candle(day, "1") for day in range(2, 29)]
+    records = [
+        [*many, candle(1, "1.1")],
+        [candle(1, "1.2")],
+        [candle(1, "1.3")],
+    ]
+    for n, rows in enumerate(records):
+        page = unified_page(
+            raw_page(rows, run_id=run_id, page_no=n),
+            offset=7,
+            republished=n > 0,
+        )
+        write_pages(engine, [staged(page)])
+        write_pages(engine, [staged(page)])
+    in_order = "SELECT page_no, raw_offset FROM page_receipts ORDER BY raw_time, raw_offset"
+    assert query(in_order) == [(0, 7), (1, 8), (2, 9)]
+    assert query("SELECT close FROM unified_data WHERE close <> 1") == [
+        (Decimal("1.3"),)
+    ]
+
+
 def test_the_gateways_role_may_read_and_not_write(
     infra: Infrastructure,
 ) -> None:

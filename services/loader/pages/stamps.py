@@ -34,7 +34,7 @@ FROM raw_clocks
 """
 # Pages that were placed before, and those that will leave no receipt.
 _SELECT_KNOWN = """
-SELECT s.n, coalesce(p.raw_time, 0) FROM stage_pages AS s
+SELECT s.n, coalesce(p.raw_time, 0), coalesce(p.raw_offset, s.raw_offset) FROM stage_pages AS s
 LEFT JOIN page_receipts AS p ON p.page_id = s.page_id
 WHERE p.page_id IS NOT NULL
 OR EXISTS (SELECT FROM page_receipts AS o
@@ -42,20 +42,26 @@ OR EXISTS (SELECT FROM page_receipts AS o
 OR EXISTS (SELECT FROM run_tasks AS t
            WHERE t.task_id = s.of_task AND t.finished_at IS NOT NULL AND s.page_no >= t.pages)
 """
-# Of a page that is published again, the place of the one that first lay there; else of the last
-# one before it in the partition.
-_SELECT_FIRST = """
-SELECT coalesce(
-    (SELECT p.raw_time FROM raw_data AS d JOIN page_receipts AS p USING (page_id)
-     WHERE d.partition = %(partition)s AND d.offset = %(offset)s
-     AND d.broker_time = to_timestamp(%(ms)s / 1000.0) LIMIT 1),
-    (SELECT p.raw_time FROM page_receipts AS p
-     WHERE p.raw_partition = %(partition)s AND p.raw_offset <= %(offset)s
-     ORDER BY p.raw_time DESC, p.raw_offset DESC LIMIT 1))
+# Of a page that is published again or comes late: the one that first lay there, else the last one
+# before it in the partition. By the broker's times, since a log that was cut uses offsets again;
+# without them where raw pages are no longer kept.
+_SELECT_BEFORE = """
+SELECT raw_time, page_id::text, task_id::text, page_no, "offset" FROM (
+(SELECT 1 AS way, p.raw_time, p.page_id, p.task_id, p.page_no, d.offset
+ FROM raw_data AS d JOIN page_receipts AS p USING (page_id)
+ WHERE d.partition = %(partition)s AND d.offset <= %(offset)s
+ AND d.broker_time <= to_timestamp(%(ms)s / 1000.0)
+ ORDER BY d.broker_time DESC, d.offset DESC LIMIT 1)
+UNION ALL
+(SELECT 2, p.raw_time, p.page_id, p.task_id, p.page_no, p.raw_offset
+ FROM page_receipts AS p
+ WHERE p.raw_partition = %(partition)s AND p.raw_offset <= %(offset)s
+ ORDER BY p.raw_time DESC, p.raw_offset DESC LIMIT 1)) AS found
+ORDER BY way LIMIT 1
 """
 _SET_PLACES = """
-UPDATE stage_pages AS s SET raw_time = o.place
-FROM (VALUES %s) AS o (n, place) WHERE s.n = o.n
+UPDATE stage_pages AS s SET raw_time = o.place, raw_offset = o.raw_offset
+FROM (VALUES %s) AS o (n, place, raw_offset) WHERE s.n = o.n
 """
 _STORE_CLOCKS = """
 UPDATE raw_clocks AS c SET generation = o.generation, last_ms = o.last_ms,
@@ -63,6 +69,7 @@ UPDATE raw_clocks AS c SET generation = o.generation, last_ms = o.last_ms,
 FROM (VALUES %s) AS o (partition, generation, last_ms, last_offset)
 WHERE c.partition = o.partition
 """
+Place = tuple[int, int]  # its number, and the offset within it
 log = logs.get(__name__)
 
 
@@ -109,6 +116,16 @@ class Clocks:
         self.latest_ms = max(self.latest_ms, time_ms)
         return place_of(clock.generation, clock.last_ms, partition)
 
+    def is_late(self, partition: int, offset: int, time_ms: int) -> bool:
+        """Whether a page lies before others of its log that came first.
+
+        A normalizer that was frozen sends such ones. After its log was cut or made anew, a page has
+        a smaller offset and a later time, or the clock was set.
+        """
+        clock = self.by_partition[partition]
+        is_near = clock.last_ms - STEP_MS <= time_ms < clock.last_ms
+        return is_near and offset < clock.last_offset
+
     def _has_gone_back(
         self, clock: Clock, offset: int, time_ms: int
     ) -> bool:
@@ -125,7 +142,9 @@ class Clocks:
 def place_pages(db: Db, pages: Sequence[StagedPage]) -> None:
     """Give each staged page its place: that of its receipt, or a new one."""
     db.execute(_SELECT_KNOWN)
-    places = dict(db.fetchall())
+    places = {
+        number: (place, offset) for number, place, offset in db.fetchall()
+    }
     new = [
         (number, page)
         for number, page in enumerate(pages)
@@ -134,14 +153,13 @@ def place_pages(db: Db, pages: Sequence[StagedPage]) -> None:
     if new:
         places |= _new_places(db, new)
     if places:
-        psycopg2.extras.execute_values(
-            db, _SET_PLACES, list(places.items())
-        )
+        rows = [(number, *place) for number, place in places.items()]
+        psycopg2.extras.execute_values(db, _SET_PLACES, rows)
 
 
 def _new_places(
     db: Db, pages: list[tuple[int, StagedPage]]
-) -> dict[int, int]:
+) -> dict[int, Place]:
     clocks = _locked(
         db, {page.unified.raw_partition for _, page in pages}
     )
@@ -161,25 +179,27 @@ def _locked(db: Db, partitions: set[int]) -> Clocks:
     return Clocks(found, generation, latest_ms, now_ms)
 
 
-def _place(db: Db, clocks: Clocks, page: StagedPage) -> int:
+def _place(db: Db, clocks: Clocks, page: StagedPage) -> Place:
     unified = page.unified
     partition = unified.raw_partition
-    if unified.replay is None and not unified.republished:
-        return clocks.place(
-            partition, unified.raw_offset, unified.raw_time
-        )
-    values = {
-        "partition": partition,
-        "offset": unified.raw_offset,
-        "ms": unified.raw_time,
-    }
-    db.execute(_SELECT_FIRST, values)
-    (first,) = db.fetchone() or (None,)
-    if first is not None:
-        return int(first)
-    # Nothing before it is known, so that it is the oldest of its partition.
-    generation = clocks.by_partition[partition].generation
-    return place_of(generation, unified.raw_time, partition)
+    offset = unified.raw_offset
+    time_ms = unified.raw_time
+    is_again = unified.replay is not None or unified.republished
+    if not is_again and not clocks.is_late(partition, offset, time_ms):
+        return clocks.place(partition, offset, time_ms), offset
+    values = {"partition": partition, "offset": offset, "ms": time_ms}
+    db.execute(_SELECT_BEFORE, values)
+    found = db.fetchone()
+    if found is None:
+        # Nothing before it is known, so that it is the oldest of its partition.
+        generation = clocks.by_partition[partition].generation
+        return place_of(generation, time_ms, partition), offset
+    place, page_id, task_id, page_no, offset_before = found
+    if page_id != page.page_id and offset_before == offset:
+        # Read again from its source, it stands behind the page whose position it was given.
+        is_of_task = task_id == page.task_id
+        offset += max(1, page.raw.page_no - page_no) if is_of_task else 1
+    return int(place), offset
 
 
 def _store(db: Db, clocks: Clocks) -> None:

@@ -53,6 +53,14 @@ def test_a_log_that_lost_its_end_begins_a_generation() -> None:
     assert found.generation == 1
 
 
+def test_a_page_that_comes_late_is_no_sign_of_another_log() -> None:
+    found = clocks(p0=Clock(3, NOW, 44))
+    assert found.is_late(0, 2, NOW - 1_100)
+    assert not found.is_late(0, 45, NOW - 1_100)  # the next one
+    assert not found.is_late(0, 2, NOW)  # of a log made anew
+    assert not found.is_late(0, 2, NOW - HOUR)  # and its clock set back
+
+
 def test_a_generation_holds_for_every_partition() -> None:
     """Two files of one folder write the same points from different partitions."""
     found = clocks(p0=Clock(), p1=Clock())
