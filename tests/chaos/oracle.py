@@ -130,6 +130,21 @@ class Oracle:
             self.findings.append(
                 f"{file.stream}: {len(wrong)} data points differ, such as {wrong[0]}"
             )
+        again = self._counted(
+            file, len(last), good - len(last), blank, len(bad)
+        )
+        self._letters(file, bad, again)
+        self.checked["data points"] += found
+
+    def _counted(
+        self,
+        file: CsvFile,
+        different: int,
+        equal: int,
+        blank: int,
+        bad: int,
+    ) -> int:
+        """Compare the sums of the receipts; returns how many records were read again."""
         records, inserted, updated, unchanged, skipped, rejected = (
             self._sums(file.stream)
         )
@@ -138,22 +153,23 @@ class Oracle:
         self._say(
             f"{file.stream}: records counted", file.rows + again, records
         )
-        self._say(f"{file.stream}: inserted", len(last), inserted)
-        counted = {
-            "updated and unchanged": (
-                good - len(last),
-                updated + unchanged,
-            ),
-            "skipped": (blank, skipped),
-            "rejected": (len(bad), rejected),
-        }
+        self._say(f"{file.stream}: inserted", different, inserted)
         more = 0
-        for name, (expected, count) in counted.items():
+        for name, expected, count in (
+            ("updated and unchanged", equal, updated + unchanged),
+            ("skipped", blank, skipped),
+            ("rejected", bad, rejected),
+        ):
             if again and count > expected:
                 more += count - expected
             else:
                 self._say(f"{file.stream}: {name}", expected, count)
         self._say(f"{file.stream}: what was read again", again, more)
+        return again
+
+    def _letters(
+        self, file: CsvFile, bad: dict[int, str], again: int
+    ) -> None:
         letters = self.rows(
             "SELECT (origin->>'line')::int, reason, count FROM dead_letters WHERE stream = %s"
             " AND reason <> %s ORDER BY 1",
@@ -164,12 +180,12 @@ class Oracle:
         met: Counter[str] = Counter()
         for _, why, count in letters:
             met[why] += count
-        expected_letters = Counter(bad.values())
+        expected = Counter(bad.values())
         if again:  # those of rows that were read again count again
-            met = met & expected_letters
+            met &= expected
         self._say(
             f"{file.stream}: dead letters by reason",
-            dict(expected_letters),
+            dict(expected),
             dict(met),
         )
         self._say(
@@ -177,7 +193,6 @@ class Oracle:
             [],
             [line for line, why, _ in letters if bad.get(line) != why],
         )
-        self.checked["data points"] += found
         self.checked["dead letters"] += len(letters)
 
     def _candles(self, stream: str) -> Iterator[tuple[Any, ...]]:
