@@ -175,7 +175,7 @@ def _confined(path: Path) -> dict[str, dict[str, float]]:
 
 def _reads(stack: Stack, symbol: str) -> list[dict[str, Any]]:
     _say(f"API: {api.CONNECTIONS} connections …")
-    stack.execute("ANALYZE unified_data")
+    stack.execute("ANALYZE points, series")
     reads = api.measure(stack, symbol)
     for read in reads:
         _say(

@@ -10,15 +10,23 @@ import re
 import subprocess
 import tempfile
 import time
+import uuid
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
+import psycopg2
 import uvloop
 
 from bench import yardstick
 from embedded.servers import postgres
-from services.gateway.queries.data import Filters, build
+from services.gateway.queries.data import (
+    Chosen,
+    Filters,
+    build,
+    build_choice,
+    is_chosen,
+)
 from tests.support.product import KEY
 from tests.support.stack import Stack
 
@@ -44,8 +52,9 @@ def measure(stack: Stack, symbol: str) -> list[dict[str, Any]]:
 def _measured(stack: Stack, read: dict[str, Any]) -> dict[str, Any]:
     path = f"/data?{urlencode(read)}"
     rate, p99_ms = uvloop.run(_load(stack.settings.api_port, path))
-    limit = _pgbench(yardstick.page(**read), yardstick.dsn_of(stack))
-    today = _pgbench(filled(Filters(**read)), stack.settings.dsn())
+    limit = _pgbench([yardstick.page(**read)], yardstick.dsn_of(stack))
+    dsn = stack.settings.dsn()
+    today = _pgbench(selects(Filters(**read), dsn), dsn)
     return {
         "read": path,
         "requests_per_s": round(rate),
@@ -136,22 +145,42 @@ class _Client(asyncio.Protocol):
             )
 
 
-def filled(filters: Filters) -> str:
-    """The gateway's select with its arguments in place."""
-    query, arguments = build(filters)
+def selects(filters: Filters, dsn: str) -> list[str]:
+    """The gateway's selects for a page, with their arguments in place."""
+    if not is_chosen(filters):
+        return [_filled(*build(filters, None))]
+    choice = _filled(*build_choice(filters))
+    nothing = ([], [], None, None)
+    with (
+        psycopg2.connect(dsn) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(choice)
+        timed, news, *bounds = cursor.fetchone() or nothing
+    connection.close()
+    first_id, past_id = (each and uuid.UUID(each) for each in bounds)
+    chosen = Chosen(timed, news, first_id, past_id)
+    return [choice, _filled(*build(filters, chosen))]
+
+
+def _filled(query: str, arguments: list[Any]) -> str:
     for number, value in sorted(enumerate(arguments, 1), reverse=True):
-        literal = (
-            f"'{value}'"
-            if isinstance(value, str | datetime)
-            else str(value)
-        )
-        query = query.replace(f"${number}", literal)
+        query = query.replace(f"${number}", _literal(value))
     return query
 
 
-def _pgbench(query: str, dsn: str) -> float:
+def _literal(value: Any) -> str:
+    if isinstance(value, list):
+        return f"'{{{','.join(map(str, value))}}}'"
+    if isinstance(value, str | datetime | uuid.UUID):
+        return f"'{value}'"
+    return str(value)
+
+
+def _pgbench(queries: list[str], dsn: str) -> float:
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
-        script.write(" ".join(query.split()) + ";\n")
+        for query in queries:
+            script.write(" ".join(query.split()) + ";\n")
         script.flush()
         command = [
             postgres.binary("pgbench"),

@@ -11,9 +11,9 @@ import psycopg2
 from tests.support.stack import Stack
 
 BATCH_ROWS = 5_000
-_STAGE = "CREATE TEMP TABLE stage (LIKE unified_data INCLUDING DEFAULTS)"
+_STAGE = "CREATE TEMP TABLE stage (LIKE {table} INCLUDING DEFAULTS)"
 _UPSERT = """
-INSERT INTO unified_data SELECT * FROM stage ORDER BY id
+INSERT INTO {table} SELECT * FROM stage ORDER BY id
 ON CONFLICT (id) DO UPDATE SET
     close = excluded.close, value_hash = excluded.value_hash, raw_offset = excluded.raw_offset
 """
@@ -44,11 +44,13 @@ def lines_of(stack: Stack, select: str) -> list[str]:
     return buffer.getvalue().splitlines(keepends=True)
 
 
-def measure(dsn: str, lines: list[str]) -> dict[str, Any]:
+def measure(
+    dsn: str, lines: list[str], table: str = "unified_data"
+) -> dict[str, Any]:
     """Write the rows in batches. Raises SystemExit where not all of them are there then."""
     target = psycopg2.connect(dsn)
     with target, target.cursor() as cursor:
-        cursor.execute(_STAGE)
+        cursor.execute(_STAGE.format(table=table))
     started = time.monotonic()
     for start in range(0, len(lines), BATCH_ROWS):
         batch = "".join(lines[start : start + BATCH_ROWS])
@@ -57,11 +59,11 @@ def measure(dsn: str, lines: list[str]) -> dict[str, Any]:
             cursor.copy_expert(
                 "COPY stage FROM STDIN", io.StringIO(batch)
             )
-            cursor.execute(_UPSERT)
+            cursor.execute(_UPSERT.format(table=table))
     seconds = time.monotonic() - started
     with target, target.cursor() as cursor:
-        cursor.execute("ANALYZE unified_data")
-        cursor.execute("SELECT count(*) FROM unified_data")
+        cursor.execute(f"ANALYZE {table}")
+        cursor.execute(f"SELECT count(*) FROM {table}")
         (stored,) = cursor.fetchone() or (0,)
     target.close()
     if stored != len(lines):

@@ -332,17 +332,17 @@ def _fetch_jars(console: Console) -> None:
 
 
 def _migrate(settings: StackSettings) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "services.loader", "migrate"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
     log = settings.logs / "migrate.log"
-    log.write_text(done.stdout + done.stderr)
+    with log.open("w") as file:
+        done = subprocess.run(
+            [sys.executable, "-m", "services.loader", "migrate"],
+            cwd=ROOT,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
     if done.returncode:
-        output = (done.stderr or done.stdout).strip()
+        output = log.read_text().strip()
         reason = output.rpartition("\n")[2] or "no output"
         raise StackError(f"the migration failed: {reason} (see {log})")
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     DateTime,
     Double,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     MetaData,
@@ -66,15 +67,10 @@ def _required(
 
 
 def _values() -> list[Column[Any]]:
-    """The values of a data point."""
+    """The values of a data point, but those that all of its series share."""
     return [
-        Column("instrument", Text),
-        Column("symbol", Text),
-        Column("symbols", ARRAY(Text)),
-        _required("kind", Text),
-        Column("interval", Text),
+        _required("series_id", Integer),
         _time("timestamp", nullable=False),
-        Column("currency", Text),
         Column("price", Numeric),
         Column("open", Numeric),
         Column("high", Numeric),
@@ -82,11 +78,16 @@ def _values() -> list[Column[Any]]:
         Column("close", Numeric),
         Column("volume", Numeric),
         Column("market_cap", Numeric),
+        Column("sentiment", Double),
+        Column("symbols", ARRAY(Text)),
         Column("title", Text),
         Column("url", Text),
         Column("summary", Text),
-        Column("sentiment", Double),
         Column("attributes", JSONB),
+        _required("value_hash", BigInteger),
+        _required("raw_time", BigInteger),
+        _required("raw_offset", BigInteger),
+        _required("normalizer_version", SmallInteger),
     ]
 
 
@@ -140,46 +141,46 @@ raw_data = Table(
     Index("raw_data_time", "broker_time"),
 )
 
-# One row a data point. shared/versions.py decides which value stands. `retired_at`: since when a
-# better mapping of its page yields it no more.
-unified_data = Table(
-    "unified_data",
+# One row for what data points share, once for all of them. All points but news lie within
+# [first_id, past_id). `key`: over all texts.
+series = Table(
+    "series",
     metadata,
-    _uuid("id", primary_key=True),
+    Column("series_id", Integer, Identity(always=True), primary_key=True),
+    Column("key", UUID(as_uuid=False), nullable=False, unique=True),
     _required("source", Text),
     _required("dataset", Text),
     _required("stream", Text),
+    _required("kind", Text),
+    Column("instrument", Text),
+    Column("symbol", Text),
+    Column("interval", Text),
+    Column("currency", Text),
+    _uuid("first_id", nullable=True),
+    _uuid("past_id", nullable=True),
+)
+
+# One row a data point; the view `unified_data` shows it whole, with the texts of its series.
+# `run_id`: who wrote it, where that is not the run that fetched its page. `updated_at`: since when
+# its values stand, where they are not its first.
+# shared/versions.py decides which value stands. `retired_at`: since when a better mapping of its
+# page yields it no more. In partitions by time, which the beginning of an id is
+# (shared/messages/point_ids.py); news have one of their own, with the indexes that their times need
+# (migration 0008).
+points = Table(
+    "points",
+    metadata,
+    _uuid("id", primary_key=True),
     *_values(),
-    _required("value_hash", BigInteger),
-    _required("raw_time", BigInteger),
-    _required("raw_offset", BigInteger),
     _required("record_index", Integer),
-    _required("normalizer_version", SmallInteger),
     _uuid("page_id"),
-    _uuid("run_id"),
+    _uuid("run_id", nullable=True),
     _required("revision", Integer, "1"),
     _time_now("created_at"),
-    _time_now("updated_at"),
+    _time("updated_at"),
     _time("retired_at"),
-    Index("unified_data_time", text('"timestamp" DESC'), text("id DESC")),
-    Index(
-        "unified_data_symbol_time",
-        "symbol",
-        text('"timestamp" DESC'),
-        text("id DESC"),
-    ),
-    Index(
-        "unified_data_source_time",
-        "source",
-        text('"timestamp" DESC'),
-        text("id DESC"),
-    ),
-    Index(
-        "unified_data_symbols",
-        "symbols",
-        postgresql_using="gin",
-        postgresql_where=text("symbols IS NOT NULL"),
-    ),
+    Index("points_series", "series_id", "id"),
+    postgresql_partition_by="RANGE (id)",
 )
 
 # Values that were replaced, whole, written by a trigger so that no way of updating can miss one.
@@ -244,7 +245,8 @@ replay_receipts = Table(
 )
 
 # What a preview would write, with the values: data points that are new or differ. `is_contended`:
-# it stands only if the newer page that wrote the data point yields it no more.
+# it stands only if the newer page that wrote the data point yields it no more. The view
+# `previewed_data` shows them with the texts of their series.
 preview_points = Table(
     "preview_points",
     metadata,
@@ -252,14 +254,7 @@ preview_points = Table(
     _uuid("page_id", primary_key=True),
     _uuid("id", primary_key=True),
     Column("record_index", Integer, primary_key=True),
-    _required("source", Text),
-    _required("dataset", Text),
-    _required("stream", Text),
     *_values(),
-    _required("value_hash", BigInteger),
-    _required("raw_time", BigInteger),
-    _required("raw_offset", BigInteger),
-    _required("normalizer_version", SmallInteger),
     _required("is_contended", Boolean, "false"),
     Index("preview_points_id", "run_id", "id"),
 )

@@ -59,3 +59,12 @@ def gives_way(stored: str, new: str) -> str:
 def order_newest_first() -> str:
     """The columns of a version, for ORDER BY."""
     return ", ".join(f"{column} DESC" for column in (*OF_PAGE, OF_RECORD))
+
+
+def stored(id_: str) -> str:
+    """SQL: the data point with an id that another table has, for a LATERAL join.
+
+    `OFFSET 0` keeps it a search by index in the one partition that the id lies in: PostgreSQL does
+    not foresee that, and would sooner read all partitions.
+    """
+    return f"SELECT * FROM unified_data AS by_id WHERE by_id.id = {id_} OFFSET 0"

@@ -11,7 +11,7 @@ import psutil
 import psycopg2
 from sqlalchemy import Engine
 
-from bench.api import filled
+from bench.api import selects
 from services.gateway.queries.data import Filters
 from services.loader.pages.copy_rows import StagedPage
 from services.loader.pages.transaction import write_pages
@@ -81,7 +81,8 @@ class Meter:
         (postmaster,) = stack.pids("postgres")
         self._server = psutil.Process(postmaster)
         self._own = psutil.Process()
-        self._db = psycopg2.connect(stack.settings.dsn())
+        self._dsn = stack.settings.dsn()
+        self._db = psycopg2.connect(self._dsn)
         self._db.autocommit = True
 
     def write(self, pages: list[StagedPage]) -> Spent:
@@ -105,7 +106,9 @@ class Meter:
     ) -> dict[str, Figures]:
         """Milliseconds that PostgreSQL takes for each, and to plan it."""
         return {
-            name: self._read(list(map(filled, filters)))
+            name: self._read(
+                [selects(each, self._dsn) for each in filters]
+            )
             for name, filters in wanted.items()
         }
 
@@ -139,7 +142,7 @@ class Meter:
             (number,) = cursor.fetchone() or (0,)
         return int(number)
 
-    def _read(self, queries: list[str]) -> Figures:
+    def _read(self, queries: list[list[str]]) -> Figures:
         taken = [self._taken_ms(query) for query in queries]
         planned = map(self._planning_ms, queries[:PLANNED])
         return {
@@ -147,15 +150,19 @@ class Meter:
             "planning_ms": round(statistics.median(planned), 2),
         }
 
-    def _taken_ms(self, query: str) -> float:
+    def _taken_ms(self, queries: list[str]) -> float:
         started = time.perf_counter()
         with self._db.cursor() as cursor:
-            cursor.execute(query)
-            cursor.fetchall()
+            for query in queries:
+                cursor.execute(query)
+                cursor.fetchall()
         return (time.perf_counter() - started) * 1e3
 
-    def _planning_ms(self, query: str) -> float:
+    def _planning_ms(self, queries: list[str]) -> float:
+        taken = 0.0
         with self._db.cursor() as cursor:
-            cursor.execute(f"EXPLAIN (SUMMARY, FORMAT JSON) {query}")
-            ((plan,),) = cursor.fetchall()
-        return float(plan[0]["Planning Time"])
+            for query in queries:
+                cursor.execute(f"EXPLAIN (SUMMARY, FORMAT JSON) {query}")
+                ((plan,),) = cursor.fetchall()
+                taken += float(plan[0]["Planning Time"])
+        return taken

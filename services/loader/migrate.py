@@ -12,10 +12,12 @@ from pathlib import Path
 import sqlalchemy.exc
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from psycopg2 import sql
 from sqlalchemy import Connection, Engine, create_engine, text
 
+from services.loader.carry_over import carry_over
 from services.loader.database import db_of, reason_of
 from services.loader.settings import LoaderSettings
 from shared.errors import ConfigError, TransientError
@@ -24,6 +26,9 @@ from shared.runtime import logs
 from shared.runtime.settings import Role, role_name, role_password
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+CARRIES_OVER = (
+    "0008"  # after which what older releases stored is carried over
+)
 OLDEST_POSTGRES = 15
 _LOCK = 4_711_020
 _SELECT_REVISION = text("SELECT version_num FROM alembic_version")
@@ -44,6 +49,7 @@ _GRANTS = {
         "GRANT TEMPORARY ON DATABASE {database} TO {role}",
         "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
         "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}",
+        "GRANT EXECUTE ON FUNCTION ensure_partition TO {role}",
         (
             "ALTER DEFAULT PRIVILEGES IN SCHEMA public "
             "GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role}"
@@ -102,17 +108,43 @@ def _migrate_database(settings: LoaderSettings) -> None:
         settings.sqlalchemy_url(), connect_args={"connect_timeout": 5}
     )
     try:
-        with engine.begin() as connection:
-            _check_version(connection)
-            connection.execute(
+        with engine.connect() as holder, holder.begin():
+            _check_version(holder)
+            holder.execute(
                 text("SELECT pg_advisory_xact_lock(:lock)"),
                 {"lock": _LOCK},
             )
-            command.upgrade(alembic_config(connection), "head")
-            for role in Role:
-                _ensure_role(connection, settings, role)
+            _upgrade(engine)
+            with engine.begin() as connection:
+                for role in Role:
+                    _ensure_role(connection, settings, role)
     finally:
         engine.dispose()
+
+
+def _upgrade(engine: Engine) -> None:
+    """Bring the tables to what this version needs, with all that they hold."""
+    with engine.begin() as connection:
+        config = alembic_config(connection)
+        found = MigrationContext.configure(
+            connection
+        ).get_current_revision()
+        is_older = found is None or found in _until(CARRIES_OVER)
+        if is_older:
+            command.upgrade(config, CARRIES_OVER)
+    if is_older:
+        carry_over(engine)
+    with engine.begin() as connection:
+        command.upgrade(alembic_config(connection), "head")
+
+
+def _until(revision: str) -> set[str]:
+    """A revision and all before it."""
+    scripts = ScriptDirectory.from_config(alembic_config())
+    return {
+        each.revision
+        for each in scripts.iterate_revisions(revision, "base")
+    }
 
 
 def _check_version(connection: Connection) -> None:

@@ -94,13 +94,13 @@ def requeue_run_id(dead_letter: str) -> str:
     return _uuid5("requeue", dead_letter)
 
 
-def data_id(source: str, dataset: str, *natural_key: str) -> str:
-    """32 hex digits of the identity of a data point."""
-    return text_id(_SEPARATOR.join((source, dataset, *natural_key)))
+def natural_key(*parts: str) -> str:
+    """The parts of a name as one text."""
+    return _SEPARATOR.join(parts)
 
 
 def text_id(text: str) -> str:
-    """The identity of what is named by a text. MD5 as a fast 128-bit name, not as protection."""
+    """32 hex digits that stand for a text. MD5 as a fast 128-bit name, not as protection."""
     encoded = text.encode("utf-8", "surrogatepass")
     return hashlib.md5(encoded, usedforsecurity=False).hexdigest()
 

@@ -204,6 +204,7 @@ def _newer_mapping() -> None:
     """
     from services.normalizer import unify
     from shared.messages.identity import text_id
+    from shared.messages.point_ids import point_id
 
     version, map_page = unify.NORMALIZER_VERSION, unify.map_page
 
@@ -225,7 +226,9 @@ def _newer_mapping() -> None:
             )
             return msgspec.structs.replace(
                 event,
-                id=text_id(event.id),
+                id=point_id(
+                    event.kind, moved.isoformat(), text_id(event.id)
+                ),
                 timestamp=moved.isoformat(),
                 value_hash=event.value_hash ^ 1,
             )

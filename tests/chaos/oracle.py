@@ -395,6 +395,15 @@ class Oracle:
             ]
             self._say(f"{table}: foreign streams", [], foreign)
         self._say(
+            "data points whose id is not that of their time",
+            0,
+            self.rows(
+                "SELECT count(*) FROM unified_data WHERE CASE WHEN kind = 'news'"
+                " THEN id::text NOT LIKE 'f%' ELSE left(id::text, 18) <>"
+                ' left(first_point_id("timestamp")::text, 18) END'
+            )[0][0],
+        )
+        self._say(
             "pages in raw_data without a receipt",
             0,
             self.rows(

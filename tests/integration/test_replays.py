@@ -17,13 +17,14 @@ from services.loader.pages.copy_rows import StagedPage
 from services.loader.pages.transaction import write_pages
 from services.loader.pages.write_replayed import write_replayed
 from shared.messages.base import Stage
-from shared.messages.identity import text_hash, text_id
+from shared.messages.identity import text_hash
 from shared.messages.pages import (
     RawPage,
     Rejection,
     ReplayOf,
     UnifiedData,
 )
+from shared.messages.point_ids import timed_id
 from shared.messages.serialization import encode
 from tests.integration.conftest import Query
 from tests.support.pages import candle, raw_page, unified_page
@@ -35,7 +36,7 @@ RUN = "0b9d4c1e-8f5a-4b0e-9d51-6a9a4f6f0a11"
 def point(hour: int, value: str, index: int) -> UnifiedData:
     moment = f"2024-01-01T{hour:02}:00:00Z"
     return UnifiedData(
-        id=text_id(str(hour)),
+        id=timed_id(moment, str(hour)),
         value_hash=text_hash(value),
         record_index=index,
         kind="price",
@@ -241,7 +242,7 @@ def test_a_page_of_which_nothing_is_left_is_retired_whole(
         version=3,
         replay=RUN if how == "replay" else None,
     )
-    nothing = StagedPage(nothing.unified, nothing.raw, [], [], [], [])
+    nothing = nothing.without_points()
     (write_replayed if how == "replay" else write_pages)(
         engine, [nothing]
     )
@@ -289,18 +290,13 @@ def test_what_a_preview_rejects_is_a_dead_letter_once_it_is_published(
     )
 
 
-def test_a_replayed_page_with_a_row_that_the_index_refuses_is_a_dead_letter(
+def test_a_replayed_page_with_a_row_that_the_table_refuses_is_a_dead_letter(
     engine: Engine, query: Query
 ) -> None:
     raw = pages()[0]
     write_pages(engine, [mapped(raw, 0, shift=0, version=2)])
     page = mapped(raw, 0, shift=0, version=3, replay=RUN)
-    long = "".join(
-        str(uuid.UUID(int=text_hash(str(n)) & (2**127)))
-        + str(text_hash(str(n)))
-        for n in range(300)
-    )
-    page.rows[1] = page.rows[1].replace("\tbtc\t", f"\t{long}\t", 1)
+    page.rows[1] = page.rows[1].replace(page.ids[1], "9" * 32)
     write_replayed(engine, [page])
     assert query("SELECT reason, record_index FROM dead_letters") == [
         ("refused_by_database", 1)

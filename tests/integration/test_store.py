@@ -46,6 +46,10 @@ def counts(query: Query) -> tuple[Any, ...]:
     )[0]
 
 
+def _is_no_partition(name: str | None, kind: str, _parents: Any) -> bool:
+    return kind != "table" or not str(name).startswith("points_")
+
+
 def test_the_migrated_tables_are_those_that_the_code_knows(
     engine: Engine,
 ) -> None:
@@ -58,7 +62,11 @@ def test_the_migrated_tables_are_those_that_the_code_knows(
         )
         assert (
             compare_metadata(
-                MigrationContext.configure(connection), metadata
+                MigrationContext.configure(
+                    connection,
+                    opts={"include_name": _is_no_partition},
+                ),
+                metadata,
             )
             == []
         )
@@ -313,10 +321,13 @@ def test_conflicts_and_a_full_disk_are_waited_out_like_an_absence(
     assert not issubclass(error, DATA_ERRORS)
 
 
-def test_code_of_the_first_version_can_write_to_the_newest_tables(
+def test_code_of_release_0_2_can_write_to_the_newest_tables(
     infra: Infrastructure,
 ) -> None:
-    """Expand and contract: what a later migration adds to a table has a default or may be empty."""
+    """Expand and contract: what a later migration adds to a table has a default or may be empty.
+
+    Before it there is no way back but the backup.
+    """
     connection = psycopg2.connect(infra.dsn)
     connection.autocommit = True
     with connection.cursor() as cursor:
@@ -331,7 +342,7 @@ def test_code_of_the_first_version_can_write_to_the_newest_tables(
         " 'public' AND is_nullable = 'NO' AND column_default IS NULL"
     )
     found = []
-    for version in ("0001", "head"):
+    for version in ("0009", "head"):
         with fresh.begin() as transaction:
             command.upgrade(alembic_config(transaction), version)
             found.append(
@@ -340,9 +351,11 @@ def test_code_of_the_first_version_can_write_to_the_newest_tables(
                     for row in transaction.execute(text(required))
                 }
             )
-    with fresh.begin() as transaction:
-        command.downgrade(alembic_config(transaction), "0001")
-        command.upgrade(alembic_config(transaction), "head")
+    with (
+        pytest.raises(NotImplementedError, match="backup"),
+        fresh.begin() as transaction,
+    ):
+        command.downgrade(alembic_config(transaction), "0008")
     fresh.dispose()
     with connection.cursor() as cursor:
         cursor.execute("DROP DATABASE migrations_test")
@@ -617,6 +630,6 @@ def test_the_gateways_role_may_read_and_not_write(
     assert reader("SELECT count(*) FROM unified_data")
     with pytest.raises(psycopg2.Error):
         reader(
-            "SET default_transaction_read_only = off; DELETE FROM unified_data RETURNING 1"
+            "SET default_transaction_read_only = off; DELETE FROM points RETURNING 1"
         )
     reader.close()

@@ -6,16 +6,29 @@ file that changed, and a preview that is open.
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+import os
+import subprocess
+import sys
+import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg2
+import psycopg2.errors
 import pytest
+from alembic import command
 from sqlalchemy import Engine, create_engine
 
-from services.loader.migrate import migrate
+from services.gateway.database import Database
+from services.gateway.queries import diff, lineage, previews
+from services.gateway.settings import GatewaySettings
+from services.loader.migrate import alembic_config, migrate
 from services.loader.runs import ledger
+from shared.messages import point_ids
 from tests.integration.conftest import loader_settings
 from tests.support.infra import Infrastructure
 
@@ -33,16 +46,21 @@ COUNTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def upgraded(infra: Infrastructure) -> Iterator[Engine]:
-    """The database of the dump, migrated."""
+def new_database(infra: Infrastructure, name: str) -> str:
+    """An empty database; returns its address."""
     connection = psycopg2.connect(infra.dsn)
     connection.autocommit = True
     with connection.cursor() as db:
-        db.execute(f"DROP DATABASE IF EXISTS {DATABASE}")
-        db.execute(f"CREATE DATABASE {DATABASE}")
+        db.execute(f"DROP DATABASE IF EXISTS {name}")
+        db.execute(f"CREATE DATABASE {name}")
     connection.close()
-    dsn = f"{infra.dsn.rpartition('/')[0]}/{DATABASE}"
+    return f"{infra.dsn.rpartition('/')[0]}/{name}"
+
+
+@pytest.fixture(scope="module")
+def upgraded(infra: Infrastructure) -> Iterator[Engine]:
+    """The database of the dump, migrated."""
+    dsn = new_database(infra, DATABASE)
     with psycopg2.connect(dsn) as restored, restored.cursor() as db:
         db.execute(gzip.decompress(DUMP.read_bytes()).decode())
     restored.close()
@@ -79,7 +97,7 @@ def test_its_values_can_still_be_replaced(upgraded: Engine) -> None:
     """The trigger of that release, or of a later migration, keeps what is replaced."""
     with upgraded.begin() as transaction:
         transaction.exec_driver_sql(
-            "UPDATE unified_data SET close = 2, value_hash = value_hash + 1,"
+            "UPDATE points SET close = 2, value_hash = value_hash + 1,"
             " revision = revision + 1 WHERE id = ("
             "SELECT id FROM unified_data WHERE kind = 'candle' LIMIT 1)"
         )
@@ -88,3 +106,192 @@ def test_its_values_can_still_be_replaced(upgraded: Engine) -> None:
         ).scalar_one()
         transaction.rollback()
     assert found == COUNTS["unified_revisions"] + 1
+
+
+ROWS = 216_000
+# A year and more of five-minute candles and some news, a fifth of them with a revision, as 0.1.0
+# stored them.
+_FILL = f"""
+INSERT INTO unified_data (
+    id, source, dataset, stream, kind, instrument, symbol, "interval", "timestamp", currency, open,
+    high, low, close, volume, title, value_hash, raw_time, raw_offset, record_index,
+    normalizer_version, page_id, run_id, revision)
+SELECT md5('point' || n)::uuid, CASE WHEN is_news THEN 'rss' ELSE 'csv' END, 'd', 's',
+       CASE WHEN is_news THEN 'news' ELSE 'candle' END, 'btc-usd', 'btc', '5m',
+       timestamptz '2023-11-01Z' + n * interval '5 minutes', 'USD', n, n + 2, n - 1, n + 1, n / 7.0,
+       CASE WHEN is_news THEN 'title ' || n END, n, 1700000000000 + n, n, n % 1000, 4,
+       md5('page' || n / 1000)::uuid, md5('run')::uuid, 1 + (n % 5 = 0)::int
+FROM (SELECT n, n % 1000 = 7 AS is_news FROM generate_series(0, {ROWS - 1}) AS n) AS rows;
+INSERT INTO unified_revisions (id, revision, data, replaced_by)
+SELECT id, 1, to_jsonb(u) || '{{"revision": 1, "close": 5}}', page_id
+FROM unified_data AS u WHERE revision = 2;
+INSERT INTO page_receipts (
+    page_id, run_id, task_id, source, stream, page_no, records, ids, value_hashes,
+    normalizer_version, raw_partition, raw_offset)
+SELECT page_id, md5('run')::uuid, md5('task')::uuid, 'csv', 's',
+       row_number() OVER (ORDER BY page_id), count(*), array_agg(id ORDER BY record_index),
+       array_agg(value_hash ORDER BY record_index), 4, 0, min(raw_offset)
+FROM unified_data GROUP BY page_id;
+INSERT INTO preview_points (
+    run_id, page_id, id, record_index, source, dataset, stream, kind, "timestamp", value_hash,
+    raw_time, raw_offset, normalizer_version)
+SELECT md5('preview')::uuid, md5('page0')::uuid, md5('new' || n)::uuid, n, 'csv', 'd', 's', 'price',
+       timestamptz '2024-01-01Z' + n * interval '1 hour', n, 1, 1, 5
+FROM generate_series(0, 9) AS n;
+INSERT INTO replay_receipts (
+    run_id, page_id, task_id, source, stream, records, ids, retired_ids, normalizer_version,
+    raw_partition, raw_offset, raw_time, is_applied)
+SELECT md5('preview')::uuid, md5('page0')::uuid, md5('t')::uuid, 'csv', 's', 11,
+       array_agg(md5('new' || n)::uuid ORDER BY n) || md5('point1')::uuid,
+       ARRAY[md5('point2')::uuid, md5('nowhere')::uuid], 5, 0, 1, 1, false
+FROM generate_series(0, 9) AS n;
+CREATE TABLE kept AS SELECT * FROM unified_data;
+CREATE TABLE kept_receipts AS SELECT * FROM page_receipts;
+CREATE TABLE kept_revisions AS SELECT * FROM unified_revisions;
+"""
+
+
+def query_on(dsn: str, sql: str) -> list[tuple[Any, ...]]:
+    connection = psycopg2.connect(dsn)
+    try:
+        with connection, connection.cursor() as db:
+            db.execute(sql)
+            return db.fetchall() if db.description else []
+    finally:
+        connection.close()
+
+
+@pytest.mark.timeout(600)
+def test_many_rows_are_carried_over_though_it_is_killed_again_and_again(
+    infra: Infrastructure,
+) -> None:
+    dsn = new_database(infra, "carry_over_test")
+    settings = loader_settings(Infrastructure(dsn, infra.bootstrap))
+    engine = create_engine(settings.sqlalchemy_url())
+    with engine.begin() as connection:
+        command.upgrade(alembic_config(connection), "0007")
+    engine.dispose()
+    query_on(dsn, _FILL)
+    kills = 0
+    environment = {
+        **os.environ,
+        "DATABASE_URL": dsn,
+        "KAFKA_BOOTSTRAP_SERVERS": infra.bootstrap,
+    }
+    while True:
+        migration = subprocess.Popen(
+            [sys.executable, "-m", "services.loader", "migrate"],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        before = _progress(dsn)
+        while migration.poll() is None and kills < 4:
+            if _progress(dsn) not in (before, None):
+                migration.kill()
+                kills += 1
+            time.sleep(0.02)
+        if migration.wait(300) == 0:
+            break
+    assert kills == 4
+    assert query_on(
+        dsn,
+        "SELECT (SELECT count(*) FROM unified_data), count(*) FROM kept AS k"
+        " JOIN unified_data AS u ON u.id = point_id(k.kind, k.timestamp, k.id)"
+        " WHERE to_jsonb(u) - 'id' = to_jsonb(k) - 'id'",
+    ) == [(ROWS, ROWS)]
+    sample = query_on(
+        dsn,
+        "SELECT k.id::text, k.kind, k.timestamp, u.id::text FROM kept AS k"
+        " JOIN unified_data AS u USING (value_hash) WHERE k.value_hash % 100 = 7",
+    )
+    assert len(sample) == ROWS // 100
+    for old, kind, moment, new in sample:
+        name = uuid.UUID(old).hex
+        made = point_ids.point_id(kind, moment.isoformat(), name)
+        assert made == uuid.UUID(new).hex
+    assert query_on(
+        dsn,
+        "SELECT (SELECT count(*) FROM unified_revisions), count(*) FROM kept_revisions AS k"
+        " JOIN unified_revisions AS r ON r.id = point_id(k.data->>'kind',"
+        " (k.data->>'timestamp')::timestamptz, k.id) AND r.revision = k.revision"
+        " WHERE r.data - 'id' = k.data - 'id' AND r.data->>'id' = r.id::text"
+        " AND r.replaced_at = k.replaced_at AND r.replaced_by = k.replaced_by",
+    ) == [(ROWS // 5, ROWS // 5)]
+    assert query_on(
+        dsn,
+        "SELECT count(*) FROM kept_receipts AS k JOIN page_receipts AS r USING (page_id),"
+        " LATERAL unnest(k.ids, r.ids, r.value_hashes) AS y (old, new, hash)"
+        " JOIN unified_data AS u ON u.id = y.new AND u.value_hash = y.hash"
+        " JOIN kept ON kept.id = y.old AND kept.value_hash = y.hash",
+    ) == [(ROWS,)]
+    assert query_on(
+        dsn,
+        "SELECT count(p.id), count(u.id) FROM replay_receipts AS r,"
+        " unnest(r.ids || r.retired_ids) WITH ORDINALITY AS y (id, n)"
+        " LEFT JOIN previewed_data AS p ON p.id = y.id AND p.record_index = y.n - 1"
+        " LEFT JOIN unified_data AS u ON u.id = y.id",
+    ) == [(10, 2)]
+    assert query_on(dsn, "SELECT to_regclass('unified_data_0007')") == [
+        (None,)
+    ]
+
+
+def _progress(dsn: str) -> Any:
+    """How far it came, None before it began and after its end."""
+    try:
+        rows = query_on(
+            dsn,
+            "SELECT step, position, is_done FROM carry_over ORDER BY 1",
+        )
+    except psycopg2.errors.UndefinedTable:
+        return None
+    return rows or None
+
+
+def test_lineage_diffs_digests_and_previews_of_the_release_answer(
+    upgraded: Engine,
+) -> None:
+    dsn = upgraded.url.render_as_string(hide_password=False)
+    dsn = dsn.replace("+psycopg2", "")
+    unknown = query_on(
+        dsn,
+        "SELECT count(*) FROM (SELECT unnest(ids) AS id FROM page_receipts UNION ALL"
+        " SELECT unnest(ids) FROM replay_receipts WHERE is_applied UNION ALL"
+        " SELECT id FROM unified_revisions) AS named"
+        " WHERE NOT EXISTS (SELECT FROM unified_data AS u WHERE u.id = named.id)",
+    )
+    assert unknown == [(0,)]
+    settings = GatewaySettings(
+        _env_file=None,
+        database_url=dsn,
+        api_key="test-api-key",
+        mode="native",
+    )
+    runs = query_on(
+        dsn,
+        "SELECT run_id::text, preview FROM runs ORDER BY requested_at",
+    )
+
+    async def answers() -> None:
+        database = Database(settings)
+        await database.start()
+        try:
+            for run_id, preview in runs:
+                found = await diff.digest(database, run_id)
+                assert found["records"] > 0
+                for other, _ in runs:
+                    await diff.counts(database, run_id, other)
+                if preview:
+                    await previews.counts(database, run_id)
+            revised = query_on(
+                dsn, "SELECT id::text FROM unified_revisions"
+            )
+            for (id_,) in revised:
+                found = await lineage.lineage(database, id_)
+                assert found is not None
+                assert len(found["versions"]) == 2
+        finally:
+            await database.close()
+
+    asyncio.run(answers())

@@ -1,21 +1,42 @@
-"""`GET /data` as SQL: filters, keyset cursor, JSON built by PostgreSQL."""
+"""`GET /data` as SQL: filters, keyset cursor, JSON built by PostgreSQL.
+
+Tickers, candles and prices are read in the order of their ids, which is that of their times; news
+by time and id. A page merges what each of these streams has first. Of few series each is read by
+its index, of many all points are and those of other series are left out.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+import uuid
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from services.gateway.database import Database
 from services.gateway.queries.where import Where, where
 from services.gateway.requests.pagination import PageToken
+from shared.messages.point_ids import FIRST_OF_NEWS, NEWS, first_id_at
+from shared.versions import stored
 
 _COLUMNS = """
     id, source, dataset, stream, kind, instrument, symbol, symbols, interval, timestamp, currency,
     price, open, high, low, close, volume, market_cap, title, url, summary, sentiment, attributes,
     run_id, page_id, revision, normalizer_version, created_at, updated_at
 """
-_ORDER = "ORDER BY timestamp DESC, id DESC"
+# Where a data point stands: at its time, within those that ids can say.
+_PLACE = f"""
+    CASE WHEN id < '{FIRST_OF_NEWS}' THEN least(greatest(
+        timestamp, '1970-01-01Z'), '2199-12-31T23:59:59.999999Z') ELSE timestamp END AS place
+"""
+# As the view unified_data has them.
+_OF_STORED = """
+    id, s.source, dataset, s.stream, kind, instrument, symbol, symbols, interval, timestamp,
+    currency, price, open, high, low, close, volume, market_cap, title, url, summary, sentiment,
+    attributes, coalesce(p.run_id, r.run_id) AS run_id, page_id, revision, p.normalizer_version,
+    created_at, coalesce(updated_at, created_at) AS updated_at
+"""
+_ORDER = "ORDER BY place DESC, id DESC"
+FEW = 32  # series that are read one by one
 # What a run inserted or updated, each data point with the values that the run gave it, wherever
 # they are kept now.
 _CONTRIBUTED = """(
@@ -33,7 +54,8 @@ _CONTRIBUTED = """(
         SELECT DISTINCT ON (id) id, hash FROM yielded
         ORDER BY id, raw_time DESC, raw_offset DESC, n DESC
     )
-    SELECT u.* FROM contributed AS c JOIN unified_data AS u ON u.id = c.id AND u.value_hash = c.hash
+    SELECT u.* FROM contributed AS c CROSS JOIN LATERAL ({stored}) AS u
+    WHERE u.value_hash = c.hash
     UNION ALL
     (SELECT DISTINCT ON (r.id) (jsonb_populate_record(NULL::unified_data, r.data)).*
      FROM contributed AS c
@@ -48,9 +70,6 @@ _REPLACED = """(
     WHERE replaced_at > {as_of} AND (data->>'updated_at')::timestamptz <= {as_of}
     AND data->>'retired_at' IS NULL
 ) AS replaced"""
-Source = tuple[
-    str, list[str]
-]  # a table, and what must be true of its rows
 
 
 @dataclass(frozen=True)
@@ -70,99 +89,245 @@ class Filters:
     run_id: str | None = None
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """The series that a filter leaves. `first_id`, `past_id`: within which their points lie."""
+
+    timed: list[int]
+    news: list[int]
+    first_id: uuid.UUID | None = None
+    past_id: uuid.UUID | None = None
+
+
 async def page(database: Database, filters: Filters) -> Any:
     """(body, count, last_timestamp, last_id) of a page. `body`: JSON text of the list."""
-    query, arguments = build(filters)
+    chosen = None
+    if is_chosen(filters):
+        query, arguments = build_choice(filters)
+        (found,) = await database.rows(query, *arguments)
+        chosen = Chosen(**found)
+    query, arguments = build(filters, chosen)
     (row,) = await database.rows(query, *arguments)
     return row
 
 
-def build(filters: Filters) -> tuple[str, list[Any]]:
-    """The query of a page, which gives one row, and its arguments."""
-    wanted = Where()
+def is_chosen(filters: Filters) -> bool:
+    """Whether the series that are asked for have to be known first."""
+    of_series = (
+        filters.symbol,
+        filters.source,
+        filters.kind,
+        filters.dataset,
+    )
+    return filters.run_id is None and any(
+        each is not None for each in of_series
+    )
+
+
+def build_choice(filters: Filters) -> tuple[str, list[Any]]:
+    """The query of the series that are asked for: a row as `Chosen`."""
+    wanted = _of_series(filters, Where())
+    wanted.add("symbol =", _symbol(filters))
+    is_news = f"kind = '{NEWS}'"
+    query = f"""
+        SELECT coalesce(array_agg(series_id) FILTER (WHERE NOT {is_news}), '{{}}') AS timed,
+               coalesce(array_agg(series_id) FILTER (WHERE {is_news}), '{{}}') AS news,
+               (SELECT first_id FROM chosen ORDER BY first_id LIMIT 1) AS first_id,
+               (SELECT past_id FROM chosen WHERE past_id IS NOT NULL
+                ORDER BY past_id DESC LIMIT 1) AS past_id
+        FROM chosen
+    """
+    return f"WITH chosen AS (SELECT * FROM series {wanted}) {query}", (
+        wanted.arguments
+    )
+
+
+def build(
+    filters: Filters, chosen: Chosen | None
+) -> tuple[str, list[Any]]:
+    """The query of a page, which gives one row, and its arguments. `chosen` None: all series."""
+    arguments = Where()
+    streams = _streams(filters, chosen, arguments)
+    limit = arguments.bind(filters.limit)
+    skip = arguments.bind(filters.skip)
+    query = f"""
+        WITH rows AS (
+            SELECT * FROM ({" UNION ALL ".join(streams)}) AS either
+            {_ORDER} LIMIT {limit} OFFSET {skip}
+        )
+        SELECT coalesce((
+                   SELECT json_agg(shown)::text FROM (
+                       SELECT {_COLUMNS} FROM rows {_ORDER}) AS shown), '[]') AS body,
+               count(*) AS count, min(place) AS last_timestamp,
+               (array_agg(id ORDER BY place, id))[1] AS last_id
+        FROM rows
+    """
+    return query, arguments.arguments
+
+
+def _streams(
+    filters: Filters, chosen: Chosen | None, arguments: Where
+) -> list[str]:
+    if filters.run_id is not None:
+        run = arguments.bind(filters.run_id)
+        table = _CONTRIBUTED.format(run=run, stored=stored("c.id"))
+        return [_whole(table, filters, arguments)]
+    if filters.as_of is not None:
+        as_of = arguments.bind(filters.as_of)
+        then = [
+            f"coalesce(updated_at, created_at) <= {as_of}",
+            f"(retired_at IS NULL OR retired_at > {as_of})",
+        ]
+        replaced = _REPLACED.format(as_of=as_of)
+        return [
+            *_stored(filters, chosen, then, arguments),
+            _whole(replaced, filters, arguments),
+        ]
+    return _stored(filters, chosen, ["retired_at IS NULL"], arguments)
+
+
+def _stored(
+    filters: Filters,
+    chosen: Chosen | None,
+    conditions: list[str],
+    arguments: Where,
+) -> list[str]:
+    """What is stored, in the order of the indexes."""
+    streams = []
+    if chosen is None or chosen.timed or not chosen.news:
+        streams.append(_timed(filters, chosen, arguments))
+    if chosen is None or chosen.news:
+        streams.append(_news(filters, chosen, arguments))
+    if filters.symbol is not None:
+        streams.append(_mentioning(filters, arguments))
+    most = arguments.bind(filters.limit + filters.skip)
+    return [
+        stream.but(conditions).sql(most, arguments) for stream in streams
+    ]
+
+
+@dataclass(frozen=True)
+class _Stream:
+    """Stored points that come in one order. `series`: whose; None where it may be any."""
+
+    table: str
+    conditions: list[str]
+    order: str
+    series: list[int] | None
+
+    def but(self, conditions: list[str]) -> _Stream:
+        return replace(self, conditions=[*self.conditions, *conditions])
+
+    def sql(self, most: str, arguments: Where) -> str:
+        """No more rows than the page can need, with the texts of their series."""
+        return f"""(
+            SELECT {_OF_STORED}, {_PLACE}
+            FROM ({self._first(most, arguments)}) AS p JOIN series AS s USING (series_id)
+            LEFT JOIN page_receipts AS r USING (page_id))"""
+
+    def _first(self, most: str, arguments: Where) -> str:
+        if self.series is None:
+            return self._select(most)
+        numbers = f"{arguments.bind(self.series)}::int[]"
+        if len(self.series) > FEW:
+            return self._select(most, f"series_id = ANY({numbers})")
+        each = self._select(most, "series_id = s.number")
+        return f"""
+            SELECT p.* FROM unnest({numbers}) AS s (number) CROSS JOIN LATERAL ({each}) AS p
+            {self.order} LIMIT {most}"""
+
+    def _select(self, most: str, *more: str) -> str:
+        conditions = where([*self.conditions, *more])
+        return f"SELECT * FROM {self.table} {conditions} {self.order} LIMIT {most}"
+
+
+def _timed(
+    filters: Filters, chosen: Chosen | None, arguments: Where
+) -> _Stream:
+    """Tickers, candles and prices: times are ranges of ids."""
+    own = Where(arguments)
+    ends = [FIRST_OF_NEWS]
+    if filters.end is not None:
+        ends.append(first_id_at(filters.end))
+    if filters.position is not None:
+        ends.append(_end_at(filters.position))
+    starts = []
+    if filters.start is not None:
+        starts.append(first_id_at(filters.start))
+    if chosen is not None and chosen.first_id and chosen.past_id:
+        starts.append(chosen.first_id)
+        ends.append(chosen.past_id)
+    own.add("id <", min(ends))
+    own.add("id >=", max(starts, default=None))
+    numbers = None if chosen is None else chosen.timed
+    return _Stream("points", own.conditions, "ORDER BY id DESC", numbers)
+
+
+def _end_at(position: PageToken) -> uuid.UUID:
+    """The id before which what comes after a position begins."""
+    if position.id < FIRST_OF_NEWS:
+        return position.id
+    try:  # news stand before all others of their time
+        return first_id_at(position.timestamp + timedelta(microseconds=1))
+    except OverflowError:
+        return FIRST_OF_NEWS
+
+
+def _news(
+    filters: Filters, chosen: Chosen | None, arguments: Where
+) -> _Stream:
+    own = Where(arguments)
+    own.add("timestamp >=", filters.start)
+    own.add("timestamp <", filters.end)
+    own.add_before("timestamp, id", _bound(filters))
+    order = "ORDER BY timestamp DESC, id DESC"
+    numbers = None if chosen is None else chosen.news
+    return _Stream("points_news", own.conditions, order, numbers)
+
+
+def _mentioning(filters: Filters, arguments: Where) -> _Stream:
+    """News of which the symbol is another than the first, and which have an index of their own."""
+    symbol = arguments.bind(_symbol(filters))
+    series = _of_series(filters, Where(arguments))
+    series.conditions += [
+        f"kind = '{NEWS}'",
+        f"symbol IS DISTINCT FROM {symbol}",
+    ]
+    about = [
+        f"symbols @> ARRAY[{symbol}::text]",
+        f"series_id IN (SELECT series_id FROM series {series})",
+    ]
+    return _news(filters, None, arguments).but(about)
+
+
+def _of_series(filters: Filters, wanted: Where) -> Where:
     wanted.add("source =", filters.source)
     wanted.add("kind =", filters.kind)
     wanted.add("dataset =", filters.dataset)
-    wanted.add("timestamp >=", filters.start)
-    wanted.add("timestamp <", filters.end)
+    return wanted
+
+
+def _whole(table: str, filters: Filters, arguments: Where) -> str:
+    """Rows of all kinds that are whole, which no index has in order."""
+    own = _of_series(filters, Where(arguments))
+    own.add("place >=", filters.start)
+    own.add("place <", filters.end)
+    own.add_before("place, id", _bound(filters))
+    if filters.symbol is not None:
+        symbol = arguments.bind(_symbol(filters))
+        own.conditions.append(
+            f"(symbol = {symbol} OR symbols @> ARRAY[{symbol}::text])"
+        )
+    most = arguments.bind(filters.limit + filters.skip)
+    return f"""(
+        SELECT {_COLUMNS}, place FROM (SELECT *, {_PLACE} FROM {table}) AS placed
+        {own} {_ORDER} LIMIT {most})"""
+
+
+def _bound(filters: Filters) -> tuple[Any, ...] | None:
     position = filters.position
-    wanted.add_before(
-        "timestamp, id",
-        (position.timestamp, position.id) if position else None,
-    )
-    query = f"""
-        WITH rows AS ({_rows(filters, wanted)}), shown AS (SELECT {_COLUMNS} FROM rows)
-        SELECT coalesce(json_agg(shown {_ORDER})::text, '[]') AS body, count(*) AS count,
-               min(timestamp) AS last_timestamp,
-               (array_agg(id ORDER BY timestamp, id))[1] AS last_id
-        FROM shown
-    """
-    return query, wanted.arguments
+    return (position.timestamp, position.id) if position else None
 
 
-def _rows(filters: Filters, wanted: Where) -> str:
-    limit = wanted.bind(filters.limit)
-    window = f"LIMIT {limit} OFFSET {wanted.bind(filters.skip)}"
-    sources = _about(filters, wanted, _tables(filters, wanted))
-    if len(sources) == 1:
-        return f"{_select(*sources[0], wanted)} {_ORDER} {window}"
-    most = wanted.bind(filters.limit + filters.skip)
-    each = [
-        _first_of(_select(*source, wanted), most) for source in sources
-    ]
-    return f"{_either(each)} {_ORDER} {window}"
-
-
-def _select(table: str, own: list[str], wanted: Where) -> str:
-    conditions = where([*own, *wanted.conditions])
-    return f"SELECT * FROM {table} {conditions}"
-
-
-def _first_of(select: str, most: str) -> str:
-    """No more rows of a part than the page can need."""
-    return f"({select} {_ORDER} LIMIT {most})"
-
-
-def _either(parts: list[str]) -> str:
-    return f"SELECT * FROM ({' UNION ALL '.join(parts)}) AS either"
-
-
-def _tables(filters: Filters, wanted: Where) -> list[Source]:
-    if filters.run_id is not None:
-        return [
-            (_CONTRIBUTED.format(run=wanted.bind(filters.run_id)), [])
-        ]
-    if filters.as_of is not None:
-        as_of = wanted.bind(filters.as_of)
-        then = [
-            f"updated_at <= {as_of}",
-            f"(retired_at IS NULL OR retired_at > {as_of})",
-        ]
-        return [
-            ("unified_data", then),
-            (_REPLACED.format(as_of=as_of), []),
-        ]
-    return [("unified_data", ["retired_at IS NULL"])]
-
-
-def _about(
-    filters: Filters, wanted: Where, sources: list[Source]
-) -> list[Source]:
-    """Only rows about the symbol.
-
-    The symbol of prices and of news' first coin, and the other coins of news, have an index each,
-    and each is read in its order.
-    """
-    if filters.symbol is None:
-        return sources
-    symbol = wanted.bind(filters.symbol.lower())
-    first = [f"symbol = {symbol}"]
-    others = [
-        f"symbols @> ARRAY[{symbol}::text]",
-        f"symbol IS DISTINCT FROM {symbol}",
-    ]
-    return [
-        (table, [*own, *about])
-        for table, own in sources
-        for about in (first, others)
-    ]
+def _symbol(filters: Filters) -> str | None:
+    return filters.symbol and filters.symbol.lower()

@@ -60,7 +60,7 @@ _VALUES_OF = """(
     SELECT r.data FROM unified_revisions AS r
     WHERE r.id = chosen.id AND (r.data->>'value_hash')::bigint = {hash}
     UNION ALL
-    SELECT to_jsonb(p) FROM preview_points AS p
+    SELECT to_jsonb(p) FROM previewed_data AS p
     WHERE p.run_id IN ($1::uuid, $2::uuid) AND p.id = chosen.id AND p.value_hash = {hash}
     LIMIT 1)::text"""
 _SELECT_DIFFERENCES = f"""

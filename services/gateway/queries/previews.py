@@ -16,13 +16,13 @@ from shared import versions
 
 _COMPARED = f"""
 WITH newest AS (
-    SELECT DISTINCT ON (id) * FROM preview_points WHERE run_id = $1::uuid
+    SELECT DISTINCT ON (id) * FROM previewed_data WHERE run_id = $1::uuid
     ORDER BY id, {versions.order_newest_first()}
 ), retired AS (
     SELECT u.id, r.source, r.stream, to_jsonb(u) AS old
     FROM replay_receipts AS r CROSS JOIN LATERAL unnest(r.retired_ids) AS gone (id)
-    JOIN unified_data AS u ON u.id = gone.id AND u.page_id = r.page_id
-    WHERE r.run_id = $1::uuid AND u.retired_at IS NULL
+    CROSS JOIN LATERAL ({versions.stored("gone.id")}) AS u
+    WHERE u.page_id = r.page_id AND r.run_id = $1::uuid AND u.retired_at IS NULL
     AND u.normalizer_version < r.normalizer_version
 ), compared AS (
     SELECT p.id, p.source, p.stream, to_jsonb(u) AS old, to_jsonb(p) AS new,
@@ -30,7 +30,7 @@ WITH newest AS (
                 WHEN u.value_hash = p.value_hash THEN 'same'
                 WHEN is_older OR EXISTS (SELECT FROM retired AS r WHERE r.id = p.id) THEN 'changed'
                 WHEN p.is_contended THEN 'same' ELSE 'newer_stays' END AS kind
-    FROM newest AS p LEFT JOIN unified_data AS u ON u.id = p.id
+    FROM newest AS p LEFT JOIN LATERAL ({versions.stored("p.id")}) AS u ON true
     CROSS JOIN LATERAL (SELECT {versions.is_older("u", "p")} AS is_older) AS version
     UNION ALL
     SELECT id, source, stream, old, NULL, 'retired' FROM retired AS r

@@ -6,10 +6,13 @@ from typing import Any
 
 
 class Where:
-    """Collects conditions. `arguments` belong to the statement, in the order of their numbers."""
+    """Collects conditions. `arguments` belong to the statement, in the order of their numbers.
 
-    def __init__(self) -> None:
-        self.arguments: list[Any] = []
+    `of`: what it shares the arguments with.
+    """
+
+    def __init__(self, of: Where | None = None) -> None:
+        self.arguments: list[Any] = of.arguments if of else []
         self.conditions: list[str] = []
 
     def bind(self, value: Any) -> str:

@@ -33,7 +33,10 @@ _LAST = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class PageToken:
-    """A place in the order (timestamp DESC, id DESC). As text it is opaque to users."""
+    """A place in the order (timestamp DESC, id DESC). As text it is opaque to users.
+
+    `timestamp`: that of the place, see shared/messages/point_ids.py.
+    """
 
     timestamp: datetime
     id: uuid.UUID

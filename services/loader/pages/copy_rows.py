@@ -6,11 +6,11 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 
+from shared.messages import point_ids
 from shared.messages.base import MAX_PAYLOAD, Stage
 from shared.messages.pages import (
     RawPage,
@@ -29,17 +29,24 @@ from shared.messages.serialization import (
 )
 from shared.values.times import from_ms
 
+# What all points of a series share, in the order of a `Label`.
+SERIES_COLUMNS = (
+    "source",
+    "dataset",
+    "stream",
+    "kind",
+    "instrument",
+    "symbol",
+    "interval",
+    "currency",
+)
 POINT_COLUMNS = (
     "n",
     "round",
+    "series_id",
     "id",
-    "instrument",
-    "symbol",
     "symbols",
-    "kind",
-    "interval",
     "timestamp",
-    "currency",
     "price",
     "open",
     "high",
@@ -89,9 +96,11 @@ PAGE_COLUMNS = (
 )
 INSERTED, UPDATED, UNCHANGED = (outcome.encode() for outcome in Outcome)
 _BEST_FIRST = INSERTED + UPDATED + UNCHANGED
+Label = tuple[str | None, ...]  # the texts of a series
 Round = dict[
     str, tuple[int, int]
 ]  # id → its page's place in the batch, its place in the page
+_BAD_ID = "its time cannot be read, or its id does not begin with it"
 _NULL = "\\N"
 _NOTHING = msgspec.Raw(b"null")
 _PRICES = frozenset({"candle", "price"})
@@ -113,7 +122,8 @@ class StagedPage:
     """A page ready to be written. `load_rejections`: records that loading had to reject.
 
     The data points are kept as what COPY and the receipt need of them, side by side: identity,
-    record, hash of the values, and row. They are made here so that it is done while another batch
+    record, hash of the values, texts of the series, and row. `series`: the numbers of their series,
+    once they are known. They are made here so that it is done while another batch
     is written, and so that two batches fit into memory.
     """
 
@@ -122,7 +132,9 @@ class StagedPage:
     ids: list[str]
     records: list[int]
     hashes: list[int]
+    labels: list[Label]
     rows: list[str]
+    series: list[int] = field(default_factory=list)
     load_rejections: list[Rejection] = field(default_factory=list)
     is_bare: bool = (
         False  # what it says of itself cannot be stored either
@@ -132,17 +144,21 @@ class StagedPage:
     def from_message(cls, value: bytes | None) -> StagedPage:
         """Raises UndecodableError."""
         unified = decode(unified_page_decoder, value)
+        bad = _identify(unified)
         events = unified.events
-        return cls(
+        raw = decode(raw_page_decoder, bytes(unified.raw))
+        page = cls(
             msgspec.structs.replace(
                 unified, events=[], raw=msgspec.Raw()
             ),
-            decode(raw_page_decoder, bytes(unified.raw)),
+            raw,
             [event.id for event in events],
             [event.record_index for event in events],
             [event.value_hash for event in events],
+            _labels(raw, events),
             [_row(event) for event in events],
         )
+        return page.without(bad, "bad_identity", _BAD_ID) if bad else page
 
     @property
     def page_id(self) -> str:
@@ -191,14 +207,26 @@ class StagedPage:
             )
             for index in sorted(dropped)
         ]
-        return StagedPage(
-            self.unified,
-            self.raw,
-            [self.ids[n] for n in kept],
-            [self.records[n] for n in kept],
-            [self.hashes[n] for n in kept],
-            [self.rows[n] for n in kept],
-            [*self.load_rejections, *rejections],
+        return dataclasses.replace(
+            self,
+            ids=[self.ids[n] for n in kept],
+            records=[self.records[n] for n in kept],
+            hashes=[self.hashes[n] for n in kept],
+            labels=[self.labels[n] for n in kept],
+            rows=[self.rows[n] for n in kept],
+            series=[],
+            load_rejections=[*self.load_rejections, *rejections],
+        )
+
+    def without_points(self) -> StagedPage:
+        return dataclasses.replace(
+            self,
+            ids=[],
+            records=[],
+            hashes=[],
+            labels=[],
+            rows=[],
+            series=[],
         )
 
     def superseded(self) -> StagedPage:
@@ -208,9 +236,7 @@ class StagedPage:
             Skip(index=index, reason="superseded_page") for index in left
         ]
         unified = msgspec.structs.replace(self.unified, skipped=skipped)
-        return StagedPage(
-            unified, self.raw, [], [], [], [], self.load_rejections
-        )
+        return dataclasses.replace(self.without_points(), unified=unified)
 
     def refused(self, reason: str, message: str) -> StagedPage:
         """The page with everything rejected.
@@ -236,7 +262,12 @@ class StagedPage:
         unified = msgspec.structs.replace(
             self.unified, skipped=[], rejected=[]
         )
-        return StagedPage(unified, raw, [], [], [], [], [whole])
+        return dataclasses.replace(
+            self.without_points(),
+            unified=unified,
+            raw=raw,
+            load_rejections=[whole],
+        )
 
     def bare(self) -> StagedPage:
         """A refused page without what it says of its fetch: its run must end all the same."""
@@ -251,6 +282,46 @@ class StagedPage:
         return dataclasses.replace(self, raw=raw, is_bare=True)
 
 
+def _identify(unified: UnifiedPage) -> set[int]:
+    """Give the data points of older mappings the ids that they have now.
+
+    Returns the places of those whose id cannot be that of their time.
+    """
+    events = unified.events
+    is_older = unified.normalizer_version < point_ids.FIRST_VERSION
+    bad = set()
+    for n, event in enumerate(events):
+        kind, timestamp = event.kind, event.timestamp
+        try:
+            if is_older:
+                id_ = point_ids.point_id(kind, timestamp, event.id)
+                events[n] = msgspec.structs.replace(event, id=id_)
+            elif not point_ids.is_consistent(event.id, kind, timestamp):
+                bad.add(n)
+        except ValueError:
+            bad.add(n)
+    return bad
+
+
+def _labels(raw: RawPage, events: list[UnifiedData]) -> list[Label]:
+    """The texts of each data point's series, the same ones once."""
+    known: dict[Label, Label] = {}
+    labels = []
+    for event in events:
+        label = (
+            raw.source,
+            raw.dataset,
+            raw.stream,
+            event.kind,
+            event.instrument,
+            event.symbol,
+            event.interval,
+            event.currency,
+        )
+        labels.append(known.setdefault(label, label))
+    return labels
+
+
 def _is_of_whole_page(rejection: Rejection) -> bool:
     return rejection.stage == Stage.LOAD and rejection.index is None
 
@@ -260,11 +331,6 @@ def _is_of_whole_page(rejection: Rejection) -> bool:
 
 def text(value: object) -> str:
     return _NULL if value is None else str(value).translate(_ESCAPES)
-
-
-_word = lru_cache(maxsize=4096)(
-    text
-)  # the few values that nearly all rows share
 
 
 def json_text(value: Any) -> str:
@@ -324,7 +390,9 @@ def point_rows(
 ) -> Iterator[str]:
     for number, places in enumerate(rounds):
         for page, position in places.values():
-            yield f"{page}\t{number}\t{pages[page].rows[position]}"
+            of_page = pages[page]
+            series = of_page.series[position]
+            yield f"{page}\t{number}\t{series}\t{of_page.rows[position]}"
 
 
 def tally(
@@ -350,7 +418,7 @@ def tally(
 
 
 def _row(event: UnifiedData) -> str:
-    """All cells of a data point but the first two."""
+    """All cells of a data point but the first three."""
     is_price = event.kind in _PRICES and event.symbols is None
     if (
         is_price and event.attributes is None and event.title is None
@@ -358,13 +426,8 @@ def _row(event: UnifiedData) -> str:
         return _price_row(event)
     cells = (
         event.id,
-        _word(event.instrument),
-        _word(event.symbol),
         _array(event.symbols),
-        _word(event.kind),
-        _word(event.interval),
         text(event.timestamp),
-        _word(event.currency),
         text(event.price),
         text(event.open),
         text(event.high),
@@ -386,8 +449,7 @@ def _row(event: UnifiedData) -> str:
 def _price_row(event: UnifiedData) -> str:
     """As `_row`, of a candle or price without texts, in one go."""
     return (
-        f"{event.id}\t{_word(event.instrument)}\t{_word(event.symbol)}\t\\N\t{event.kind}\t"
-        f"{_word(event.interval)}\t{event.timestamp}\t{_word(event.currency)}\t"
+        f"{event.id}\t\\N\t{event.timestamp}\t"
         f"{event.price or _NULL}\t{event.open or _NULL}\t{event.high or _NULL}\t"
         f"{event.low or _NULL}\t{event.close or _NULL}\t{event.volume or _NULL}\t"
         f"{event.market_cap or _NULL}\t\\N\t{text(event.url)}\t{text(event.summary)}\t"

@@ -24,7 +24,7 @@ from shared.tables import (
 )
 
 _RETIRE = """
-UPDATE unified_data AS u SET retired_at = %(now)s, updated_at = %(now)s, revision = u.revision + 1,
+UPDATE points AS u SET retired_at = %(now)s, updated_at = %(now)s, revision = u.revision + 1,
     run_id = r.run_id, normalizer_version = r.normalizer_version
 FROM (
     SELECT run_id, page_id, normalizer_version, unnest(retired_ids) AS id
@@ -36,7 +36,7 @@ AND u.normalizer_version < r.normalizer_version
 _COUNT_RETIRED = """
 SELECT count(*)
 FROM (SELECT unnest(retired_ids) AS id FROM replay_receipts WHERE run_id = %(run)s) AS r
-JOIN unified_data AS u USING (id) WHERE u.retired_at = %(now)s
+JOIN points AS u USING (id) WHERE u.retired_at = %(now)s
 """
 
 _OPENED = update(dead_letters).values(status=DeadLetterStatus.OPEN)
@@ -52,6 +52,7 @@ def publish(transaction: Connection, run_id: str) -> None:
     now = transaction.execute(select(func.clock_timestamp())).scalar_one()
     db = db_of(transaction)
     values = {"run": run_id, "now": now}
+    db.execute(sql.BY_INDEX)
     db.execute(_RETIRE, values)
     db.execute(sql.APPLY_KEPT_POINTS, {**values, "ids": None})
     added, changed, stayed = db.fetchone() or (0, 0, 0)

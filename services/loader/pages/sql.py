@@ -7,17 +7,14 @@ from collections.abc import Iterable
 from services.loader.pages.copy_rows import POINT_COLUMNS
 from shared import versions
 from shared.messages.pages import DatedBy
+from shared.messages.point_ids import FIRST_OF_NEWS
 
 # What a data point's row takes from its page, and what is its own.
 _OF_PAGE = (
-    "source",
-    "dataset",
-    "stream",
     "raw_time",
     "raw_offset",
     "normalizer_version",
     "page_id",
-    "run_id",
 )
 OF_POINT = tuple(
     column
@@ -30,6 +27,16 @@ _OWN = tuple(
     if column not in ("n", "round", "id")
 )
 _VALUES = (*_OF_PAGE, *_OWN)
+
+
+# Where a statement changes data points that it finds by id: PostgreSQL does not foresee that each
+# id lies in one partition, and would sooner read them all.
+BY_INDEX = (
+    "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
+)
+NO_LONGER_BY_INDEX = (
+    "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on"
+)
 
 
 def quoted(columns: Iterable[str]) -> str:
@@ -50,7 +57,7 @@ def _overwrite(columns: Iterable[str]) -> str:
     values = ", ".join(map(_overwritten, columns))
     is_changed = "(u.value_hash <> excluded.value_hash OR u.retired_at IS NOT NULL)"
     return f"""{values}, revision = u.revision + {is_changed}::int, retired_at = NULL,
-        updated_at = CASE WHEN {is_changed} THEN excluded.updated_at ELSE u.updated_at END
+        updated_at = CASE WHEN {is_changed} THEN %(now)s ELSE u.updated_at END
     WHERE {versions.gives_way("u", "excluded")}"""
 
 
@@ -60,7 +67,7 @@ def _overwritten(column: str) -> str:
         return f'"{column}" = excluded."{column}"'
     are_undated = f"{_undated('u')} AND {_undated('excluded')}"
     return f"""
-        "timestamp" = CASE WHEN excluded.kind = 'news' AND {are_undated}
+        "timestamp" = CASE WHEN excluded.id >= '{FIRST_OF_NEWS}' AND {are_undated}
         THEN least(u."timestamp", excluded."timestamp") ELSE excluded."timestamp" END"""
 
 
@@ -84,8 +91,7 @@ CREATE TEMP TABLE IF NOT EXISTS stage_pages (
     old_ids uuid[]  -- of an older mapping
 ) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS stage_points (
-    n int, round int, id uuid, instrument text, symbol text, symbols text[], kind text,
-    "interval" text, "timestamp" timestamptz, currency text,
+    n int, round int, series_id int, id uuid, symbols text[], "timestamp" timestamptz,
     price numeric, open numeric, high numeric, low numeric, close numeric, volume numeric,
     market_cap numeric, title text, url text, summary text,
     sentiment double precision, attributes jsonb, value_hash bigint, record_index int,
@@ -168,17 +174,18 @@ WHERE remapped.page_id = s.page_id RETURNING s.page_id::text
 
 # What a page yielded by an older mapping, and by this one no more, where that page wrote it last.
 # The row stays, out of sight: its values go to the revisions, and nothing older can bring it back.
-SELECT_DROPPED_POINTS = """
+SELECT_DROPPED_POINTS = f"""
 SELECT s.page_id, u.id, s.normalizer_version, s.run_id
 FROM stage_pages AS s CROSS JOIN LATERAL unnest(s.old_ids) AS dropped (id)
-JOIN unified_data AS u ON u.id = dropped.id AND u.page_id = s.page_id
-WHERE (s.is_new OR s.is_remapped) AND NOT dropped.id = ANY(s.ids) AND u.retired_at IS NULL
+CROSS JOIN LATERAL ({versions.stored("dropped.id")}) AS u
+WHERE u.page_id = s.page_id
+AND (s.is_new OR s.is_remapped) AND NOT dropped.id = ANY(s.ids) AND u.retired_at IS NULL
 AND u.normalizer_version < s.normalizer_version
 AND (s.symbol IS NULL OR u.symbol = s.symbol OR s.symbol = ANY(u.symbols))
 """
 RETIRE_DROPPED_POINTS = f"""
 WITH dropped AS ({SELECT_DROPPED_POINTS})
-UPDATE unified_data AS u SET retired_at = %(now)s, updated_at = %(now)s, revision = u.revision + 1,
+UPDATE points AS u SET retired_at = %(now)s, updated_at = %(now)s, revision = u.revision + 1,
     normalizer_version = dropped.normalizer_version, run_id = dropped.run_id
 FROM dropped WHERE u.id = dropped.id RETURNING u.page_id::text, u.id::text
 """
@@ -197,14 +204,15 @@ FROM stage_pages WHERE is_new ORDER BY page_id ON CONFLICT (page_id) DO NOTHING
 # values as they were. Nearly always all are inserted: then the list of them is left out (NULL).
 UPSERT_POINTS = f"""
 WITH written AS (
-    INSERT INTO unified_data AS u ({quoted(_VALUES)}, id, created_at, updated_at)
-    SELECT {_of("p", _OF_PAGE)}, {_of("s", _OWN)}, s.id, %(now)s, %(now)s
+    INSERT INTO points AS u ({quoted(_VALUES)}, run_id, id, created_at)
+    SELECT {_of("p", _OF_PAGE)}, {_of("s", _OWN)}, nullif(p.run_id, p.of_run), s.id, %(now)s
     FROM stage_points AS s
     JOIN stage_pages AS p ON p.n = s.n AND (p.is_new OR p.is_remapped)
     WHERE s.round = %(round)s ORDER BY s.id
     ON CONFLICT (id) DO UPDATE SET
-        {_overwrite(_VALUES)}
-    RETURNING id, xmax = 0 AS is_new, updated_at = %(now)s AS is_changed
+        {_overwrite((*_VALUES, "run_id"))}
+    RETURNING id, %(round)s = 0 AND created_at = %(now)s AS is_new,
+              coalesce(updated_at = %(now)s, false) AS is_changed
 )
 SELECT CASE WHEN count(*) FILTER (WHERE is_new) < %(points)s
             THEN coalesce(array_agg(replace(id::text, '-', '')) FILTER (WHERE is_new), '{{}}') END,
@@ -234,9 +242,6 @@ _KEPT = (
     "page_id",
     "id",
     "record_index",
-    "source",
-    "dataset",
-    "stream",
     "value_hash",
     "raw_time",
     "raw_offset",
@@ -245,20 +250,19 @@ _KEPT = (
 )
 KEEP_CONTENDERS = f"""
 INSERT INTO preview_points ({quoted(_KEPT)})
-SELECT %(run)s, p.page_id, s.id, s.record_index, p.source, p.dataset, p.stream, s.value_hash,
-       p.raw_time, p.raw_offset, p.normalizer_version, {_of("s", OF_POINT)}
+SELECT %(run)s, p.page_id, s.id, s.record_index, s.value_hash, p.raw_time, p.raw_offset,
+       p.normalizer_version, {_of("s", OF_POINT)}
 FROM stage_points AS s JOIN stage_pages AS p ON p.n = s.n AND (p.is_new OR p.is_remapped)
-JOIN unified_data AS u ON u.id = s.id
+CROSS JOIN LATERAL ({versions.stored("s.id")}) AS u
 WHERE u.retired_at IS NULL AND u.normalizer_version < p.normalizer_version
 AND (u.raw_time, u.raw_offset) > (p.raw_time, p.raw_offset)
 ORDER BY s.id ON CONFLICT DO NOTHING
 """
 DROP_SETTLED_CONTENDERS = """
 DELETE FROM preview_points AS c
-USING (SELECT DISTINCT unnest(old_ids) AS id FROM stage_pages WHERE is_new OR is_remapped) AS done,
-      unified_data AS u
-WHERE c.run_id = %(run)s AND c.id = done.id AND u.id = c.id
-AND u.normalizer_version >= c.normalizer_version
+USING (SELECT DISTINCT unnest(old_ids) AS id FROM stage_pages WHERE is_new OR is_remapped) AS done
+WHERE c.run_id = %(run)s AND c.id = done.id AND c.normalizer_version <= (
+    SELECT u.normalizer_version FROM points AS u WHERE u.id = c.id)
 """
 
 # The newest version of points that are kept for a run, written as a page would be.
@@ -271,11 +275,11 @@ WITH newest AS (
     WHERE run_id = %(run)s AND (%(ids)s::uuid[] IS NULL OR id = ANY(%(ids)s::uuid[]))
     ORDER BY id, {versions.order_newest_first()}
 ), written AS (
-    INSERT INTO unified_data AS u ({quoted(_KEPT)}, created_at, updated_at)
-    SELECT writer, {quoted(_KEPT[1:])}, %(now)s, %(now)s FROM newest ORDER BY id
+    INSERT INTO points AS u ({quoted(_KEPT)}, created_at)
+    SELECT writer, {quoted(_KEPT[1:])}, %(now)s FROM newest ORDER BY id
     ON CONFLICT (id) DO UPDATE SET
         {_overwrite(column for column in _KEPT if column != "id")}
-    RETURNING id, xmax = 0 AS is_new
+    RETURNING id, created_at = %(now)s AS is_new
 )
 SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new), (
     SELECT count(*) FROM newest AS n

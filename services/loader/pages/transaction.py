@@ -15,6 +15,8 @@ from services.loader.pages.dead_letter_rows import (
     Occasion,
     insert_dead_letters,
 )
+from services.loader.pages.partitions import ensure_partitions
+from services.loader.pages.series import number_series
 from services.loader.pages.write import (
     LiveWriter,
     PageWriter,
@@ -47,6 +49,7 @@ class BatchTransaction:
 
     def stage(self) -> None:
         """Raises DATA_ERRORS, DATABASE_UNAVAILABLE."""
+        _prepare(self._engine, self._pages)
         with ExitStack() as stack:
             transaction = stack.enter_context(self._engine.begin())
             self._db = db_of(transaction)
@@ -67,6 +70,12 @@ class BatchTransaction:
         self.is_staged = False
         error = InterruptedError("abandoned")
         self._open.__exit__(type(error), error, None)
+
+
+def _prepare(engine: Engine, pages: Sequence[StagedPage]) -> None:
+    """Make what the pages need beforehand. Raises DATA_ERRORS, DATABASE_UNAVAILABLE."""
+    ensure_partitions(engine, pages)
+    number_series(engine, pages)
 
 
 def write_pages(
@@ -218,6 +227,7 @@ def _is_accepted(
     trial = page.without(others, "trial", "")
     with engine.connect() as connection:
         try:
+            _prepare(engine, [trial])
             db = db_of(connection)
             writer.apply(db, writer.stage(db, [trial]))
         except DATA_ERRORS:

@@ -306,8 +306,10 @@ def retire(db: Db, run_id: str) -> Retired:
     """
     db.execute(sql.KEEP_CONTENDERS, {"run": run_id})
     now = now_of(db)
+    db.execute(sql.BY_INDEX)
     db.execute(sql.RETIRE_DROPPED_POINTS, {"now": now})
     retired = ids_by_page(db)
+    db.execute(sql.NO_LONGER_BY_INDEX)
     if retired:
         ids = sorted(
             {id_ for of_page in retired.values() for id_ in of_page}

@@ -31,6 +31,7 @@ from services.loader.pages.transaction import write_pages
 from services.loader.pages.write import PageWriter, Retired, StagedBatch
 from shared import versions
 from shared.messages.commands import ReplayMode
+from shared.versions import stored
 
 # Pages that lie in the raw topic and were refused there: they came from a stale worker.
 _SELECT_SUPERSEDED = """
@@ -73,21 +74,20 @@ WHERE r.run_id = o.run_id::uuid AND r.page_id = o.page_id::uuid
 # `sql.KEEP_CONTENDERS`), else n.
 _KEEP_PREVIEW = f"""
 WITH compared AS (
-    SELECT s.*, p.run_id, p.page_id, p.source, p.dataset, p.stream, p.raw_time, p.raw_offset,
-           p.normalizer_version,
+    SELECT s.*, p.run_id, p.page_id, p.raw_time, p.raw_offset, p.normalizer_version,
            CASE WHEN u.id IS NULL THEN 'i'
                 WHEN {versions.is_revived("u", "p")} THEN 'i'
                 WHEN {versions.version("u")} < {versions.version("p", "s")}
                 THEN CASE WHEN u.value_hash <> s.value_hash THEN 'u' ELSE 'n' END
                 WHEN u.normalizer_version < p.normalizer_version THEN 'c' ELSE 'n' END AS outcome
     FROM stage_points AS s JOIN stage_pages AS p ON p.n = s.n AND p.is_new
-    LEFT JOIN unified_data AS u ON u.id = s.id
+    LEFT JOIN LATERAL ({stored("s.id")}) AS u ON true
 ), kept AS (
     INSERT INTO preview_points (
-        run_id, page_id, id, record_index, source, dataset, stream, value_hash, raw_time,
-        raw_offset, normalizer_version, is_contended, {sql.quoted(sql.OF_POINT)})
-    SELECT run_id, page_id, id, record_index, source, dataset, stream, value_hash, raw_time,
-           raw_offset, normalizer_version, outcome = 'c', {sql.quoted(sql.OF_POINT)}
+        run_id, page_id, id, record_index, value_hash, raw_time, raw_offset, normalizer_version,
+        is_contended, {sql.quoted(sql.OF_POINT)})
+    SELECT run_id, page_id, id, record_index, value_hash, raw_time, raw_offset, normalizer_version,
+           outcome = 'c', {sql.quoted(sql.OF_POINT)}
     FROM compared WHERE outcome <> 'n' ORDER BY id ON CONFLICT DO NOTHING
 )
 SELECT n, outcome, array_agg(replace(id::text, '-', ''))

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from sqlalchemy import Connection, Engine, text
 
 from services.loader import loaded_offsets
+from services.loader.pages.partitions import ensure_next_partitions
 from services.loader.retention import Retention
 from services.loader.runs import failing_sources, ledger, repair
 from services.loader.settings import LoaderSettings
@@ -152,6 +153,9 @@ class RunReconciler:
                     self._producer, await self._due(), never
                 )
                 await asyncio.to_thread(self._retention.prune)
+                await asyncio.to_thread(
+                    ensure_next_partitions, self._engine
+                )
             except unavailable:
                 continue  # the loading logs it
 

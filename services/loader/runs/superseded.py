@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from services.loader.pages import sql
 from shared.messages.base import Source
 from shared.versions import OF_LATER_READING
 
@@ -39,10 +40,12 @@ WITH yielded AS (
     UNION SELECT unnest(ids) FROM replay_receipts
     WHERE stream = :stream AND is_applied
 )
-UPDATE unified_data AS u SET retired_at = clock_timestamp(), updated_at = clock_timestamp(),
+UPDATE points AS u SET retired_at = clock_timestamp(), updated_at = clock_timestamp(),
     revision = u.revision + 1, run_id = :run, raw_time = :raw_time, raw_offset = :raw_offset,
     record_index = {OF_LATER_READING}
-FROM yielded WHERE u.id = yielded.id AND u.stream = :stream AND u.run_id <> :run
+FROM yielded WHERE u.id = yielded.id AND coalesce(u.run_id, (
+    SELECT r.run_id FROM page_receipts AS r WHERE r.page_id = u.page_id)) <> :run
+AND u.series_id IN (SELECT series_id FROM series WHERE stream = :stream)
 AND u.retired_at IS NULL AND (u.raw_time, u.raw_offset) < (:raw_time, :raw_offset)
 """
 
@@ -68,4 +71,7 @@ def _retire(transaction: Connection, run_id: str, row: Any) -> int:
         "raw_time": row.raw_time,
         "raw_offset": row.raw_offset,
     }
-    return transaction.execute(text(_RETIRE), values).rowcount
+    transaction.execute(text(sql.BY_INDEX))
+    count = transaction.execute(text(_RETIRE), values).rowcount
+    transaction.execute(text(sql.NO_LONGER_BY_INDEX))
+    return count

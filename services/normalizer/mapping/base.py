@@ -8,8 +8,9 @@ from typing import Any
 
 from shared.errors import BadValueError
 from shared.messages.base import Json
-from shared.messages.identity import data_id, value_hash
+from shared.messages.identity import natural_key, text_id, value_hash
 from shared.messages.pages import Rejection, Skip, UnifiedData
+from shared.messages.point_ids import point_id
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,9 @@ def data_point(
 
     `key`: what identifies it within source and dataset.
     """
+    name = text_id(natural_key(info.source, info.dataset, *key))
     return UnifiedData(
-        id=data_id(info.source, info.dataset, *key),
+        id=point_id(values["kind"], values["timestamp"], name),
         value_hash=value_hash(*values.values()),
         record_index=index,
         **values,

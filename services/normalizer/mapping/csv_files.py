@@ -29,8 +29,9 @@ from shared.csvfile.rows import (
 )
 from shared.errors import BadValueError
 from shared.messages.base import Json
-from shared.messages.identity import text_hash, text_id
+from shared.messages.identity import text_hash
 from shared.messages.pages import Rejection, Skip, UnifiedData
+from shared.messages.point_ids import timed_id
 from shared.values.candles import check_candle
 
 # None: the row holds no value of this series.
@@ -115,8 +116,9 @@ def _candles(info: PageInfo, schema: CsvSchema, series: Series) -> MapRow:
         prices = f"{open_}\x1f{high}\x1f{low}\x1f{close}\x1f{volume or ''}\x1f{market_cap or ''}"
         subject = f"{instrument}\x1f{pair.symbol}\x1f{money}\x1f{period}"
         return UnifiedData(
-            id=text_id(
-                f"{namespace}\x1f{instrument}\x1f{money}\x1f{period}\x1f{moment}"
+            id=timed_id(
+                moment,
+                f"{namespace}\x1f{instrument}\x1f{money}\x1f{period}\x1f{moment}",
             ),
             value_hash=text_hash(
                 f"candle\x1f{moment}\x1f{subject}\x1f{prices}"
