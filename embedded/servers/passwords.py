@@ -38,11 +38,18 @@ def make(settings: StackSettings) -> StackSettings:
     return load(StackSettings)
 
 
-def is_made(settings: StackSettings) -> bool:
-    """Whether the password is the one that was made here."""
+def former(settings: StackSettings) -> str | None:
+    """The password that the database may have from before this one; None where none is known.
+
+    The one that was made here, when another is given now; when it is that one, the default of older
+    releases.
+    """
     path = settings.state / NAME
-    password = settings.postgres_password.get_secret_value()
-    return path.exists() and path.read_text().strip() == password
+    if not path.exists():
+        return None
+    made = path.read_text().strip()
+    is_made = made == settings.postgres_password.get_secret_value()
+    return FORMER_DEFAULT if is_made else made
 
 
 def _write(path: Path, password: str) -> None:

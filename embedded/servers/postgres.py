@@ -182,9 +182,10 @@ def ensure_database(settings: StackSettings) -> None:
     try:
         connection = _connect(settings, password)
     except StackError:
-        if not passwords.is_made(settings):
+        former = passwords.former(settings)
+        if former is None:
             raise
-        _replace_former_password(settings, password)
+        _replace_password(settings, former, password)
         connection = _connect(settings, password)
     connection.autocommit = True
     try:
@@ -197,17 +198,17 @@ def ensure_database(settings: StackSettings) -> None:
         connection.close()
 
 
-def _replace_former_password(
-    settings: StackSettings, password: str
+def _replace_password(
+    settings: StackSettings, former: str, password: str
 ) -> None:
-    """Of a database that an older release made, with its default. Raises StackError."""
+    """Raises StackError, where the former one is not that of the database either."""
     import psycopg2.sql
 
     statement = psycopg2.sql.SQL("ALTER ROLE {} PASSWORD {}").format(
         psycopg2.sql.Identifier(settings.postgres_user),
         psycopg2.sql.Literal(password),
     )
-    connection = _connect(settings, passwords.FORMER_DEFAULT)
+    connection = _connect(settings, former)
     with contextlib.closing(connection), connection:
         connection.cursor().execute(statement)
 

@@ -89,9 +89,12 @@ def gap_id(
     )
 
 
-def requeue_run_id(dead_letter: str) -> str:
-    """The run that processes one dead letter again, however often it is asked for."""
-    return _uuid5("requeue", dead_letter)
+def requeue_run_id(dead_letter: str, met_by: str | None) -> str:
+    """The run that processes one dead letter again, however often it is asked for.
+
+    `met_by`: the run that met it last; once another has, it may be processed again.
+    """
+    return _uuid5("requeue", dead_letter, met_by or "")
 
 
 def natural_key(*parts: str) -> str:

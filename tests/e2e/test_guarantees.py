@@ -666,6 +666,21 @@ def test_a_record_that_fails_again_is_a_new_dead_letter_and_discarding_says_why(
         3,
         "high",
     )
+    # One that is open again can be processed again, by a run of its own.
+    asked = {requeued["run_id"]}
+    for letter in (anew, by_stage["map"]):
+        run_id = stack.api.post(
+            f"/dead-letters/{letter['id']}/requeue"
+        ).json()["run_id"]
+        assert run_id not in asked
+        asked.add(run_id)
+        assert stack.wait_for(run_id)["rejected"] == 1
+        assert (
+            stack.api.get(f"/dead-letters/{letter['id']}").json()[
+                "status"
+            ]
+            == "requeued"
+        )
     refused = stack.api.post(
         f"/dead-letters/{by_stage['extract']['id']}/requeue"
     )

@@ -233,11 +233,14 @@ def _origin_of_chosen(page: RawPage, indexes: list[int]) -> Json:
     origin: Json = to_python(page.origin)
     if "first_row" in origin:
         lines = origin.get("lines")
+        rows = origin.get("rows")  # of a page that was requeued itself
         first_line = origin.get("first_line", 0)
         origin["lines"] = [
             lines[n] if lines else first_line + n for n in indexes
         ]
-        origin["rows"] = [origin["first_row"] + n for n in indexes]
+        origin["rows"] = [
+            rows[n] if rows else origin["first_row"] + n for n in indexes
+        ]
     origin["requeued_from"] = page.page_id
     return origin
 

@@ -25,6 +25,8 @@ VALUES = (
     "close",
     "volume",
     "market_cap",
+    "base_volume",
+    "quote_volume",
     "title",
     "url",
     "summary",
@@ -147,9 +149,14 @@ def difference(row: Any) -> Json:
 
 def _values(text: str | None) -> Json:
     values: Json = exact_decoder.decode(text or "{}")
-    if "timestamp" in values:  # as JSONB writes it
-        values["timestamp"] = values["timestamp"].replace("+00:00", "Z")
+    if "timestamp" in values:
+        values["timestamp"] = with_z(values["timestamp"])
     return values
+
+
+def with_z(time: str) -> str:
+    """A time as the API writes it, of one as JSONB does."""
+    return time.replace("+00:00", "Z")
 
 
 def _changes(old: Json, new: Json) -> list[Json]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from services.gateway.database import Database
 from services.gateway.queries import raw_pages
-from services.gateway.queries.diff import VALUES
+from services.gateway.queries.diff import VALUES, with_z
 from services.gateway.queries.raw_pages import (
     Json,
     RecordPlace,
@@ -113,7 +113,10 @@ def _version(row: Any, data: Json, sources: _Sources) -> Json:
         "since": datetime.fromisoformat(data["updated_at"]),
         "until": row["replaced_at"],
         "replaced_by": row["replaced_by"],
-        "values": {name: data.get(name) for name in VALUES},
+        "values": {
+            **{name: data.get(name) for name in VALUES},
+            "timestamp": with_z(data["timestamp"]),
+        },
         "sentiment": attributes.get("sentiment"),
         "normalizer_version": data["normalizer_version"],
         "run": sources.run(row["run_id"]),

@@ -170,7 +170,7 @@ async def requeue_letter(
             "it was rejected at its source, so there is no record to process again: fix the "
             "source and ingest the stream with full_refresh",
         )
-    run_id = requeue_run_id(found["id"])
+    run_id = requeue_run_id(found["id"], found["run_id"])
     wanted = DeadLetterFilter(ids=[found["id"]])
     command = RequeueDeadLetters(
         run_id=run_id, letters=wanted, requested_at=now()

@@ -26,6 +26,8 @@ def message_for(
         return None
     if status == RunStatus.INCOMPLETE:
         return _what_is_missing(run, ledger)
+    if status == RunStatus.CANCELLED and not ledger.total("records"):
+        return "cancelled before anything was read"
     errors = [
         *run.errors,
         *(task.error for task in ledger.tasks if task.error),

@@ -59,12 +59,14 @@ def test_a_password_is_made_once_and_only_where_none_is_given(
     monkeypatch.setenv("STATE_DIR", str(tmp_path))
     monkeypatch.setenv("POSTGRES_PASSWORD", "")  # so that it is put back
     given = settings(tmp_path, postgres_password="given")
+    assert passwords.former(given) is None
     assert passwords.make(given) is given
     assert not (tmp_path / passwords.NAME).exists()
     made = passwords.make(settings(tmp_path))
     password = made.postgres_password.get_secret_value()
     assert len(password) > 20
-    assert passwords.is_made(made)
+    assert passwords.former(given) == password
+    assert passwords.former(made) == passwords.FORMER_DEFAULT
     path = tmp_path / passwords.NAME
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.read_text().strip() == password

@@ -74,6 +74,15 @@ def test_a_requeued_record_keeps_its_line_and_row() -> None:
         "line": 4,
     }
     assert chosen_records(page, task, place, 7) == again
+    later, place = requeued(records=[0])
+    twice = chosen_records(again, later, place, 0)
+    assert twice is not None
+    _, unified = unify(encode(twice), partition=0, offset=0, broker_ms=0)
+    assert unified.rejected[0].origin == {
+        "path": "sample/btc-usd.csv",
+        "row": 3,
+        "line": 4,
+    }
 
 
 def test_a_whole_page_is_requeued_whole_and_an_empty_choice_is_none() -> (
