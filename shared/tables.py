@@ -78,6 +78,8 @@ def _values() -> list[Column[Any]]:
         Column("close", Numeric),
         Column("volume", Numeric),
         Column("market_cap", Numeric),
+        Column("base_volume", Numeric),
+        Column("quote_volume", Numeric),
         Column("sentiment", Double),
         Column("symbols", ARRAY(Text)),
         Column("title", Text),
@@ -156,6 +158,7 @@ series = Table(
     Column("symbol", Text),
     Column("interval", Text),
     Column("currency", Text),
+    Column("timestamp_is", Text),
     _uuid("first_id", nullable=True),
     _uuid("past_id", nullable=True),
 )

@@ -25,11 +25,13 @@ _COLUMNS = """
     normalizer_version, price, open, high, low, close, volume, market_cap,
     sentiment, retired_at, symbols, title, url, summary, attributes
 """
-_TEXTS = 'source, dataset, stream, kind, instrument, symbol, "interval", currency'
+_TEXTS = """
+    source, dataset, stream, kind, instrument, symbol, "interval", currency, timestamp_is"""
 # `key`: as services/loader/pages/series.py makes it.
 _ROWS = f"""
     SELECT *, md5(array_to_string(ARRAY[{_TEXTS}], E'\\x1f', E'\\x1e'))::uuid AS key
-    FROM {{table}}
+    FROM (SELECT *, CASE WHEN kind <> 'candle' THEN 'moment' END AS timestamp_is FROM {{table}})
+        AS said
 """
 _POINTS = f"""
     {_ROWS.format(table="unified_data_0007")}

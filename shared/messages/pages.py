@@ -88,6 +88,14 @@ class RawPage(Message, frozen=True, tag="RawPage"):
     rejections: list[Rejection] = []
 
 
+class TimestampIs(StrEnum):
+    """What the timestamp of a data point is: the begin or the end of its candle, or its moment."""
+
+    OPEN = "open"
+    CLOSE = "close"
+    MOMENT = "moment"
+
+
 class UnifiedData(Message, frozen=True, gc=False):
     """One normalized data point. `id`: its identity; `value_hash`: whether its values changed."""
 
@@ -110,6 +118,11 @@ class UnifiedData(Message, frozen=True, gc=False):
     close: str | None = None
     volume: str | None = None
     market_cap: str | None = None
+    base_volume: str | None = None  # in the coin
+    quote_volume: str | None = None  # in the currency
+    timestamp_is: str | None = (
+        None  # TimestampIs; None where that is not known
+    )
     title: str | None = None
     url: str | None = None
     summary: str | None = None

@@ -198,7 +198,8 @@ def test_many_rows_are_carried_over_though_it_is_killed_again_and_again(
         dsn,
         "SELECT (SELECT count(*) FROM unified_data), count(*) FROM kept AS k"
         " JOIN unified_data AS u ON u.id = point_id(k.kind, k.timestamp, k.id)"
-        " WHERE to_jsonb(u) - 'id' = to_jsonb(k) - 'id'",
+        " WHERE to_jsonb(u) - '{id, base_volume, quote_volume, timestamp_is}'::text[]"
+        " = to_jsonb(k) - 'id'",
     ) == [(ROWS, ROWS)]
     sample = query_on(
         dsn,

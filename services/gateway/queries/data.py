@@ -20,7 +20,8 @@ from shared.versions import stored
 
 _COLUMNS = """
     id, source, dataset, stream, kind, instrument, symbol, symbols, interval, timestamp, currency,
-    price, open, high, low, close, volume, market_cap, title, url, summary, sentiment, attributes,
+    price, open, high, low, close, volume, market_cap, base_volume, quote_volume, timestamp_is,
+    title, url, summary, sentiment, attributes,
     run_id, page_id, revision, normalizer_version, created_at, updated_at
 """
 # Where a data point stands: at its time, within those that ids can say.
@@ -31,9 +32,10 @@ _PLACE = f"""
 # As the view unified_data has them.
 _OF_STORED = """
     id, s.source, dataset, s.stream, kind, instrument, symbol, symbols, interval, timestamp,
-    currency, price, open, high, low, close, volume, market_cap, title, url, summary, sentiment,
-    attributes, coalesce(p.run_id, r.run_id) AS run_id, page_id, revision, p.normalizer_version,
-    created_at, coalesce(updated_at, created_at) AS updated_at
+    currency, price, open, high, low, close, volume, market_cap, base_volume, quote_volume,
+    timestamp_is, title, url, summary, sentiment, attributes,
+    coalesce(p.run_id, r.run_id) AS run_id, page_id, revision, p.normalizer_version, created_at,
+    coalesce(updated_at, created_at) AS updated_at
 """
 _ORDER = "ORDER BY place DESC, id DESC"
 FEW = 32  # series that are read one by one

@@ -16,6 +16,7 @@ from shared.messages.pages import (
     RawPage,
     Rejection,
     Skip,
+    TimestampIs,
     UnifiedData,
     UnifiedPage,
     count_of,
@@ -39,6 +40,7 @@ SERIES_COLUMNS = (
     "symbol",
     "interval",
     "currency",
+    "timestamp_is",
 )
 POINT_COLUMNS = (
     "n",
@@ -54,6 +56,8 @@ POINT_COLUMNS = (
     "close",
     "volume",
     "market_cap",
+    "base_volume",
+    "quote_volume",
     "title",
     "url",
     "summary",
@@ -295,7 +299,9 @@ def _identify(unified: UnifiedPage) -> set[int]:
         try:
             if is_older:
                 id_ = point_ids.point_id(kind, timestamp, event.id)
-                events[n] = msgspec.structs.replace(event, id=id_)
+                events[n] = msgspec.structs.replace(
+                    event, id=id_, timestamp_is=_timestamp_is(kind)
+                )
             elif not point_ids.is_consistent(event.id, kind, timestamp):
                 bad.add(n)
         except ValueError:
@@ -317,9 +323,15 @@ def _labels(raw: RawPage, events: list[UnifiedData]) -> list[Label]:
             event.symbol,
             event.interval,
             event.currency,
+            event.timestamp_is,
         )
         labels.append(known.setdefault(label, label))
     return labels
+
+
+def _timestamp_is(kind: str) -> str | None:
+    """What older mappings did not say: only of a candle it is not known."""
+    return None if kind == "candle" else TimestampIs.MOMENT
 
 
 def _is_of_whole_page(rejection: Rejection) -> bool:
@@ -435,6 +447,8 @@ def _row(event: UnifiedData) -> str:
         text(event.close),
         text(event.volume),
         text(event.market_cap),
+        text(event.base_volume),
+        text(event.quote_volume),
         text(event.title),
         text(event.url),
         text(event.summary),
@@ -452,7 +466,8 @@ def _price_row(event: UnifiedData) -> str:
         f"{event.id}\t\\N\t{event.timestamp}\t"
         f"{event.price or _NULL}\t{event.open or _NULL}\t{event.high or _NULL}\t"
         f"{event.low or _NULL}\t{event.close or _NULL}\t{event.volume or _NULL}\t"
-        f"{event.market_cap or _NULL}\t\\N\t{text(event.url)}\t{text(event.summary)}\t"
+        f"{event.market_cap or _NULL}\t{event.base_volume or _NULL}\t"
+        f"{event.quote_volume or _NULL}\t\\N\t{text(event.url)}\t{text(event.summary)}\t"
         f"{text(event.sentiment)}\t\\N\t{event.value_hash}\t{event.record_index}\n"
     )
 

@@ -93,12 +93,15 @@ CREATE TEMP TABLE IF NOT EXISTS stage_pages (
 CREATE TEMP TABLE IF NOT EXISTS stage_points (
     n int, round int, series_id int, id uuid, symbols text[], "timestamp" timestamptz,
     price numeric, open numeric, high numeric, low numeric, close numeric, volume numeric,
-    market_cap numeric, title text, url text, summary text,
-    sentiment double precision, attributes jsonb, value_hash bigint, record_index int,
+    market_cap numeric, base_volume numeric, quote_volume numeric,
+    title text, url text, summary text, sentiment double precision, attributes jsonb,
+    value_hash bigint, record_index int,
     -- Which NUMERIC takes, beyond all numbers NaN.
     CONSTRAINT finite CHECK (
-        greatest(price, open, high, low, close, volume, market_cap) < 'Infinity'
-        AND least(price, open, high, low, close, volume, market_cap) >= 0)
+        greatest(price, open, high, low, close, volume, market_cap, base_volume, quote_volume)
+        < 'Infinity'
+        AND least(price, open, high, low, close, volume, market_cap, base_volume, quote_volume)
+        >= 0)
 ) ON COMMIT DELETE ROWS;
 """
 

@@ -33,6 +33,9 @@ class MappedPage:
     rejected: list[Rejection]
 
 
+_SAID_OF_OTHERS = frozenset(
+    {"base_volume", "quote_volume", "timestamp_is"}
+)
 Outcome = list[UnifiedData] | Skip | Rejection
 MapRecord = Callable[[int, Any], Outcome]
 Compile = Callable[[PageInfo], MapRecord]
@@ -67,10 +70,23 @@ def data_point(
     name = text_id(natural_key(info.source, info.dataset, *key))
     return UnifiedData(
         id=point_id(values["kind"], values["timestamp"], name),
-        value_hash=value_hash(*values.values()),
+        value_hash=value_hash(*own_values(values)),
         record_index=index,
         **values,
     )
+
+
+def own_values(values: Json) -> list[Any]:
+    """What is a value of its own, and not said of another: in what a volume is counted."""
+    own = [
+        value
+        for name, value in values.items()
+        if name not in _SAID_OF_OTHERS
+    ]
+    money = values.get("quote_volume")
+    if money is not None and money != values.get("volume"):
+        own.append(money)
+    return own
 
 
 def without_empty(values: Json, taken: tuple[str, ...]) -> Json:

@@ -11,7 +11,7 @@ from services.normalizer.mapping.base import (
     without_empty,
 )
 from shared.messages.base import Json
-from shared.messages.pages import Rejection, Skip
+from shared.messages.pages import Rejection, Skip, TimestampIs
 from shared.values.amounts import amount
 from shared.values.times import iso, timestamp
 
@@ -62,6 +62,8 @@ def _market(info: PageInfo, index: int, record: Json) -> Outcome:
         price=price,
         volume=volume,
         market_cap=market_cap,
+        quote_volume=volume,
+        timestamp_is=TimestampIs.MOMENT,
         attributes=without_empty(record, _OWN),
     )
     return [point]

@@ -13,7 +13,12 @@ from services.normalizer.mapping.base import (
     without_empty,
 )
 from shared.messages.base import Json
-from shared.messages.pages import Rejection, Skip, UnifiedData
+from shared.messages.pages import (
+    Rejection,
+    Skip,
+    TimestampIs,
+    UnifiedData,
+)
 from shared.values.amounts import amount
 from shared.values.candles import OHLC, check_candle
 from shared.values.times import iso, timestamp
@@ -76,6 +81,7 @@ def _quote(
     if price is None or price == "0":
         return None
     coin = record["id"]
+    volume = amount(f"{field}.volume_24h", quote.get("volume_24h"))
     return data_point(
         info,
         index,
@@ -86,8 +92,10 @@ def _quote(
         symbol=record["symbol"].lower(),
         currency=currency.upper(),
         price=price,
-        volume=amount(f"{field}.volume_24h", quote.get("volume_24h")),
+        volume=volume,
         market_cap=amount(f"{field}.market_cap", quote.get("market_cap")),
+        quote_volume=volume,
+        timestamp_is=TimestampIs.MOMENT,
         attributes=_attributes(record, quote),
     )
 
@@ -101,6 +109,7 @@ def _candle(info: PageInfo, index: int, record: Any) -> Outcome:
     subject = _subject(info)
     moment = iso(timestamp("time_open", record.get("time_open")))
     interval = str(info.context.get("interval"))
+    volume = amount("volume", record.get("volume"))
     point = data_point(
         info,
         index,
@@ -116,8 +125,10 @@ def _candle(info: PageInfo, index: int, record: Any) -> Outcome:
         **subject,
         interval=interval,
         **dict(zip(OHLC, prices, strict=True)),
-        volume=amount("volume", record.get("volume")),
+        volume=volume,
         market_cap=amount("market_cap", record.get("market_cap")),
+        quote_volume=volume,
+        timestamp_is=TimestampIs.OPEN,
     )
     return [point]
 
@@ -128,6 +139,7 @@ def _price(info: PageInfo, index: int, record: Any) -> Outcome:
         return Skip(index=index, reason="no_price")
     subject = _subject(info)
     moment = iso(timestamp("timestamp", record.get("timestamp")))
+    volume = amount("volume_24h", record.get("volume_24h"))
     point = data_point(
         info,
         index,
@@ -136,8 +148,10 @@ def _price(info: PageInfo, index: int, record: Any) -> Outcome:
         timestamp=moment,
         **subject,
         price=price,
-        volume=amount("volume_24h", record.get("volume_24h")),
+        volume=volume,
         market_cap=amount("market_cap", record.get("market_cap")),
+        quote_volume=volume,
+        timestamp_is=TimestampIs.MOMENT,
     )
     return [point]
 

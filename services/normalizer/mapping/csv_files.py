@@ -30,7 +30,12 @@ from shared.csvfile.rows import (
 from shared.errors import BadValueError
 from shared.messages.base import Json
 from shared.messages.identity import text_hash
-from shared.messages.pages import Rejection, Skip, UnifiedData
+from shared.messages.pages import (
+    Rejection,
+    Skip,
+    TimestampIs,
+    UnifiedData,
+)
 from shared.messages.point_ids import timed_id
 from shared.values.candles import check_candle
 
@@ -88,6 +93,8 @@ def _candles(info: PageInfo, schema: CsvSchema, series: Series) -> MapRow:
     """
     amounts = candle_amounts(schema, series)
     interval = schema.interval
+    is_of_coin = series.is_volume_of_coin
+    timestamp_is = schema.times.of
     namespace = f"{info.source}\x1f{info.dataset}\x1fcandle"
     moment_of = schema.moment
     pair_of = schema.pair_of
@@ -104,9 +111,12 @@ def _candles(info: PageInfo, schema: CsvSchema, series: Series) -> MapRow:
         ):
             return price(index, row)
         lowest, highest = check_candle((open_, high, low, close))
+        given = volume
         volume, is_swapped = told_apart(
             volume, quote_volume, lowest, highest
         )
+        if is_swapped:
+            quote_volume = given
         pair = pair_of(series, row)
         moment = moment_of(row)
         instrument = pair.instrument
@@ -122,6 +132,8 @@ def _candles(info: PageInfo, schema: CsvSchema, series: Series) -> MapRow:
             ),
             value_hash=text_hash(
                 f"candle\x1f{moment}\x1f{subject}\x1f{prices}"
+                if quote_volume is None
+                else f"candle\x1f{moment}\x1f{subject}\x1f{prices}\x1f{quote_volume}"
             ),
             record_index=index,
             kind="candle",
@@ -136,6 +148,9 @@ def _candles(info: PageInfo, schema: CsvSchema, series: Series) -> MapRow:
             close=close,
             volume=volume,
             market_cap=market_cap,
+            base_volume=volume if is_of_coin else None,
+            quote_volume=quote_volume,
+            timestamp_is=timestamp_is,
             attributes=_attributes(notes, is_swapped=is_swapped),
         )
 
@@ -164,6 +179,7 @@ def _prices(info: PageInfo, schema: CsvSchema, series: Series) -> MapRow:
         notes: Notes = {}
         pair = schema.pair_of(series, row)
         moment = schema.moment(row)
+        volume = secondary(schema, series, row, "volume", notes)
         return data_point(
             info,
             index,
@@ -174,10 +190,15 @@ def _prices(info: PageInfo, schema: CsvSchema, series: Series) -> MapRow:
             symbol=pair.symbol,
             currency=pair.currency,
             price=found,
-            volume=secondary(schema, series, row, "volume", notes),
+            volume=volume,
             market_cap=secondary(
                 schema, series, row, "market_cap", notes
             ),
+            base_volume=volume if series.is_volume_of_coin else None,
+            quote_volume=secondary(
+                schema, series, row, "quote_volume", notes
+            ),
+            timestamp_is=TimestampIs.MOMENT,
             **_said(notes),
         )
 

@@ -14,13 +14,14 @@ from services.normalizer.mapping.base import (
     Outcome,
     PageInfo,
     data_point,
+    own_values,
 )
 from services.normalizer.mapping.text import plain_text
 from services.normalizer.sentiment import score
 from shared.errors import BadValueError
 from shared.messages.base import Json
 from shared.messages.identity import value_hash
-from shared.messages.pages import DatedBy, Rejection
+from shared.messages.pages import DatedBy, Rejection, TimestampIs
 from shared.values.times import iso, timestamp
 
 MAX_TITLE = 500
@@ -69,13 +70,14 @@ def _news(info: PageInfo, index: int, entry: Json) -> Outcome:
             "sentiment": sentiment.explained(),
             **_extras(entry),
         },
+        "timestamp_is": TimestampIs.MOMENT,
     }
     key = ("news", str(entry.get("key")))
     point = data_point(info, index, key, **values)
     if dated["dated_by"] not in _TIMES:
         # The time of a fetch is no value of its own: another fetch changes nothing.
         own = {**values, "timestamp": None}
-        digest = value_hash(*own.values())
+        digest = value_hash(*own_values(own))
         point = msgspec.structs.replace(point, value_hash=digest)
     return [point]
 

@@ -35,13 +35,17 @@ _CLOCK = re.compile(r"\d{1,6}", re.ASCII)
 
 @dataclass(frozen=True)
 class TimeFormat:
-    """How the time of a row is written: its column, a date beside it, order, zone."""
+    """How the time of a row is written: its column, a date beside it, order, zone.
+
+    `of`: whether its name says that it is the begin (`open`) or the end (`close`) of a candle.
+    """
 
     time: int
     date: int | None = None
     order: str | None = None
     zone: tzinfo | None = None
     is_excel: bool = False
+    of: str | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -99,12 +103,14 @@ def _from_excel(text: str) -> datetime:
 class Series:
     """The columns of one series of prices.
 
-    `pair` None: each row names its own. `currency`: as the header names it.
+    `pair` None: each row names its own. `currency`: as the header names it. `is_volume_of_coin`:
+    the header says that the volume is counted in the coin.
     """
 
     columns: dict[str, int]
     pair: Pair | None
     currency: str | None
+    is_volume_of_coin: bool = False
 
     @cached_property
     def is_candle(self) -> bool:

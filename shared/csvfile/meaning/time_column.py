@@ -203,6 +203,7 @@ class TimeFinder:
             order=order.value,
             zone=self._zone(chosen),
             is_excel=chosen.date is None and chosen.time.is_excel(),
+            of=_end_named(column.name),
         )
 
     def _zone(self, chosen: TimeColumns) -> tzinfo | None:
@@ -337,3 +338,9 @@ def _likely_time(columns: list[Column]) -> int | str:
         and not column.holds_symbols()
     ]
     return likely[0] if len(likely) == 1 else PLACEHOLDER
+
+
+def _end_named(name: str) -> str | None:
+    """The end of a candle that a column's name says, as in `Open time` and `timeClose`."""
+    found = [end for end in ("open", "close") if end in name.lower()]
+    return found[0] if len(found) == 1 else None

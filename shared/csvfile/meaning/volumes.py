@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from shared.csvfile.meaning.columns import Column
@@ -41,6 +42,7 @@ class VolumePlacer:
     def place(self, series: Series, units: Units) -> Series:
         """The series with its volumes."""
         found = dict(series.columns)
+        is_of_coin = False
         for column in self._columns:
             if not self._belongs(column, series):
                 continue
@@ -48,9 +50,17 @@ class VolumePlacer:
             if role == "volume" and "volume" in found:
                 self._tell_apart(found, column.position)
             elif role is not None:
-                found.setdefault(role, column.position)
+                is_new = found.setdefault(role, column.position)
+                is_named = (
+                    role == "volume" and column.meaning.unit is not None
+                )
+                is_of_coin |= is_named and is_new == column.position
         self._drop_copied_market_cap(found)
-        return Series(found, series.pair, series.currency)
+        return dataclasses.replace(
+            series,
+            columns=found,
+            is_volume_of_coin=is_of_coin or "quote_volume" in found,
+        )
 
     def _belongs(self, column: Column, series: Series) -> bool:
         """Whether it is named by the coin of the series; by none only where all are of one coin."""

@@ -70,6 +70,7 @@ CREATE TABLE series (
     symbol text,
     "interval" text,
     currency text,
+    timestamp_is text,
     first_id uuid,
     past_id uuid)
 """
@@ -94,6 +95,8 @@ CREATE TABLE points (
     close numeric,
     volume numeric,
     market_cap numeric,
+    base_volume numeric,
+    quote_volume numeric,
     sentiment double precision,
     run_id uuid,  -- where it is not the one that fetched the page
     updated_at timestamptz,  -- where it was
@@ -130,6 +133,8 @@ CREATE TABLE preview_points (
     close numeric,
     volume numeric,
     market_cap numeric,
+    base_volume numeric,
+    quote_volume numeric,
     sentiment double precision,
     symbols text[],
     title text,
@@ -144,17 +149,17 @@ CREATE INDEX preview_points_id ON preview_points (run_id, id)
 _VIEWS = """
 CREATE VIEW unified_data AS
 SELECT p.id, s.source, s.dataset, s.stream, s.instrument, s.symbol, p.symbols, s.kind,
-       s."interval", p."timestamp", s.currency, p.price, p.open, p.high, p.low, p.close, p.volume,
-       p.market_cap, p.title, p.url, p.summary, p.sentiment, p.attributes, p.value_hash, p.raw_time,
-       p.raw_offset, p.record_index, p.normalizer_version, p.page_id,
-       coalesce(p.run_id, r.run_id) AS run_id, p.revision, p.created_at,
-       coalesce(p.updated_at, p.created_at) AS updated_at, p.retired_at
+       s."interval", p."timestamp", s.timestamp_is, s.currency, p.price, p.open, p.high, p.low,
+       p.close, p.volume, p.base_volume, p.quote_volume, p.market_cap, p.title, p.url, p.summary,
+       p.sentiment, p.attributes, p.value_hash, p.raw_time, p.raw_offset, p.record_index,
+       p.normalizer_version, p.page_id, coalesce(p.run_id, r.run_id) AS run_id, p.revision,
+       p.created_at, coalesce(p.updated_at, p.created_at) AS updated_at, p.retired_at
 FROM points AS p JOIN series AS s USING (series_id) LEFT JOIN page_receipts AS r USING (page_id);
 CREATE VIEW previewed_data AS
 SELECT run_id, page_id, id, record_index, source, dataset, stream, instrument, symbol, symbols,
-       kind, "interval", "timestamp", currency, price, open, high, low, close, volume, market_cap,
-       title, url, summary, sentiment, attributes, value_hash, raw_time, raw_offset,
-       normalizer_version, is_contended
+       kind, "interval", "timestamp", timestamp_is, currency, price, open, high, low, close, volume,
+       base_volume, quote_volume, market_cap, title, url, summary, sentiment, attributes,
+       value_hash, raw_time, raw_offset, normalizer_version, is_contended
 FROM preview_points JOIN series USING (series_id)
 """
 # A revision is whole: what is in no column of a point comes from its series.
@@ -168,7 +173,7 @@ BEGIN
                'updated_at', coalesce(OLD.updated_at, OLD.created_at),
                'source', s.source, 'dataset', s.dataset, 'stream', s.stream, 'kind', s.kind,
                'instrument', s.instrument, 'symbol', s.symbol, 'interval', s."interval",
-               'currency', s.currency), NEW.page_id,
+               'currency', s.currency, 'timestamp_is', s.timestamp_is), NEW.page_id,
            coalesce(NEW.updated_at, clock_timestamp())
     FROM series AS s WHERE s.series_id = OLD.series_id
     ON CONFLICT (id, revision) DO NOTHING;
