@@ -21,6 +21,8 @@ from typing import Any
 
 import httpx
 import psutil
+import psycopg2
+import psycopg2.errors
 
 from embedded import supervision
 from embedded.servers import kafka, postgres
@@ -34,6 +36,7 @@ from shared.messages.topics import (
     UNIFIED,
     Topic,
 )
+from shared.tables import metadata
 from tests.chaos.broker_clock import BrokerClock
 from tests.chaos.fault_points import BREAKS, POINTS
 from tests.chaos.proxy import Proxy
@@ -406,3 +409,30 @@ def chaos_stack(
         stack.api.close()
         stack.api_2.close()
         stack.down()
+
+
+def empty(stack: ChaosStack) -> None:
+    """Tables as at the start, so that a test is compared for itself.
+
+    The topics keep what they hold.
+    """
+    stack.wait_quiet()
+    tables = ", ".join(
+        name
+        for name in metadata.tables
+        if name not in ("loader_positions", "raw_clocks")
+    )  # those belong to the topics
+    for attempt in range(5):
+        try:
+            with (
+                psycopg2.connect(stack.dsn) as connection,
+                connection.cursor() as cursor,
+            ):
+                cursor.execute(f"TRUNCATE {tables}")
+        except (
+            psycopg2.errors.DeadlockDetected
+        ):  # a loader was looking after its runs
+            if attempt == 4:
+                raise
+        else:
+            return

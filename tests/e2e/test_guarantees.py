@@ -40,8 +40,7 @@ from shared.messages.topics import (
 from tests.chaos.broker import on_kafka, remove_messages
 from tests.chaos.feed import CsvFile, Input
 from tests.chaos.oracle import Oracle
-from tests.chaos.round import empty
-from tests.chaos.stack import ChaosStack
+from tests.chaos.stack import ChaosStack, empty
 from tests.simulator import Simulator
 from tests.support.product import ENDED, until
 

@@ -17,8 +17,7 @@ from embedded.settings import ROOT
 from shared.messages.topics import NORMALIZER_GROUP, RAW
 from tests.chaos.broker import remove_messages
 from tests.chaos.feed import CsvFile
-from tests.chaos.round import empty
-from tests.chaos.stack import ChaosStack
+from tests.chaos.stack import ChaosStack, empty
 from tests.simulator import Simulator
 from tests.simulator.server import entry, rss
 from tests.support.product import ENDED, until
