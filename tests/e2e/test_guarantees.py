@@ -680,6 +680,14 @@ def test_a_record_that_fails_again_is_a_new_dead_letter_and_discarding_says_why(
             ]
             == "requeued"
         )
+    (anew,) = (
+        each
+        for each in stack.api.get(
+            "/dead-letters", params={"stream": name, "status": "open"}
+        ).json()
+        if each["stage"] == "map"
+    )
+    assert anew["origin"]["row"] == by_stage["map"]["origin"]["row"]
     refused = stack.api.post(
         f"/dead-letters/{by_stage['extract']['id']}/requeue"
     )
