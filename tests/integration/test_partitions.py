@@ -199,6 +199,19 @@ def test_what_is_written_makes_the_partitions_that_it_needs(
     } <= names()
 
 
+def test_a_partition_that_was_dropped_is_made_again(
+    engine: Engine, query: Query, names: Callable[[], set[str]]
+) -> None:
+    """As old data are: the loader remembers that it was there."""
+    event = point("1975-01-01T00:00:00Z", "a")
+    write_pages(engine, [staged([event])])
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE points_1975")
+    assert write_pages(engine, [staged([event], offset=1)]) == 1
+    assert query("SELECT count(*) FROM points") == [(1,)]
+    assert query("SELECT count(*) FROM dead_letters") == [(0,)]
+
+
 def test_the_next_weeks_are_made_ahead(
     engine: Engine, names: Callable[[], set[str]]
 ) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from weakref import WeakKeyDictionary
 
+import psycopg2
+import psycopg2.errors
 from sqlalchemy import Engine, text
 
 from services.loader.pages.copy_rows import StagedPage
@@ -44,6 +46,17 @@ def ensure_next_partitions(engine: Engine) -> None:
     now = datetime.now(UTC)
     times = (now, now + timedelta(weeks=5))
     _ensure(engine, {first_id_at(time).hex[:_DIGITS] for time in times})
+
+
+def is_missing(error: psycopg2.Error) -> bool:
+    """Whether a row has found no partition, as of a month that was dropped by hand."""
+    is_check = isinstance(error, psycopg2.errors.CheckViolation)
+    return is_check and "no partition of relation" in str(error)
+
+
+def forget(engine: Engine) -> None:
+    """Ask again for every partition."""
+    _known.pop(engine, None)
 
 
 def _ensure(engine: Engine, beginnings: set[str]) -> None:

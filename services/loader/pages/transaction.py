@@ -10,12 +10,12 @@ from sqlalchemy import Engine
 
 from services.loader.database import DATA_ERRORS, db_of
 from services.loader.dead_letters.undecodable import Undecodable
+from services.loader.pages import partitions
 from services.loader.pages.copy_rows import StagedPage
 from services.loader.pages.dead_letter_rows import (
     Occasion,
     insert_dead_letters,
 )
-from services.loader.pages.partitions import ensure_partitions
 from services.loader.pages.series import number_series
 from services.loader.pages.write import (
     LiveWriter,
@@ -74,7 +74,7 @@ class BatchTransaction:
 
 def _prepare(engine: Engine, pages: Sequence[StagedPage]) -> None:
     """Make what the pages need beforehand. Raises DATA_ERRORS, DATABASE_UNAVAILABLE."""
-    ensure_partitions(engine, pages)
+    partitions.ensure_partitions(engine, pages)
     number_series(engine, pages)
 
 
@@ -92,12 +92,18 @@ def write_pages(
     unique = once_each(pages)
     if not unique:
         return 0
-    transaction = BatchTransaction(engine, unique, writer)
     try:
-        transaction.stage()
-        return transaction.apply()
+        return _write_whole(engine, unique, writer)
     except DATA_ERRORS as error:
         return write_in_parts(engine, unique, writer, error)
+
+
+def _write_whole(
+    engine: Engine, pages: list[StagedPage], writer: PageWriter
+) -> int:
+    transaction = BatchTransaction(engine, pages, writer)
+    transaction.stage()
+    return transaction.apply()
 
 
 def write_in_parts(
@@ -107,6 +113,12 @@ def write_in_parts(
     error: psycopg2.Error,
 ) -> int:
     """Write pages of which PostgreSQL refused a row; returns how many were new."""
+    if partitions.is_missing(error):
+        partitions.forget(engine)
+        try:
+            return _write_whole(engine, pages, writer)
+        except DATA_ERRORS as again:
+            error = again
     if len(pages) > 1:
         middle = len(pages) // 2
         first = write_pages(engine, pages[:middle], writer)
