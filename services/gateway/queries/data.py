@@ -182,10 +182,10 @@ def _streams(
         ]
         replaced = _REPLACED.format(as_of=as_of)
         return [
-            *_stored(filters, chosen, then, arguments),
+            _stored(filters, chosen, then, arguments),
             _whole(replaced, filters, arguments),
         ]
-    return _stored(filters, chosen, ["retired_at IS NULL"], arguments)
+    return [_stored(filters, chosen, ["retired_at IS NULL"], arguments)]
 
 
 def _stored(
@@ -193,8 +193,8 @@ def _stored(
     chosen: Chosen | None,
     conditions: list[str],
     arguments: Where,
-) -> list[str]:
-    """What is stored, in the order of the indexes."""
+) -> str:
+    """What is stored, in the order of the indexes; the texts of their series come to the first."""
     streams = []
     if chosen is None or chosen.timed or not chosen.news:
         streams.append(_timed(filters, chosen, arguments))
@@ -203,9 +203,13 @@ def _stored(
     if filters.symbol is not None:
         streams.append(_mentioning(filters, arguments))
     most = arguments.bind(filters.limit + filters.skip)
-    return [
+    each = [
         stream.but(conditions).sql(most, arguments) for stream in streams
     ]
+    return f"""(
+        SELECT {_OF_STORED}, place
+        FROM (SELECT * FROM ({" UNION ALL ".join(each)}) AS either {_ORDER} LIMIT {most}) AS p
+        JOIN series AS s USING (series_id) LEFT JOIN page_receipts AS r USING (page_id))"""
 
 
 @dataclass(frozen=True)
@@ -221,18 +225,18 @@ class _Stream:
         return replace(self, conditions=[*self.conditions, *conditions])
 
     def sql(self, most: str, arguments: Where) -> str:
-        """No more rows than the page can need, with the texts of their series."""
-        return f"""(
-            SELECT {_OF_STORED}, {_PLACE}
-            FROM ({self._first(most, arguments)}) AS p JOIN series AS s USING (series_id)
-            LEFT JOIN page_receipts AS r USING (page_id))"""
+        """No more rows than the page can need."""
+        return f"(SELECT *, {_PLACE} FROM ({self._first(most, arguments)}) AS own)"
 
     def _first(self, most: str, arguments: Where) -> str:
         if self.series is None:
             return self._select(most)
         numbers = f"{arguments.bind(self.series)}::int[]"
         if len(self.series) > FEW:
-            return self._select(most, f"series_id = ANY({numbers})")
+            # `IS TRUE` keeps it a filter: neither a join, which would lose the order, nor a list
+            # that is weighed for each partition.
+            chosen = f"(series_id IN (SELECT unnest({numbers}))) IS TRUE"
+            return self._select(most, chosen)
         each = self._select(most, "series_id = s.number")
         return f"""
             SELECT p.* FROM unnest({numbers}) AS s (number) CROSS JOIN LATERAL ({each}) AS p
