@@ -425,7 +425,10 @@ def test_what_retention_or_deletion_took_from_the_loader_is_said_and_comes_again
         lambda: all(gap["closed_at"] for gap in gaps(case.stack)),
         20,
     )
-    assert case.stack.api.get("/health").json()["status"] == "ok"
+    reasons = case.stack.api.get("/health").json()["reasons"]
+    # The tests before have killed services of this stack, maybe often enough to be said.
+    left = [each for each in reasons if not each.startswith("restarts")]
+    assert left == []
 
 
 @pytest.mark.parametrize("how", [remove_messages, create_again])
