@@ -20,9 +20,9 @@ from shared.messages.identity import text_id
 NEWS = "news"
 # By which mapping version on ids are of this kind; pages of older ones get them when they are read.
 FIRST_VERSION = 5
-FIRST_YEAR = 1970
 LAST_YEAR = 2199
 FIRST_OF_NEWS = uuid.UUID("f0000000-0000-0000-0000-000000000000")
+_OF_NEWS = FIRST_OF_NEWS.hex[0]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LAST_MICROS = (
@@ -42,16 +42,19 @@ def point_id(kind: str, timestamp: str, name: str) -> str:
 
     Raises ValueError for a timestamp that is not ISO 8601.
     """
-    rest = f"{_VARIANT[name[16]]}{name[17:]}"
     if kind == NEWS:
-        return f"f{name[1:12]}8{name[13:16]}{rest}"
-    return time_prefix(timestamp) + rest
+        return f"{_OF_NEWS}{name[1:12]}8{name[13:16]}{_behind(name)}"
+    return time_prefix(timestamp) + _behind(name)
 
 
 def timed_id(timestamp: str, key: str) -> str:
     """32 hex digits: the identity of what is named by a key, which holds the time."""
-    name = text_id(key)
-    return f"{time_prefix(timestamp)}{_VARIANT[name[16]]}{name[17:]}"
+    return time_prefix(timestamp) + _behind(text_id(key))
+
+
+def _behind(name: str) -> str:
+    """The 16 hex digits behind the time: the end of a hash, with the variant of a UUID in front."""
+    return _VARIANT[name[16]] + name[17:]
 
 
 def time_prefix(timestamp: str) -> str:
@@ -79,10 +82,15 @@ def _micros_of_clock(clock: str) -> int:
     ) * 1_000_000
 
 
+def is_of_news(id_: str) -> bool:
+    """Whether hex digits, or the first of them, are an id of news."""
+    return id_[0] == _OF_NEWS
+
+
 def is_consistent(id_: str, kind: str, timestamp: str) -> bool:
     """Whether 32 hex digits are an id of this kind at this time. Raises ValueError."""
     if kind == NEWS:
-        return id_[0] == "f"
+        return is_of_news(id_)
     return id_.startswith(time_prefix(timestamp))
 
 

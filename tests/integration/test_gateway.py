@@ -218,7 +218,7 @@ def test_a_thousand_requests_at_once_are_all_answered(
             ]
 
     found = Counter(asyncio.run(ask()))
-    assert set(found) <= {200, 429, 503}
+    assert set(found) <= {200, 429}
     assert found[200] > 0
 
 

@@ -15,17 +15,15 @@ from sqlalchemy import Engine, text
 
 from services.loader.pages.copy_rows import StagedPage
 from shared.messages.point_ids import (
-    FIRST_OF_NEWS,
-    FIRST_YEAR,
     LAST_YEAR,
     first_id_at,
+    is_of_news,
 )
 from shared.runtime import logs
 
 # Ids that begin with the same digits lie within 19 hours.
 _DIGITS = 6
 _SPAN = 1 << 36  # microseconds
-_OF_NEWS = FIRST_OF_NEWS.hex[:1]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAKE = text("SELECT ensure_partition(:year, :month)")
 Month = tuple[int, int]
@@ -65,7 +63,7 @@ def _ensure(engine: Engine, beginnings: set[str]) -> None:
     months = {
         month
         for beginning in wanted
-        if beginning[0] != _OF_NEWS
+        if not is_of_news(beginning)
         for month in _months_of(beginning)
     }
     for year, month in sorted(months):
@@ -97,4 +95,4 @@ def _month_at(micros: int) -> Month:
 def _month(moment: datetime) -> Month:
     if moment.year > LAST_YEAR:
         return LAST_YEAR, 12
-    return max(moment.year, FIRST_YEAR), moment.month
+    return moment.year, moment.month

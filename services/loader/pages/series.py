@@ -24,14 +24,13 @@ from services.loader.pages.copy_rows import (
 from services.loader.pages.partitions import month_of
 from shared.messages.identity import text_id
 from shared.messages.point_ids import (
-    FIRST_OF_NEWS,
     end_of_month,
     first_of_month,
+    is_of_news,
 )
 
 _SEPARATOR = "\x1f"
 _NONE = "\x1e"
-_OF_NEWS = FIRST_OF_NEWS.hex[0]
 _SELECT = """
 SELECT replace(key::text, '-', ''), series_id, replace(first_id::text, '-', ''),
        replace(past_id::text, '-', '')
@@ -59,7 +58,7 @@ class _Wanted:
         self.last = max(self.last, id_)
 
     def has_times(self) -> bool:
-        return self.first[0] != _OF_NEWS
+        return not is_of_news(self.first)
 
     def is_within(
         self, first_id: str | None, past_id: str | None
