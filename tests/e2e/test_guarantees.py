@@ -425,10 +425,8 @@ def test_what_retention_or_deletion_took_from_the_loader_is_said_and_comes_again
         lambda: all(gap["closed_at"] for gap in gaps(case.stack)),
         20,
     )
-    reasons = case.stack.api.get("/health").json()["reasons"]
-    # The tests before have killed services of this stack, maybe often enough to be said.
-    left = [each for each in reasons if not each.startswith("restarts")]
-    assert left == []
+    health = case.stack.api.get("/health").json()
+    assert health["status"] == "ok", health["reasons"]
 
 
 @pytest.mark.parametrize("how", [remove_messages, create_again])
