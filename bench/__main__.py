@@ -36,6 +36,7 @@ def main() -> int:
             Path(folder) / "state",
             csv_dir,
             KAFKA_HEAP="512m",
+            POSTGRES_SHARED_BUFFERS="",
             KAFKA_SESSION_TIMEOUT_MS="10000",
         ) as stack:
             details = _measure(stack, path, rows, symbol)

@@ -23,6 +23,10 @@ class StackSettings(CommonSettings):
         ""  # a path to `java`, for where the bundled one does not run
     )
     kafka_heap: str = Field(default="512m", pattern=r"^\d+[mMgG]$")
+    # Empty: a quarter of this machine's memory.
+    postgres_shared_buffers: str = Field(
+        default="", pattern=r"^(\d+(kB|MB|GB))?$"
+    )
     extractors: int = Field(default=1, ge=1, le=6)
     normalizers: int = Field(default=1, ge=1, le=6)
     loaders: int = Field(default=1, ge=1, le=6)

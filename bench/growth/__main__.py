@@ -221,7 +221,12 @@ def main() -> int:
     _check_disk(state, rows - progress.records)
     csv_dir = state / "csv"
     csv_dir.mkdir(exist_ok=True)
-    with running(state / "stack", csv_dir, COIN_IDS="[]") as stack:
+    with running(
+        state / "stack",
+        csv_dir,
+        COIN_IDS="[]",
+        POSTGRES_SHARED_BUFFERS="",
+    ) as stack:
         address = stack.settings.dsn().partition("://")[2]
         engine = build_engine(f"postgresql+psycopg2://{address}")
         meter = Meter(stack, engine)

@@ -86,19 +86,20 @@ class Meter:
         self._db.autocommit = True
 
     def write(self, pages: list[StagedPage]) -> Spent:
-        """What that took."""
-        server, own, wal, size = self._state()
+        """What that took, without the looking."""
+        wal, size = self._number(_WAL), self._number(_SIZE)
+        server, own = self._server_s(), self._own_s()
         if pages[0].unified.replay is None:
             write_pages(self._engine, pages)
         else:
             write_replayed(self._engine, pages)
-        after = self._state()
+        server, own = self._server_s() - server, self._own_s() - own
         return Spent(
             sum(len(page.ids) for page in pages),
-            after[0] - server,
-            after[1] - own,
-            after[2] - wal,
-            after[3] - size,
+            server,
+            own,
+            self._number(_WAL) - wal,
+            self._number(_SIZE) - size,
         )
 
     def reads(
@@ -115,14 +116,9 @@ class Meter:
     def close(self) -> None:
         self._db.close()
 
-    def _state(self) -> tuple[float, float, int, int]:
+    def _own_s(self) -> float:
         own = self._own.cpu_times()
-        return (
-            self._server_s(),
-            own.user + own.system,
-            self._number(_WAL),
-            self._number(_SIZE),
-        )
+        return float(own.user + own.system)
 
     def _server_s(self) -> float:
         """Of the server, of processes that have ended and of those that are there."""

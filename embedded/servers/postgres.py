@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from embedded.errors import StackError
 from embedded.servers import passwords
 from embedded.settings import StackSettings
@@ -23,7 +25,6 @@ OPTIONS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "max_connections": "100",
-    "shared_buffers": "256MB",
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
     "wal_compression": "on",
@@ -38,6 +39,8 @@ _CAPABILITIES = [
     # Else access(2), by which initdb looks for its programs, would count without it.
     "--securebits=+no_setuid_fixup",
 ]
+SMALLEST_BUFFERS_MB = 128
+LARGEST_BUFFERS_MB = 8 << 10
 MAJOR = "18"
 VERSION_FILE = "PG_VERSION"
 HOW_TO_MOVE = "docs/operations.md, “PostgreSQL of another major version”, has the commands"
@@ -151,11 +154,24 @@ def _refuse_other_major(data: Path) -> None:
 def command(settings: StackSettings) -> list[str]:
     """The command of the server."""
     data = data_dir(settings)
-    options = {"port": settings.postgres_port, **OPTIONS}
+    options = {
+        "port": settings.postgres_port,
+        "shared_buffers": settings.postgres_shared_buffers
+        or _quarter_of_memory(),
+        **OPTIONS,
+    }
     server = [binary("postgres"), "-D", str(data)]
     for name, value in options.items():
         server += ["-c", f"{name}={value}"]
     return _as_owner(server, data)
+
+
+def _quarter_of_memory() -> str:
+    """Within limits. Old months are written again and again: their indexes should stay there."""
+    quarter = psutil.virtual_memory().total // 4 >> 20
+    return (
+        f"{min(max(quarter, SMALLEST_BUFFERS_MB), LARGEST_BUFFERS_MB)}MB"
+    )
 
 
 def wait_until_ready(

@@ -127,6 +127,7 @@ class ChaosStack(Stack):
             kafka_port=kafka_port,
             postgres_db="ingestion_test",
             kafka_heap="384m",
+            postgres_shared_buffers="256MB",
         )
         (state / "infra").mkdir()
         self._own = own

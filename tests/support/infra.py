@@ -129,6 +129,7 @@ def _embedded(folder: Path) -> Iterator[Infrastructure]:
         kafka_port=kafka_port,
         postgres_db="ingestion_test",
         kafka_heap="384m",
+        postgres_shared_buffers="256MB",
     )
     folder.mkdir(parents=True, exist_ok=True)
     if kafka.missing_jars():

@@ -43,6 +43,7 @@ class Stack(Product):
             "MODE": "native",
             "KAFKA_SESSION_TIMEOUT_MS": "6000",
             "KAFKA_HEAP": "384m",
+            "POSTGRES_SHARED_BUFFERS": "256MB",
             "RSS_FEEDS": "[]",
             "COIN_IDS": "[]",
             **settings,
