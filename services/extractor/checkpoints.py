@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 from shared.errors import TransientError
 from shared.kafka import publishing, reading
 from shared.kafka.checkpoint_log import CheckpointLog
+from shared.messages.asked import merged
 from shared.messages.checkpoints import Checkpoint, TaskProgress
 from shared.messages.headers import is_republished
 from shared.messages.pages import RawPage
@@ -190,6 +191,7 @@ def after_page(
         current,
         pages=page.page_no + 1,
         records=current.records + page.record_count,
+        asked=merged([*current.asked, *page.asked]),
     )
     return msgspec.structs.replace(
         position,

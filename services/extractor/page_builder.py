@@ -50,6 +50,7 @@ def build_page(
         cursor_before=position.cursor,
         cursor_after=storable_json(piece.cursor_after),
         rejections=rejections,
+        asked=piece.asked,
     )
 
 

@@ -37,6 +37,7 @@ Name = Annotated[
 ]
 Count = Annotated[int, msgspec.Meta(ge=0, le=10_000_000)]
 Total = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+SeriesId = Annotated[int, msgspec.Meta(ge=1, le=(1 << 31) - 1)]
 Partition = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 Offset = Annotated[int, msgspec.Meta(ge=-1, le=1 << 62)]
 Millis = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]

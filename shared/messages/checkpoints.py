@@ -7,6 +7,7 @@ from typing import Annotated
 
 import msgspec
 
+from shared.messages.asked import Asked
 from shared.messages.base import (
     Count,
     Id,
@@ -34,6 +35,7 @@ class TaskProgress(Message, frozen=True):
         None  # where the stream stood when the task began, as JSON
     )
     profile: Json | None = None  # what the stream was taken for, and why
+    asked: list[Asked] = []
 
 
 class Checkpoint(Message, frozen=True, tag="Checkpoint"):

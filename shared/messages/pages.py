@@ -8,6 +8,7 @@ from typing import Annotated
 
 import msgspec
 
+from shared.messages.asked import Asked, is_moment
 from shared.messages.base import (
     Count,
     Id,
@@ -46,6 +47,12 @@ class Rejection(Message, frozen=True):
     payload_sha256: str | None = (
         None  # of the whole, where `payload` is its beginning
     )
+    event_time: str | None = None  # of the record, where it can be read
+    last_event_time: str | None = None  # of the last of several
+
+    def __post_init__(self) -> None:
+        """Raises ValueError, which decoding tells as its own error."""
+        _check_moments(self.event_time, self.last_event_time)
 
 
 def count_of(rejections: Iterable[Rejection]) -> int:
@@ -57,11 +64,24 @@ class Skip(Message, frozen=True):
     """A record that carries nothing to load, with the reason. Not an error.
 
     `name`: of the record, such as a coin's id or a line; of the first few of a page only.
+    `event_time`: where it can be read.
     """
 
     index: Count
     reason: Name
     name: str | None = None
+    event_time: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError, which decoding tells as its own error."""
+        _check_moments(self.event_time)
+
+
+def _check_moments(*moments: str | None) -> None:
+    """What a foreign message says must be a time."""
+    for moment in moments:
+        if moment is not None and not is_moment(moment):
+            raise ValueError(f"{moment[:40]!r} is no time")
 
 
 class RawPage(Message, frozen=True, tag="RawPage"):
@@ -86,6 +106,7 @@ class RawPage(Message, frozen=True, tag="RawPage"):
     cursor_before: msgspec.Raw
     cursor_after: msgspec.Raw
     rejections: list[Rejection] = []
+    asked: list[Asked] = []  # the times that the answer was asked for
 
 
 class TimestampIs(StrEnum):

@@ -94,6 +94,12 @@ def is_consistent(id_: str, kind: str, timestamp: str) -> bool:
     return id_.startswith(time_prefix(timestamp))
 
 
+def moment_of(id_: str) -> datetime:
+    """The time of an id that is not of news, in any form of a UUID."""
+    digits = uuid.UUID(id_).hex
+    return _EPOCH + int(digits[:12] + digits[13:16], 16) * _MICROSECOND
+
+
 def first_id_at(moment: datetime) -> uuid.UUID:
     """The least id that a ticker, candle or price at this time or later may have."""
     micros = micros_of(moment)

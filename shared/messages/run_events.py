@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from shared.messages.asked import Asked
 from shared.messages.base import (
     Count,
     Id,
@@ -69,6 +70,7 @@ class TaskFinished(Message, frozen=True, tag="TaskFinished"):
     notes: list[str] = []
     cancelled: bool = False
     profile: Json | None = None  # what the stream was taken for, and why
+    asked: list[Asked] = []
 
 
 class TaskFailed(Message, frozen=True, tag="TaskFailed"):
@@ -83,6 +85,7 @@ class TaskFailed(Message, frozen=True, tag="TaskFailed"):
     error: RunError
     notes: list[str] = []
     profile: Json | None = None
+    asked: list[Asked] = []
 
 
 class RunCancelled(Message, frozen=True, tag="RunCancelled"):

@@ -18,6 +18,7 @@ import msgspec
 
 from services.extractor.sources.answer import Answer
 from shared.errors import TaskError
+from shared.messages.asked import Asked
 from shared.messages.base import (
     MAX_PAGE_BYTES,
     MAX_PAGE_RECORDS,
@@ -58,7 +59,8 @@ class Slice:
     """Records that become one page, and where the stream stands after them.
 
     A slice without records and rejections moves the cursor only. `note` is a sentence for the run's
-    report, `profile` what the stream was taken for, and why.
+    report, `profile` what the stream was taken for, and why. `asked`: the times that the source was
+    asked for, with the last slice of the answer.
     """
 
     records: list[Any]
@@ -68,6 +70,7 @@ class Slice:
     rejections: list[Rejection] = field(default_factory=list)
     note: str | None = None
     profile: Json | None = None
+    asked: list[Asked] = field(default_factory=list)
 
 
 class SourceConnector(ABC):
@@ -106,6 +109,12 @@ class SourceConnector(ABC):
 
         `resumed`: the cursor is where this very task was interrupted.
         """
+
+    def asked_in_vain(
+        self, _info: StreamInfo, _cursor: Any | None, _reason: str
+    ) -> list[Asked]:
+        """The times that were asked for when the task failed, with the code of its error."""
+        return []
 
     def cursor_to_keep(self, cursor: Json) -> Json:
         """A cursor that somebody sets, without what the source finds out itself.

@@ -20,6 +20,7 @@ from services.extractor.sources.base import (
 )
 from services.extractor.sources.http_client import HttpClient
 from shared.errors import TaskError
+from shared.messages.asked import Asked, AskedOutcome, asked_now
 from shared.messages.base import Json, Source
 
 if TYPE_CHECKING:
@@ -50,6 +51,11 @@ class CoinGecko(SourceConnector):
             if self._coin_ids
             else []
         )
+
+    def asked_in_vain(
+        self, _info: StreamInfo, _cursor: Any | None, reason: str
+    ) -> list[Asked]:
+        return [asked_now(AskedOutcome.FAILED, reason)]
 
     def nothing_configured(self) -> str:
         return "COINGECKO_IDS is empty"
@@ -90,6 +96,7 @@ class CoinGecko(SourceConnector):
                 origin,
                 rejections,
                 note=note,
+                asked=[asked_now()],
             )
             for records, rejections in pages
         ]

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Sequence,
+)
 from typing import Any
 
 import msgspec
@@ -34,6 +39,7 @@ from services.extractor.tasks.reporting import (
 )
 from shared.kafka import publishing
 from shared.kafka.partitions import partition_of
+from shared.messages.asked import Asked, merged
 from shared.messages.base import Json
 from shared.messages.checkpoints import Checkpoint, TaskProgress
 from shared.messages.pages import RawPage
@@ -117,6 +123,11 @@ class FetchHandler:
             connector, info = await find_stream(
                 self._sources, task.source, task.stream
             )
+        except Exception as error:  # noqa: BLE001  `explain` logs and sorts them
+            return _noted(
+                position, error=explain(error, task, "task_crashed")
+            )
+        try:
             slices = _slices(connector, info, position)
             async with contextlib.aclosing(
                 in_groups(slices, MAX_GROUP)
@@ -128,10 +139,13 @@ class FetchHandler:
                     position = await self._publish(
                         task, info, pieces, position, partition
                     )
-        except Exception as error:  # noqa: BLE001  `explain` logs and sorts them
-            return _noted(
-                position, error=explain(error, task, "task_crashed")
+        except Exception as error:  # noqa: BLE001  as above
+            told = explain(error, task, "task_crashed")
+            cursor = (
+                to_python(position.cursor) if position.pages else None
             )
+            asked = connector.asked_in_vain(info, cursor, told.code)
+            return _noted(position, error=told, asked=asked)
         return position
 
     def _ended_early(
@@ -166,7 +180,7 @@ class FetchHandler:
             if not piece.records and not piece.rejections:
                 cursor = storable_json(piece.cursor_after)
                 position = msgspec.structs.replace(
-                    position, cursor=cursor
+                    _noted(position, asked=piece.asked), cursor=cursor
                 )
                 continue
             await self._backpressure.gate(partition)
@@ -228,6 +242,7 @@ def _noted(
     error: RunError | None = None,
     cancelled: bool = False,
     profile: Json | None = None,
+    asked: Sequence[Asked] = (),
 ) -> Checkpoint:
     """The position with something more known about its task."""
     current = position.current or TaskProgress(run_id="", task_id="")
@@ -238,6 +253,8 @@ def _noted(
         changes["error"] = error
     if profile:
         changes["profile"] = clean(profile)
+    if asked:
+        changes["asked"] = merged([*current.asked, *asked])
     progress = msgspec.structs.replace(current, **changes)
     return msgspec.structs.replace(position, current=progress)
 
@@ -284,6 +301,7 @@ def _counts(done: TaskProgress) -> dict[str, Any]:
         "records": done.records,
         "notes": done.notes,
         "profile": done.profile,
+        "asked": done.asked,
     }
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from shared.errors import BadValueError
 from shared.messages.base import Json
 from shared.messages.identity import natural_key, text_id, value_hash
@@ -42,16 +44,35 @@ Compile = Callable[[PageInfo], MapRecord]
 MapOne = Callable[[PageInfo, int, Any], Outcome]
 
 
-def rejecting_bad_values(info: PageInfo, map_one: MapOne) -> MapRecord:
-    """A mapping whose BadValueErrors are rejections."""
+def rejecting_bad_values(
+    info: PageInfo, map_one: MapOne, time_of: Callable[[Any], str]
+) -> MapRecord:
+    """A mapping whose BadValueErrors are rejections.
+
+    `time_of`: reads a record's time. What yields nothing says its time where that can be read.
+    """
 
     def map_record(index: int, record: Any) -> Outcome:
         try:
-            return map_one(info, index, record)
+            outcome = map_one(info, index, record)
         except BadValueError as error:
-            return rejection(error)
+            outcome = rejection(error)
+        if isinstance(outcome, list):
+            return outcome
+        return timed(outcome, time_of, record)
 
     return map_record
+
+
+def timed(
+    outcome: Skip | Rejection, time_of: Callable[[Any], str], record: Any
+) -> Skip | Rejection:
+    """With the record's time, where that can be read."""
+    try:
+        moment = time_of(record)
+    except (BadValueError, AttributeError):  # or it is no object at all
+        return outcome
+    return msgspec.structs.replace(outcome, event_time=moment)
 
 
 def rejection(error: BadValueError) -> Rejection:

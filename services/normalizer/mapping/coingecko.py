@@ -28,7 +28,12 @@ _OWN = (
 
 
 def compile_mapping(info: PageInfo) -> MapRecord:
-    return rejecting_bad_values(info, _market)
+    return rejecting_bad_values(info, _market, _moment)
+
+
+def _moment(record: Json) -> str:
+    """Raises BadValueError."""
+    return iso(timestamp("last_updated", record.get("last_updated")))
 
 
 def _market(info: PageInfo, index: int, record: Json) -> Outcome:
@@ -49,7 +54,7 @@ def _market(info: PageInfo, index: int, record: Json) -> Outcome:
     market_cap = amount("market_cap", record.get("market_cap"))
     if price is None or price == "0":
         return Skip(index=index, reason="no_price")
-    moment = iso(timestamp("last_updated", record.get("last_updated")))
+    moment = _moment(record)
     point = data_point(
         info,
         index,

@@ -36,9 +36,18 @@ _OF_COIN = (
 
 
 def compile_mapping(info: PageInfo) -> MapRecord:
-    by_kind = {"ohlcv": _candle, "historical": _price}
-    map_one = by_kind.get(str(info.context.get("kind")), _ticker)
-    return rejecting_bad_values(info, map_one)
+    kind = str(info.context.get("kind"))
+    map_one, field = _BY_KIND.get(kind, (_ticker, "last_updated"))
+
+    def time_of(record: Any) -> str:
+        return _moment(field, record)
+
+    return rejecting_bad_values(info, map_one, time_of)
+
+
+def _moment(field: str, record: Any) -> str:
+    """Raises BadValueError."""
+    return iso(timestamp(field, record.get(field)))
 
 
 def _missing(field: str, message: str) -> Rejection:
@@ -55,7 +64,7 @@ def _ticker(info: PageInfo, index: int, record: Any) -> Outcome:
         return _missing("symbol", "a ticker needs an id and a symbol")
     if not isinstance(quotes, dict) or not quotes:
         return _missing("quotes", "the ticker has no quotes")
-    moment = iso(timestamp("last_updated", record.get("last_updated")))
+    moment = _moment("last_updated", record)
     points = []
     for currency, quote in quotes.items():
         point = _quote(info, index, record, moment, currency, quote)
@@ -107,7 +116,7 @@ def _candle(info: PageInfo, index: int, record: Any) -> Outcome:
         return Skip(index=index, reason="no_value")
     check_candle(prices)
     subject = _subject(info)
-    moment = iso(timestamp("time_open", record.get("time_open")))
+    moment = _moment("time_open", record)
     interval = str(info.context.get("interval"))
     volume = amount("volume", record.get("volume"))
     point = data_point(
@@ -138,7 +147,7 @@ def _price(info: PageInfo, index: int, record: Any) -> Outcome:
     if price is None or price == "0":
         return Skip(index=index, reason="no_price")
     subject = _subject(info)
-    moment = iso(timestamp("timestamp", record.get("timestamp")))
+    moment = _moment("timestamp", record)
     volume = amount("volume_24h", record.get("volume_24h"))
     point = data_point(
         info,
@@ -170,3 +179,9 @@ def _attributes(record: Json, quote: Json) -> Json:
     """What has no column of its own, as it came."""
     own = {name: record[name] for name in _OF_COIN if name in record}
     return {**without_empty(own, ()), **without_empty(quote, _OF_QUOTE)}
+
+
+_BY_KIND = {
+    "ohlcv": (_candle, "time_open"),
+    "historical": (_price, "timestamp"),
+}

@@ -17,6 +17,7 @@ from services.normalizer.mapping.base import (
     PageInfo,
     data_point,
     rejection,
+    timed,
 )
 from shared.csvfile.meaning.infer import infer_schema
 from shared.csvfile.meaning.schema import CsvSchema, Row, Series
@@ -59,8 +60,11 @@ def compile_mapping(info: PageInfo) -> MapRecord:
                 if (point := map_row(index, row)) is not None
             ]
         except BadValueError as error:
-            return rejection(error)
-        return points or Skip(index=index, reason="no_value")
+            return timed(rejection(error), schema.moment, row)
+        if points:
+            return points
+        skip = Skip(index=index, reason="no_value")
+        return timed(skip, schema.moment, row)
 
     return map_record
 

@@ -48,10 +48,13 @@ def compile_mapping(info: PageInfo) -> MapRecord:
 def _news(info: PageInfo, index: int, entry: Json) -> Outcome:
     title = plain_text(entry.get("title"), MAX_TITLE)
     summary = _summary(entry)
+    moment, dated = _time(info, entry)
     if title is None and summary is None:
         message = "the entry has neither a title nor a text"
-        return Rejection(reason="empty_entry", message=message)
-    moment, dated = _time(info, entry)
+        said = moment if dated["dated_by"] in _TIMES else None
+        return Rejection(
+            reason="empty_entry", message=message, event_time=said
+        )
     sentiment = score(title or "", summary or "")
     symbols = coins_named(
         f"{title or ''}. {summary or ''}", info.context.get("coins") or ()

@@ -209,9 +209,12 @@ def _collapsed(mapped: MappedPage, page: RawPage) -> MappedPage:
         > 1
     ):
         return mapped
+    times = sorted(filter(None, (each.event_time for each in own)))
     whole = msgspec.structs.replace(
         own[0],
         index=None,
+        event_time=times[0] if times else None,
+        last_event_time=times[-1] if times else None,
         count=len(own),
         message=f"all {len(own)} records of the page: {own[0].message}",
         payload="\n".join(

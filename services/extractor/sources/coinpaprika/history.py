@@ -10,7 +10,7 @@ import dataclasses
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -22,6 +22,7 @@ from services.extractor.sources.base import (
     parse_json,
 )
 from shared.errors import TaskError
+from shared.messages.asked import Asked, AskedOutcome, asked_before
 from shared.messages.base import Json
 
 KINDS = ("ohlcv", "historical")
@@ -51,6 +52,19 @@ class Window:
             f"coinpaprika/{self.coin}/{self.kind}/{days}", DATASET
         )
 
+    def begin(self, cursor: Any | None) -> date:
+        """Where a task that was interrupted goes on."""
+        if isinstance(cursor, dict) and "next" in cursor:
+            return date.fromisoformat(cursor["next"])
+        return self.start
+
+    def asked_in_vain(
+        self, cursor: Any | None, reason: str
+    ) -> list[Asked]:
+        """What is left of it when a task fails at a cursor."""
+        begin = self.begin(cursor)
+        return _asked_days(begin, self.end, AskedOutcome.FAILED, reason)
+
 
 def window_of(stream: str) -> Window | None:
     """The window in a stream's name; None for a stream of another kind."""
@@ -76,9 +90,7 @@ async def fetch(
 
     Raises TaskError; `plan_limit` says what the plan allows.
     """
-    begin = window.start
-    if resumed and isinstance(cursor, dict) and "next" in cursor:
-        begin = date.fromisoformat(cursor["next"])
+    begin = window.begin(cursor if resumed else None)
     if begin >= window.end:
         return
     context = await _context(window, get)
@@ -88,8 +100,9 @@ async def fetch(
         try:
             answer = await _asked(get, window, path)
         except TaskError as error:
-            begin = _later_begin(error, window, begin)
-            yield _skipped_to(window, begin)
+            later = _later_begin(error, window, begin)
+            yield _skipped_to(window, begin, later, error.code)
+            begin = later
             continue
         for piece in _slices(
             window, answer, {**context, "endpoint": path}, begin, end
@@ -135,7 +148,8 @@ def _slices(
     pages = list(paginate(records))
     if not pages:
         note = f"{window.info.stream}: nothing from {begin} to {end}"
-        return [Slice([], {"next": str(end)}, note=note)]
+        asked = _asked_days(begin, end)
+        return [Slice([], {"next": str(end)}, note=note, asked=asked)]
     origin = answer.origin()
     slices = [
         Slice(page, {"next": str(begin)}, context, origin, rejections)
@@ -143,7 +157,9 @@ def _slices(
     ]
     # Only with the last of its pages is a chunk done.
     after = {"next": str(end)}
-    last = dataclasses.replace(slices[-1], cursor_after=after)
+    last = dataclasses.replace(
+        slices[-1], cursor_after=after, asked=_asked_days(begin, end)
+    )
     return [*slices[:-1], last]
 
 
@@ -189,10 +205,26 @@ def _records(answer: Answer, window: Window) -> list[Json]:
     return body
 
 
-def _skipped_to(window: Window, begin: date) -> Slice:
-    allowed = f"allows history from {begin} on, read from there"
+def _skipped_to(
+    window: Window, begin: date, later: date, reason: str
+) -> Slice:
+    allowed = f"allows history from {later} on, read from there"
     note = f"{window.info.stream}: CoinPaprika's plan {allowed}"
-    return Slice([], {"next": str(begin)}, note=note)
+    asked = _asked_days(begin, later, AskedOutcome.FAILED, reason)
+    return Slice([], {"next": str(later)}, note=note, asked=asked)
+
+
+def _asked_days(
+    begin: date,
+    end: date,
+    outcome: AskedOutcome = AskedOutcome.ANSWERED,
+    reason: str = "",
+) -> list[Asked]:
+    """`end` excluded."""
+    first, past = (
+        datetime.combine(day, time(), UTC) for day in (begin, end)
+    )
+    return asked_before(first, past, outcome, reason)
 
 
 def _later_begin(error: TaskError, window: Window, begin: date) -> date:

@@ -32,6 +32,7 @@ from services.extractor.sources.coinpaprika.coin_list import CoinList
 from services.extractor.sources.coinpaprika.drift import change, shape
 from services.extractor.sources.http_client import HttpClient
 from shared.errors import TaskError
+from shared.messages.asked import Asked, AskedOutcome, asked_now
 from shared.messages.base import Json, Source
 
 if TYPE_CHECKING:
@@ -107,6 +108,14 @@ class CoinPaprika(SourceConnector):
     def cursor_to_keep(self, cursor: Json) -> Json:
         """Without a wait."""
         return back_off.without_failures(cursor)
+
+    def asked_in_vain(
+        self, info: StreamInfo, cursor: Any | None, reason: str
+    ) -> list[Asked]:
+        window = history.window_of(info.stream)
+        if window is None:
+            return [asked_now(AskedOutcome.FAILED, reason)]
+        return window.asked_in_vain(cursor, reason)
 
     def nothing_configured(self) -> str:
         return "COIN_IDS is empty"
@@ -201,6 +210,7 @@ class CoinPaprika(SourceConnector):
                 origin,
                 rejections,
                 note=note,
+                asked=[asked_now()] if is_last else [],
             )
             note = None  # reported once
         if not pages:
@@ -212,6 +222,7 @@ class CoinPaprika(SourceConnector):
                     is_last=True,
                 ),
                 note=note,
+                asked=[asked_now()],
             )
 
     async def _ask(self, coin: str, path: str) -> Answer:

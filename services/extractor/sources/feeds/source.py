@@ -33,6 +33,7 @@ from services.extractor.sources.feeds.read import (
 )
 from services.extractor.sources.http_client import HttpClient, http_date
 from shared.errors import TaskError
+from shared.messages.asked import Asked, AskedOutcome, asked_now
 from shared.messages.base import Json, Source
 from shared.runtime.confined import Confined
 
@@ -89,6 +90,11 @@ class Rss(SourceConnector):
             "moved": None,
         }
 
+    def asked_in_vain(
+        self, _info: StreamInfo, _cursor: Any | None, reason: str
+    ) -> list[Asked]:
+        return [asked_now(AskedOutcome.FAILED, reason)]
+
     def nothing_configured(self) -> str:
         return "RSS_FEEDS is empty"
 
@@ -119,7 +125,10 @@ class Rss(SourceConnector):
                 "not_before": schedule.fresh_until(answer, None),
             }
             yield Slice(
-                [], position, note="the feed has not changed (304)"
+                [],
+                position,
+                note="the feed has not changed (304)",
+                asked=[asked_now()],
             )
             return
         async with self._turn:
@@ -186,7 +195,9 @@ class Rss(SourceConnector):
             yield self._page(answer, head, page, seen, last)
         if not is_over:
             note = NO_ENTRIES if head.is_empty else NOTHING_NEW
-            yield Slice([], {"seen": seen, **last}, note=note)
+            yield Slice(
+                [], {"seen": seen, **last}, note=note, asked=[asked_now()]
+            )
 
     def _page(
         self,
@@ -209,6 +220,7 @@ class Rss(SourceConnector):
             context,
             answer.origin(),
             page.rejections,
+            asked=[asked_now()] if page.is_last else [],
         )
 
     def _context(self, head: FeedHead, records: list[Json]) -> Json:
