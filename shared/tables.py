@@ -144,7 +144,8 @@ raw_data = Table(
 )
 
 # One row for what data points share, once for all of them. All points but news lie within
-# [first_id, past_id). `key`: over all texts.
+# [first_id, past_id). `key`: over all texts. `points`, `first_at`, `last_at`: of those that are not
+# retired, `arrived_at`: when one was last added; triggers keep them (migration 0008).
 series = Table(
     "series",
     metadata,
@@ -161,6 +162,26 @@ series = Table(
     Column("timestamp_is", Text),
     _uuid("first_id", nullable=True),
     _uuid("past_id", nullable=True),
+    _required("points", BigInteger, "0"),
+    _time("first_at"),
+    _time("last_at"),
+    _time("arrived_at"),
+    Index("series_dataset", "source", "dataset", "series_id"),
+)
+
+# What sources were asked for, kept for good: ranges of event time that do not touch each other, by
+# stream. `outcome` and `reason` are in shared/messages/asked.py; `every_s`: 0, or of a range that
+# was asked moment by moment, the longest time between two of them.
+asked = Table(
+    "asked",
+    metadata,
+    Column("stream", Text, primary_key=True),
+    Column("outcome", Text, primary_key=True),
+    Column("reason", Text, primary_key=True),
+    Column("every_s", Integer, primary_key=True),
+    Column("last_at", DateTime(timezone=True), primary_key=True),
+    _time("first_at", nullable=False),
+    _uuid("run_id"),
 )
 
 # One row a data point; the view `unified_data` shows it whole, with the texts of its series.
@@ -198,7 +219,31 @@ unified_revisions = Table(
     Index("unified_revisions_time", "replaced_at"),
 )
 
-# One row a page that was applied.
+# How far a task that retires a series came, or brings it back: `reached` is the last data point.
+# What is of no later page than (raw_time, raw_offset) is meant.
+retirements = Table(
+    "retirements",
+    metadata,
+    Column(
+        "task_id",
+        UUID(as_uuid=False),
+        ForeignKey("run_tasks.task_id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    _required("series_id", Integer),
+    _required("raw_time", BigInteger),
+    _required("raw_offset", BigInteger),
+    Column(
+        "reached",
+        UUID(as_uuid=False),
+        nullable=False,
+        server_default=text("'00000000-0000-0000-0000-000000000000'"),
+    ),
+    _required("changed", BigInteger, "0"),
+    _required("stayed", BigInteger, "0"),
+)
+
+# One row a page that was applied. `first_id`, `last_id`: of its data points that are no news.
 page_receipts = Table(
     "page_receipts",
     metadata,
@@ -216,6 +261,8 @@ page_receipts = Table(
     _required("raw_offset", BigInteger),
     _required("raw_time", BigInteger, "0"),
     _time_now("loaded_at"),
+    _uuid("first_id", nullable=True),
+    _uuid("last_id", nullable=True),
     Index("page_receipts_run", "run_id", "source", "stream"),
     # Of two pages with one number in a task the first stands: the other is a stale worker's.
     Index("page_receipts_number", "task_id", "page_no", unique=True),
@@ -342,7 +389,8 @@ task_cursors = Table(
 )
 
 # One row for what could not be processed. What is rejected again (same stream, reason, field and
-# payload) counts in the same row; `run_id` and the place are those of the last time.
+# payload) counts in the same row; `run_id` and the place are those of the last time. `event_time`:
+# of the record, where it could be read.
 dead_letters = Table(
     "dead_letters",
     metadata,
@@ -370,6 +418,7 @@ dead_letters = Table(
     _time("closed_at"),
     _uuid("first_run_id", nullable=True),
     _time("last_seen_at"),
+    _time("event_time"),
     Index(
         "dead_letters_requeued",
         "requeued_run_id",

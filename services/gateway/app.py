@@ -34,6 +34,7 @@ from services.gateway.routes import (
     lineage,
     replay,
     runs,
+    series,
     sources,
 )
 from services.gateway.settings import GatewaySettings
@@ -52,6 +53,7 @@ MAX_BODIES_BYTES = 32 * 1024 * 1024  # of all requests together
 ROUTES = (
     ingest,
     data,
+    series,
     lineage,
     replay,
     runs,

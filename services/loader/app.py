@@ -95,6 +95,7 @@ def _retention(engine: Engine, settings: LoaderSettings) -> Retention:
         engine,
         raw=settings.raw_retention,
         revisions=settings.revisions_retention,
+        points=settings.points_retention,
         runs=settings.runs_retention,
     )
 

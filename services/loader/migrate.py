@@ -49,7 +49,7 @@ _GRANTS = {
         "GRANT TEMPORARY ON DATABASE {database} TO {role}",
         "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
         "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}",
-        "GRANT EXECUTE ON FUNCTION ensure_partition TO {role}",
+        "GRANT EXECUTE ON FUNCTION ensure_partition, detach_partition, drop_detached TO {role}",
         (
             "ALTER DEFAULT PRIVILEGES IN SCHEMA public "
             "GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role}"

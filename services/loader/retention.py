@@ -1,4 +1,8 @@
-"""Retention: old raw pages and revisions are removed, in small batches that nobody waits for."""
+"""Retention: what is old is removed, in small batches that nobody waits for.
+
+Data points go by whole partitions, which takes as long for a million as for one; news, whose dates
+may be edited, in batches.
+"""
 
 from __future__ import annotations
 
@@ -56,6 +60,15 @@ DELETE FROM task_cursors WHERE digest IN (
     SELECT digest FROM task_cursors WHERE used_at < :before
     ORDER BY used_at LIMIT 2000 FOR UPDATE SKIP LOCKED)
 """
+_DETACH_PARTITION = "SELECT detach_partition(:before)"
+_DROP_DETACHED = "SELECT drop_detached()"
+_DELETE_NEWS = """
+WITH old AS (
+    SELECT id FROM points_news WHERE "timestamp" < :before
+    ORDER BY "timestamp" LIMIT 2000 FOR UPDATE SKIP LOCKED
+), revisions AS (DELETE FROM unified_revisions AS r USING old WHERE r.id = old.id)
+DELETE FROM points WHERE id IN (SELECT id FROM old)
+"""
 _EXISTS_RUN = (
     "SELECT EXISTS (SELECT FROM runs WHERE finished_at < :before)"
 )
@@ -75,11 +88,13 @@ class Retention:
         *,
         raw: timedelta | None,
         revisions: timedelta | None,
+        points: timedelta | None = None,
         runs: timedelta | None = None,
     ) -> None:
         self._engine = engine
         self._raw = raw
         self._revisions = revisions
+        self._points = points
         self._runs = runs
 
     def prune(self) -> None:
@@ -101,11 +116,26 @@ class Retention:
             )
             self._delete("open previews", before, _DISCARD_PREVIEWS)
             self._delete("preview_points", before, _DELETE_PREVIEW_POINTS)
-
+        if self._points is not None:
+            self._prune_points(self._before(self._points))
         if self._runs is not None:
             before = self._before(self._runs)
             self._prune("runs", before, _EXISTS_RUN, _DELETE_RUNS)
             self._delete("task_cursors", before, _DELETE_CURSORS)
+
+    def _prune_points(self, before: datetime) -> None:
+        self._delete("news", before, _DELETE_NEWS)
+        for _ in range(MAX_BATCHES):
+            with self._engine.begin() as transaction:
+                gone = transaction.execute(
+                    text(_DETACH_PARTITION), {"before": before}
+                ).scalar()
+            # Also what was taken off before and, after a crash, not dropped.
+            with self._engine.begin() as transaction:
+                rows = transaction.execute(text(_DROP_DETACHED)).scalar()
+            if gone is None:
+                break
+            log.info("partition_dropped", partition=gone, rows=rows)
 
     def _prune(
         self, what: str, before: datetime, exists: str, delete: str

@@ -50,6 +50,7 @@ class LoaderSettings(CommonSettings):
         None  # raw pages older than this are removed; None: never
     )
     revisions_retention: Span = None  # as are replaced values
+    points_retention: Span = None  # as are data points of an older time
     runs_retention: Span = None  # as are runs of which nothing is kept
 
     def writer_url(self) -> str:

@@ -8,7 +8,14 @@ from typing import Annotated
 
 import msgspec
 
-from shared.messages.base import Id, Message, Name, Offset, Partition
+from shared.messages.base import (
+    Id,
+    Message,
+    Name,
+    Offset,
+    Partition,
+    SeriesId,
+)
 
 
 class StartIngestion(Message, frozen=True, tag="StartIngestion"):
@@ -163,9 +170,33 @@ class MoveCheckpoint(Message, frozen=True, tag="MoveCheckpoint"):
     requested_at: str | None = None
 
 
+class RetireSeries(Message, frozen=True, tag="RetireSeries"):
+    """Take series out of sight, as a run of its own, by the numbers that the loader gave them.
+
+    What their streams yield later counts again. `preview`: keeps in view what it would do, until it
+    is published or discarded.
+    """
+
+    run_id: Id
+    series: Annotated[list[SeriesId], msgspec.Meta(max_length=10_000)]
+    mode: ReplayMode = ReplayMode.APPLY
+    requested_at: str | None = None
+
+
+class UndoRun(Message, frozen=True, tag="UndoRun"):
+    """Bring back what a run has taken out of sight."""
+
+    run_id: Id
+    requested_at: str | None = None
+
+
 # Commands that open a run.
 RunCommand = (
-    StartIngestion | RequeueDeadLetters | StartReplay | MoveCheckpoint
+    StartIngestion
+    | RequeueDeadLetters
+    | StartReplay
+    | MoveCheckpoint
+    | RetireSeries
 )
 Command = (
     RunCommand
@@ -174,4 +205,5 @@ Command = (
     | DiscardDeadLetters
     | PublishReplay
     | DiscardReplay
+    | UndoRun
 )

@@ -15,6 +15,7 @@ from shared.messages.commands import (
     ReplayMode,
     ReplayOrigin,
     RequeueDeadLetters,
+    RetireSeries,
     RunCommand,
     Selection,
     StartIngestion,
@@ -34,6 +35,7 @@ class RunKind(StrEnum):
     REQUEUE = "requeue"
     REPLAY = "replay"
     CHECKPOINT = "checkpoint"
+    RETIRE = "retire"
 
 
 class RunStatus(StrEnum):
@@ -83,11 +85,15 @@ class TaskStatus(StrEnum):
 
 
 class PreviewState(StrEnum):
-    """State of a replay that was asked for as a preview."""
+    """State of a run that was asked for as a preview, or that retires series.
+
+    undone: what it had retired was brought back.
+    """
 
     OPEN = "open"
     PUBLISHED = "published"
     DISCARDED = "discarded"
+    UNDONE = "undone"
 
 
 class DeadLetterStatus(StrEnum):
@@ -131,6 +137,9 @@ def describe(command: RunCommand) -> RunRequest:
                 **selection,
             }
             return RunRequest(RunKind.REPLAY, request)
+        case RetireSeries():
+            request = {"series": command.series, "mode": command.mode}
+            return RunRequest(RunKind.RETIRE, request)
         case MoveCheckpoint():
             cursor = cursor_of(command.cursor)
             return RunRequest(

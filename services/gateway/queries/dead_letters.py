@@ -13,7 +13,8 @@ from services.gateway.schemas.dead_letters import LetterQuery
 _HEAD = """
     id::text, page_id::text, run_id::text, source, stream, stage, reason, message, field,
     record_index, origin::text AS origin, count, status, topic, "partition", "offset", created_at,
-    note, requeued_run_id::text, closed_at, payload_sha256, first_run_id::text, last_seen_at
+    note, requeued_run_id::text, closed_at, payload_sha256, first_run_id::text, last_seen_at,
+    event_time
 """
 # How often a run met each.
 _IN_RUN = """

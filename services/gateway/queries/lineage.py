@@ -21,6 +21,7 @@ from services.gateway.queries.raw_pages import (
 from services.gateway.requests.times import to_seconds
 from shared.messages.pages import record_location
 from shared.messages.serialization import exact_decoder
+from shared.versions import OF_LATER_READING
 
 MAX_VERSIONS = 100
 _BY_RAW_RETENTION = "were pruned (RAW_RETENTION)"
@@ -63,10 +64,11 @@ async def lineage(database: Database, data_id: str) -> Json | None:
     if not rows:
         return None
     values = [exact_decoder.decode(row["data"]) for row in rows]
-    sources = await _sources(database, rows, values)
+    places = _places(rows, values)
+    sources = await _sources(database, rows, places)
     versions = [
-        _version(row, data, sources)
-        for row, data in zip(rows, values, strict=True)
+        _version(row, data, place, sources)
+        for row, data, place in zip(rows, values, places, strict=True)
     ]
     newest = values[0]
     is_current = rows[0]["replaced_at"] is None
@@ -82,13 +84,11 @@ async def lineage(database: Database, data_id: str) -> Json | None:
 
 
 async def _sources(
-    database: Database, rows: list[Any], values: list[Json]
+    database: Database, rows: list[Any], places: list[RecordPlace]
 ) -> _Sources:
-    places = [
-        _place(row, data) for row, data in zip(rows, values, strict=True)
-    ]
     pages = await raw_pages.heads(database, [page for page, _ in places])
-    records = await raw_pages.records(database, places)
+    known = [place for place in places if place[1] != OF_LATER_READING]
+    records = await raw_pages.records(database, known)
     wanted = [row["run_id"] for row in rows] + [
         page["run_id"] for page in pages.values()
     ]
@@ -99,12 +99,25 @@ async def _sources(
     return _Sources(pages, records, runs)
 
 
-def _place(row: Any, data: Json) -> RecordPlace:
-    return row["page_id"], int(data["record_index"])
+def _places(rows: list[Any], values: list[Json]) -> list[RecordPlace]:
+    """Where each version's record is. A retired one is of the record of the version before it."""
+    found: list[RecordPlace] = []
+    for row, data in zip(reversed(rows), reversed(values), strict=True):
+        page_id, index = row["page_id"], int(data["record_index"])
+        if (
+            index == OF_LATER_READING
+            and found
+            and found[-1][0] == page_id
+        ):
+            index = found[-1][1]
+        found.append((page_id, index))
+    return found[::-1]
 
 
-def _version(row: Any, data: Json, sources: _Sources) -> Json:
-    page_id, index = _place(row, data)
+def _version(
+    row: Any, data: Json, place: RecordPlace, sources: _Sources
+) -> Json:
+    page_id, index = place
     page = sources.pages.get(page_id)
     origin = (page["origin"] or {}) if page else {}
     attributes = data.get("attributes") or {}
@@ -127,6 +140,8 @@ def _version(row: Any, data: Json, sources: _Sources) -> Json:
 
 
 def _record(origin: Json, place: RecordPlace, sources: _Sources) -> Json:
+    if place[1] == OF_LATER_READING:
+        return {"index": None, "line": None, "row": None, "raw": None}
     location = record_location(origin, place[1])
     return {
         "index": place[1],

@@ -13,6 +13,7 @@ from services.gateway.queries.diff import (
 )
 from services.gateway.schemas.replay import PreviewKind
 from shared import versions
+from shared.messages.runs import RunKind
 
 _COMPARED = f"""
 WITH newest AS (
@@ -50,11 +51,66 @@ ORDER BY id LIMIT $4 OFFSET $5
 """
 
 
-async def counts(database: Database, run_id: str) -> Json:
-    """What publishing would do, in numbers."""
-    rows = await database.rows(_SELECT_COUNTS, run_id)
-    changed = [row for row in rows if row["kind"] == PreviewKind.CHANGED]
-    return {**counted(rows, PreviewKind), "by_field": _by_field(changed)}
+# Of a run that retires series: all their data points, as they are now.
+_SERIES = """
+SELECT jsonb_array_elements(request -> 'series')::int AS series_id
+FROM runs WHERE run_id = $1::uuid
+"""
+_COUNT_RETIRED = f"""
+SELECT source, 'retired' AS kind, sum(points)::bigint AS count
+FROM series JOIN ({_SERIES}) AS meant USING (series_id) GROUP BY source
+"""
+_SELECT_RETIRED = f"""
+SELECT u.id::text, 'retired' AS kind, source, stream, to_jsonb(u)::text AS old, NULL AS new
+FROM (
+    SELECT p.id FROM points AS p JOIN series AS s USING (series_id)
+    WHERE s.series_id IN ({_SERIES}) AND p.retired_at IS NULL
+    AND ($2::text IS NULL OR $2 = 'retired') AND ($3::text IS NULL OR s.source = $3)
+    ORDER BY p.id LIMIT $4 OFFSET $5
+) AS gone CROSS JOIN LATERAL ({versions.stored("gone.id")}) AS u ORDER BY u.id
+"""
+
+
+class Preview:
+    """What publishing the preview of a run would change, by its two statements."""
+
+    def __init__(self, counts: str, changes: str) -> None:
+        self._counts = counts
+        self._changes = changes
+
+    async def counts(self, database: Database, run_id: str) -> Json:
+        """In numbers."""
+        rows = await database.rows(self._counts, run_id)
+        changed = [
+            row for row in rows if row["kind"] == PreviewKind.CHANGED
+        ]
+        return {
+            **counted(rows, PreviewKind),
+            "by_field": _by_field(changed),
+        }
+
+    async def changes(
+        self,
+        database: Database,
+        run_id: str,
+        *,
+        kind: PreviewKind | None,
+        source: str | None,
+        limit: int,
+        skip: int,
+    ) -> list[dict[str, Any]]:
+        """Of each data point, in the order of their ids."""
+        wanted = kind and str(kind)
+        rows = await database.rows(
+            self._changes, run_id, wanted, source, limit, skip
+        )
+        return [difference(row) for row in rows]
+
+
+OF_KIND = {
+    RunKind.REPLAY: Preview(_SELECT_COUNTS, _SELECT_CHANGES),
+    RunKind.RETIRE: Preview(_COUNT_RETIRED, _SELECT_RETIRED),
+}
 
 
 def _by_field(rows: list[Any]) -> dict[str, int]:
@@ -63,20 +119,3 @@ def _by_field(rows: list[Any]) -> dict[str, int]:
     for name in VALUES:
         found[name] = sum(row[f"differs_{name}"] for row in rows)
     return {name: count for name, count in found.items() if count}
-
-
-async def changes(
-    database: Database,
-    run_id: str,
-    *,
-    kind: PreviewKind | None,
-    source: str | None,
-    limit: int,
-    skip: int,
-) -> list[dict[str, Any]]:
-    """What publishing would do to each data point, in the order of their ids."""
-    wanted = kind and str(kind)
-    rows = await database.rows(
-        _SELECT_CHANGES, run_id, wanted, source, limit, skip
-    )
-    return [difference(row) for row in rows]

@@ -1,4 +1,4 @@
-"""POST /replay; cancel a run; see, publish and discard a preview"""
+"""POST /replay; cancel and undo a run; see, publish and discard a preview"""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ from shared.messages.commands import (
     CancelRun,
     DiscardReplay,
     PublishReplay,
+    UndoRun,
 )
 from shared.messages.identity import new_run_id
 from shared.messages.runs import PreviewState, RunKind
@@ -131,8 +132,9 @@ async def read_preview(
             "the data",
         )
     resolved = run["run_id"]
-    counts = await previews.counts(database, resolved)
-    changes = await previews.changes(
+    shown = previews.OF_KIND[RunKind(run["kind"])]
+    counts = await shown.counts(database, resolved)
+    changes = await shown.changes(
         database,
         resolved,
         kind=kind,
@@ -192,11 +194,52 @@ async def discard_preview(
     return await _decided(response, bus, run, command)
 
 
+@router.post(
+    "/runs/{run_id}/undo",
+    status_code=202,
+    response_model=RunAccepted,
+    responses=documented(401, 403, 404, 409, 422, 503),
+    summary="Bring back what a run has retired",
+)
+async def undo_run(
+    response: Response,
+    _key: ApiKey,
+    database: Db,
+    bus: Bus,
+    run_id: RunPath,
+) -> RunAccepted:
+    """Of a run that retired series. What was read meanwhile stays as it is.
+
+    The same run goes on, and its tasks say what was brought back. Asked twice, it is done once.
+    """
+    run = await known_run(database, run_id)
+    found = KnownRun.of(run)
+    if found.kind != RunKind.RETIRE:
+        raise ProblemError(
+            409,
+            f"a run of kind {found.kind} cannot be undone: only those that DELETE /api/v1/series "
+            "opens",
+        )
+    if run["preview"] not in (
+        PreviewState.PUBLISHED,
+        PreviewState.UNDONE,
+    ):
+        raise ProblemError(
+            409, f"the preview is {run['preview']}: nothing was retired"
+        )
+    if not found.status.is_balanced:
+        raise ProblemError(
+            409, f"the run is {found.status}: wait until it has ended"
+        )
+    command = UndoRun(run_id=found.run_id, requested_at=now())
+    return await _decided(response, bus, found, command)
+
+
 async def _decided(
     response: Response,
     bus: Bus,
     run: KnownRun,
-    command: PublishReplay | DiscardReplay,
+    command: PublishReplay | DiscardReplay | UndoRun,
 ) -> RunAccepted:
     await bus.publish(command)
     return accepted(response, run.run_id, run.status)
@@ -208,7 +251,8 @@ async def _preview(database: Database, run_id: str) -> dict[str, Any]:
         raise ProblemError(
             409,
             'the run is not a preview: those are started with POST /api/v1/replay {"mode": '
-            '"preview"}; two runs are compared at /runs/{a}/diff/{b}',
+            '"preview"} or DELETE /api/v1/series/{number}?mode=preview; two runs are '
+            "compared at /runs/{a}/diff/{b}",
         )
     return run
 

@@ -81,6 +81,9 @@ class DeadLetter(BaseModel):
         description="With `run_id`: how often that run met it"
     )
     last_seen_at: datetime | None
+    event_time: datetime | None = Field(
+        description="Of the record, where it could be read"
+    )
     page_id: str | None
     record_index: int | None = Field(description="Its place in the page")
     origin: dict[str, Any] | None = Field(

@@ -64,7 +64,9 @@ class RawPageFull(RawPageHead):
 class RawRecord(BaseModel):
     """The record that a data point was made of."""
 
-    index: int = Field(description="Its place in the page")
+    index: int | None = Field(
+        description="Its place in the page; null: not known of what is retired"
+    )
     line: int | None = Field(description="Of a file: its line")
     row: int | None = Field(description="Of a file: its row")
     raw: Any = Field(

@@ -45,9 +45,14 @@ class RunFault(BaseModel):
 
 class _RunHead(BaseModel):
     run_id: str
-    kind: str = Field(description="ingest, requeue, replay, checkpoint")
+    kind: str = Field(
+        description="ingest, requeue, replay, checkpoint, retire"
+    )
     preview: str | None = Field(
-        description="Of a replay in preview: open, published or discarded"
+        description=(
+            "Of a replay in preview: open, published or discarded; of series that are retired also "
+            "undone"
+        )
     )
     status: RunStatus
     message: str | None

@@ -21,6 +21,7 @@ from shared.messages.pages import (
     UnifiedPage,
     count_of,
 )
+from shared.messages.point_ids import is_of_news
 from shared.messages.runs import Outcome
 from shared.messages.serialization import (
     decode,
@@ -97,6 +98,8 @@ PAGE_COLUMNS = (
     "of_run",
     "of_task",
     "symbol",
+    "first_id",
+    "last_id",
 )
 INSERTED, UPDATED, UNCHANGED = (outcome.encode() for outcome in Outcome)
 _BEST_FIRST = INSERTED + UPDATED + UNCHANGED
@@ -524,6 +527,13 @@ def _page_row(number: int, page: StagedPage, topic: str) -> str:
         f"{{{','.join(map(str, page.hashes))}}}",
         raw.run_id,
         raw.task_id,
-        text(replay.symbol if replay else None) + "\n",
+        text(replay.symbol if replay else None),
+        *_outer_ids(page.ids),
     )
-    return "\t".join(cells)
+    return "\t".join(cells) + "\n"
+
+
+def _outer_ids(ids: list[str]) -> tuple[str, str]:
+    """The first and the last of those that have times."""
+    timed = [id_ for id_ in ids if not is_of_news(id_)]
+    return (min(timed), max(timed)) if timed else (_NULL, _NULL)

@@ -42,6 +42,7 @@ class Letter(NamedTuple):
     topic: str
     partition: int
     offset: int
+    event_time: str | None = None
 
 
 class Occasion(Enum):
@@ -70,6 +71,7 @@ _NEWEST = (
     "topic",
     "partition",
     "offset",
+    "event_time",
 )
 _TAKE_NEWEST = ", ".join(
     f'"{name}" = excluded."{name}"' for name in _NEWEST
@@ -260,6 +262,7 @@ def _letter(
         topic=RAW.name,
         partition=page.unified.raw_partition,
         offset=page.unified.raw_offset,
+        event_time=rejection.event_time,
     )
 
 

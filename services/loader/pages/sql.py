@@ -86,6 +86,7 @@ CREATE TEMP TABLE IF NOT EXISTS stage_pages (
     skip_examples jsonb,
     normalizer_version smallint, broker_ms bigint, raw_time bigint DEFAULT 0,
     ids uuid[], value_hashes bigint[], of_run uuid, of_task uuid, symbol text,
+    first_id uuid, last_id uuid,
     is_new boolean DEFAULT false,
     is_remapped boolean DEFAULT false,
     old_ids uuid[]  -- of an older mapping
@@ -110,10 +111,10 @@ WITH taken AS (
     INSERT INTO page_receipts (page_id, run_id, task_id, source, stream, page_no, records, skipped,
                                rejected, skip_reasons, skip_examples, normalizer_version,
                                raw_partition,
-                               raw_offset, raw_time, ids, value_hashes)
+                               raw_offset, raw_time, ids, value_hashes, first_id, last_id)
     SELECT page_id, run_id, task_id, source, stream, page_no, record_count, skipped, rejected,
            coalesce(skip_reasons, '{}'), coalesce(skip_examples, '{}'), normalizer_version,
-           "partition", raw_offset, raw_time, ids, value_hashes
+           "partition", raw_offset, raw_time, ids, value_hashes, first_id, last_id
     FROM stage_pages AS s
     -- What comes after the end of its task is a stale worker's.
     WHERE NOT EXISTS (

@@ -16,7 +16,7 @@ from typing import Any
 import psycopg2.extras
 
 from services.loader.database import Db
-from services.loader.pages import sql
+from services.loader.pages import asked, sql
 from services.loader.pages.copy_rows import (
     INSERTED,
     PAGE_COLUMNS,
@@ -102,6 +102,10 @@ class LiveWriter(PageWriter):
             retire(db, sql.NO_RUN)
         db.execute(sql.UPSERT_STREAM_STATE)
         insert_dead_letters(db, _dead_letters(pages, new), Occasion.LIVE)
+        asked.keep(
+            db,
+            asked.of_pages(page for page in pages if page.page_id in new),
+        )
         return len(new)
 
 

@@ -22,9 +22,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
+from services.loader.database import db_of
 from services.loader.dead_letters import requeue
-from services.loader.pages import previews
-from services.loader.runs import task_cursors
+from services.loader.pages import asked, previews
+from services.loader.runs import retirements, task_cursors
 from shared.messages.commands import (
     CancelRun,
     Command,
@@ -35,8 +36,10 @@ from shared.messages.commands import (
     RepairRun,
     ReplayMode,
     RequeueDeadLetters,
+    RetireSeries,
     StartIngestion,
     StartReplay,
+    UndoRun,
 )
 from shared.messages.identity import gap_id
 from shared.messages.run_events import (
@@ -112,7 +115,7 @@ def _add(column: Any, entries: list[Any]) -> ColumnElement[Any]:
 
 def _on_request(
     transaction: Connection,
-    command: StartIngestion | StartReplay | MoveCheckpoint,
+    command: StartIngestion | StartReplay | MoveCheckpoint | RetireSeries,
     at: datetime,
 ) -> None:
     """Note what a run was asked for, once. Its plan may come first: it lies on another topic."""
@@ -124,7 +127,7 @@ def _on_request(
         "requested_at": func.least(at, _NOW),
     }
     if (
-        isinstance(command, StartReplay)
+        isinstance(command, StartReplay | RetireSeries)
         and command.mode == ReplayMode.PREVIEW
     ):
         values["preview"] = PreviewState.OPEN
@@ -134,16 +137,30 @@ def _on_request(
     )
 
 
+def _on_retire_series(
+    transaction: Connection, command: RetireSeries, at: datetime
+) -> None:
+    _on_request(transaction, command, at)
+    retirements.open_run(transaction, command)
+
+
 def _on_publish_replay(
     transaction: Connection, command: PublishReplay, _at: datetime
 ) -> None:
-    previews.publish(transaction, command.run_id)
+    if not retirements.publish(transaction, command.run_id):
+        previews.publish(transaction, command.run_id)
 
 
 def _on_discard_replay(
     transaction: Connection, command: DiscardReplay, _at: datetime
 ) -> None:
     previews.discard(transaction, command.run_id)
+
+
+def _on_undo_run(
+    transaction: Connection, command: UndoRun, _at: datetime
+) -> None:
+    retirements.undo(transaction, command.run_id)
 
 
 def _on_repair_run(
@@ -240,9 +257,17 @@ def _on_task_ended(
     # A task ends once: what a process reports that was frozen meanwhile, and had a successor,
     # comes too late.
     is_open = run_tasks.c.finished_at.is_(None)
-    transaction.execute(
+    ended = transaction.execute(
         _update_task(event.task_id).where(is_open).values(**values)
     )
+    if ended.rowcount:
+        asked.keep(
+            db_of(transaction),
+            [
+                asked.AskedOf(event.stream, event.run_id, each)
+                for each in event.asked
+            ],
+        )
 
 
 def _end_status(event: TaskFinished | TaskFailed) -> TaskStatus:
@@ -343,6 +368,8 @@ HANDLERS: dict[type, Callable[[Connection, Any, datetime], None]] = {
     StartIngestion: _on_request,
     StartReplay: _on_request,
     MoveCheckpoint: _on_request,
+    RetireSeries: _on_retire_series,
+    UndoRun: _on_undo_run,
     PublishReplay: _on_publish_replay,
     DiscardReplay: _on_discard_replay,
     RepairRun: _on_repair_run,

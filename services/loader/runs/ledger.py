@@ -18,6 +18,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from services.loader.database import db_of
+from services.loader.pages import asked
 from services.loader.runs.bad_tasks import fail_bad_tasks
 from services.loader.runs.run_messages import message_for
 from services.loader.runs.superseded import retire_old_readings
@@ -148,6 +150,7 @@ def _end(
         return {}
     changes: dict[str, Any] = {}
     if run.kind == RunKind.INGEST:
+        asked.keep_files(db_of(transaction), str(run.run_id))
         notes = list(retire_old_readings(transaction, str(run.run_id)))
         if notes:
             changes["notes"] = runs.c.notes + type_coerce(notes, JSONB)

@@ -13,7 +13,12 @@ from sqlalchemy import Connection, Engine, text
 from services.loader import loaded_offsets
 from services.loader.pages.partitions import ensure_next_partitions
 from services.loader.retention import Retention
-from services.loader.runs import failing_sources, ledger, repair
+from services.loader.runs import (
+    failing_sources,
+    ledger,
+    repair,
+    retirements,
+)
 from services.loader.settings import LoaderSettings
 from shared.errors import TransientError
 from shared.kafka import publishing
@@ -152,6 +157,7 @@ class RunReconciler:
                 await publish_all(
                     self._producer, await self._due(), never
                 )
+                await asyncio.to_thread(self._retire)
                 await asyncio.to_thread(self._retention.prune)
                 await asyncio.to_thread(
                     ensure_next_partitions, self._engine
@@ -168,6 +174,10 @@ class RunReconciler:
             self._repair, idle, is_quiet=is_quiet
         )
         return [*stopped, *tasks]
+
+    def _retire(self) -> None:
+        """Go on with the runs that take series out of sight, or bring them back."""
+        self.mark_changed(retirements.work(self._engine), {})
 
     def _look(self) -> tuple[list[str], list[TaskStopped]]:
         """(idle runs, tasks to stop)."""

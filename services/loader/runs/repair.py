@@ -80,6 +80,8 @@ def repair(
             return list(requeue.tasks(transaction, run_id))
         case RunKind.REPLAY:
             return _replay_again(transaction, run)
+        case RunKind.RETIRE:
+            return []  # the loader goes on with it by itself
         case RunKind.CHECKPOINT:
             return [move_checkpoint(run_id, run.request)]
         case _:

@@ -43,6 +43,8 @@ def message_for(
 def _without_tasks(run: Any) -> list[str]:
     if run.kind == RunKind.REQUEUE:
         return [_NOTHING_TO_REQUEUE, *run.notes]
+    if run.kind == RunKind.RETIRE:
+        return list(run.notes)
     reasons = run.notes or [error["message"] for error in run.errors]
     shown = "; ".join(reasons) or "none were asked for"
     return [f"no streams to ingest: {shown}"]
@@ -55,7 +57,7 @@ def _without_records(run: Any, ledger: Ledger) -> list[str] | None:
             note for task in ledger.tasks for note in task.notes
         )
     )
-    if run.kind == RunKind.CHECKPOINT:
+    if run.kind in (RunKind.CHECKPOINT, RunKind.RETIRE):
         return notes
     if ledger.total("records"):
         return None

@@ -72,7 +72,36 @@ CREATE TABLE series (
     currency text,
     timestamp_is text,
     first_id uuid,
-    past_id uuid)
+    past_id uuid,
+    points bigint NOT NULL DEFAULT 0,
+    first_at timestamptz,
+    last_at timestamptz,
+    arrived_at timestamptz)
+-- Room for a new version of each row on its own page: each batch writes one.
+WITH (fillfactor = 50);
+CREATE INDEX series_dataset ON series (source, dataset, series_id)
+"""
+# What sources were asked for, by ranges of event time that do not touch each other.
+_ASKED = """
+CREATE TABLE asked (
+    stream text NOT NULL,
+    outcome text NOT NULL,
+    reason text NOT NULL,
+    every_s integer NOT NULL,
+    last_at timestamptz NOT NULL,
+    first_at timestamptz NOT NULL,
+    run_id uuid NOT NULL,
+    PRIMARY KEY (stream, outcome, reason, every_s, last_at));
+CREATE TABLE retirements (
+    task_id uuid PRIMARY KEY REFERENCES run_tasks ON DELETE CASCADE,
+    series_id integer NOT NULL,
+    raw_time bigint NOT NULL,
+    raw_offset bigint NOT NULL,
+    reached uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
+    changed bigint NOT NULL DEFAULT 0,
+    stayed bigint NOT NULL DEFAULT 0);
+ALTER TABLE dead_letters ADD COLUMN event_time timestamptz;
+ALTER TABLE page_receipts ADD COLUMN first_id uuid, ADD COLUMN last_id uuid
 """
 # What has a fixed length first, so that nothing is padded.
 _POINTS = """
@@ -184,6 +213,129 @@ FOR EACH ROW WHEN (OLD.value_hash IS DISTINCT FROM NEW.value_hash
                    OR OLD.retired_at IS DISTINCT FROM NEW.retired_at)
 EXECUTE FUNCTION keep_revision()
 """
+# The sums of a series move with every change of its points, whoever makes it, in the same
+# transaction. Of a first or last point that goes, the next one is found by the indexes.
+_COUNTING = """
+CREATE TYPE series_change AS (
+    series_id integer, points bigint, old_first timestamptz, old_last timestamptz,
+    new_first timestamptz, new_last timestamptz, arrived_at timestamptz);
+CREATE FUNCTION first_of_series(which integer, is_news boolean, since timestamptz)
+RETURNS timestamptz LANGUAGE sql AS $$
+    SELECT CASE WHEN is_news THEN (
+        SELECT p."timestamp" FROM points_news AS p
+        WHERE p.series_id = which AND p.retired_at IS NULL AND p."timestamp" >= since
+        ORDER BY p."timestamp", p.id LIMIT 1)
+    -- Beyond the times that ids have room for, ids do not tell the order.
+    ELSE coalesce((
+        SELECT min(p."timestamp") FROM points AS p
+        WHERE p.series_id = which AND p.retired_at IS NULL
+        AND p.id < first_point_id('1970-01-01 00:00:00.000001Z')), (
+        SELECT p."timestamp" FROM points AS p
+        WHERE p.series_id = which AND p.retired_at IS NULL
+        AND p.id >= first_point_id(since) AND p.id < 'f0000000-0000-0000-0000-000000000000'
+        ORDER BY p.id LIMIT 1)) END
+$$;
+CREATE FUNCTION last_of_series(which integer, is_news boolean, until timestamptz)
+RETURNS timestamptz LANGUAGE sql AS $$
+    SELECT CASE WHEN is_news THEN (
+        SELECT p."timestamp" FROM points_news AS p
+        WHERE p.series_id = which AND p.retired_at IS NULL AND p."timestamp" <= until
+        ORDER BY p."timestamp" DESC, p.id DESC LIMIT 1)
+    ELSE coalesce((
+        SELECT max(p."timestamp") FROM points AS p
+        WHERE p.series_id = which AND p.retired_at IS NULL
+        AND p.id >= first_point_id('2199-12-31 23:59:59.999999Z')
+        AND p.id < 'f0000000-0000-0000-0000-000000000000'), (
+        SELECT p."timestamp" FROM points AS p
+        WHERE p.series_id = which AND p.retired_at IS NULL
+        AND p.id < first_point_id(until + interval '1 microsecond')
+        ORDER BY p.id DESC LIMIT 1)) END
+$$;
+CREATE FUNCTION change_series(changes series_change[]) RETURNS void LANGUAGE sql AS $$
+    WITH locked AS (  -- in one order
+        SELECT s.series_id FROM series AS s
+        WHERE s.series_id IN (SELECT c.series_id FROM unnest(changes) AS c)
+        ORDER BY s.series_id FOR NO KEY UPDATE
+    )
+    UPDATE series AS s SET points = s.points + c.points,
+        arrived_at = greatest(s.arrived_at, c.arrived_at),
+        first_at = CASE
+            WHEN s.first_at < c.old_first OR c.old_first IS NULL OR c.new_first <= c.old_first
+            THEN least(s.first_at, c.new_first)
+            ELSE first_of_series(s.series_id, s.kind = 'news', c.old_first) END,
+        last_at = CASE
+            WHEN s.last_at > c.old_last OR c.old_last IS NULL OR c.new_last >= c.old_last
+            THEN greatest(s.last_at, c.new_last)
+            ELSE last_of_series(s.series_id, s.kind = 'news', c.old_last) END
+    FROM unnest(changes) AS c JOIN locked USING (series_id) WHERE s.series_id = c.series_id
+$$;
+CREATE FUNCTION count_points() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    changes series_change[];
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        SELECT array_agg(ROW(n.*)::series_change) INTO changes FROM (
+            SELECT series_id, count(*), NULL::timestamptz, NULL::timestamptz,
+                   min("timestamp"), max("timestamp"), max(created_at)
+            FROM new_points WHERE retired_at IS NULL GROUP BY series_id) AS n;
+    ELSIF TG_OP = 'DELETE' THEN
+        SELECT array_agg(ROW(o.*)::series_change) INTO changes FROM (
+            SELECT series_id, -count(*), min("timestamp"), max("timestamp"),
+                   NULL::timestamptz, NULL::timestamptz, NULL::timestamptz
+            FROM old_points WHERE retired_at IS NULL GROUP BY series_id) AS o;
+    ELSE
+        SELECT array_agg(ROW(series_id, points, old_first, old_last, new_first, new_last,
+                             arrived_at)::series_change)
+        INTO changes FROM (
+            SELECT series_id, sum(points)::bigint AS points, min(old_at) AS old_first,
+                   max(old_at) AS old_last, min(new_at) AS new_first, max(new_at) AS new_last,
+                   max(arrived_at) FILTER (WHERE points > 0) AS arrived_at
+            FROM (SELECT series_id, 1 AS points, NULL::timestamptz AS old_at,
+                         "timestamp" AS new_at, created_at AS arrived_at
+                  FROM new_points WHERE retired_at IS NULL
+                  UNION ALL
+                  SELECT series_id, -1, "timestamp", NULL, NULL
+                  FROM old_points WHERE retired_at IS NULL) AS each
+            GROUP BY series_id) AS n
+        WHERE points <> 0 OR (old_first, old_last) IS DISTINCT FROM (new_first, new_last);
+    END IF;
+    IF changes IS NOT NULL THEN
+        PERFORM change_series(changes);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER points_count_inserted AFTER INSERT ON points
+REFERENCING NEW TABLE AS new_points FOR EACH STATEMENT EXECUTE FUNCTION count_points();
+CREATE TRIGGER points_count_updated AFTER UPDATE ON points
+REFERENCING OLD TABLE AS old_points NEW TABLE AS new_points
+FOR EACH STATEMENT EXECUTE FUNCTION count_points();
+CREATE TRIGGER points_count_deleted AFTER DELETE ON points
+REFERENCING OLD TABLE AS old_points FOR EACH STATEMENT EXECUTE FUNCTION count_points()
+"""
+# Of columns by which nothing is looked for, ANALYZE keeps nothing: of all that a growing table
+# costs, it was the most.
+_STATISTICS = """
+CREATE FUNCTION leave_out_statistics(which regclass, needed text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    name text;
+BEGIN
+    FOR name IN SELECT attname FROM pg_attribute
+                WHERE attrelid = which AND attnum > 0 AND NOT attisdropped
+                AND attname <> ALL(needed) LOOP
+        EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS 0', which, name);
+    END LOOP;
+END $$;
+CREATE FUNCTION leave_out_statistics(points regclass) RETURNS void LANGUAGE sql AS $$
+    SELECT leave_out_statistics(points, '{id,series_id,timestamp,symbols,retired_at}')
+$$;
+SELECT leave_out_statistics('points'), leave_out_statistics('points_news');
+SELECT leave_out_statistics('raw_data', '{page_id,run_id,source,stream,broker_time,partition}'),
+       leave_out_statistics('page_receipts', '{page_id,run_id,task_id,source,stream,raw_time}'),
+       leave_out_statistics('replay_receipts', '{page_id,run_id,task_id,source,stream,raw_time}'),
+       leave_out_statistics('unified_revisions', '{id,replaced_at}'),
+       leave_out_statistics('preview_points', '{run_id,id,series_id}')
+"""
 # Run with the rights of the role that migrates, for the loader, which may not make tables. A new
 # partition is made beside the table and then attached, which stops neither readers nor writers.
 _ENSURE_PARTITION = """
@@ -213,6 +365,8 @@ BEGIN
     past := first + CASE WHEN is_by_month THEN interval '1 month' ELSE interval '1 year' END;
     EXECUTE format('CREATE TABLE %I (LIKE points INCLUDING ALL)',
                    CASE WHEN is_by_month THEN of_month ELSE of_year END);
+    PERFORM leave_out_statistics(
+        format('%I', CASE WHEN is_by_month THEN of_month ELSE of_year END)::regclass);
     EXECUTE format('ALTER TABLE points ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
                    CASE WHEN is_by_month THEN of_month ELSE of_year END,
                    first_point_id(first),
@@ -223,6 +377,57 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION ensure_partition FROM PUBLIC
 """
+# A partition goes in two steps, so that what is loaded waits for neither: taken off, then counted
+# and dropped. With the rights of the role that migrates.
+_DROP_PARTITION = """
+CREATE FUNCTION detach_partition(before timestamptz) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET timezone = 'UTC'
+SET lock_timeout = '200ms' AS $$
+DECLARE
+    oldest text;
+BEGIN
+    PERFORM pg_advisory_xact_lock(4711021);
+    SELECT c.relname INTO oldest FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'points'::regclass AND c.relname ~ '^points_[0-9]{4}(_[0-9]{2})?$'
+    AND before >= CASE WHEN c.relname ~ '_[0-9]{4}_'
+                       THEN to_date(right(c.relname, 7), 'YYYY_MM') + interval '1 month'
+                       ELSE to_date(right(c.relname, 4), 'YYYY') + interval '1 year' END
+    ORDER BY c.relname LIMIT 1;
+    IF oldest IS NOT NULL THEN
+        EXECUTE format('ALTER TABLE points DETACH PARTITION %I', oldest);
+        EXECUTE format('ALTER TABLE %I RENAME TO %I', oldest, 'gone_' || oldest || '_'
+                       || to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint));
+    END IF;
+    RETURN oldest;
+END $$;
+CREATE FUNCTION drop_detached() RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET timezone = 'UTC' AS $$
+DECLARE
+    gone text;
+    changes series_change[];
+    count_here bigint;
+    dropped bigint := 0;
+BEGIN
+    PERFORM pg_advisory_xact_lock(4711021);
+    FOR gone IN SELECT relname FROM pg_class
+                WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+                AND relname ~ '^gone_points_[0-9]{4}(_[0-9]{2})?_[0-9a-f]+$' LOOP
+        EXECUTE format('SELECT array_agg(ROW(o.*)::series_change) FROM (
+            SELECT series_id, -count(*), min("timestamp"), max("timestamp"), NULL::timestamptz,
+                   NULL::timestamptz, NULL::timestamptz
+            FROM %I WHERE retired_at IS NULL GROUP BY series_id) AS o', gone) INTO changes;
+        IF changes IS NOT NULL THEN
+            PERFORM change_series(changes);
+        END IF;
+        EXECUTE format('DELETE FROM unified_revisions AS r USING %I AS p WHERE p.id = r.id', gone);
+        EXECUTE format('SELECT count(*) FROM %I', gone) INTO count_here;
+        EXECUTE format('DROP TABLE %I', gone);
+        dropped := dropped + count_here;
+    END LOOP;
+    RETURN dropped;
+END $$;
+REVOKE EXECUTE ON FUNCTION detach_partition, drop_detached FROM PUBLIC
+"""
 
 
 def upgrade() -> None:
@@ -230,10 +435,14 @@ def upgrade() -> None:
         _MOVE_OLD_AWAY,
         _FUNCTIONS,
         _SERIES,
+        _ASKED,
         _POINTS,
         _VIEWS,
         _TRIGGER,
+        _COUNTING,
+        _STATISTICS,
         _ENSURE_PARTITION,
+        _DROP_PARTITION,
     ):
         op.execute(statement)
 
