@@ -215,6 +215,56 @@ def test_days_of_history_are_read_beside_the_live_prices(
         )
         == before
     )
+    (candles,) = stack.api.get(
+        "/series", params={"kind": "candle", "dataset": "daily"}
+    ).json()
+    assert (candles["points"], candles["first"], candles["last"]) == (
+        22,
+        "2024-01-10T00:00:00Z",
+        "2024-01-31T00:00:00Z",
+    )
+    asked = stack.api.get(f"/series/{candles['id']}/asked").json()
+    assert [
+        (each["first"], each["last"], each["outcome"], each["reason"])
+        for each in asked
+    ] == [
+        (
+            "2024-01-10T00:00:00Z",
+            "2024-01-31T23:59:59.999999Z",
+            "answered",
+            None,
+        ),
+        (
+            "2024-01-01T00:00:00Z",
+            "2024-01-09T23:59:59.999999Z",
+            "failed",
+            "plan_limit",
+        ),
+    ]
+
+
+def test_days_that_cannot_be_had_were_asked_in_vain(
+    stack: Stack, upstream: Simulator
+) -> None:
+    """Of a source that fails for good the rest of the days, and of one that has none all."""
+    upstream.fail(
+        "/v1/coins/eth-ethereum/ohlcv/historical",
+        Fault(402, b'{"error": "not allowed in this plan"}'),
+    )
+    streams = [
+        f"coinpaprika/eth-ethereum/{kind}/2023-03-01..2023-03-05"
+        for kind in ("ohlcv", "historical")
+    ]
+    upstream.allowed_from = date(2000, 1, 1)
+    stack.ingest(streams=streams)
+    assert stack.query(
+        "SELECT stream, outcome, reason, first_at::date::text, last_at::date::text FROM asked"
+        " WHERE stream = ANY(%s) ORDER BY stream",
+        streams,
+    ) == [
+        (streams[1], "answered", "", "2023-03-01", "2023-03-04"),
+        (streams[0], "failed", "plan_limit", "2023-03-01", "2023-03-04"),
+    ]
 
 
 def test_a_source_that_fails_leaves_the_others_alone(
@@ -249,6 +299,15 @@ def test_a_source_that_fails_leaves_the_others_alone(
     assert (
         run["sources"]["coinpaprika"]["records"] == 1
     )  # eth came at the second attempt
+    assert stack.query(
+        "SELECT stream, outcome, reason FROM asked WHERE run_id = %s ORDER BY stream",
+        run["run_id"],
+    ) == [
+        ("coinpaprika/btc-bitcoin", "failed", "plan_limit"),
+        ("coinpaprika/eth-ethereum", "answered", ""),
+        ("rss/late", "answered", ""),
+        ("rss/news", "failed", "not_a_feed"),
+    ]
 
 
 def test_an_unknown_stream_fails_the_run_and_no_streams_succeed_with_a_word(

@@ -304,3 +304,4 @@ def test_series_are_listed_with_their_extent(
     ]
     assert [len(page) for page in pages] == [1, 1, 0]
     assert api.get("/series", params={"source": "rss"}).json() == []
+    assert api.get(f"/series/{btc['id']}/asked").json() == []

@@ -18,10 +18,10 @@ _SELECT_NUMBERS = """
 SELECT series_id FROM series WHERE source = $1 AND dataset = $2 ORDER BY series_id LIMIT $3
 """
 _SELECT_ASKED = """
-SELECT first_at AS first, last_at AS last, outcome, nullif(reason, '') AS reason,
-       nullif(every_s, 0) AS every_seconds, a.run_id::text
+SELECT a.first_at AS first, a.last_at AS last, outcome, nullif(reason, '') AS reason,
+       nullif(every_s, 0) AS every_seconds, run_id::text
 FROM asked AS a JOIN series AS s USING (stream) WHERE s.series_id = $1
-ORDER BY last_at DESC, outcome, reason, every_s LIMIT $2 OFFSET $3
+ORDER BY a.last_at DESC, outcome, a.reason, every_s LIMIT $2 OFFSET $3
 """
 _FILTERS = (
     "source",

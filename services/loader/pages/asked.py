@@ -51,7 +51,7 @@ FROM islands GROUP BY stream, outcome, reason, every_s, island
 _TEMPLATE = "(%s, %s, %s, %s, %s::timestamptz, %s::timestamptz, %s::uuid)"
 # A file that goes on where it was read to: all between is what it does not have.
 _SELECT_FILES = """
-SELECT r.stream, min(r.first_id)::text, max(r.last_id)::text, min(a.first_at), max(a.last_at)
+SELECT r.stream, min(r.first_id::text), max(r.last_id::text), min(a.first_at), max(a.last_at)
 FROM page_receipts AS r LEFT JOIN asked AS a ON a.stream = r.stream AND a.outcome = %(answered)s
 WHERE r.run_id = %(run)s AND r.source = %(source)s AND r.first_id IS NOT NULL GROUP BY r.stream
 """

@@ -312,29 +312,32 @@ FOR EACH STATEMENT EXECUTE FUNCTION count_points();
 CREATE TRIGGER points_count_deleted AFTER DELETE ON points
 REFERENCING OLD TABLE AS old_points FOR EACH STATEMENT EXECUTE FUNCTION count_points()
 """
-# Of columns by which nothing is looked for, ANALYZE keeps nothing: of all that a growing table
-# costs, it was the most.
+# ANALYZE was the most of all that a growing table costs: it keeps nothing of columns by which
+# nothing is looked for, and little of the others.
 _STATISTICS = """
-CREATE FUNCTION leave_out_statistics(which regclass, needed text[]) RETURNS void
+CREATE FUNCTION keep_statistics(which regclass, needed text[]) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     name text;
 BEGIN
     FOR name IN SELECT attname FROM pg_attribute
-                WHERE attrelid = which AND attnum > 0 AND NOT attisdropped
-                AND attname <> ALL(needed) LOOP
-        EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS 0', which, name);
+                WHERE attrelid = which AND attnum > 0 AND NOT attisdropped LOOP
+        EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS %s', which, name,
+                       CASE WHEN name = ANY(needed) THEN 20 ELSE 0 END);
     END LOOP;
 END $$;
-CREATE FUNCTION leave_out_statistics(points regclass) RETURNS void LANGUAGE sql AS $$
-    SELECT leave_out_statistics(points, '{id,series_id,timestamp,symbols,retired_at}')
-$$;
-SELECT leave_out_statistics('points'), leave_out_statistics('points_news');
-SELECT leave_out_statistics('raw_data', '{page_id,run_id,source,stream,broker_time,partition}'),
-       leave_out_statistics('page_receipts', '{page_id,run_id,task_id,source,stream,raw_time}'),
-       leave_out_statistics('replay_receipts', '{page_id,run_id,task_id,source,stream,raw_time}'),
-       leave_out_statistics('unified_revisions', '{id,replaced_at}'),
-       leave_out_statistics('preview_points', '{run_id,id,series_id}')
+CREATE FUNCTION tune_points(which regclass) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM keep_statistics(which, '{id,series_id,timestamp,symbols,retired_at}');
+    EXECUTE format('ALTER TABLE %s SET (autovacuum_analyze_scale_factor = 0.2,
+                   autovacuum_vacuum_insert_scale_factor = 0.5)', which);
+END $$;
+SELECT tune_points('points_news'),
+       keep_statistics('raw_data', '{page_id,run_id,source,stream,broker_time,partition}'),
+       keep_statistics('page_receipts', '{page_id,run_id,task_id,source,stream,raw_time}'),
+       keep_statistics('replay_receipts', '{page_id,run_id,task_id,source,stream,raw_time}'),
+       keep_statistics('unified_revisions', '{id,replaced_at}'),
+       keep_statistics('preview_points', '{run_id,id,series_id}')
 """
 # Run with the rights of the role that migrates, for the loader, which may not make tables. A new
 # partition is made beside the table and then attached, which stops neither readers nor writers.
@@ -365,7 +368,7 @@ BEGIN
     past := first + CASE WHEN is_by_month THEN interval '1 month' ELSE interval '1 year' END;
     EXECUTE format('CREATE TABLE %I (LIKE points INCLUDING ALL)',
                    CASE WHEN is_by_month THEN of_month ELSE of_year END);
-    PERFORM leave_out_statistics(
+    PERFORM tune_points(
         format('%I', CASE WHEN is_by_month THEN of_month ELSE of_year END)::regclass);
     EXECUTE format('ALTER TABLE points ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
                    CASE WHEN is_by_month THEN of_month ELSE of_year END,
