@@ -15,6 +15,7 @@ from typing import Any
 import psycopg2
 
 from tests.chaos.feed import CsvFile, Input
+from tests.support.series import WRONG_SUMS
 
 # records, inserted, updated, unchanged, skipped, rejected
 Counts = tuple[int, int, int, int, int, int]
@@ -92,6 +93,7 @@ class Oracle:
             self._feed(name, articles)
         self._tickers(given, reads)
         self._ledgers()
+        self._series(given)
         self._rest(given)
         return self.findings
 
@@ -376,6 +378,30 @@ class Oracle:
         self.checked["pages"] = self.rows(
             "SELECT count(*) FROM page_receipts"
         )[0][0]
+
+    def _series(self, given: Input) -> None:
+        """Sums are those of the points; of each file all was asked that lies within it."""
+        self._say("series with other sums", [], self.rows(WRONG_SUMS))
+        for file in given.files:
+            moments = [
+                row.moment
+                for row in file.content()
+                if row.moment and not row.bad
+            ]
+            if not moments:
+                continue
+            self._say(
+                f"{file.stream}: times that were asked for",
+                [(min(moments), max(moments))],
+                self.rows(
+                    "SELECT first_at, last_at FROM asked WHERE stream = %s"
+                    " AND outcome = 'answered'",
+                    file.stream,
+                ),
+            )
+        self.checked["series"] = self.rows("SELECT count(*) FROM series")[
+            0
+        ][0]
 
     def _rest(self, given: Input) -> None:
         """Nothing is there that was not asked for."""

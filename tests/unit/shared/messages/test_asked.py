@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -110,5 +111,5 @@ def test_the_same_days_are_asked_in_as_few_ranges_as_there_can_be(
         last = (each.end - DAY) // timedelta(hours=12)
         found |= set(range(first, last + 1))
     assert found == asked
-    for before, after in zip(ranges, ranges[1:], strict=False):
+    for before, after in itertools.pairwise(ranges):
         assert before.end < after.begin
