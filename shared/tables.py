@@ -189,7 +189,7 @@ asked = Table(
 # its values stand, where they are not its first.
 # shared/versions.py decides which value stands. `retired_at`: since when a better mapping of its
 # page yields it no more. In partitions by time, which the beginning of an id is
-# (shared/messages/point_ids.py); news have one of their own, with the indexes that their times need
+# (shared/identity/point_ids.py); news have one of their own, with the indexes that their times need
 # (migration 0008).
 points = Table(
     "points",

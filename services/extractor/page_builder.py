@@ -13,9 +13,9 @@ from services.extractor.sources.base import (
     canonical,
     clean,
 )
+from shared.identity.ids import page_id
 from shared.messages.base import Json
 from shared.messages.checkpoints import Checkpoint
-from shared.messages.identity import page_id
 from shared.messages.pages import RawPage, Rejection, count_of
 from shared.messages.serialization import encode
 from shared.messages.tasks import Task

@@ -26,6 +26,7 @@ from services.extractor.sources.base import (
 from services.extractor.tasks.reporting import Reporter
 from shared.blame import UnprocessableError, last_line, try_twice
 from shared.errors import TransientError
+from shared.identity.ids import task_id
 from shared.kafka import publishing
 from shared.kafka.gap_aware_consumer import GapAwareConsumer, publisher
 from shared.kafka.partitions import partition_of, topic_and_partition
@@ -38,7 +39,6 @@ from shared.messages.commands import (
     StartReplay,
 )
 from shared.messages.headers import origin_headers
-from shared.messages.identity import task_id
 from shared.messages.run_events import (
     PlannedTask,
     RunCancelled,

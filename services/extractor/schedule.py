@@ -10,9 +10,9 @@ from aiokafka import AIOKafkaProducer
 
 from services.extractor.archive import Archive
 from shared.errors import TransientError
+from shared.identity.ids import scheduled_run_id
 from shared.kafka import publishing
 from shared.messages.commands import StartIngestion
-from shared.messages.identity import scheduled_run_id
 from shared.messages.topics import COMMANDS
 from shared.runtime import logs
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from services.loader.database import db_of
-from shared.messages.point_ids import FIRST_OF_NEWS
+from shared.identity.point_ids import FIRST_OF_NEWS
 from shared.runtime import logs
 
 _NIL = "00000000-0000-0000-0000-000000000000"

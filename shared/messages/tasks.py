@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from shared.identity.ids import task_id
 from shared.messages.base import (
     REPLAY,
     Count,
@@ -24,7 +25,6 @@ from shared.messages.commands import (
     Selection,
     StartReplay,
 )
-from shared.messages.identity import task_id
 from shared.messages.topics import PARTITIONS
 
 

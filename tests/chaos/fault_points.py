@@ -203,8 +203,8 @@ def _newer_mapping() -> None:
     Of ten records the first gets another price, the second another identity.
     """
     from services.normalizer import unify
-    from shared.messages.identity import text_id
-    from shared.messages.point_ids import point_id
+    from shared.identity.ids import text_id
+    from shared.identity.point_ids import point_id
 
     version, map_page = unify.NORMALIZER_VERSION, unify.map_page
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from services.extractor.checkpoints import recover
+from shared.identity.ids import task_id
 from shared.kafka import clients, publishing
 from shared.kafka.partitions import partition_of
 from shared.messages.checkpoints import Checkpoint
-from shared.messages.identity import task_id
 from shared.messages.pages import RawPage
 from shared.messages.serialization import raw_json, to_python
 from shared.messages.tasks import FetchStream

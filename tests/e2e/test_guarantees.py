@@ -24,9 +24,9 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
 from embedded.settings import ROOT
+from shared.identity.ids import task_id
 from shared.kafka import publishing, topic_admin
 from shared.kafka.partitions import partition_of
-from shared.messages.identity import task_id
 from shared.messages.run_events import PlannedTask, RunPlanned
 from shared.messages.topics import (
     DEAD_LETTERS,

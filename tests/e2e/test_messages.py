@@ -12,10 +12,10 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
+from shared.identity.ids import task_id
 from shared.kafka import clients, publishing, reading, topic_admin
 from shared.kafka.partitions import partition_of
 from shared.messages.commands import CancelRun
-from shared.messages.identity import task_id
 from shared.messages.tasks import FetchStream
 from shared.messages.topics import (
     COMMANDS,

@@ -17,8 +17,8 @@ from sqlalchemy import Engine
 from services.loader.pages import partitions
 from services.loader.pages.copy_rows import StagedPage
 from services.loader.pages.transaction import write_pages
-from shared.messages import point_ids
-from shared.messages.identity import text_hash, text_id
+from shared.identity import point_ids
+from shared.identity.ids import text_hash, text_id
 from shared.messages.pages import UnifiedData
 from shared.messages.serialization import encode
 from tests.integration.conftest import Query

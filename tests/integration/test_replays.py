@@ -16,15 +16,15 @@ from services.loader.pages import previews
 from services.loader.pages.copy_rows import StagedPage
 from services.loader.pages.transaction import write_pages
 from services.loader.pages.write_replayed import write_replayed
+from shared.identity.ids import text_hash
+from shared.identity.point_ids import timed_id
 from shared.messages.base import Stage
-from shared.messages.identity import text_hash
 from shared.messages.pages import (
     RawPage,
     Rejection,
     ReplayOf,
     UnifiedData,
 )
-from shared.messages.point_ids import timed_id
 from shared.messages.serialization import encode
 from tests.integration.conftest import Query
 from tests.support.pages import candle, raw_page, unified_page

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from services.gateway.queries import data
 from services.loader.pages import series
 from services.loader.pages.transaction import write_pages
-from shared.messages import point_ids
+from shared.identity import point_ids
 from shared.messages.pages import UnifiedData
 from tests.integration.conftest import Query
 from tests.integration.test_gateway import (  # noqa: F401  fixtures

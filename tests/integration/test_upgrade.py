@@ -28,7 +28,7 @@ from services.gateway.queries import diff, lineage, previews
 from services.gateway.settings import GatewaySettings
 from services.loader.migrate import alembic_config, migrate
 from services.loader.runs import ledger
-from shared.messages import point_ids
+from shared.identity import point_ids
 from tests.integration.conftest import loader_settings
 from tests.support.infra import Infrastructure
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from services.normalizer.unify import unify
-from shared.messages.identity import page_id
+from shared.identity.ids import page_id
 from shared.messages.pages import RawPage, Rejection, UnifiedPage
 from shared.messages.serialization import encode, raw_json
 

@@ -19,10 +19,10 @@ from services.extractor.tasks.reporting import (
     task_fields,
 )
 from services.extractor.tasks.republish import PageRepublisher
+from shared.identity.ids import page_id
 from shared.kafka import publishing
 from shared.messages.base import Json
 from shared.messages.headers import BrokerPosition, first_position_of
-from shared.messages.identity import page_id
 from shared.messages.pages import RawPage
 from shared.messages.run_events import (
     RunError,

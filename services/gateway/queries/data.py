@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.gateway.database import Database
-from services.gateway.queries.where import Where, where
+from services.gateway.database import Database, Where, where
 from services.gateway.requests.pagination import PageToken
-from shared.messages.point_ids import FIRST_OF_NEWS, NEWS, first_id_at
+from shared.identity.point_ids import FIRST_OF_NEWS, NEWS, first_id_at
 from shared.versions import stored
 
 _COLUMNS = """

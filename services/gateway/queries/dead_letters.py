@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from services.gateway.database import Database
-from services.gateway.queries.where import Where
+from services.gateway.database import Database, Where
 from services.gateway.requests.pagination import PageToken
 from services.gateway.schemas.dead_letters import LetterQuery
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from services.gateway.database import Database
-from services.gateway.queries.where import Where
+from services.gateway.database import Database, Where
 from services.gateway.requests.pagination import PageToken
 from shared.messages.serialization import exact_decoder
 

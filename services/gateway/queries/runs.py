@@ -7,9 +7,8 @@ from collections import defaultdict
 from typing import Any
 
 from services.gateway.command_log import PendingRun
-from services.gateway.database import Database
+from services.gateway.database import Database, Where
 from services.gateway.problems import ProblemError
-from services.gateway.queries.where import Where
 from shared.messages.base import REPLAY
 from shared.messages.runs import RunStatus
 

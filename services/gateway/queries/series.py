@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.gateway.database import Database
-from services.gateway.queries.where import Where
+from services.gateway.database import Database, Where
 from services.gateway.schemas.series import SeriesQuery
 
 MAX_RETIRED = 10_000  # series of one run

@@ -35,7 +35,7 @@ _LAST = datetime.max.replace(tzinfo=UTC)
 class PageToken:
     """A place in the order (timestamp DESC, id DESC). As text it is opaque to users.
 
-    `timestamp`: that of the place, see shared/messages/point_ids.py.
+    `timestamp`: that of the place, see shared/identity/point_ids.py.
     """
 
     timestamp: datetime

@@ -33,10 +33,10 @@ from services.gateway.schemas.checkpoints import (
 )
 from services.gateway.schemas.runs import RunAccepted
 from shared.errors import TransientError
+from shared.identity.ids import new_run_id
 from shared.kafka.checkpoint_log import is_stream
 from shared.messages.checkpoints import Checkpoint
 from shared.messages.commands import MoveCheckpoint
-from shared.messages.identity import new_run_id
 from shared.messages.runs import MAX_DEPTH, TOO_DEEP, depth_of
 from shared.messages.serialization import encode, to_python
 

@@ -42,13 +42,13 @@ from services.gateway.schemas.dead_letters import (
     RequeueMany,
 )
 from services.gateway.schemas.runs import RunAccepted
+from shared.identity.ids import new_run_id, requeue_run_id
 from shared.messages.base import Stage
 from shared.messages.commands import (
     DeadLetterFilter,
     DiscardDeadLetters,
     RequeueDeadLetters,
 )
-from shared.messages.identity import new_run_id, requeue_run_id
 from shared.messages.runs import DeadLetterStatus
 
 router = APIRouter(

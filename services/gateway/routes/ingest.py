@@ -14,8 +14,8 @@ from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.requests.parameters import IdempotencyKey, accepted
 from services.gateway.requests.times import now
 from services.gateway.schemas.ingest import IngestAccepted, IngestRequest
+from shared.identity.ids import new_run_id
 from shared.messages.commands import StartIngestion
-from shared.messages.identity import new_run_id
 
 router = APIRouter(
     tags=["ingestion"],

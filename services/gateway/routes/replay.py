@@ -33,13 +33,13 @@ from services.gateway.schemas.replay import (
     ReplayRequest,
 )
 from services.gateway.schemas.runs import RunAccepted
+from shared.identity.ids import new_run_id
 from shared.messages.commands import (
     CancelRun,
     DiscardReplay,
     PublishReplay,
     UndoRun,
 )
-from shared.messages.identity import new_run_id
 from shared.messages.runs import PreviewState, RunKind
 from shared.messages.serialization import encode
 

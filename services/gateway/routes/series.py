@@ -26,9 +26,9 @@ from services.gateway.schemas.series import (
     Series,
     SeriesQuery,
 )
+from shared.identity.ids import new_run_id
 from shared.messages.base import Source
 from shared.messages.commands import ReplayMode, RetireSeries
-from shared.messages.identity import new_run_id
 
 router = APIRouter(
     tags=["series"], dependencies=[Depends(check_parameters)]

@@ -21,13 +21,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
+from shared.identity.ids import task_id
 from shared.messages.base import MESSAGES, Stage
 from shared.messages.commands import (
     DeadLetterFilter,
     DiscardDeadLetters,
     RequeueDeadLetters,
 )
-from shared.messages.identity import task_id
 from shared.messages.runs import DeadLetterStatus, describe
 from shared.messages.tasks import (
     ForwardMessages,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.loader.pages.dead_letter_rows import Letter
+from shared.identity.ids import dead_letter_id
 from shared.messages.base import MAX_PAYLOAD, Stage
 from shared.messages.headers import read_origin
-from shared.messages.identity import dead_letter_id
 
 MAX_MESSAGE = 2000  # characters of a reason
 MAX_NAME = 200

@@ -9,6 +9,7 @@ import psycopg2.extras
 
 from services.loader.database import Db
 from services.loader.pages.copy_rows import StagedPage
+from shared.identity.point_ids import moment_of
 from shared.messages.asked import (
     Asked,
     AskedOutcome,
@@ -17,7 +18,6 @@ from shared.messages.asked import (
 )
 from shared.messages.base import Source
 from shared.messages.pages import Rejection, Skip
-from shared.messages.point_ids import moment_of
 
 # Two loaders may store ranges of one stream: one after the other.
 _LOCK = """

@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from shared.messages import point_ids
+from shared.identity import point_ids
+from shared.identity.point_ids import is_of_news
 from shared.messages.base import MAX_PAYLOAD, Stage
 from shared.messages.pages import (
     RawPage,
@@ -21,7 +22,6 @@ from shared.messages.pages import (
     UnifiedPage,
     count_of,
 )
-from shared.messages.point_ids import is_of_news
 from shared.messages.runs import Outcome
 from shared.messages.serialization import (
     decode,

@@ -16,8 +16,8 @@ import psycopg2.extras
 
 from services.loader.database import Db
 from services.loader.pages.copy_rows import StagedPage
+from shared.identity.ids import dead_letter_id, equal_letter_id
 from shared.messages.base import MAX_PAYLOAD, Stage
-from shared.messages.identity import dead_letter_id, equal_letter_id
 from shared.messages.pages import Rejection
 from shared.messages.topics import RAW
 

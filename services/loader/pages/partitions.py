@@ -14,7 +14,7 @@ import psycopg2.errors
 from sqlalchemy import Engine, text
 
 from services.loader.pages.copy_rows import StagedPage
-from shared.messages.point_ids import (
+from shared.identity.point_ids import (
     LAST_YEAR,
     first_id_at,
     is_of_news,

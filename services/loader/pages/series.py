@@ -22,8 +22,8 @@ from services.loader.pages.copy_rows import (
     StagedPage,
 )
 from services.loader.pages.partitions import month_of
-from shared.messages.identity import text_id
-from shared.messages.point_ids import (
+from shared.identity.ids import text_id
+from shared.identity.point_ids import (
     end_of_month,
     first_of_month,
     is_of_news,

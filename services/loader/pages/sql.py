@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from services.loader.pages.copy_rows import POINT_COLUMNS
 from shared import versions
+from shared.identity.point_ids import FIRST_OF_NEWS
 from shared.messages.pages import DatedBy
-from shared.messages.point_ids import FIRST_OF_NEWS
 
 # What a data point's row takes from its page, and what is its own.
 _OF_PAGE = (

@@ -26,6 +26,7 @@ from services.loader.database import db_of
 from services.loader.dead_letters import requeue
 from services.loader.pages import asked, previews
 from services.loader.runs import retirements, task_cursors
+from shared.identity.ids import gap_id
 from shared.messages.commands import (
     CancelRun,
     Command,
@@ -41,7 +42,6 @@ from shared.messages.commands import (
     StartReplay,
     UndoRun,
 )
-from shared.messages.identity import gap_id
 from shared.messages.run_events import (
     DataGap,
     PagesRepaired,

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Engine, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.loader.pages import sql
+from shared.identity.ids import task_id
 from shared.messages.commands import ReplayMode, RetireSeries
-from shared.messages.identity import task_id
 from shared.messages.runs import (
     PreviewState,
     RunKind,

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from shared.errors import BadValueError
+from shared.identity.ids import natural_key, text_id, value_hash
+from shared.identity.point_ids import point_id
 from shared.messages.base import Json
-from shared.messages.identity import natural_key, text_id, value_hash
 from shared.messages.pages import Rejection, Skip, UnifiedData
-from shared.messages.point_ids import point_id
 
 
 @dataclass(frozen=True)

@@ -29,15 +29,15 @@ from shared.csvfile.rows import (
     told_apart,
 )
 from shared.errors import BadValueError
+from shared.identity.ids import text_hash
+from shared.identity.point_ids import timed_id
 from shared.messages.base import Json
-from shared.messages.identity import text_hash
 from shared.messages.pages import (
     Rejection,
     Skip,
     TimestampIs,
     UnifiedData,
 )
-from shared.messages.point_ids import timed_id
 from shared.values.candles import check_candle
 
 # None: the row holds no value of this series.

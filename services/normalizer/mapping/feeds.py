@@ -19,8 +19,8 @@ from services.normalizer.mapping.base import (
 from services.normalizer.mapping.text import plain_text
 from services.normalizer.sentiment import score
 from shared.errors import BadValueError
+from shared.identity.ids import value_hash
 from shared.messages.base import Json
-from shared.messages.identity import value_hash
 from shared.messages.pages import DatedBy, Rejection, TimestampIs
 from shared.values.times import iso, timestamp
 

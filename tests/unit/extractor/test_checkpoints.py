@@ -14,8 +14,8 @@ from services.extractor.checkpoints import (
     finished,
     recover,
 )
+from shared.identity.ids import task_id
 from shared.messages.checkpoints import Checkpoint, TaskProgress
-from shared.messages.identity import task_id
 from shared.messages.pages import RawPage
 from shared.messages.serialization import encode, raw_json, to_python
 from shared.messages.tasks import FetchStream

@@ -22,9 +22,9 @@ from services.extractor.sources.base import (
 )
 from services.extractor.sources.coinpaprika.source import CoinPaprika
 from services.extractor.tasks.fetch import _noted
+from shared.identity.ids import task_id
 from shared.messages.checkpoints import Checkpoint
 from shared.messages.commands import StartIngestion
-from shared.messages.identity import task_id
 from shared.messages.run_events import PlannedTask, RunError, RunPlanned
 from shared.messages.serialization import raw_json
 

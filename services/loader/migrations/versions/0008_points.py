@@ -39,7 +39,7 @@ CREATE TABLE carry_over (
     position jsonb NOT NULL,  -- of the last row that is done
     is_done boolean NOT NULL DEFAULT false)
 """
-# As shared/messages/point_ids.py makes them.
+# As shared/identity/point_ids.py makes them.
 _FUNCTIONS = """
 CREATE FUNCTION first_point_id(moment timestamptz) RETURNS uuid
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$

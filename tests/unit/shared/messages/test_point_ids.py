@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.messages import point_ids
-from shared.messages.identity import text_id
+from shared.identity import point_ids
+from shared.identity.ids import text_id
 
 FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 LAST = datetime(2199, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)

@@ -15,7 +15,7 @@ import uuid
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 
-from shared.messages.identity import text_id
+from shared.identity.ids import text_id
 
 NEWS = "news"
 # By which mapping version on ids are of this kind; pages of older ones get them when they are read.
