@@ -29,8 +29,10 @@ from services.gateway.settings import GatewaySettings
 from services.loader.migrate import alembic_config, migrate
 from services.loader.runs import ledger
 from shared.identity import point_ids
+from shared.messages.runs import RunKind
 from tests.integration.conftest import loader_settings
 from tests.support.infra import Infrastructure
+from tests.support.series import WRONG_SUMS
 
 DUMP = Path(__file__).parent.parent / "data" / "release-0.1.0.sql.gz"
 DATABASE = "upgrade_test"
@@ -236,6 +238,7 @@ def test_many_rows_are_carried_over_though_it_is_killed_again_and_again(
     assert query_on(dsn, "SELECT to_regclass('unified_data_0007')") == [
         (None,)
     ]
+    assert query_on(dsn, WRONG_SUMS) == []
 
 
 def _progress(dsn: str) -> Any:
@@ -284,7 +287,9 @@ def test_lineage_diffs_digests_and_previews_of_the_release_answer(
                 for other, _ in runs:
                     await diff.counts(database, run_id, other)
                 if preview:
-                    await previews.counts(database, run_id)
+                    await previews.OF_KIND[RunKind.REPLAY].counts(
+                        database, run_id
+                    )
             revised = query_on(
                 dsn, "SELECT id::text FROM unified_revisions"
             )
