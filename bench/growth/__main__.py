@@ -18,6 +18,7 @@ from typing import Any
 
 import matplotlib as mpl
 
+from bench.growth.control import Control
 from bench.growth.measure import READS, Figures, Meter, Spent, Window
 from bench.growth.workload import (
     FIRST,
@@ -68,10 +69,15 @@ class Growth:
     """One run of the benchmark."""
 
     def __init__(
-        self, rows: int, meter: Meter, progress: Progress
+        self,
+        rows: int,
+        meter: Meter,
+        control: Control,
+        progress: Progress,
     ) -> None:
         self._rows = rows
         self._meter = meter
+        self._control = control
         self._progress = progress
         self._work = Workload(rows, progress.records)
         self._window = Window()
@@ -89,6 +95,9 @@ class Growth:
             self._mark(PAIRS)
         else:
             self._progress.marks[-1]["others"] = self._shown_others()
+        self._progress.marks[-1]["retention"] = self._meter.drop_year(
+            FIRST.year
+        )
         self._progress.keep()
 
     def _write_pair(self, pair: int) -> None:
@@ -117,6 +126,7 @@ class Growth:
         found = {
             "records": self._progress.records,
             "candle": self._window.total().by_record(),
+            "empty": self._control.measure(self._rows),
             "others": self._shown_others(),
             "reads": self._meter.reads(_reads(pairs)),
         }
@@ -158,6 +168,7 @@ def _line(mark: dict[str, Any]) -> str:
     )
     return (
         f"{mark['records']:>11,}  {candle['server_us']:5.1f} µs of PostgreSQL"
+        f" ({mark['empty']['server_us']:4.1f} in empty tables)"
         f"  {candle['loader_us']:5.1f} µs of the loader  {candle['wal_bytes']:5} bytes of WAL"
         f"  {candle['bytes']:5} bytes kept   p99: {reads}"
     )
@@ -229,18 +240,21 @@ def main() -> int:
     ) as stack:
         address = stack.settings.dsn().partition("://")[2]
         engine = build_engine(f"postgresql+psycopg2://{address}")
-        meter = Meter(stack, engine)
+        meter = Meter(stack, engine, stack.settings.dsn())
+        control = Control(stack)
         try:
-            Growth(rows, meter, progress).run()
+            Growth(rows, meter, control, progress).run()
         finally:
+            control.close()
             meter.close()
             engine.dispose()
-    first, last = progress.marks[0], progress.marks[-1]
+    last = progress.marks[-1]
     _draw(progress.marks, state / "growth.png")
     for kind, figures in last["others"].items():
         sys.stdout.write(f"  {kind}: {json.dumps(figures)}\n")
+    sys.stdout.write(f"  retention: {json.dumps(last['retention'])}\n")
     ratio = round(
-        last["candle"]["server_us"] / first["candle"]["server_us"], 2
+        last["candle"]["server_us"] / last["empty"]["server_us"], 2
     )
     sys.stdout.write(
         f"{json.dumps({'records': last['records'], 'ratio': ratio})}\n"

@@ -25,6 +25,7 @@ _SIZE = """
 SELECT sum(pg_total_relation_size(c.oid))::bigint FROM pg_class AS c
 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
 """
+_DETACH = "SELECT detach_partition(%s)"
 _WAL = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint"
 Figures = dict[str, float]
 
@@ -76,12 +77,12 @@ class Window:
 class Meter:
     """Writes pages as the loader does, and reads as the gateway does."""
 
-    def __init__(self, stack: Stack, engine: Engine) -> None:
+    def __init__(self, stack: Stack, engine: Engine, dsn: str) -> None:
         self._engine = engine
         (postmaster,) = stack.pids("postgres")
         self._server = psutil.Process(postmaster)
         self._own = psutil.Process()
-        self._dsn = stack.settings.dsn()
+        self._dsn = dsn
         self._db = psycopg2.connect(self._dsn)
         self._db.autocommit = True
 
@@ -111,6 +112,27 @@ class Meter:
                 [selects(each, self._dsn) for each in filters]
             )
             for name, filters in wanted.items()
+        }
+
+    def drop_year(self, year: int) -> dict[str, float]:
+        """What retention takes for a year of data points."""
+        with self._db.cursor() as cursor:
+            gone: object = ""
+            while (
+                gone is not None
+            ):  # what is older, and has no data points
+                cursor.execute(_DETACH, (f"{year}-01-01",))
+                (gone,) = cursor.fetchone() or (None,)
+            cursor.execute("SELECT drop_detached()")
+            server, started = self._server_s(), time.perf_counter()
+            cursor.execute(_DETACH, (f"{year + 1}-01-01",))
+            detached_s = time.perf_counter() - started
+            cursor.execute("SELECT drop_detached()")
+            (rows,) = cursor.fetchone() or (0,)
+        return {
+            "rows": int(rows),
+            "detach_ms": round(detached_s * 1e3, 1),
+            "server_s": round(self._server_s() - server, 2),
         }
 
     def close(self) -> None:

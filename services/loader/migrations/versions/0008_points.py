@@ -325,8 +325,8 @@ FOR EACH STATEMENT EXECUTE FUNCTION count_points();
 CREATE TRIGGER points_count_deleted AFTER DELETE ON points
 REFERENCING OLD TABLE AS old_points FOR EACH STATEMENT EXECUTE FUNCTION count_points()
 """
-# ANALYZE was the most of all that a growing table costs: it keeps nothing of columns by which
-# nothing is looked for, and little of the others.
+# ANALYZE and VACUUM were the most of all that a growing table costs: nothing is kept of columns by
+# which nothing is looked for, and little of the others.
 _STATISTICS = """
 CREATE FUNCTION keep_statistics(which regclass, needed text[]) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -342,8 +342,9 @@ END $$;
 CREATE FUNCTION tune_points(which regclass) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM keep_statistics(which, '{id,series_id,timestamp,symbols,retired_at}');
+    -- What is only ever added leaves nothing to be vacuumed.
     EXECUTE format('ALTER TABLE %s SET (autovacuum_analyze_scale_factor = 0.2,
-                   autovacuum_vacuum_insert_scale_factor = 0.5)', which);
+                   autovacuum_vacuum_insert_threshold = -1)', which);
 END $$;
 SELECT tune_points('points_news'),
        keep_statistics('raw_data', '{page_id,run_id,source,stream,broker_time,partition}'),
