@@ -146,21 +146,21 @@ class _Client(asyncio.Protocol):
 
 
 def selects(filters: Filters, dsn: str) -> list[str]:
-    """The gateway's selects for a page, with their arguments in place."""
+    """The gateway's select for a page, with its arguments in place, once it knows the series."""
     if not is_chosen(filters):
         return [_filled(*build(filters, None))]
     choice = _filled(*build_choice(filters))
-    nothing = ([], [], None, None)
+    nothing = ([], [], None, None, 0)
     with (
         psycopg2.connect(dsn) as connection,
         connection.cursor() as cursor,
     ):
         cursor.execute(choice)
-        timed, news, *bounds = cursor.fetchone() or nothing
+        timed, news, *bounds, _ = cursor.fetchone() or nothing
     connection.close()
     first_id, past_id = (each and uuid.UUID(each) for each in bounds)
     chosen = Chosen(timed, news, first_id, past_id)
-    return [choice, _filled(*build(filters, chosen))]
+    return [_filled(*build(filters, chosen))]
 
 
 def _filled(query: str, arguments: list[Any]) -> str:

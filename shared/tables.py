@@ -169,6 +169,14 @@ series = Table(
     Index("series_dataset", "source", "dataset", "series_id"),
 )
 
+# One row, which rises when a series is new, or its points lie in further months.
+series_version = Table(
+    "series_version",
+    metadata,
+    Column("is_only", Boolean, primary_key=True),
+    _required("version", BigInteger),
+)
+
 # What sources were asked for, kept for good: ranges of event time that do not touch each other, by
 # stream. `outcome` and `reason` are in shared/messages/asked.py; `every_s`: 0, or of a range that
 # was asked moment by moment, the longest time between two of them.

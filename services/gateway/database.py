@@ -31,8 +31,9 @@ _SERVER_SETTINGS = {
     "timezone": "UTC",
     "application_name": "gateway",
     "default_transaction_read_only": "on",
-    # A generic plan cannot know how few rows LIMIT asks for, and sorts whole tables.
-    "plan_cache_mode": "force_custom_plan",
+    # Plans are kept, and tables grow below them: what was right for a few rows, to read and sort
+    # them all, must not be kept. Every list has an index in its order.
+    "enable_seqscan": "off",
 }
 
 
@@ -142,3 +143,10 @@ class Where:
 def where(conditions: list[str]) -> str:
     """The WHERE clause of these conditions, empty without any."""
     return f"WHERE {' AND '.join(conditions)}" if conditions else ""
+
+
+def window_of(limit: int, skip: int = 0) -> str:
+    """LIMIT and OFFSET, in figures: a plan that is kept must know how few rows are asked for."""
+    return f"LIMIT {int(limit)}" + (
+        f" OFFSET {int(skip)}" if skip else ""
+    )

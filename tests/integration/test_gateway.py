@@ -182,6 +182,31 @@ def test_the_key_is_required_and_checked(
     )
 
 
+def test_a_query_that_was_asked_before_is_checked_like_the_first(
+    api: httpx.Client, engine: Engine
+) -> None:
+    """What it means is remembered; who asks, and what is right, is not."""
+    finished_run(engine, 3)
+    asked = {"limit": "2", "symbol": "btc"}
+    first, again = (api.get("/data", params=asked) for _ in range(2))
+    assert first.json() == again.json()
+    assert first.headers["link"] == again.headers["link"]
+    path = f"{str(api.base_url).rstrip('/')}/data?limit=2&symbol=btc"
+    assert is_problem(httpx.get(path, trust_env=False), 401)
+    wrong = api.get(
+        "/data", params=asked, headers={"x-api-key": "no key!"}
+    )
+    assert is_problem(wrong, 403)
+    for _ in range(2):
+        assert is_problem(api.get("/data", params={"limit": "x"}), 422)
+    finished_run(engine, 5)
+    more = api.get(
+        "/data", params={"symbol": "btc", "limit": "1000"}
+    ).json()
+    assert len(more) == 5
+    assert api.get("/data", params=asked).json() == more[:2]
+
+
 def test_many_wrong_keys_are_slowed_down_and_the_right_one_is_not(
     api: httpx.Client,
 ) -> None:

@@ -186,3 +186,35 @@ def test_few_and_many_series_are_read_alike(
     assert (
         pages_of(api, symbol="doge") == pages_of(api, source="rss") == []
     )
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"symbol": "btc"},
+        {"source": "csv"},
+        {"kind": "price"},
+        {"dataset": "sample"},
+    ],
+)
+def test_a_filter_that_was_asked_before_finds_what_is_new(
+    engine: Engine,
+    api: httpx.Client,  # noqa: F811
+    filters: dict[str, str],
+) -> None:
+    """The gateway remembers which series a filter leaves: also new ones, and further months."""
+    events = [
+        of("btc", "2024-03-01T00:00:00Z"),
+        of("btc", "2024-03-02T00:00:00Z"),
+        of("btc", "2023-01-01T00:00:00Z"),
+        of("btc", "2025-12-31T00:00:00Z"),
+        of("btc", "2025-12-31T00:00:00Z", currency="EUR"),
+        of("btc", "2026-05-01T00:00:00Z", kind=NEWS),
+    ]
+    for count, event in enumerate(events):
+        found = api.get("/data", params=filters).json()
+        if filters.get("kind") == "price":
+            found = [point for point in found if point["kind"] == "price"]
+            count = min(count, 5)
+        assert len(found) == count
+        write_pages(engine, [staged([event], offset=count)])

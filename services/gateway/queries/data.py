@@ -8,11 +8,12 @@ its index, of many all points are and those of other series are left out.
 from __future__ import annotations
 
 import uuid
+from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.gateway.database import Database, Where, where
+from services.gateway.database import Database, Where, where, window_of
 from services.gateway.requests.pagination import PageToken
 from shared.identity.point_ids import FIRST_OF_NEWS, NEWS, first_id_at
 from shared.versions import stored
@@ -38,6 +39,10 @@ _OF_STORED = """
 """
 _ORDER = "ORDER BY place DESC, id DESC"
 FEW = 32  # series that are read one by one
+REMEMBERED = 1_000  # filters, with the series that they leave
+Choice = tuple[
+    str | None, ...
+]  # what a filter says of series: symbol, source, kind, dataset
 # What a run inserted or updated, each data point with the values that the run gave it, wherever
 # they are kept now.
 _CONTRIBUTED = """(
@@ -92,37 +97,66 @@ class Filters:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The series that a filter leaves. `first_id`, `past_id`: within which their points lie."""
+    """The series that a filter leaves. `first_id`, `past_id`: within which their points lie.
+
+    `version`: of all series, when they were chosen.
+    """
 
     timed: list[int]
     news: list[int]
     first_id: uuid.UUID | None = None
     past_id: uuid.UUID | None = None
+    version: int | None = None
 
 
-async def page(database: Database, filters: Filters) -> Any:
-    """(body, count, last_timestamp, last_id) of a page. `body`: JSON text of the list."""
-    chosen = None
-    if is_chosen(filters):
+class DataPages:
+    """Pages of `GET /data`. Remembers which series a filter leaves, as long as that holds."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._chosen: OrderedDict[Choice, Chosen] = OrderedDict()
+
+    async def page(self, filters: Filters) -> Any:
+        """(body, count, last_timestamp, last_id) of a page. `body`: JSON text of the list."""
+        chosen = await self._remembered(filters)
+        row = await self._read(filters, chosen)
+        if chosen is not None and row["version"] != chosen.version:
+            row = await self._read(filters, await self._choose(filters))
+        return row
+
+    async def _read(self, filters: Filters, chosen: Chosen | None) -> Any:
+        query, arguments = build(filters, chosen)
+        (row,) = await self._database.rows(query, *arguments)
+        return row
+
+    async def _remembered(self, filters: Filters) -> Chosen | None:
+        if not is_chosen(filters):
+            return None
+        found = self._chosen.get(_choice(filters))
+        return found or await self._choose(filters)
+
+    async def _choose(self, filters: Filters) -> Chosen:
         query, arguments = build_choice(filters)
-        (found,) = await database.rows(query, *arguments)
+        (found,) = await self._database.rows(query, *arguments)
         chosen = Chosen(**found)
-    query, arguments = build(filters, chosen)
-    (row,) = await database.rows(query, *arguments)
-    return row
+        self._chosen[_choice(filters)] = chosen
+        if len(self._chosen) > REMEMBERED:
+            self._chosen.popitem(last=False)
+        return chosen
 
 
-def is_chosen(filters: Filters) -> bool:
-    """Whether the series that are asked for have to be known first."""
-    of_series = (
-        filters.symbol,
+def _choice(filters: Filters) -> Choice:
+    return (
+        _symbol(filters),
         filters.source,
         filters.kind,
         filters.dataset,
     )
-    return filters.run_id is None and any(
-        each is not None for each in of_series
-    )
+
+
+def is_chosen(filters: Filters) -> bool:
+    """Whether the series that are asked for have to be known first."""
+    return filters.run_id is None and any(_choice(filters))
 
 
 def build_choice(filters: Filters) -> tuple[str, list[Any]]:
@@ -135,7 +169,8 @@ def build_choice(filters: Filters) -> tuple[str, list[Any]]:
                coalesce(array_agg(series_id) FILTER (WHERE {is_news}), '{{}}') AS news,
                (SELECT first_id FROM chosen ORDER BY first_id LIMIT 1) AS first_id,
                (SELECT past_id FROM chosen WHERE past_id IS NOT NULL
-                ORDER BY past_id DESC LIMIT 1) AS past_id
+                ORDER BY past_id DESC LIMIT 1) AS past_id,
+               (SELECT version FROM series_version) AS version
         FROM chosen
     """
     return f"WITH chosen AS (SELECT * FROM series {wanted}) {query}", (
@@ -149,18 +184,18 @@ def build(
     """The query of a page, which gives one row, and its arguments. `chosen` None: all series."""
     arguments = Where()
     streams = _streams(filters, chosen, arguments)
-    limit = arguments.bind(filters.limit)
-    skip = arguments.bind(filters.skip)
+    window = window_of(filters.limit, filters.skip)
     query = f"""
         WITH rows AS (
             SELECT * FROM ({" UNION ALL ".join(streams)}) AS either
-            {_ORDER} LIMIT {limit} OFFSET {skip}
+            {_ORDER} {window}
         )
         SELECT coalesce((
                    SELECT json_agg(shown)::text FROM (
                        SELECT {_COLUMNS} FROM rows {_ORDER}) AS shown), '[]') AS body,
                count(*) AS count, min(place) AS last_timestamp,
-               (array_agg(id ORDER BY place, id))[1] AS last_id
+               (array_agg(id ORDER BY place, id))[1] AS last_id,
+               (SELECT version FROM series_version) AS version
         FROM rows
     """
     return query, arguments.arguments
@@ -201,13 +236,13 @@ def _stored(
         streams.append(_news(filters, chosen, arguments))
     if filters.symbol is not None:
         streams.append(_mentioning(filters, arguments))
-    most = arguments.bind(filters.limit + filters.skip)
+    most = window_of(filters.limit + filters.skip)
     each = [
         stream.but(conditions).sql(most, arguments) for stream in streams
     ]
     return f"""(
         SELECT {_OF_STORED}, place
-        FROM (SELECT * FROM ({" UNION ALL ".join(each)}) AS either {_ORDER} LIMIT {most}) AS p
+        FROM (SELECT * FROM ({" UNION ALL ".join(each)}) AS either {_ORDER} {most}) AS p
         JOIN series AS s USING (series_id) LEFT JOIN page_receipts AS r USING (page_id))"""
 
 
@@ -239,11 +274,13 @@ class _Stream:
         each = self._select(most, "series_id = s.number")
         return f"""
             SELECT p.* FROM unnest({numbers}) AS s (number) CROSS JOIN LATERAL ({each}) AS p
-            {self.order} LIMIT {most}"""
+            {self.order} {most}"""
 
     def _select(self, most: str, *more: str) -> str:
         conditions = where([*self.conditions, *more])
-        return f"SELECT * FROM {self.table} {conditions} {self.order} LIMIT {most}"
+        return (
+            f"SELECT * FROM {self.table} {conditions} {self.order} {most}"
+        )
 
 
 def _timed(
@@ -323,10 +360,10 @@ def _whole(table: str, filters: Filters, arguments: Where) -> str:
         own.conditions.append(
             f"(symbol = {symbol} OR symbols @> ARRAY[{symbol}::text])"
         )
-    most = arguments.bind(filters.limit + filters.skip)
+    most = window_of(filters.limit + filters.skip)
     return f"""(
         SELECT {_COLUMNS}, place FROM (SELECT *, {_PLACE} FROM {table}) AS placed
-        {own} {_ORDER} LIMIT {most})"""
+        {own} {_ORDER} {most})"""
 
 
 def _bound(filters: Filters) -> tuple[Any, ...] | None:

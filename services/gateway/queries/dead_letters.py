@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from services.gateway.database import Database, Where
+from services.gateway.database import Database, Where, window_of
 from services.gateway.requests.pagination import PageToken
 from services.gateway.schemas.dead_letters import LetterQuery
 
@@ -43,11 +43,9 @@ def build(asked: LetterQuery) -> tuple[str, list[Any]]:
         wanted.add_before(
             "created_at, id", (position.timestamp, position.id)
         )
-    limit = wanted.bind(asked.limit)
     order = "ORDER BY created_at DESC, id DESC"
-    query = (
-        f"SELECT {head} FROM dead_letters {wanted} {order} LIMIT {limit}"
-    )
+    window = window_of(asked.limit)
+    query = f"SELECT {head} FROM dead_letters {wanted} {order} {window}"
     return query, wanted.arguments
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from services.gateway.database import Database, Where
+from services.gateway.database import Database, Where, window_of
 from services.gateway.requests.pagination import PageToken
 from shared.messages.serialization import exact_decoder
 
@@ -76,10 +76,10 @@ async def many(database: Database, wanted: Wanted) -> list[Json]:
         "broker_time, page_id",
         (after.timestamp, after.id) if after else None,
     )
-    limit = where.bind(wanted.limit)
+    window = window_of(wanted.limit)
     rows = await database.rows(
         f"SELECT {_HEAD} FROM raw_data {where} ORDER BY broker_time DESC, page_id DESC "
-        f"LIMIT {limit}",
+        f"{window}",
         *where.arguments,
     )
     return [decoded(row) for row in rows]

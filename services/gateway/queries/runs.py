@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import Any
 
 from services.gateway.command_log import PendingRun
-from services.gateway.database import Database, Where
+from services.gateway.database import Database, Where, window_of
 from services.gateway.problems import ProblemError
 from shared.messages.base import REPLAY
 from shared.messages.runs import RunStatus
@@ -138,7 +138,7 @@ async def history(
     """Runs, newest first."""
     wanted = Where()
     wanted.add("r.status =", status)
-    window = f"LIMIT {wanted.bind(limit)} OFFSET {wanted.bind(skip)}"
+    window = window_of(limit, skip)
     order = "ORDER BY r.requested_at DESC NULLS FIRST, r.run_id DESC"
     rows = await database.rows(
         f"{_SELECT_RUN} {wanted} {order} {window}", *wanted.arguments

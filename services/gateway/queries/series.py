@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.gateway.database import Database, Where
+from services.gateway.database import Database, Where, window_of
 from services.gateway.schemas.series import SeriesQuery
 
 MAX_RETIRED = 10_000  # series of one run
@@ -42,9 +42,8 @@ async def many(
         value = getattr(wanted, name)
         found.add(f'"{name}" =', value and str(value))
     found.add("symbol =", wanted.symbol and wanted.symbol.lower())
-    limit = found.bind(wanted.limit)
-    skip = found.bind(wanted.skip)
-    query = f"SELECT {_COLUMNS} FROM series {found} ORDER BY series_id LIMIT {limit} OFFSET {skip}"
+    window = window_of(wanted.limit, wanted.skip)
+    query = f"SELECT {_COLUMNS} FROM series {found} ORDER BY series_id {window}"
     rows = await database.rows(query, *found.arguments)
     return [dict(row) for row in rows]
 

@@ -73,9 +73,12 @@ def _moment(micros: int) -> datetime:
         return _LAST if micros > 0 else _FIRST
 
 
-def next_link(request: Request, cursor: str) -> dict[str, str]:
-    """The header that leads to the page after `cursor`."""
-    url = request.url.remove_query_params(
-        PAGE_PARAMETERS
-    ).include_query_params(cursor=cursor)
-    return {"Link": f'<{url.path}?{url.query}>; rel="next"'}
+def path_of_pages(request: Request) -> str:
+    """The path with its parameters but those that say which page is meant."""
+    url = request.url.remove_query_params(PAGE_PARAMETERS)
+    return f"{url.path}?{url.query}&" if url.query else f"{url.path}?"
+
+
+def next_link(path: str, cursor: str) -> dict[str, str]:
+    """The header that leads to the page after `cursor`. `path`: as `path_of_pages` gives it."""
+    return {"Link": f'<{path}cursor={cursor}>; rel="next"'}

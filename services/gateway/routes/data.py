@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,9 +12,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from services.gateway.database import Database
-from services.gateway.dependencies import ApiKey, Db
+from services.gateway.dependencies import ApiKey
 from services.gateway.problems import ProblemError, documented
-from services.gateway.queries import data
 from services.gateway.queries.data import Filters
 from services.gateway.queries.raw_pages import pruned_before
 from services.gateway.requests.known_parameters import check_parameters
@@ -22,16 +22,15 @@ from services.gateway.requests.pagination import (
     LINK,
     PageToken,
     next_link,
+    path_of_pages,
 )
 from services.gateway.requests.parameters import text_or_none
+from services.gateway.requests.remembered import RememberedQueries
 from services.gateway.requests.times import Time, span, to_seconds, utc
 from services.gateway.requests.whole_numbers import InDigits
 from services.gateway.schemas.data import DataPoint, Kind
 from shared.messages.base import Source
 
-router = APIRouter(
-    tags=["data"], dependencies=[Depends(check_parameters)]
-)
 _OFFSET = '+00:00"'
 # A quote within a text stands behind a backslash.
 _TIME = re.compile(
@@ -133,6 +132,38 @@ class DataQuery(BaseModel):
         )
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A query that was checked. `path`: with its parameters but those of pages."""
+
+    filters: Filters
+    path: str
+
+
+async def _answer(request: Request, asked: Asked) -> Response:
+    state = request.app.state
+    filters = asked.filters
+    if filters.as_of is not None:
+        await _check_is_kept(state.database, filters.as_of)
+    page = await state.pages.page(filters)
+    headers: dict[str, str] = {}
+    if filters.run_id is not None:
+        headers |= await _pruned(state.database)
+    if page["count"] == filters.limit:
+        last = PageToken(page["last_timestamp"], page["last_id"])
+        headers |= next_link(asked.path, last.encode())
+    body = with_z(page["body"])
+    return Response(body, media_type="application/json", headers=headers)
+
+
+_remembered = RememberedQueries(_answer)
+router = APIRouter(
+    tags=["data"],
+    dependencies=[Depends(check_parameters)],
+    route_class=_remembered.route(),
+)
+
+
 @router.get(
     "/data",
     response_model=list[DataPoint],
@@ -142,7 +173,6 @@ class DataQuery(BaseModel):
 async def read_data(
     request: Request,
     _key: ApiKey,
-    database: Db,
     asked: Annotated[DataQuery, Query()],
 ) -> Response:
     """A JSON list in a stable order: by time, newest first, then by id.
@@ -150,18 +180,8 @@ async def read_data(
     `Link: rel="next"` leads to the next page. 410 when `as_of` lies before what REVISIONS_RETENTION
     has kept.
     """
-    filters = asked.filters()
-    if filters.as_of is not None:
-        await _check_is_kept(database, filters.as_of)
-    page = await data.page(database, filters)
-    headers: dict[str, str] = {}
-    if filters.run_id is not None:
-        headers |= await _pruned(database)
-    if page["count"] == asked.limit:
-        last = PageToken(page["last_timestamp"], page["last_id"])
-        headers |= next_link(request, last.encode())
-    body = with_z(page["body"])
-    return Response(body, media_type="application/json", headers=headers)
+    known = Asked(asked.filters(), path_of_pages(request))
+    return await _remembered.answered(request, known)
 
 
 def with_z(body: str) -> str:

@@ -25,6 +25,7 @@ from services.gateway.requests.pagination import (
     LINK,
     PageToken,
     next_link,
+    path_of_pages,
 )
 from services.gateway.requests.parameters import (
     IdempotencyKey,
@@ -83,7 +84,9 @@ async def read_letters(
         last = PageToken(
             found[-1]["created_at"], uuid.UUID(found[-1]["id"])
         )
-        response.headers.update(next_link(request, last.encode()))
+        response.headers.update(
+            next_link(path_of_pages(request), last.encode())
+        )
     return found
 
 

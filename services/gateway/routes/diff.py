@@ -17,7 +17,7 @@ from services.gateway.problems import documented
 from services.gateway.queries import diff as queries
 from services.gateway.queries.diff import HEAD, Json, Wanted
 from services.gateway.requests.known_parameters import check_parameters
-from services.gateway.requests.pagination import next_link
+from services.gateway.requests.pagination import next_link, path_of_pages
 from services.gateway.requests.parameters import (
     OfSource,
     OfStream,
@@ -93,7 +93,7 @@ async def diff(
     found = await queries.differences(database, a, b, wanted)
     headers = {}
     if len(found) == limit:
-        headers = next_link(request, found[-1]["id"])
+        headers = next_link(path_of_pages(request), found[-1]["id"])
     match form:
         case Format.CSV:
             media_type = "text/csv; charset=utf-8"

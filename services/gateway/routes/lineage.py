@@ -16,6 +16,7 @@ from services.gateway.requests.pagination import (
     CURSOR,
     PageToken,
     next_link,
+    path_of_pages,
 )
 from services.gateway.requests.parameters import (
     Limit,
@@ -109,7 +110,7 @@ async def read_raw_pages(
         last = PageToken(
             pages[-1]["broker_time"], UUID(pages[-1]["page_id"])
         )
-        headers = next_link(request, last.encode())
+        headers = next_link(path_of_pages(request), last.encode())
     before = await pruned_before(database, "raw_data")
     return _json({"pages": pages, "pruned_before": before}, headers)
 

@@ -92,7 +92,21 @@ CREATE TABLE series (
     arrived_at timestamptz)
 -- Room for a new version of each row on its own page: each batch writes one.
 WITH (fillfactor = 50);
-CREATE INDEX series_dataset ON series (source, dataset, series_id)
+CREATE INDEX series_dataset ON series (source, dataset, series_id);
+-- Rises with every series that is new, or whose points lie in further months: who remembers which
+-- series there are sees by it whether that still holds.
+CREATE TABLE series_version (is_only boolean PRIMARY KEY CHECK (is_only), version bigint NOT NULL);
+CREATE FUNCTION raise_series_version() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- A table that was emptied does not count from 1 again.
+    INSERT INTO series_version AS v (is_only, version)
+    VALUES (true, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+    ON CONFLICT (is_only) DO UPDATE SET version = v.version + 1;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER series_raise_version AFTER INSERT OR DELETE OR TRUNCATE
+OR UPDATE OF first_id, past_id ON series
+FOR EACH STATEMENT EXECUTE FUNCTION raise_series_version()
 """
 # What sources were asked for, by ranges of event time that do not touch each other.
 _ASKED = """
