@@ -26,9 +26,11 @@ from sqlalchemy import Engine, create_engine
 from services.gateway.database import Database
 from services.gateway.queries import diff, lineage, previews
 from services.gateway.settings import GatewaySettings
-from services.loader.migrate import alembic_config, migrate
-from services.loader.runs import ledger
+from services.loader.migrate import alembic_config, is_current, migrate
+from services.loader.runs import event_handlers, ledger, retirements
+from services.loader.runs.event_handlers import ReceivedMessage
 from shared.identity import point_ids
+from shared.messages.commands import PublishReplay, UndoRun
 from shared.messages.runs import RunKind
 from tests.integration.conftest import loader_settings
 from tests.support.infra import Infrastructure
@@ -301,3 +303,45 @@ def test_lineage_diffs_digests_and_previews_of_the_release_answer(
             await database.close()
 
     asyncio.run(answers())
+
+
+def test_a_database_of_0_2_0_is_current_and_goes_on(
+    infra: Infrastructure,
+) -> None:
+    """With what only that release has: sums, what was asked, a retired series, its preview."""
+    dsn = new_database(infra, "release_0_2_0")
+    dump = DUMP.with_name("release-0.2.0.sql.gz")
+    with psycopg2.connect(dsn) as restored, restored.cursor() as db:
+        db.execute(gzip.decompress(dump.read_bytes()).decode())
+    restored.close()
+    settings = loader_settings(Infrastructure(dsn, infra.bootstrap))
+    migrate(settings)
+    engine = create_engine(settings.sqlalchemy_url())
+    assert is_current(engine)
+    assert query_on(dsn, WRONG_SUMS) == []
+    assert query_on(
+        dsn, "SELECT outcome, count(*) FROM asked GROUP BY 1 ORDER BY 1"
+    ) == [("answered", 7), ("rejected", 1), ("skipped", 1)]
+    hidden = "SELECT count(*) FROM points WHERE retired_at IS NOT NULL"
+    assert query_on(dsn, hidden) == [(8,)]
+    for preview, message in (
+        ("published", UndoRun),
+        ("open", PublishReplay),
+    ):
+        ((run_id,),) = query_on(
+            dsn,
+            "SELECT run_id::text FROM runs WHERE kind = 'retire'"
+            f" AND preview = '{preview}'",
+        )
+        with engine.begin() as transaction:
+            event_handlers.apply(
+                transaction,
+                ReceivedMessage(
+                    message(run_id=run_id), 1_800_000_000_000
+                ),
+            )
+        while retirements.work(engine):
+            pass
+    assert query_on(dsn, hidden) == [(30,)]
+    assert query_on(dsn, WRONG_SUMS) == []
+    engine.dispose()
