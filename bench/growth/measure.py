@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from bench.api import selects
 from services.gateway.queries.data import Filters
-from services.loader.pages.copy_rows import StagedPage
+from services.loader.pages.staged_page import StagedPage
 from services.loader.pages.transaction import write_pages
 from services.loader.pages.write_replayed import write_replayed
 from tests.support.stack import Stack

@@ -17,7 +17,7 @@ import msgspec
 
 from services.extractor.sources.answer import Answer
 from services.extractor.sources.feeds.read import FeedPage, read_feed
-from services.loader.pages.copy_rows import StagedPage
+from services.loader.pages.staged_page import StagedPage
 from services.normalizer.unify import unify
 from shared.messages.base import MAX_PAGE_RECORDS
 from shared.messages.pages import RawPage, ReplayOf

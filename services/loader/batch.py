@@ -13,11 +13,11 @@ from sqlalchemy import Connection
 from services.loader.database import db_of, may_be_a_message
 from services.loader.dead_letters import requeue
 from services.loader.dead_letters.undecodable import Undecodable
-from services.loader.pages.copy_rows import StagedPage
 from services.loader.pages.dead_letter_rows import (
     Occasion,
     insert_dead_letters,
 )
+from services.loader.pages.staged_page import StagedPage
 from services.loader.runs.event_handlers import ReceivedMessage, apply
 from shared.blame import UnprocessableError, is_to_blame, last_line
 from shared.messages.base import Message

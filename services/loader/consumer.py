@@ -28,7 +28,7 @@ from services.loader.database import (
     reason_of,
     trouble_of,
 )
-from services.loader.pages.copy_rows import StagedPage
+from services.loader.pages.staged_page import StagedPage
 from services.loader.pages.transaction import (
     BatchTransaction,
     once_each,

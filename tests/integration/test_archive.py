@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from services.extractor.archive import Archive
-from services.loader.pages.copy_rows import StagedPage
+from services.loader.pages.staged_page import StagedPage
 from services.loader.pages.transaction import write_pages
 from services.normalizer.unify import unify
 from shared.messages.pages import RawPage, Rejection, UnifiedPage

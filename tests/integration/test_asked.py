@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from services.loader.database import db_of
 from services.loader.pages import asked
 from services.loader.pages.asked import AskedOf
-from services.loader.pages.copy_rows import StagedPage
+from services.loader.pages.staged_page import StagedPage
 from services.loader.pages.transaction import write_pages
 from shared.messages.asked import (
     Asked,

@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 from services.gateway.app import create_app
 from services.gateway.middleware.slow_clients import SlowClients
 from services.gateway.settings import GatewaySettings
-from services.loader.pages.copy_rows import StagedPage
+from services.loader.pages.staged_page import StagedPage
 from services.loader.pages.transaction import write_pages
 from services.loader.runs import event_handlers, ledger
 from services.loader.runs.event_handlers import ReceivedMessage

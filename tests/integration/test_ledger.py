@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine
 
 from services.loader.dead_letters import requeue
-from services.loader.pages.copy_rows import StagedPage
+from services.loader.pages.staged_page import StagedPage
 from services.loader.pages.transaction import write_pages
 from services.loader.runs import (
     event_handlers,

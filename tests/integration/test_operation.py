@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from services.loader.pages.copy_rows import StagedPage
+from services.loader.pages.staged_page import StagedPage
 from services.loader.pages.transaction import write_pages
 from services.loader.retention import Retention
 from services.loader.runs import task_cursors

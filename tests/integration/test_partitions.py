@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Engine
 
 from services.loader.pages import partitions
-from services.loader.pages.copy_rows import StagedPage
+from services.loader.pages.staged_page import StagedPage
 from services.loader.pages.transaction import write_pages
 from shared.identity import point_ids
 from shared.identity.ids import text_hash, text_id

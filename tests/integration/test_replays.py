@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from services.loader.pages import previews
-from services.loader.pages.copy_rows import StagedPage
+from services.loader.pages.staged_page import StagedPage
 from services.loader.pages.transaction import write_pages
 from services.loader.pages.write_replayed import write_replayed
 from shared.identity.ids import text_hash

@@ -17,7 +17,7 @@ from sqlalchemy.schema import CreateTable
 
 from services.loader.database import DATA_ERRORS, DATABASE_UNAVAILABLE
 from services.loader.migrate import alembic_config, migrate
-from services.loader.pages.copy_rows import StagedPage
+from services.loader.pages.staged_page import StagedPage
 from services.loader.pages.transaction import write_pages
 from services.loader.pages.write import LiveWriter
 from shared.messages.base import Stage

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import psycopg2.extras
 
 from services.loader.database import Db
-from services.loader.pages.copy_rows import StagedPage
+from services.loader.pages.staged_page import StagedPage
 from shared.identity.point_ids import moment_of
 from shared.messages.asked import (
     Asked,

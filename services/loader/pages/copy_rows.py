@@ -1,48 +1,23 @@
-"""Unified pages as rows for COPY. Pure: nothing here knows a database."""
+"""Staged pages as rows for COPY, and their data points in rounds. Pure."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
 
-import msgspec
-
-from shared.identity import point_ids
+from services.loader.pages.staged_page import (
+    NULL,
+    StagedPage,
+    json_text,
+    raw_text,
+    text,
+)
 from shared.identity.point_ids import is_of_news
-from shared.messages.base import MAX_PAYLOAD, Stage
 from shared.messages.pages import (
-    RawPage,
-    Rejection,
     Skip,
-    TimestampIs,
-    UnifiedData,
-    UnifiedPage,
-    count_of,
 )
 from shared.messages.runs import Outcome
-from shared.messages.serialization import (
-    decode,
-    encode,
-    raw_page_decoder,
-    unified_page_decoder,
-)
-from shared.values.times import from_ms
 
-# What all points of a series share, in the order of a `Label`.
-SERIES_COLUMNS = (
-    "source",
-    "dataset",
-    "stream",
-    "kind",
-    "instrument",
-    "symbol",
-    "interval",
-    "currency",
-    "timestamp_is",
-)
 POINT_COLUMNS = (
     "n",
     "round",
@@ -103,278 +78,9 @@ PAGE_COLUMNS = (
 )
 INSERTED, UPDATED, UNCHANGED = (outcome.encode() for outcome in Outcome)
 _BEST_FIRST = INSERTED + UPDATED + UNCHANGED
-Label = tuple[str | None, ...]  # the texts of a series
 Round = dict[
     str, tuple[int, int]
 ]  # id → its page's place in the batch, its place in the page
-_BAD_ID = "its time cannot be read, or its id does not begin with it"
-_NULL = "\\N"
-_NOTHING = msgspec.Raw(b"null")
-_PRICES = frozenset({"candle", "price"})
-_ESCAPES = str.maketrans(
-    {
-        "\\": "\\\\",
-        "\n": "\\n",
-        "\r": "\\r",
-        "\t": "\\t",
-        "\b": "\\b",
-        "\f": "\\f",
-        "\v": "\\v",
-    }
-)
-
-
-@dataclass
-class StagedPage:
-    """A page ready to be written. `load_rejections`: records that loading had to reject.
-
-    The data points are kept as what COPY and the receipt need of them, side by side: identity,
-    record, hash of the values, texts of the series, and row. `series`: the numbers of their series,
-    once they are known. They are made here so that it is done while another batch
-    is written, and so that two batches fit into memory.
-    """
-
-    unified: UnifiedPage  # without its events
-    raw: RawPage
-    ids: list[str]
-    records: list[int]
-    hashes: list[int]
-    labels: list[Label]
-    rows: list[str]
-    series: list[int] = field(default_factory=list)
-    load_rejections: list[Rejection] = field(default_factory=list)
-    is_bare: bool = (
-        False  # what it says of itself cannot be stored either
-    )
-
-    @classmethod
-    def from_message(cls, value: bytes | None) -> StagedPage:
-        """Raises UndecodableError."""
-        unified = decode(unified_page_decoder, value)
-        bad = _identify(unified)
-        events = unified.events
-        raw = decode(raw_page_decoder, bytes(unified.raw))
-        page = cls(
-            msgspec.structs.replace(
-                unified, events=[], raw=msgspec.Raw()
-            ),
-            raw,
-            [event.id for event in events],
-            [event.record_index for event in events],
-            [event.value_hash for event in events],
-            _labels(raw, events),
-            [_row(event) for event in events],
-        )
-        return page.without(bad, "bad_identity", _BAD_ID) if bad else page
-
-    @property
-    def page_id(self) -> str:
-        return self.raw.page_id
-
-    @property
-    def run_id(self) -> str:
-        """The run that writes it: its own, or a replay."""
-        replay = self.unified.replay
-        return self.raw.run_id if replay is None else replay.run_id
-
-    @property
-    def task_id(self) -> str:
-        replay = self.unified.replay
-        return self.raw.task_id if replay is None else replay.task_id
-
-    @property
-    def is_refused(self) -> bool:
-        """Whether the page was refused as a whole already."""
-        return not self.ids and any(
-            map(_is_of_whole_page, self.load_rejections)
-        )
-
-    def rejections(self) -> list[Rejection]:
-        return [*self.unified.rejected, *self.load_rejections]
-
-    def rejected_count(self) -> int:
-        return count_of(self.rejections())
-
-    def without(
-        self, bad: set[int], reason: str, message: str
-    ) -> StagedPage:
-        """The page with the data points at these positions turned into rejections of records."""
-        dropped = {self.records[position] for position in bad}
-        kept = [
-            n
-            for n, record in enumerate(self.records)
-            if record not in dropped
-        ]
-        rejections = [
-            Rejection(
-                reason=reason,
-                message=message,
-                index=index,
-                stage=Stage.LOAD,
-            )
-            for index in sorted(dropped)
-        ]
-        return dataclasses.replace(
-            self,
-            ids=[self.ids[n] for n in kept],
-            records=[self.records[n] for n in kept],
-            hashes=[self.hashes[n] for n in kept],
-            labels=[self.labels[n] for n in kept],
-            rows=[self.rows[n] for n in kept],
-            series=[],
-            load_rejections=[*self.load_rejections, *rejections],
-        )
-
-    def without_points(self) -> StagedPage:
-        return dataclasses.replace(
-            self,
-            ids=[],
-            records=[],
-            hashes=[],
-            labels=[],
-            rows=[],
-            series=[],
-        )
-
-    def superseded(self) -> StagedPage:
-        """The page with all its records skipped: when it came, another had taken its place."""
-        left = range(self.raw.record_count - self.rejected_count())
-        skipped = [
-            Skip(index=index, reason="superseded_page") for index in left
-        ]
-        unified = msgspec.structs.replace(self.unified, skipped=skipped)
-        return dataclasses.replace(self.without_points(), unified=unified)
-
-    def refused(self, reason: str, message: str) -> StagedPage:
-        """The page with everything rejected.
-
-        Its records are kept as a text: they cannot be stored as JSON.
-        """
-        shown = (
-            bytes(self.raw.records)
-            .decode("utf-8", "replace")
-            .replace("\\u0000", "\ufffd")
-        )
-        whole = Rejection(
-            reason=reason,
-            message=message,
-            count=self.raw.record_count,
-            payload=shown[:MAX_PAYLOAD],
-            stage=Stage.LOAD,
-        )
-        records = msgspec.Raw(encode({"refused": shown}))
-        raw = msgspec.structs.replace(
-            self.raw, records=records, context=_NOTHING
-        )
-        unified = msgspec.structs.replace(
-            self.unified, skipped=[], rejected=[]
-        )
-        return dataclasses.replace(
-            self.without_points(),
-            unified=unified,
-            raw=raw,
-            load_rejections=[whole],
-        )
-
-    def bare(self) -> StagedPage:
-        """A refused page without what it says of its fetch: its run must end all the same."""
-        raw = msgspec.structs.replace(
-            self.raw,
-            fetched_at=from_ms(self.unified.raw_time).isoformat(),
-            origin=msgspec.Raw(b"{}"),
-            cursor_before=_NOTHING,
-            cursor_after=_NOTHING,
-            rejections=[],
-        )
-        return dataclasses.replace(self, raw=raw, is_bare=True)
-
-
-def _identify(unified: UnifiedPage) -> set[int]:
-    """Give the data points of older mappings the ids that they have now.
-
-    Returns the places of those whose id cannot be that of their time.
-    """
-    events = unified.events
-    is_older = unified.normalizer_version < point_ids.FIRST_VERSION
-    bad = set()
-    for n, event in enumerate(events):
-        kind, timestamp = event.kind, event.timestamp
-        try:
-            if is_older:
-                id_ = point_ids.point_id(kind, timestamp, event.id)
-                events[n] = msgspec.structs.replace(
-                    event, id=id_, timestamp_is=_timestamp_is(kind)
-                )
-            elif not point_ids.is_consistent(event.id, kind, timestamp):
-                bad.add(n)
-        except ValueError:
-            bad.add(n)
-    return bad
-
-
-def _labels(raw: RawPage, events: list[UnifiedData]) -> list[Label]:
-    """The texts of each data point's series, the same ones once."""
-    known: dict[Label, Label] = {}
-    labels = []
-    for event in events:
-        label = (
-            raw.source,
-            raw.dataset,
-            raw.stream,
-            event.kind,
-            event.instrument,
-            event.symbol,
-            event.interval,
-            event.currency,
-            event.timestamp_is,
-        )
-        labels.append(known.setdefault(label, label))
-    return labels
-
-
-def _timestamp_is(kind: str) -> str | None:
-    """What older mappings did not say: only of a candle it is not known."""
-    return None if kind == "candle" else TimestampIs.MOMENT
-
-
-def _is_of_whole_page(rejection: Rejection) -> bool:
-    return rejection.stage == Stage.LOAD and rejection.index is None
-
-
-# -- cells in COPY's text format ------------------------------------------------------------------
-
-
-def text(value: object) -> str:
-    return _NULL if value is None else str(value).translate(_ESCAPES)
-
-
-def json_text(value: Any) -> str:
-    return (
-        _NULL
-        if value is None
-        else encode(value).decode().translate(_ESCAPES)
-    )
-
-
-def raw_text(value: msgspec.Raw) -> str:
-    encoded = bytes(value)
-    return encoded.decode().translate(_ESCAPES) if encoded else _NULL
-
-
-def _array(values: list[str] | None) -> str:
-    """A text[] literal; every element quoted."""
-    if values is None:
-        return _NULL
-    quoted = ",".join(map(_quoted, values))
-    return f"{{{quoted}}}".translate(_ESCAPES)
-
-
-def _quoted(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
-# -- rows -----------------------------------------------------------------------------------------
 
 
 def in_rounds(pages: list[StagedPage]) -> list[Round]:
@@ -430,49 +136,6 @@ def tally(
         best.count(UNCHANGED),
     )
     return outcomes.decode(), *counts
-
-
-def _row(event: UnifiedData) -> str:
-    """All cells of a data point but the first three."""
-    is_price = event.kind in _PRICES and event.symbols is None
-    if (
-        is_price and event.attributes is None and event.title is None
-    ):  # nearly all
-        return _price_row(event)
-    cells = (
-        event.id,
-        _array(event.symbols),
-        text(event.timestamp),
-        text(event.price),
-        text(event.open),
-        text(event.high),
-        text(event.low),
-        text(event.close),
-        text(event.volume),
-        text(event.market_cap),
-        text(event.base_volume),
-        text(event.quote_volume),
-        text(event.title),
-        text(event.url),
-        text(event.summary),
-        text(event.sentiment),
-        json_text(event.attributes),
-        str(event.value_hash),
-        f"{event.record_index}\n",
-    )
-    return "\t".join(cells)
-
-
-def _price_row(event: UnifiedData) -> str:
-    """As `_row`, of a candle or price without texts, in one go."""
-    return (
-        f"{event.id}\t\\N\t{event.timestamp}\t"
-        f"{event.price or _NULL}\t{event.open or _NULL}\t{event.high or _NULL}\t"
-        f"{event.low or _NULL}\t{event.close or _NULL}\t{event.volume or _NULL}\t"
-        f"{event.market_cap or _NULL}\t{event.base_volume or _NULL}\t"
-        f"{event.quote_volume or _NULL}\t\\N\t{text(event.url)}\t{text(event.summary)}\t"
-        f"{text(event.sentiment)}\t\\N\t{event.value_hash}\t{event.record_index}\n"
-    )
 
 
 def page_rows(pages: list[StagedPage], topic: str) -> Iterator[str]:
@@ -536,4 +199,4 @@ def _page_row(number: int, page: StagedPage, topic: str) -> str:
 def _outer_ids(ids: list[str]) -> tuple[str, str]:
     """The first and the last of those that have times."""
     timed = [id_ for id_ in ids if not is_of_news(id_)]
-    return (min(timed), max(timed)) if timed else (_NULL, _NULL)
+    return (min(timed), max(timed)) if timed else (NULL, NULL)

@@ -15,7 +15,7 @@ import msgspec
 import psycopg2.extras
 
 from services.loader.database import Db
-from services.loader.pages.copy_rows import StagedPage
+from services.loader.pages.staged_page import StagedPage
 from shared.identity.ids import dead_letter_id, equal_letter_id
 from shared.messages.base import MAX_PAYLOAD, Stage
 from shared.messages.pages import Rejection

@@ -13,7 +13,7 @@ import psycopg2
 import psycopg2.errors
 from sqlalchemy import Engine, text
 
-from services.loader.pages.copy_rows import StagedPage
+from services.loader.pages.staged_page import StagedPage
 from shared.identity.point_ids import (
     LAST_YEAR,
     first_id_at,

@@ -16,12 +16,12 @@ import psycopg2.extras
 from sqlalchemy import Engine
 
 from services.loader.database import Db, db_of
-from services.loader.pages.copy_rows import (
+from services.loader.pages.partitions import month_of
+from services.loader.pages.staged_page import (
     SERIES_COLUMNS,
     Label,
     StagedPage,
 )
-from services.loader.pages.partitions import month_of
 from shared.identity.ids import text_id
 from shared.identity.point_ids import (
     end_of_month,

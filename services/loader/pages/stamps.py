@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import psycopg2.extras
 
 from services.loader.database import Db
-from services.loader.pages.copy_rows import StagedPage
+from services.loader.pages.staged_page import StagedPage
 from shared.runtime import logs
 from shared.versions import MAX_GENERATION, place_of
 

@@ -11,12 +11,12 @@ from sqlalchemy import Engine
 from services.loader.database import DATA_ERRORS, db_of
 from services.loader.dead_letters.undecodable import Undecodable
 from services.loader.pages import partitions
-from services.loader.pages.copy_rows import StagedPage
 from services.loader.pages.dead_letter_rows import (
     Occasion,
     insert_dead_letters,
 )
 from services.loader.pages.series import number_series
+from services.loader.pages.staged_page import StagedPage
 from services.loader.pages.write import (
     LiveWriter,
     PageWriter,

@@ -24,7 +24,6 @@ from services.loader.pages.copy_rows import (
     UNCHANGED,
     UPDATED,
     Round,
-    StagedPage,
     in_rounds,
     page_rows,
     point_rows,
@@ -36,6 +35,7 @@ from services.loader.pages.dead_letter_rows import (
     dead_letter_rows,
     insert_dead_letters,
 )
+from services.loader.pages.staged_page import StagedPage
 from services.loader.pages.stamps import place_pages
 from shared.messages.base import Stage
 from shared.messages.pages import Rejection

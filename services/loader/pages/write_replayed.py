@@ -14,18 +14,14 @@ from sqlalchemy import Engine
 
 from services.loader.database import Db
 from services.loader.pages import sql, write
-from services.loader.pages.copy_rows import (
-    INSERTED,
-    UPDATED,
-    StagedPage,
-    in_rounds,
-)
+from services.loader.pages.copy_rows import INSERTED, UPDATED, in_rounds
 from services.loader.pages.dead_letter_rows import (
     Letter,
     Occasion,
     dead_letter_rows,
     insert_dead_letters,
 )
+from services.loader.pages.staged_page import StagedPage
 from services.loader.pages.stamps import place_pages
 from services.loader.pages.transaction import write_pages
 from services.loader.pages.write import PageWriter, Retired, StagedBatch
