@@ -27,7 +27,6 @@ OPTIONS = {
     "max_connections": "100",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
-    "wal_compression": "on",
     "jit": "off",
     "timezone": "UTC",
     # What was loaded a moment ago is asked for next: the planner must know it.

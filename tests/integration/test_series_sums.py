@@ -274,3 +274,30 @@ def test_what_was_taken_off_before_a_crash_is_dropped_later(
         ("btc", 1, text("1990-05-01"), text("1990-05-01"))
     ]
     assert query(WRONG_SUMS) == []
+
+
+@pytest.mark.parametrize("position", range(40))
+def test_whichever_of_many_new_points_is_known_its_version_decides(
+    engine: Engine, query: Query, position: int
+) -> None:
+    """Of a batch that looks new a few are looked for; the known one may be any."""
+    events = [
+        of("btc", f"2024-01-01T{n // 2:02}:{n % 2 * 30:02}:00Z")
+        for n in range(40)
+    ]
+    write_pages(engine, [staged([events[position]], offset=1)])
+    changed = [
+        msgspec.structs.replace(event, value_hash=n)
+        for n, event in enumerate(events)
+    ]
+    write_pages(engine, [staged(changed, offset=2)])
+    assert query(
+        "SELECT outcomes FROM page_receipts ORDER BY raw_offset"
+    ) == [
+        ("i",),
+        ("i" * position + "u" + "i" * (39 - position),),
+    ]
+    assert query("SELECT count(*), sum(revision)::int FROM points") == [
+        (40, 41)
+    ]
+    assert query(WRONG_SUMS) == []

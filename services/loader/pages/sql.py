@@ -204,6 +204,17 @@ SELECT page_id, of_run, of_task, source, dataset, stream, page_no, record_count,
 FROM stage_pages WHERE is_new ORDER BY page_id ON CONFLICT (page_id) DO NOTHING
 """
 
+# Of data points that all seem to be new: no index is searched for what might be there. One that is
+# there all the same is a unique violation, and then they are upserted.
+INSERT_POINTS = f"""
+INSERT INTO points ({quoted(_VALUES)}, run_id, id, created_at)
+SELECT {_of("p", _OF_PAGE)}, {_of("s", _OWN)}, nullif(p.run_id, p.of_run), s.id, %(now)s
+FROM stage_points AS s JOIN stage_pages AS p ON p.n = s.n AND (p.is_new OR p.is_remapped)
+WHERE s.round = 0 ORDER BY s.id
+"""
+ARE_KNOWN = (
+    "SELECT EXISTS (SELECT FROM points WHERE id = ANY(%s::uuid[]))"
+)
 # The answer lists the ids that were inserted and those that were updated; the others left the
 # values as they were. Nearly always all are inserted: then the list of them is left out (NULL).
 UPSERT_POINTS = f"""

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg2.errors
 import psycopg2.extras
 
 from services.loader.database import Db
@@ -43,6 +44,7 @@ from shared.messages.topics import RAW
 from shared.runtime import logs
 
 COPY_BYTES = 1 << 20
+SAMPLED = 16  # data points of a batch that are looked for
 MAX_SHOWN = 4096  # bytes of a page's records in a dead letter
 _TOO_LATE = (
     "came too late: the process that sent it was frozen, and another had "
@@ -268,6 +270,10 @@ def upsert(db: Db, batch: StagedBatch, applied: set[str]) -> list[Row]:
             "now": now_of(db),
             "points": len(written),
         }
+        if number == 0 and _insert_new(db, written, values):
+            for page, position in written.values():
+                outcomes[page][position] = ord(INSERTED)
+            continue
         db.execute(sql.UPSERT_POINTS, values)
         inserted, updated = db.fetchone() or ([], [])
         if inserted is None:  # all of them
@@ -276,6 +282,25 @@ def upsert(db: Db, batch: StagedBatch, applied: set[str]) -> list[Row]:
             for page, position in map(written.__getitem__, ids):
                 outcomes[page][position] = ord(outcome)
     return tallied(batch.pages, outcomes)
+
+
+def _insert_new(db: Db, written: Round, values: dict[str, Any]) -> bool:
+    """Insert data points of which none seems to be there; False, and nothing, where one is."""
+    ids = list(written)
+    if not ids:
+        return False
+    few = ids[:: max(1, len(ids) // SAMPLED)] + ids[-1:]
+    db.execute(sql.ARE_KNOWN, (few,))
+    if db.fetchone() == (True,):
+        return False
+    db.execute("SAVEPOINT before_insert")
+    try:
+        db.execute(sql.INSERT_POINTS, values)
+    except psycopg2.errors.UniqueViolation:
+        db.execute("ROLLBACK TO SAVEPOINT before_insert")
+        return False
+    db.execute("RELEASE SAVEPOINT before_insert")
+    return True
 
 
 def unchanged_outcomes(
