@@ -159,6 +159,7 @@ class TaskHandlers:
         fetch = FetchHandler(
             **paced,
             sources=sources,
+            kept=kafka.lag.reader,
             checkpoints=checkpoints,
             cancellations=cancellations,
         )

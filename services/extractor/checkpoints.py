@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -70,27 +71,35 @@ class CheckpointStore(CheckpointLog):
 
 
 async def recover(
-    checkpoint: Checkpoint, task: FetchStream, consumer: AIOKafkaConsumer
+    checkpoint: Checkpoint,
+    task: FetchStream,
+    kept: AIOKafkaConsumer,
+    new_reader: Callable[[], Awaitable[AIOKafkaConsumer]],
 ) -> Checkpoint:
     """The checkpoint, moved on over the pages that were published after it was written.
 
     Reads the raw partition from the checkpoint (or from where it ended when the task was planned,
     if that is later) to its end: the raw topic is the truth, the checkpoint an index into it. With
-    `full_refresh` only this task's pages count. Raises TransientError.
+    `full_refresh` only this task's pages count. `kept`: a consumer that tells where the partition
+    ends; another is made only where there is something to read. Raises TransientError.
     """
     position = _for_task(checkpoint, task)
     tail = _Tail(task, {done.task_id for done in checkpoint.finished})
     at = TopicPartition(RAW.name, checkpoint.raw_partition)
     try:
-        begin, end = await reading.bounds(consumer, at)
+        begin, end = await reading.bounds(kept, at)
         start = max(checkpoint.raw_offset + 1, task.raw_offset, begin)
         if start > end:  # the topic was deleted and created again
             start = begin
         if start >= end:
             return position
-        async for record in reading.between(consumer, at, start, end):
-            if _is_first_of(task.stream, record):
-                position = tail.moved_on(position, record)
+        reader = await new_reader()
+        try:
+            async for record in reading.between(reader, at, start, end):
+                if _is_first_of(task.stream, record):
+                    position = tail.moved_on(position, record)
+        finally:
+            await reader.stop()
     except (KafkaError, OSError) as error:
         message = f"the end of {at.topic}[{at.partition}] cannot be read"
         raise TransientError(f"{message}: {error!r}") from error

@@ -66,12 +66,12 @@ class LagReader:
         self._admin = AIOKafkaAdminClient(
             bootstrap_servers=bootstrap, client_id=client_id
         )
-        self._reader = clients.consumer(bootstrap, client_id, group=None)
+        self.reader = clients.consumer(bootstrap, client_id, group=None)
         self._started: list[object] = []
 
     async def start(self, stop: asyncio.Event) -> bool:
         """Wait for the broker; False when stopped first."""
-        for client in (self._admin, self._reader):
+        for client in (self._admin, self.reader):
             if not await clients.start(client, stop, "lag reader"):
                 return False
             self._started.append(client)
@@ -87,8 +87,8 @@ class LagReader:
         partitions = [
             at for topic in topics for at in partitions_of(topic)
         ]
-        begins = await self._reader.beginning_offsets(partitions)
-        ends = await self._reader.end_offsets(partitions)
+        begins = await self.reader.beginning_offsets(partitions)
+        ends = await self.reader.end_offsets(partitions)
         committed = await self._admin.list_consumer_group_offsets(
             group, partitions=partitions
         )
@@ -101,5 +101,5 @@ class LagReader:
     async def close(self) -> None:
         if self._admin in self._started:
             await self._admin.close()
-        if self._reader in self._started:
-            await self._reader.stop()
+        if self.reader in self._started:
+            await self.reader.stop()

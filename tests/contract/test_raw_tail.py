@@ -29,7 +29,8 @@ Recover = Callable[[FetchStream, list[RawPage]], Checkpoint]
 
 
 def on_fake(task: FetchStream, pages: list[RawPage]) -> Checkpoint:
-    return asyncio.run(recover(_start(task), task, Tail(pages)))  # type: ignore[arg-type]
+    tail = Tail(pages)
+    return asyncio.run(recover(_start(task), task, tail, tail.new_reader))  # type: ignore[arg-type]
 
 
 def on_kafka(bootstrap: str) -> Recover:
@@ -42,6 +43,12 @@ def on_kafka(bootstrap: str) -> Recover:
         )
         await producer.start()
         await consumer.start()
+
+        async def new_reader() -> Any:
+            reader = clients.consumer(bootstrap, "test", group=None)
+            await reader.start()
+            return reader
+
         try:
             for page in pages:
                 await publishing.publish(
@@ -52,7 +59,7 @@ def on_kafka(bootstrap: str) -> Recover:
                     service="test",
                     partition=partition_of(task.stream),
                 )
-            return await recover(_start(task), task, consumer)
+            return await recover(_start(task), task, consumer, new_reader)
         finally:
             await producer.stop()
             await consumer.stop()

@@ -224,12 +224,17 @@ def test_the_next_weeks_are_made_ahead(
 def test_the_loader_makes_partitions_and_nobody_else_does(
     query: Query,
 ) -> None:
-    may = (
-        "SELECT has_function_privilege(current_user || %s,"
-        " 'ensure_partition(int, int)', 'EXECUTE')"
-    )
-    assert query(may, "_loader") == [(True,)]
-    assert query(may, "_reader") == [(False,)]
+    for function in (
+        "ensure_partition(int, int)",
+        "detach_partition(timestamptz)",
+        "drop_detached()",
+    ):
+        may = (
+            "SELECT has_function_privilege(current_user || %s,"
+            f" '{function}', 'EXECUTE')"
+        )
+        assert query(may, "_loader") == [(True,)]
+        assert query(may, "_reader") == [(False,)]
     assert query(
         "SELECT has_table_privilege(current_user || '_reader', inhrelid, 'SELECT'),"
         " has_table_privilege(current_user || '_loader', inhrelid, 'INSERT')"

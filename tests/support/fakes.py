@@ -30,6 +30,11 @@ class Tail:
         ]
         self._first, self._at = first, first
 
+    async def new_reader(self) -> Tail:
+        return self
+
+    async def stop(self) -> None: ...
+
     async def beginning_offsets(
         self, partitions: list[Any]
     ) -> dict[Any, int]:

@@ -72,14 +72,17 @@ class FetchHandler:
         checkpoints: CheckpointStore,
         backpressure: Backpressure,
         new_reader: Callable[[], Awaitable[AIOKafkaConsumer]],
+        kept: AIOKafkaConsumer,
         cancellations: Cancellations,
     ) -> None:
+        """`kept`: a consumer without a group that is started once, see `recover`."""
         self._sources = sources
         self._producer = producer
         self._reporter = Reporter(producer)
         self._checkpoints = checkpoints
         self._backpressure = backpressure
         self._new_reader = new_reader
+        self._kept = kept
         self._cancellations = cancellations
 
     async def run(self, task: FetchStream) -> None:
@@ -95,7 +98,9 @@ class FetchHandler:
         if done is not None:
             await self._reporter.report(_end_event(task, done))
             return
-        position = await self._recovered(checkpoint, task)
+        position = await recover(
+            checkpoint, task, self._kept, self._new_reader
+        )
         await self._reporter.report(_start_event(task, position))
         position = await self._fetch(task, position, partition)
         await finish_despite_cancel(
@@ -105,15 +110,6 @@ class FetchHandler:
             self._reporter.report(_end_event(task, _progress(position)))
         )
         _log_end(task, _progress(position))
-
-    async def _recovered(
-        self, checkpoint: Checkpoint, task: FetchStream
-    ) -> Checkpoint:
-        reader = await self._new_reader()
-        try:
-            return await recover(checkpoint, task, reader)
-        finally:
-            await reader.stop()
 
     async def _fetch(
         self, task: FetchStream, position: Checkpoint, partition: int

@@ -56,7 +56,10 @@ def page(number: int, run_id: str = RUN, stream: str = STREAM) -> RawPage:
 def recovered(
     checkpoint: Checkpoint, wanted: FetchStream, *pages: RawPage
 ) -> Checkpoint:
-    return asyncio.run(recover(checkpoint, wanted, Tail(list(pages))))  # type: ignore[arg-type]
+    tail = Tail(list(pages))
+    return asyncio.run(
+        recover(checkpoint, wanted, tail, tail.new_reader)  # type: ignore[arg-type]
+    )
 
 
 def test_a_task_goes_on_after_its_last_page_in_the_topic() -> None:
