@@ -13,7 +13,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from services.loader.database import db_of
+from services.loader.database import by_index, db_of
 from services.loader.pages import sql
 from shared.messages.runs import DeadLetterStatus, PreviewState
 from shared.tables import (
@@ -52,12 +52,12 @@ def publish(transaction: Connection, run_id: str) -> None:
     now = transaction.execute(select(func.clock_timestamp())).scalar_one()
     db = db_of(transaction)
     values = {"run": run_id, "now": now}
-    db.execute(sql.BY_INDEX)
-    db.execute(_RETIRE, values)
-    db.execute(sql.APPLY_KEPT_POINTS, {**values, "ids": None})
-    added, changed, stayed = db.fetchone() or (0, 0, 0)
-    db.execute(_COUNT_RETIRED, values)
-    (retired,) = db.fetchone() or (0,)
+    with by_index(db):
+        db.execute(_RETIRE, values)
+        db.execute(sql.APPLY_KEPT_POINTS, {**values, "ids": None})
+        added, changed, stayed = db.fetchone() or (0, 0, 0)
+        db.execute(_COUNT_RETIRED, values)
+        (retired,) = db.fetchone() or (0,)
     _mark_published(transaction, run_id)
     changes = f"{added} added, {changed} changed, {retired} retired"
     note = f"published: {changes}; {stayed} newer values stayed"

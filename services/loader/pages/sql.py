@@ -29,16 +29,6 @@ _OWN = tuple(
 _VALUES = (*_OF_PAGE, *_OWN)
 
 
-# Where a statement changes data points that it finds by id: PostgreSQL does not foresee that each
-# id lies in one partition, and would sooner read them all.
-BY_INDEX = (
-    "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
-)
-NO_LONGER_BY_INDEX = (
-    "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on"
-)
-
-
 def quoted(columns: Iterable[str]) -> str:
     return ", ".join(f'"{column}"' for column in columns)
 

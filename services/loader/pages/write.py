@@ -16,7 +16,7 @@ from typing import Any
 import psycopg2.errors
 import psycopg2.extras
 
-from services.loader.database import Db
+from services.loader.database import Db, by_index
 from services.loader.pages import asked, sql
 from services.loader.pages.copy_rows import (
     INSERTED,
@@ -335,10 +335,9 @@ def retire(db: Db, run_id: str) -> Retired:
     """
     db.execute(sql.KEEP_CONTENDERS, {"run": run_id})
     now = now_of(db)
-    db.execute(sql.BY_INDEX)
-    db.execute(sql.RETIRE_DROPPED_POINTS, {"now": now})
-    retired = ids_by_page(db)
-    db.execute(sql.NO_LONGER_BY_INDEX)
+    with by_index(db):
+        db.execute(sql.RETIRE_DROPPED_POINTS, {"now": now})
+        retired = ids_by_page(db)
     if retired:
         ids = sorted(
             {id_ for of_page in retired.values() for id_ in of_page}

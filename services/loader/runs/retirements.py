@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from services.loader.pages import sql
+from services.loader.database import by_index, db_of
 from shared.identity.ids import task_id
 from shared.messages.commands import ReplayMode, RetireSeries
 from shared.messages.runs import (
@@ -221,12 +221,11 @@ def _do_batch(transaction: Connection) -> str | None:
     if task is None:
         return None
     is_undone = task.preview == PreviewState.UNDONE
-    transaction.execute(text(sql.BY_INDEX))
     statement = text(_RESTORE if is_undone else _RETIRE)
-    reached, seen, changed = transaction.execute(
-        statement, {**task._asdict(), "batch": BATCH}
-    ).one()
-    transaction.execute(text(sql.NO_LONGER_BY_INDEX))
+    values = {**task._asdict(), "batch": BATCH}
+    with by_index(db_of(transaction)):
+        found = transaction.execute(statement, values).one()
+    reached, seen, changed = found
     position = update(retirements).where(
         retirements.c.task_id == task.task_id
     )

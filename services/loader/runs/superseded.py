@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from services.loader.pages import sql
+from services.loader.database import by_index, db_of
 from shared.messages.base import Source
 from shared.versions import OF_LATER_READING
 
@@ -71,7 +71,5 @@ def _retire(transaction: Connection, run_id: str, row: Any) -> int:
         "raw_time": row.raw_time,
         "raw_offset": row.raw_offset,
     }
-    transaction.execute(text(sql.BY_INDEX))
-    count = transaction.execute(text(_RETIRE), values).rowcount
-    transaction.execute(text(sql.NO_LONGER_BY_INDEX))
-    return count
+    with by_index(db_of(transaction)):
+        return transaction.execute(text(_RETIRE), values).rowcount
