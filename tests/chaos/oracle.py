@@ -217,8 +217,10 @@ class Oracle:
         with self._connection.cursor(name="raw") as cursor:
             cursor.itersize = 50
             cursor.execute(
-                "SELECT payload, (origin->>'first_row')::int - 1 FROM raw_data JOIN runs USING"
-                " (run_id) WHERE stream = %s ORDER BY requested_at, page_no",
+                "SELECT payload, (origin->>'first_row')::int - 1 FROM raw_data AS r"
+                " JOIN page_receipts AS p USING (page_id) WHERE r.stream = %s"
+                # Not by time: the broker's clock is set back.
+                " ORDER BY p.raw_time, p.raw_offset",
                 (file.stream,),
             )
             for payload, first in cursor:
