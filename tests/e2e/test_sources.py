@@ -127,7 +127,11 @@ def test_a_second_run_processes_only_what_is_new(
     }
     assert run["sources"]["coinpaprika"]["inserted"] == 1
     assert run["sources"]["coinpaprika"]["unchanged"] == 1
-    assert stack.query("SELECT count(*) FROM unified_revisions") == [(1,)]
+    assert stack.query(
+        "SELECT count(*) FROM unified_revisions AS r JOIN unified_data AS u USING (id)"
+        " WHERE u.stream = ANY(%s)",
+        ["rss/late", "csv/mine/btc-usd.csv", "coinpaprika/btc-bitcoin"],
+    ) == [(1,)]
 
 
 def test_a_file_that_is_ambiguous_is_refused_until_the_mapping_file_settles_it(
