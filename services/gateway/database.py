@@ -15,6 +15,7 @@ TURN_TIMEOUT_S = 10.0  # as long as a statement may take
 CONNECT_TIMEOUT_S = 3.0
 COMMAND_TIMEOUT_S = 15.0
 ACQUIRE_TIMEOUT_S = 5.0
+KEPT_STATEMENTS = 32  # of a connection, with their plans
 # What asyncpg raises when the database cannot be reached or is going down.
 DATABASE_UNAVAILABLE = (
     asyncpg.PostgresConnectionError,
@@ -60,6 +61,7 @@ class Database:
             max_size=self._size,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=COMMAND_TIMEOUT_S,
+            statement_cache_size=KEPT_STATEMENTS,
             server_settings=_SERVER_SETTINGS,
             reset=_reset,
         )

@@ -265,6 +265,11 @@ class _Stream:
     def _first(self, most: str, arguments: Where) -> str:
         if self.series is None:
             return self._select(most)
+        if len(self.series) == 1:  # so that a plan which is kept knows it
+            (number,) = self.series
+            return self._select(
+                most, f"series_id = {arguments.bind(number)}"
+            )
         numbers = f"{arguments.bind(self.series)}::int[]"
         if len(self.series) > FEW:
             # `IS TRUE` keeps it a filter: neither a join, which would lose the order, nor a list
