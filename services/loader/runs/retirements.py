@@ -22,11 +22,11 @@ from shared.messages.runs import (
     TaskStatus,
 )
 from shared.tables import (
-    page_receipts,
     retirements,
     run_tasks,
     runs,
     series,
+    stream_state,
 )
 from shared.versions import OF_LATER_READING
 
@@ -96,11 +96,7 @@ def open_run(transaction: Connection, command: RetireSeries) -> None:
     )
     if not transaction.execute(plan).rowcount:
         return
-    found = list(
-        transaction.execute(
-            select(series).where(series.c.series_id.in_(command.series))
-        )
-    )
+    found = _series(transaction, command.series)
     known = {row.series_id for row in found}
     missing = sorted(set(command.series) - known)
     notes = [f"there is no series {number}" for number in missing]
@@ -123,9 +119,11 @@ def publish(transaction: Connection, run_id: str) -> bool:
     if run is None or run.kind != RunKind.RETIRE:
         return False
     if run.preview == PreviewState.OPEN and run.finished_at is not None:
-        numbers = run.request["series"]
-        found = select(series).where(series.c.series_id.in_(numbers))
-        _begin(transaction, run_id, list(transaction.execute(found)))
+        _begin(
+            transaction,
+            run_id,
+            _series(transaction, run.request["series"]),
+        )
     return True
 
 
@@ -181,6 +179,9 @@ def _begin(
         finished_at=None,
         started_at=func.coalesce(runs.c.started_at, _NOW),
     )
+    if not found:
+        return
+    tasks, positions = [], []
     for row in found:
         number = task_id(run_id, f"series/{row.series_id}")
         task = {
@@ -191,28 +192,34 @@ def _begin(
             "status": TaskStatus.RUNNING,
             "started_at": _NOW,
         }
-        new = insert(run_tasks).values(**task).on_conflict_do_nothing()
-        transaction.execute(new)
-        place = _newest_page(transaction, row.stream)
-        values = {
+        tasks.append(task)
+        position = {
             "task_id": number,
             "series_id": row.series_id,
-            "raw_time": place.raw_time if place else 0,
-            "raw_offset": place.raw_offset if place else 0,
+            "raw_time": row.raw_time,
+            "raw_offset": row.raw_offset,
         }
-        position = insert(retirements).values(**values)
-        transaction.execute(position.on_conflict_do_nothing())
+        positions.append(position)
+    for table, rows in ((run_tasks, tasks), (retirements, positions)):
+        new = insert(table).values(rows)
+        transaction.execute(new.on_conflict_do_nothing())
 
 
-def _newest_page(transaction: Connection, stream: str) -> Any:
-    receipts = page_receipts.c
+def _series(transaction: Connection, numbers: list[int]) -> list[Any]:
+    """Series, each with the place of the newest page of its stream."""
+    of_stream = stream_state.c.stream == series.c.stream
     query = (
-        select(receipts.raw_time, receipts.raw_offset)
-        .where(receipts.stream == stream)
-        .order_by(receipts.raw_time.desc(), receipts.raw_offset.desc())
-        .limit(1)
+        select(
+            series,
+            func.coalesce(stream_state.c.raw_time, 0).label("raw_time"),
+            func.coalesce(stream_state.c.raw_offset, 0).label(
+                "raw_offset"
+            ),
+        )
+        .outerjoin_from(series, stream_state, of_stream)
+        .where(series.c.series_id.in_(numbers))
     )
-    return transaction.execute(query).one_or_none()
+    return list(transaction.execute(query))
 
 
 def _do_batch(transaction: Connection) -> str | None:
