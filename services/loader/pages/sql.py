@@ -194,13 +194,14 @@ SELECT page_id, of_run, of_task, source, dataset, stream, page_no, record_count,
 FROM stage_pages WHERE is_new ORDER BY page_id ON CONFLICT (page_id) DO NOTHING
 """
 
-# Of data points that all seem to be new: no index is searched for what might be there. One that is
-# there all the same is a unique violation, and then they are upserted.
+# Data points of a round. Alone, where all seem to be new: no index is searched for what might be
+# there. One that is there all the same is a unique violation, and then they are upserted.
 INSERT_POINTS = f"""
-INSERT INTO points ({quoted(_VALUES)}, run_id, id, created_at)
-SELECT {_of("p", _OF_PAGE)}, {_of("s", _OWN)}, nullif(p.run_id, p.of_run), s.id, %(now)s
-FROM stage_points AS s JOIN stage_pages AS p ON p.n = s.n AND (p.is_new OR p.is_remapped)
-WHERE s.round = 0 ORDER BY s.id
+    INSERT INTO points AS u ({quoted(_VALUES)}, run_id, id, created_at)
+    SELECT {_of("p", _OF_PAGE)}, {_of("s", _OWN)}, nullif(p.run_id, p.of_run), s.id, %(now)s
+    FROM stage_points AS s
+    JOIN stage_pages AS p ON p.n = s.n AND (p.is_new OR p.is_remapped)
+    WHERE s.round = %(round)s ORDER BY s.id
 """
 ARE_KNOWN = (
     "SELECT EXISTS (SELECT FROM points WHERE id = ANY(%s::uuid[]))"
@@ -209,11 +210,7 @@ ARE_KNOWN = (
 # values as they were. Nearly always all are inserted: then the list of them is left out (NULL).
 UPSERT_POINTS = f"""
 WITH written AS (
-    INSERT INTO points AS u ({quoted(_VALUES)}, run_id, id, created_at)
-    SELECT {_of("p", _OF_PAGE)}, {_of("s", _OWN)}, nullif(p.run_id, p.of_run), s.id, %(now)s
-    FROM stage_points AS s
-    JOIN stage_pages AS p ON p.n = s.n AND (p.is_new OR p.is_remapped)
-    WHERE s.round = %(round)s ORDER BY s.id
+    {INSERT_POINTS}
     ON CONFLICT (id) DO UPDATE SET
         {_overwrite((*_VALUES, "run_id"))}
     RETURNING id, %(round)s = 0 AND created_at = %(now)s AS is_new,

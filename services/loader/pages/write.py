@@ -270,12 +270,11 @@ def upsert(db: Db, batch: StagedBatch, applied: set[str]) -> list[Row]:
             "now": now_of(db),
             "points": len(written),
         }
-        if number == 0 and _insert_new(db, written, values):
-            for page, position in written.values():
-                outcomes[page][position] = ord(INSERTED)
-            continue
-        db.execute(sql.UPSERT_POINTS, values)
-        inserted, updated = db.fetchone() or ([], [])
+        inserted: Iterable[str] | None = None
+        updated: Iterable[str] = ()
+        if number > 0 or not _insert_new(db, written, values):
+            db.execute(sql.UPSERT_POINTS, values)
+            inserted, updated = db.fetchone() or ([], [])
         if inserted is None:  # all of them
             inserted = written
         for outcome, ids in ((INSERTED, inserted), (UPDATED, updated)):
