@@ -76,10 +76,10 @@ async def many(database: Database, wanted: Wanted) -> list[Json]:
         "broker_time, page_id",
         (after.timestamp, after.id) if after else None,
     )
+    order = "ORDER BY broker_time DESC, page_id DESC"
     window = window_of(wanted.limit)
     rows = await database.rows(
-        f"SELECT {_HEAD} FROM raw_data {where} ORDER BY broker_time DESC, page_id DESC "
-        f"{window}",
+        f"SELECT {_HEAD} FROM raw_data {where} {order} {window}",
         *where.arguments,
     )
     return [decoded(row) for row in rows]

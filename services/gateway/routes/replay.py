@@ -227,10 +227,7 @@ async def undo_run(
         raise ProblemError(
             409, f"the preview is {run['preview']}: nothing was retired"
         )
-    if not found.status.is_balanced:
-        raise ProblemError(
-            409, f"the run is {found.status}: wait until it has ended"
-        )
+    _check_has_ended(found, "run")
     command = UndoRun(run_id=found.run_id, requested_at=now())
     return await _decided(response, bus, found, command)
 
@@ -262,13 +259,17 @@ async def _ended_preview(
 ) -> KnownRun:
     run = await _preview(database, run_id)
     found = KnownRun.of(run)
-    if not found.status.is_balanced:
-        message = (
-            f"the preview is {found.status}: wait until it has ended"
-        )
-        raise ProblemError(409, message)
+    _check_has_ended(found, "preview")
     if run["preview"] not in (PreviewState.OPEN, wanted):
         raise ProblemError(
             409, f"the preview was {run['preview']} before"
         )
     return found
+
+
+def _check_has_ended(run: KnownRun, name: str) -> None:
+    """Raises ProblemError 409. `name`: what the run is called."""
+    if not run.status.is_balanced:
+        raise ProblemError(
+            409, f"the {name} is {run.status}: wait until it has ended"
+        )
