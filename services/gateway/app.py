@@ -24,7 +24,6 @@ from services.gateway.middleware.body_limit import BodyLimit
 from services.gateway.middleware.key_guard import KeyGuard
 from services.gateway.middleware.security_headers import SecurityHeaders
 from services.gateway.middleware.slow_clients import SlowClients
-from services.gateway.queries.data import DataPages
 from services.gateway.routes import (
     checkpoints,
     data,
@@ -75,7 +74,7 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
         database = Database(settings)
         bus = CommandBus(settings)
         app.state.database = database
-        app.state.pages = DataPages(database)
+        app.state.data_answers = data.kept_answers(database)
         app.state.bus = bus
         await database.start()
         connecting = asyncio.create_task(bus.run())

@@ -16,7 +16,10 @@ NOT_STORED = (b"cache-control", b"no-store")
 
 
 class SecurityHeaders:
-    """ASGI middleware: no guessed types, no frames; what the API answers is not stored."""
+    """ASGI middleware: no guessed types, no frames; answers of the API are not stored.
+
+    But for those that say themselves how long they may be kept.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -27,13 +30,14 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        more = list(ALWAYS)
-        if scope["path"].startswith("/api/"):
-            more.append(NOT_STORED)
+        is_api = scope["path"].startswith("/api/")
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *more]
+                own = message["headers"]
+                is_said = any(name == NOT_STORED[0] for name, _ in own)
+                more = (NOT_STORED,) if is_api and not is_said else ()
+                message["headers"] = [*own, *ALWAYS, *more]
             await send(message)
 
         await self._app(scope, receive, with_headers)

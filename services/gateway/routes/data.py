@@ -14,8 +14,15 @@ from pydantic import BaseModel, Field
 from services.gateway.database import Database
 from services.gateway.dependencies import ApiKey
 from services.gateway.problems import ProblemError, documented
-from services.gateway.queries.data import Filters
+from services.gateway.queries.data import DataPages, Filters
 from services.gateway.queries.raw_pages import pruned_before
+from services.gateway.requests.kept_answers import (
+    ETAG,
+    Answer,
+    KeptAnswers,
+    Visible,
+    keeping,
+)
 from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.requests.pagination import (
     CURSOR,
@@ -25,7 +32,6 @@ from services.gateway.requests.pagination import (
     path_of_pages,
 )
 from services.gateway.requests.parameters import text_or_none
-from services.gateway.requests.remembered import RememberedQueries
 from services.gateway.requests.times import Time, span, to_seconds, utc
 from services.gateway.requests.whole_numbers import InDigits
 from services.gateway.schemas.data import DataPoint, Kind
@@ -48,7 +54,8 @@ _PRUNED: dict[str, Any] = {
     },
 }
 _RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"headers": {**LINK, **_PRUNED}},
+    200: {"headers": {**LINK, **ETAG, **_PRUNED}},
+    304: {"description": "What `If-None-Match` names is what there is"},
     **documented(401, 403, 410, 422, 503),
 }
 
@@ -140,27 +147,35 @@ class Asked:
     path: str
 
 
-async def _answer(request: Request, asked: Asked) -> Response:
-    state = request.app.state
-    filters = asked.filters
-    if filters.as_of is not None:
-        await _check_is_kept(state.database, filters.as_of)
-    page = await state.pages.page(filters)
-    headers: dict[str, str] = {}
-    if filters.run_id is not None:
-        headers |= await _pruned(state.database)
-    if page["count"] == filters.limit:
-        last = PageToken(page["last_timestamp"], page["last_id"])
-        headers |= next_link(asked.path, last.encode())
-    body = with_z(page["body"])
-    return Response(body, media_type="application/json", headers=headers)
+def kept_answers(database: Database) -> KeptAnswers[Asked]:
+    """The answers of this endpoint, of one gateway."""
+    pages = DataPages(database)
+
+    async def make(asked: Asked) -> Answer:
+        filters = asked.filters
+        if filters.as_of is not None:
+            await _check_is_kept(database, filters.as_of)
+        page = await pages.page(filters)
+        headers: dict[str, str] = {}
+        if filters.run_id is not None:
+            headers |= await _pruned(database)
+        if page["count"] == filters.limit:
+            last = PageToken(page["last_timestamp"], page["last_id"])
+            headers |= next_link(asked.path, last.encode())
+        return Answer(with_z(page["body"]).encode(), headers)
+
+    return KeptAnswers(Visible(database), make)
 
 
-_remembered = RememberedQueries(_answer)
+def _kept(request: Request) -> KeptAnswers[Asked]:
+    answers: KeptAnswers[Asked] = request.app.state.data_answers
+    return answers
+
+
 router = APIRouter(
     tags=["data"],
     dependencies=[Depends(check_parameters)],
-    route_class=_remembered.route(),
+    route_class=keeping(_kept),
 )
 
 
@@ -181,7 +196,7 @@ async def read_data(
     has kept.
     """
     known = Asked(asked.filters(), path_of_pages(request))
-    return await _remembered.answered(request, known)
+    return await _kept(request).response(request, known)
 
 
 def with_z(body: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from shared.messages.pages import TimestampIs
+from shared.messages.points import TimestampIs
 
 
 class Kind(StrEnum):

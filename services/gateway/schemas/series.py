@@ -11,7 +11,7 @@ from services.gateway.requests.whole_numbers import InDigits
 from services.gateway.schemas.data import Kind
 from shared.messages.asked import AskedOutcome
 from shared.messages.base import Source
-from shared.messages.pages import TimestampIs
+from shared.messages.points import TimestampIs
 
 _TEXT: dict[str, Any] = {
     "min_length": 1,

@@ -1,0 +1,216 @@
+"""Answers that are kept as long as nothing was written, and queries that were checked once.
+
+A query that is asked again is neither checked nor read again: one look at what is visible to
+PostgreSQL tells whether the answer is still right. So an answer is never older than what was
+committed before its request came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import zlib
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from services.gateway.database import Database
+
+Asked = TypeVar("Asked")
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+MAX_QUERIES = 1_000
+MAX_QUERY_BYTES = 1_000  # of one that is kept
+MAX_BYTES = 16 << 20  # of all answers together
+ZIPPED_FROM = 1_024  # bytes
+ETAG: dict[str, Any] = {
+    "ETag": {
+        "description": "Of this answer: give it as `If-None-Match` the next time",
+        "schema": {"type": "string"},
+    }
+}
+_ZIP_LEVEL = 4
+_GZIP = 16 + zlib.MAX_WBITS
+_TAG_BYTES = 12
+_HEADERS = {
+    "Cache-Control": "private, no-cache",
+    "Vary": "Accept-Encoding",
+}
+# The time of the server's start is part of it: after a restore numbers of transactions come again.
+_LOOK = """
+SELECT concat(pg_postmaster_start_time(), ' ', pg_current_snapshot()) AS visible
+"""
+
+
+class Visible:
+    """What PostgreSQL shows now, as a text: the same as long as nothing was written.
+
+    A look answers all that came before it began.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._turn = asyncio.Lock()
+        self._begun = 0  # looks
+        self._last = (
+            0,
+            "",
+        )  # the number of a look that has ended, and what it saw
+
+    async def now(self) -> str:
+        """Raises as `Database.rows`."""
+        before = self._begun
+        async with self._turn:
+            number, seen = self._last
+            if number > before:
+                return seen
+            self._begun += 1
+            (row,) = await self._database.rows(_LOOK)
+            self._last = (self._begun, row["visible"])
+            return self._last[1]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A body of JSON with its headers."""
+
+    body: bytes
+    headers: dict[str, str]
+
+    @cached_property
+    def tag(self) -> str:
+        """A weak ETag: the body may be sent compressed or not."""
+        whole = hashlib.blake2b(self.body, digest_size=_TAG_BYTES)
+        whole.update(repr(sorted(self.headers.items())).encode())
+        return f'W/"{whole.hexdigest()}"'
+
+    async def zipped(self) -> bytes:
+        """Compressed once, away from the event loop."""
+        if "_zipped" not in self.__dict__:
+            await asyncio.to_thread(lambda: self._zipped)
+        return self._zipped
+
+    @cached_property
+    def _zipped(self) -> bytes:
+        packer = zlib.compressobj(_ZIP_LEVEL, zlib.DEFLATED, _GZIP)
+        return packer.compress(self.body) + packer.flush()
+
+    def size(self) -> int:
+        """Bytes that it takes, at most."""
+        return 2 * len(self.body)
+
+
+@dataclass
+class _Known(Generic[Asked]):
+    """A query that was checked, and its last answer, made when `visible` was visible."""
+
+    asked: Asked
+    visible: str = ""
+    answer: Answer | None = None
+
+    def size(self) -> int:
+        return self.answer.size() if self.answer else 0
+
+
+class KeptAnswers(Generic[Asked]):
+    """The last queries of one endpoint. The key is checked before, each time."""
+
+    def __init__(
+        self,
+        visible: Visible,
+        make: Callable[[Asked], Awaitable[Answer]],
+    ) -> None:
+        """`make`: the answer of a query, read from the database. Raises ProblemError."""
+        self._visible = visible
+        self._make = make
+        self._known: OrderedDict[bytes, _Known[Asked]] = OrderedDict()
+        self._bytes = 0
+
+    def known(self, query: bytes) -> Asked | None:
+        """What a query means that was checked."""
+        found = self._known.get(query)
+        return None if found is None else found.asked
+
+    async def response(self, request: Request, asked: Asked) -> Response:
+        """Whole, compressed where the client takes that, or 304. Raises as `make`."""
+        query: bytes = request.scope["query_string"]
+        visible = await self._visible.now()
+        known = self._known.get(query)
+        answer = known.answer if known else None
+        if known is None or answer is None or known.visible != visible:
+            answer = await self._make(asked)
+            self._keep(query, _Known(asked, visible, answer))
+        else:
+            self._known.move_to_end(query)
+        return await _response(request, answer)
+
+    def _keep(self, query: bytes, known: _Known[Asked]) -> None:
+        if len(query) > MAX_QUERY_BYTES:
+            return
+        before = self._known.pop(query, None)
+        self._bytes += known.size() - (before.size() if before else 0)
+        self._known[query] = known
+        while self._bytes > MAX_BYTES or len(self._known) > MAX_QUERIES:
+            _, oldest = self._known.popitem(last=False)
+            self._bytes -= oldest.size()
+
+
+def keeping(
+    answers_of: Callable[[Request], KeptAnswers[Any]],
+) -> type[APIRoute]:
+    """For APIRouter(route_class=…): the way around FastAPI's checks, half of a request."""
+
+    class Route(APIRoute):
+        def get_route_handler(self) -> Handler:
+            check = super().get_route_handler()
+
+            async def handle(request: Request) -> Response:
+                answers = answers_of(request)
+                asked = answers.known(request.scope["query_string"])
+                if asked is None:
+                    return await check(request)
+                return await answers.response(request, asked)
+
+            return handle
+
+    return Route
+
+
+async def _response(request: Request, answer: Answer) -> Response:
+    headers = {**_HEADERS, "ETag": answer.tag, **answer.headers}
+    if _is_known(request.headers.get("if-none-match", ""), answer.tag):
+        return Response(status_code=304, headers=headers)
+    body = answer.body
+    if len(body) >= ZIPPED_FROM and _takes_gzip(
+        request.headers.get("accept-encoding", "")
+    ):
+        body = await answer.zipped()
+        headers["Content-Encoding"] = "gzip"
+    return Response(body, media_type="application/json", headers=headers)
+
+
+def _is_known(tags: str, tag: str) -> bool:
+    """Whether If-None-Match names a tag, weak or strong."""
+    if not tags:
+        return False
+    own = tag.removeprefix("W/")
+    given = [each.strip().removeprefix("W/") for each in tags.split(",")]
+    return own in given or given == ["*"]
+
+
+def _takes_gzip(encodings: str) -> bool:
+    """Whether Accept-Encoding allows gzip by its name."""
+    for each in encodings.split(","):
+        name, _, weight = each.partition(";")
+        if name.strip().lower() in ("gzip", "x-gzip"):
+            return weight.replace(" ", "") not in (
+                "q=0",
+                "q=0.0",
+                "q=0.00",
+                "q=0.000",
+            )
+    return False
