@@ -30,6 +30,7 @@ class StackSettings(CommonSettings):
     extractors: int = Field(default=1, ge=1, le=6)
     normalizers: int = Field(default=1, ge=1, le=6)
     loaders: int = Field(default=1, ge=1, le=6)
+    gateways: int = Field(default=1, ge=1, le=6)
 
     @property
     def state(self) -> Path:
@@ -40,12 +41,12 @@ class StackSettings(CommonSettings):
         return self.state / "log"
 
     def counts(self) -> dict[str, int]:
-        """Instances by service. One gateway, since it owns the port."""
+        """Instances by service."""
         return {
             "extractor": self.extractors,
             "normalizer": self.normalizers,
             "loader": self.loaders,
-            "gateway": 1,
+            "gateway": self.gateways,
         }
 
     def embedded_postgres(self) -> bool:

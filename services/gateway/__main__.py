@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
+import socket
+import sys
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 
 from services.gateway.app import create_app
 from services.gateway.protocol import BoundedProtocol
@@ -27,6 +31,18 @@ def _limit_files(wanted: int, most: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
+def _shared_port(config: uvicorn.Config) -> socket.socket:
+    """The address, which other gateways of this user may have too."""
+    is_v6 = ":" in config.host
+    listener = socket.socket(
+        socket.AF_INET6 if is_v6 else socket.AF_INET, socket.SOCK_STREAM
+    )
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.bind((config.host, config.port))
+    return listener
+
+
 def main() -> None:
     settings = load_or_exit(GatewaySettings)
     logs.configure(
@@ -35,7 +51,7 @@ def main() -> None:
     logs.get(__name__).info("starting", settings=settings.masked())
     raise_file_limit()
     app = create_app(settings, Health(settings.health_file))
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=settings.api_host,
         port=settings.api_port,
@@ -48,6 +64,12 @@ def main() -> None:
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
     )
+    shared = [_shared_port(config)] if settings.share_port else None
+    server = uvicorn.Server(config)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=shared)
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import httpx
 import pytest
 
 from embedded.settings import ROOT
 from tests.support.oracle import read_binance, write_candles
-from tests.support.stack import running
+from tests.support.product import KEY, until
+from tests.support.stack import Stack, running
 
 REAL = (
     ROOT.parent
@@ -60,6 +62,48 @@ def test_three_normalizers_and_two_loaders_give_the_same_result(
             40_000,
             24_000,
         )
+
+
+def test_two_gateways_share_a_port(tmp_path: Path) -> None:
+    write_candles(tmp_path / "csv" / "set" / "btc-usd.csv", 100)
+    with running(
+        tmp_path / "state", tmp_path / "csv", GATEWAYS="2"
+    ) as stack:
+        assert stack.ingest()["inserted"] == 100
+        until("both to answer", lambda: _both_answer(stack))
+        dead = stack.pids("gateway")[0]
+        stack.kill("gateway")
+        until(
+            "another takes its place",
+            lambda: len(set(stack.pids("gateway")) - {dead}) == 2,
+        )
+        until("both to answer again", lambda: _both_answer(stack))
+
+
+def _both_answer(stack: Stack) -> bool:
+    """Whether both answer, of a hundred connections, each of which gets an answer."""
+    before = _answers(stack)
+    url = f"http://127.0.0.1:{stack.settings.api_port}/api/v1/data"
+    for _ in range(100):
+        answer = httpx.get(
+            url,
+            params={"limit": 1},
+            headers={"x-api-key": KEY},
+            trust_env=False,
+        )
+        assert (answer.status_code, len(answer.json())) == (200, 1)
+    new = zip(_answers(stack), before, strict=True)
+    return all(now > then + 10 for now, then in new)
+
+
+def _answers(stack: Stack) -> list[int]:
+    """How often each gateway was asked, from its log."""
+    return [
+        (stack.settings.logs / f"gateway-{number}.log")
+        .read_text()
+        .count("/api/v1/data")
+        for number in (0, 1)
+    ]
 
 
 @pytest.mark.realdata
