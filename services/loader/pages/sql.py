@@ -106,11 +106,11 @@ WITH taken AS (
            coalesce(skip_reasons, '{}'), coalesce(skip_examples, '{}'), normalizer_version,
            "partition", raw_offset, raw_time, ids, value_hashes, first_id, last_id
     FROM stage_pages AS s
-    -- What comes after the end of its task is a stale worker's.
-    WHERE NOT EXISTS (
-        SELECT 1 FROM run_tasks AS t
-        WHERE t.task_id = s.task_id AND t.finished_at IS NOT NULL AND s.page_no >= t.pages
-    )
+    -- What comes after the end of its task is a stale worker's. LIMIT: see stamps._SELECT_KNOWN.
+    WHERE (
+        SELECT true FROM run_tasks AS t
+        WHERE t.task_id = s.task_id AND t.finished_at IS NOT NULL AND s.page_no >= t.pages LIMIT 1
+    ) IS NULL
     ORDER BY n  -- of two pages with one number the older
     ON CONFLICT DO NOTHING RETURNING page_id
 )
@@ -121,10 +121,13 @@ WHERE s.page_id = taken.page_id RETURNING s.page_id::text
 # Pages that were not new: `version` is that of the mapping that made what is stored, NULL when
 # another page has taken the number.
 SELECT_MAPPING_VERSIONS = """
-SELECT s.n, CASE WHEN r.page_id IS NOT NULL THEN greatest(r.normalizer_version, (
+SELECT s.n, CASE WHEN r.normalizer_version IS NOT NULL THEN greatest(r.normalizer_version, (
     SELECT max(f.normalizer_version) FROM replay_receipts AS f
     WHERE f.page_id = s.page_id AND f.is_applied)) END AS version
-FROM stage_pages AS s LEFT JOIN page_receipts AS r ON r.page_id = s.page_id WHERE NOT s.is_new
+FROM stage_pages AS s LEFT JOIN LATERAL (
+    SELECT p.normalizer_version FROM page_receipts AS p WHERE p.page_id = s.page_id LIMIT 1
+) AS r ON true
+WHERE NOT s.is_new
 """
 
 # All that older mappings made of the pages.

@@ -32,15 +32,18 @@ SELECT coalesce(max(generation), 0), coalesce(max(last_ms), 0),
        (extract(epoch FROM clock_timestamp()) * 1000)::bigint
 FROM raw_clocks
 """
-# Pages that were placed before, and those that will leave no receipt.
+# Pages that were placed before, and those that will leave no receipt. Each is looked for by itself,
+# which LIMIT keeps PostgreSQL to: of a join it would sooner read all receipts for every batch.
 _SELECT_KNOWN = """
 SELECT s.n, coalesce(p.raw_time, 0), coalesce(p.raw_offset, s.raw_offset) FROM stage_pages AS s
-LEFT JOIN page_receipts AS p ON p.page_id = s.page_id
-WHERE p.page_id IS NOT NULL
-OR EXISTS (SELECT FROM page_receipts AS o
-           WHERE o.task_id = s.of_task AND o.page_no = s.page_no)
-OR EXISTS (SELECT FROM run_tasks AS t
-           WHERE t.task_id = s.of_task AND t.finished_at IS NOT NULL AND s.page_no >= t.pages)
+LEFT JOIN LATERAL (
+    SELECT r.raw_time, r.raw_offset FROM page_receipts AS r WHERE r.page_id = s.page_id LIMIT 1
+) AS p ON true
+WHERE p.raw_time IS NOT NULL
+OR (SELECT true FROM page_receipts AS o
+    WHERE o.task_id = s.of_task AND o.page_no = s.page_no LIMIT 1)
+OR (SELECT true FROM run_tasks AS t
+    WHERE t.task_id = s.of_task AND t.finished_at IS NOT NULL AND s.page_no >= t.pages LIMIT 1)
 """
 # Of a page that is published again or comes late: the one that first lay there, else the last one
 # before it in the partition. By the broker's times, since a log that was cut uses offsets again;

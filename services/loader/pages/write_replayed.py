@@ -29,17 +29,17 @@ from shared import versions
 from shared.messages.commands import ReplayMode
 from shared.versions import stored
 
-# Pages that lie in the raw topic and were refused there: they came from a stale worker.
+# Pages that lie in the raw topic and were refused there: they came from a stale worker. LIMIT: see
+# stamps._SELECT_KNOWN.
 _SELECT_SUPERSEDED = """
 SELECT s.n - 1
 FROM unnest(%(pages)s::uuid[], %(tasks)s::uuid[], %(numbers)s::int[]) WITH ORDINALITY
      AS s (page_id, task_id, page_no, n)
-WHERE NOT EXISTS (SELECT FROM page_receipts AS p WHERE p.page_id = s.page_id) AND (
-    EXISTS (
-        SELECT FROM page_receipts AS p WHERE p.task_id = s.task_id AND p.page_no = s.page_no)
-    OR EXISTS (
-        SELECT FROM run_tasks AS t
-        WHERE t.task_id = s.task_id AND t.finished_at IS NOT NULL AND s.page_no >= t.pages))
+WHERE (SELECT true FROM page_receipts AS p WHERE p.page_id = s.page_id LIMIT 1) IS NULL AND (
+    (SELECT true FROM page_receipts AS p
+     WHERE p.task_id = s.task_id AND p.page_no = s.page_no LIMIT 1)
+    OR (SELECT true FROM run_tasks AS t
+        WHERE t.task_id = s.task_id AND t.finished_at IS NOT NULL AND s.page_no >= t.pages LIMIT 1))
 """
 
 _INSERT_RECEIPTS = """
