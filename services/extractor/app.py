@@ -293,6 +293,7 @@ async def run(
         schedule,
         Witness(kafka.bootstrap, PLANNER_GROUP),
         turns,
+        kept=kafka.lag.reader,
     )
     followers = (checkpoints.follower, cancellations.follower)
     async with started(stop, *_parts(kafka, http, followers)) as is_up:

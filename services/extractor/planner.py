@@ -68,6 +68,7 @@ from shared.runtime.lifecycle import sleep_or_stop
 from shared.runtime.suspects import Suspects, Turns, place
 
 TASKS_A_MESSAGE = 2_000
+TASKS_AT_A_TIME = 100
 MAX_ERRORS = 100
 MAX_NOTES = 100
 MAX_CRASH = 500  # characters of an unexpected error
@@ -315,8 +316,12 @@ class Planner:
         schedule: Schedule,
         witness: Witness | None = None,
         turns: Turns | None = None,
+        *,
+        kept: AIOKafkaConsumer,
     ) -> None:
+        """`kept`: a consumer without a group, which waits for nothing and so answers at once."""
         self._consumer = consumer
+        self._kept = kept
         self._producer = producer
         self._sources = sources
         self._schedule = schedule
@@ -426,9 +431,12 @@ class Planner:
         offsets = await self._raw_ends(
             {task.stream for task in planned.tasks}
         )
-        for task in planned.tasks:
-            end = offsets[task.stream]
-            await self._publish_task(_fetch(command, task, end))
+        await self._publish_tasks(
+            [
+                _fetch(command, task, offsets[task.stream])
+                for task in planned.tasks
+            ]
+        )
         for part in parts_of(planned):
             await self._publish(part)
         log.info(
@@ -452,8 +460,7 @@ class Planner:
     async def _hand_out(
         self, run_id: str, tasks: Sequence[ReplayPages | SetCursor]
     ) -> None:
-        for task in tasks:
-            await self._publish_task(task)
+        await self._publish_tasks(tasks)
         planned = [
             PlannedTask(
                 task_id=task.task_id,
@@ -464,6 +471,14 @@ class Planner:
         ]
         await self._publish(RunPlanned(run_id=run_id, tasks=planned))
         log.info("run_planned", run_id=run_id, tasks=len(tasks))
+
+    async def _publish_tasks(
+        self, tasks: Sequence[FetchStream | ReplayPages | SetCursor]
+    ) -> None:
+        """Many at a time, those of a partition in their order."""
+        for first in range(0, len(tasks), TASKS_AT_A_TIME):
+            some = tasks[first : first + TASKS_AT_A_TIME]
+            await asyncio.gather(*map(self._publish_task, some))
 
     async def _publish_task(
         self, task: FetchStream | ReplayPages | SetCursor
@@ -489,7 +504,7 @@ class Planner:
             for stream in streams
         }
         try:
-            ends = await self._consumer.end_offsets(
+            ends = await self._kept.end_offsets(
                 list(set(partitions.values()))
             )
         except (KafkaError, OSError) as error:

@@ -126,9 +126,9 @@ class _Column:
             self._add_shape(shape, count)
         self._add_values(values)
         if "9,999" in shapes:
-            self.zero_commas += sum(map(_is_zero_comma, values))
+            self.zero_commas += _thousandths(values, ",")
         if "9.999" in shapes:
-            self.zero_points += sum(map(_is_zero_point, values))
+            self.zero_points += _thousandths(values, ".")
 
     def _add_shape(self, shape: str, count: int) -> None:
         shape = shape[: MAX_SHAPE + 1]
@@ -180,12 +180,14 @@ class _Column:
         }
 
 
-def _is_zero_comma(value: str) -> bool:
-    return len(value) == 5 and value.startswith("0,")
-
-
-def _is_zero_point(value: str) -> bool:
-    return len(value) == 5 and value.startswith("0.")
+def _thousandths(values: tuple[str, ...], mark: str) -> int:
+    """How many say 0 and three digits, such as 0,123: which can only be a fraction."""
+    begin = f"0{mark}"
+    if f"\n{begin}" not in "\n".join(("", *values)):  # most columns
+        return 0
+    return sum(
+        len(value) == 5 and value.startswith(begin) for value in values
+    )
 
 
 def kind_of(shape: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -17,9 +18,10 @@ async def bounds(
     consumer: AIOKafkaConsumer, at: TopicPartition
 ) -> tuple[int, int]:
     """(first offset, offset after the last) of a partition."""
-    begin = (await consumer.beginning_offsets([at]))[at]
-    end = (await consumer.end_offsets([at]))[at]
-    return int(begin), int(end)
+    begins, ends = await asyncio.gather(
+        consumer.beginning_offsets([at]), consumer.end_offsets([at])
+    )
+    return int(begins[at]), int(ends[at])
 
 
 async def between(

@@ -38,17 +38,23 @@ class TopicFollower:
         self._consumer: AIOKafkaConsumer = clients.consumer(
             bootstrap, client_id, group=None
         )
+        # A consumer that waits for news is not answered anything else meanwhile.
+        self._asker: AIOKafkaConsumer = clients.consumer(
+            bootstrap, f"{client_id}-ends", group=None
+        )
         self._moved = asyncio.Condition()
-        self._started = False
+        self._started: list[AIOKafkaConsumer] = []
 
     async def start(self, stop: asyncio.Event) -> bool:
         """Wait for the broker; False when stopped first."""
         what = f"follower of {self._topic.name}"
-        self._started = await clients.start(self._consumer, stop, what)
-        if self._started:
-            self._consumer.assign(self._partitions)
-            await self._consumer.seek_to_beginning(*self._partitions)
-        return self._started
+        for client in (self._consumer, self._asker):
+            if not await clients.start(client, stop, what):
+                return False
+            self._started.append(client)
+        self._consumer.assign(self._partitions)
+        await self._consumer.seek_to_beginning(*self._partitions)
+        return True
 
     async def run(self) -> None:
         """Read until cancelled. A broker that is unavailable is waited for."""
@@ -90,7 +96,7 @@ class TopicFollower:
 
         `partition`: of this one alone. Raises TransientError.
         """
-        if not self._started:
+        if self._asker not in self._started:
             raise TransientError(
                 f"{self._topic.name} is not being read yet"
             )
@@ -101,7 +107,7 @@ class TopicFollower:
         ]
         try:
             async with asyncio.timeout(timeout_s):
-                ends = await self._consumer.end_offsets(wanted)
+                ends = await self._asker.end_offsets(wanted)
                 async with self._moved:
                     while not await self._reached(ends):
                         await self._moved.wait()
@@ -118,5 +124,5 @@ class TopicFollower:
         return True
 
     async def close(self) -> None:
-        if self._started:
-            await self._consumer.stop()
+        for client in self._started:
+            await client.stop()

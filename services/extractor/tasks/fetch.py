@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import (
     AsyncGenerator,
@@ -101,8 +102,14 @@ class FetchHandler:
         position = await recover(
             checkpoint, task, self._kept, self._new_reader
         )
-        await self._reporter.report(_start_event(task, position))
-        position = await self._fetch(task, position, partition)
+        # Nothing waits for it: the source is read meanwhile.
+        started = asyncio.ensure_future(
+            self._reporter.report(_start_event(task, position))
+        )
+        try:
+            position = await self._fetch(task, position, partition)
+        finally:
+            await finish_despite_cancel(started)
         await finish_despite_cancel(
             self._checkpoints.publish(finished(position))
         )

@@ -1,0 +1,86 @@
+"""When each stage of a run had what, by the broker's and PostgreSQL's clocks.
+
+`make bench TIMELINE=1`. The messages and rows of a run say it themselves: nothing is measured while
+it runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from typing import Any
+
+import psycopg2
+from aiokafka import TopicPartition
+
+from shared.kafka import clients, reading
+from shared.messages.topics import (
+    COMMANDS,
+    RAW,
+    RUN_EVENTS,
+    TASKS,
+    UNIFIED,
+)
+from tests.support.stack import Stack
+
+_WRITTEN = """
+SELECT extract(epoch FROM created_at) * 1000 FROM points JOIN page_receipts AS r USING (page_id)
+WHERE r.run_id = %s GROUP BY created_at ORDER BY created_at
+"""
+_ENDED = "SELECT extract(epoch FROM finished_at) * 1000 FROM runs WHERE run_id = %s"
+# Of each stage its first and last message, and how much lies between.
+Moments = dict[str, list[float]]
+
+
+def of_run(stack: Stack, run_id: str, started: float) -> Moments:
+    """Stage → milliseconds after `started` (seconds since the epoch), in order."""
+    found = asyncio.run(
+        _messages(stack.settings.kafka_bootstrap_servers, run_id)
+    )
+    with psycopg2.connect(stack.settings.dsn()) as connection:
+        db = connection.cursor()
+        db.execute(_WRITTEN, (run_id,))
+        found["batches written"] = [float(ms) for (ms,) in db.fetchall()]
+        db.execute(_ENDED, (run_id,))
+        found["run ended"] = [float(ms) for (ms,) in db.fetchall()]
+    return {
+        stage: [moment - started * 1000 for moment in sorted(moments)]
+        for stage, moments in found.items()
+    }
+
+
+def shown(moments: Moments) -> list[str]:
+    """A line a stage: first, middle and last."""
+    lines = []
+    for stage, of_stage in moments.items():
+        if not of_stage:
+            continue
+        middle = of_stage[len(of_stage) // 2]
+        lines.append(
+            f"  {stage:<18} {len(of_stage):>5}   first {of_stage[0]:>8.0f} ms"
+            f"   middle {middle:>8.0f} ms   last {of_stage[-1]:>8.0f} ms"
+        )
+    return lines
+
+
+async def _messages(bootstrap: str, run_id: str) -> Moments:
+    consumer = clients.consumer(bootstrap, "timeline", group=None)
+    await consumer.start()
+    found: Moments = defaultdict(list)
+    try:
+        for topic in (COMMANDS, TASKS, RUN_EVENTS, RAW, UNIFIED):
+            for partition in range(topic.partitions):
+                at = TopicPartition(topic.name, partition)
+                begin, end = await reading.bounds(consumer, at)
+                if begin == end:
+                    continue
+                async for record in reading.between(
+                    consumer, at, begin, end
+                ):
+                    headers: dict[str, Any] = dict(record.headers)
+                    if headers.get("run_id") == run_id.encode():
+                        kind = headers["ce_type"].decode()
+                        found[kind].append(record.timestamp)
+    finally:
+        await consumer.stop()
+    return found
