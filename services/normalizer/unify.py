@@ -8,6 +8,7 @@ from services.normalizer.mapping.page import Elsewhere, map_page
 from services.normalizer.mapping.registry import NORMALIZER_VERSION
 from shared.messages.base import Source
 from shared.messages.pages import RawPage, Skip, UnifiedPage
+from shared.messages.points import Points
 from shared.messages.serialization import (
     decode,
     raw_page_decoder,
@@ -35,7 +36,7 @@ def unify(
     mapped = map_page(page, elsewhere)
     unified = UnifiedPage(
         page_id=page.page_id,
-        events=mapped.events,
+        points=mapped.points,
         record_count=page.record_count,
         raw=msgspec.Raw(value or b""),
         raw_partition=partition,
@@ -96,17 +97,20 @@ def holds_markup(value: bytes | None) -> bool:
 
 
 def _only(unified: UnifiedPage, symbol: str) -> UnifiedPage:
+    rows = unified.points.rows()
     kept = [
-        event
-        for event in unified.events
-        if symbol == event.symbol or symbol in (event.symbols or ())
+        row
+        for row in rows
+        if symbol == row.symbol or symbol in (row.symbols or ())
     ]
-    kept_records = {event.record_index for event in kept}
-    left = {event.record_index for event in unified.events} - kept_records
+    kept_records = {row.record_index for row in kept}
+    left = {row.record_index for row in rows} - kept_records
     skipped = [
         Skip(index=index, reason="another_symbol")
         for index in sorted(left)
     ]
     return msgspec.structs.replace(
-        unified, events=kept, skipped=[*unified.skipped, *skipped]
+        unified,
+        points=Points.of(kept),
+        skipped=[*unified.skipped, *skipped],
     )

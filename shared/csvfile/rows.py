@@ -5,7 +5,6 @@ The normalizer maps with these functions, and `inspect` tries rows with them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,16 +14,13 @@ from shared.csvfile.meaning.schema import CsvSchema, Row, Series
 from shared.errors import BadValueError
 from shared.values.amounts import (
     amount,
-    canonical,
     contradicts,
+    plain_amounts,
     sign_in,
 )
 from shared.values.candles import OHLC, check_candle, check_price
 from shared.values.symbols import Pair
 
-_PLAIN_NUMBERS = re.compile(
-    r"\d{1,30}(?:\.\d{1,60})?(?:\x1f\d{1,30}(?:\.\d{1,60})?)*", re.ASCII
-)
 SECONDARY = ("volume", "market_cap", "quote_volume")
 _CANDLE = (*OHLC, *SECONDARY)
 # By which a volume in money may lie outside volume × low … volume × high: both are rounded.
@@ -56,9 +52,9 @@ def candle_amounts(
 
     def amounts(row: Row) -> tuple[Amounts, Notes | None]:
         texts = cells(row)
-        if has_points and _PLAIN_NUMBERS.fullmatch("\x1f".join(texts)):
-            numbers: Amounts = [_canonical(text) for text in texts]
-            numbers.append(None)
+        plain = plain_amounts(texts) if has_points else None
+        if plain is not None:
+            numbers: Amounts = [*plain, None]
             return [numbers[place] for place in places], None
         notes: Notes = {}
         prices = [primary(schema, series, row, role) for role in OHLC]
@@ -71,10 +67,6 @@ def candle_amounts(
         ], notes
 
     return amounts
-
-
-def _canonical(text: str) -> str:
-    return canonical(text) if text[-1] == "0" or text[0] == "0" else text
 
 
 def primary(

@@ -88,10 +88,13 @@ def is_of_news(id_: str) -> bool:
 
 
 def is_consistent(id_: str, kind: str, timestamp: str) -> bool:
-    """Whether 32 hex digits are an id of this kind at this time. Raises ValueError."""
+    """Whether 32 hex digits are an id of this kind at this time."""
     if kind == NEWS:
         return is_of_news(id_)
-    return id_.startswith(time_prefix(timestamp))
+    try:
+        return id_.startswith(time_prefix(timestamp))
+    except ValueError:
+        return False
 
 
 def moment_of(id_: str) -> datetime:
@@ -128,5 +131,7 @@ def micros_of(moment: datetime) -> int:
 
 
 def _digits(micros: int) -> str:
-    micros = min(max(micros, 0), _LAST_MICROS)
-    return f"{micros >> 12:012x}8{micros & 0xFFF:03x}"
+    if not 0 <= micros <= _LAST_MICROS:
+        micros = min(max(micros, 0), _LAST_MICROS)
+    digits = f"{micros:015x}"
+    return f"{digits[:12]}8{digits[12:]}"

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self
 
 import msgspec
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MAX_PAGE_RECORDS = 500
 MAX_PAGE_BYTES = 512 * 1024  # of raw records as JSON
 MAX_PAYLOAD = (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated
 
 import msgspec
 
@@ -20,6 +19,7 @@ from shared.messages.base import (
     Partition,
     Stage,
 )
+from shared.messages.points import Points, UnifiedData
 
 
 class DatedBy(StrEnum):
@@ -109,48 +109,6 @@ class RawPage(Message, frozen=True, tag="RawPage"):
     asked: list[Asked] = []  # the times that the answer was asked for
 
 
-class TimestampIs(StrEnum):
-    """What the timestamp of a data point is: the begin or the end of its candle, or its moment."""
-
-    OPEN = "open"
-    CLOSE = "close"
-    MOMENT = "moment"
-
-
-class UnifiedData(Message, frozen=True, gc=False):
-    """One normalized data point. `id`: its identity; `value_hash`: whether its values changed."""
-
-    id: Annotated[
-        str, msgspec.Meta(pattern="^[0-9a-f]{32}$")
-    ]  # of a UUID
-    value_hash: int  # signed 64 bits over every value below
-    record_index: Count
-    kind: str  # ticker | candle | price | news
-    timestamp: str  # event time, ISO 8601 UTC
-    instrument: str | None = None
-    symbol: str | None = None
-    symbols: list[str] | None = None
-    interval: str | None = None
-    currency: str | None = None
-    price: str | None = None
-    open: str | None = None
-    high: str | None = None
-    low: str | None = None
-    close: str | None = None
-    volume: str | None = None
-    market_cap: str | None = None
-    base_volume: str | None = None  # in the coin
-    quote_volume: str | None = None  # in the currency
-    timestamp_is: str | None = (
-        None  # TimestampIs; None where that is not known
-    )
-    title: str | None = None
-    url: str | None = None
-    summary: str | None = None
-    sentiment: float | None = None
-    attributes: Json | None = None
-
-
 class ReplayOf(Message, frozen=True):
     """The replay that a page is part of. `mode` and `symbol` as it was asked for."""
 
@@ -173,17 +131,19 @@ class ReplayPage(Message, frozen=True, tag="ReplayPage"):
 class UnifiedPage(Message, frozen=True, tag="UnifiedPage"):
     """What a raw page became, with the raw page as it came.
 
-    Its records = records of the data points + skipped + rejected.
+    Its records = records of the data points + skipped + rejected. `events`: the data points as
+    version 1 of the messages had them; `points` in their place since version 2.
     """
 
     page_id: Id
-    events: list[UnifiedData]
     record_count: Count
     raw: msgspec.Raw  # the RawPage
     raw_partition: Partition
     raw_offset: Offset
     raw_time: Millis  # the broker's, ms since the epoch
     normalizer_version: int
+    points: Points = Points()
+    events: list[UnifiedData] = []
     skipped: list[Skip] = []
     rejected: list[Rejection] = []
     replay: ReplayOf | None = None

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 from shared.errors import BadValueError
 
+_PLAIN_AMOUNTS = re.compile(
+    r"\d{1,30}(?:\.\d{1,60})?(?:\x1f\d{1,30}(?:\.\d{1,60})?)*", re.ASCII
+)
 _PLAIN = re.compile(r"-?\d{1,30}(?:\.\d{1,60})?", re.ASCII)
 _GROUPED = re.compile(
     r"-?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?|-?[1-9]\d?(?:,\d{2})+,\d{3}(?:\.\d+)?",
@@ -178,6 +182,19 @@ def _destroyed(field: str, shown: str) -> BadValueError:
         f"{field} {shown[:_SHOWN]!r} has lost its decimal point, as happens in spreadsheets: "
         "export the file again",
     )
+
+
+def plain_amounts(texts: Sequence[str]) -> list[str] | None:
+    """Numbers as `amount` reads them; None unless each is written in digits with a point or none.
+
+    As nearly all are: they are checked in one go.
+    """
+    if not _PLAIN_AMOUNTS.fullmatch("\x1f".join(texts)):
+        return None
+    return [
+        canonical(text) if text[-1] == "0" or text[0] == "0" else text
+        for text in texts
+    ]
 
 
 def canonical(text: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from shared.errors import BadValueError
 
 OHLC = ("open", "high", "low", "close")
@@ -26,6 +28,20 @@ def check_candle(prices: tuple[str | None, ...]) -> tuple[float, float]:
     if low == 0:
         raise _zero(OHLC[[open_, high, low, close].index(0)])
     return low, high
+
+
+def are_candles(
+    open_: Iterable[str],
+    high: Iterable[str],
+    low: Iterable[str],
+    close: Iterable[str],
+) -> bool:
+    """Whether `check_candle` refuses none of these candles."""
+    columns = [map(float, column) for column in (open_, high, low, close)]
+    return all(
+        0 < least <= first <= most and least <= last <= most
+        for first, most, least, last in zip(*columns, strict=True)
+    )
 
 
 def check_price(price: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -45,6 +46,7 @@ _FIRST_UNLIKELY = "1990000000"
 _NS_OF_2001 = (
     10**18
 )  # what has fewer digits counts ticks of another beginning
+_SECOND = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d", re.ASCII)
 _DIGITS = re.compile(r"\d{9,19}(?:\.\d+)?", re.ASCII)
 
 
@@ -199,22 +201,42 @@ def timestamp_text(field: str, value: Any) -> str:
     An epoch of whole seconds, which most rows have, is put together from the day and the time of
     day.
     """
-    if value.__class__ is str and value.isascii() and value.isdigit():
+    if value.__class__ is str:
         seconds = _whole_seconds(value)
         if _FIRST_SECOND <= seconds < _LAST_SECOND:
-            days, rest = divmod(seconds, _DAY_S)
-            return f"{_day(days)}T{_time_of_day(rest)}Z"
+            return _text_of_second(seconds)
     return iso(timestamp(field, value))
 
 
-def _whole_seconds(digits: str) -> int:
-    if len(digits) == 10:
-        return int(digits) if digits < _FIRST_UNLIKELY else 0
+def timestamp_texts(field: str, column: list[str]) -> list[str]:
+    """`timestamp_text` of each. Raises BadValueError."""
+    if all(map(_SECOND.fullmatch, column)):
+        with contextlib.suppress(
+            ValueError
+        ):  # it is said of the text that is none
+            moments = list(map(datetime.fromisoformat, column))
+            if min(moments) >= _EARLIEST and max(moments) < _LATEST:
+                return [f"{text[:10]}T{text[11:]}Z" for text in column]
+    seconds = list(map(_whole_seconds, column))
+    if min(seconds) >= _FIRST_SECOND and max(seconds) < _LAST_SECOND:
+        return list(map(_text_of_second, seconds))
+    return [timestamp_text(field, text) for text in column]
+
+
+def _whole_seconds(text: str) -> int:
+    """Of an epoch in seconds or milliseconds; 0 for anything else."""
+    if not text.isascii() or not text.isdigit():
+        return 0
+    if len(text) == 10:
+        return int(text) if text < _FIRST_UNLIKELY else 0
     return (
-        int(digits[:10])
-        if len(digits) == 13 and digits.endswith("000")
-        else 0
+        int(text[:10]) if len(text) == 13 and text.endswith("000") else 0
     )
+
+
+def _text_of_second(seconds: int) -> str:
+    days, rest = divmod(seconds, _DAY_S)
+    return f"{_day(days)}T{_time_of_day(rest)}Z"
 
 
 @lru_cache(maxsize=4096)

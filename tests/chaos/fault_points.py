@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import inspect
 import io
@@ -167,18 +168,26 @@ def _extractor() -> None:
 
 def _normalizer() -> None:
     from services.normalizer.app import Deliveries
-    from services.normalizer.mapping import csv_files
+    from services.normalizer.mapping import csv_columns, csv_files
 
-    check = csv_files.check_candle
+    check_one, check_all = csv_files.check_candle, csv_columns.are_candles
+
+    def fail_if_broken() -> None:
+        if is_broken("mapping"):
+            raise ValueError("a bug in the mapping")
 
     def broken_check(
         prices: tuple[str | None, ...],
     ) -> tuple[float, float]:
-        if is_broken("mapping"):
-            raise ValueError("a bug in the mapping")
-        return check(prices)
+        fail_if_broken()
+        return check_one(prices)
+
+    def broken_check_of_all(*columns: Any) -> bool:
+        fail_if_broken()
+        return check_all(*columns)
 
     csv_files.check_candle = broken_check
+    csv_columns.are_candles = broken_check_of_all
     _newer_mapping()
     send = Deliveries.send
 
@@ -205,6 +214,7 @@ def _newer_mapping() -> None:
     from services.normalizer import unify
     from shared.identity.ids import text_id
     from shared.identity.point_ids import point_id
+    from shared.messages.points import Points
 
     version, map_page = unify.NORMALIZER_VERSION, unify.map_page
 
@@ -238,9 +248,8 @@ def _newer_mapping() -> None:
         unify.NORMALIZER_VERSION = version + is_broken("newer_mapping")
         mapped = map_page(page, elsewhere)
         if is_broken("newer_mapping"):
-            mapped.events[:] = [
-                corrected(event) for event in mapped.events
-            ]
+            rows = list(map(corrected, mapped.points.rows()))
+            mapped = dataclasses.replace(mapped, points=Points.of(rows))
         return mapped
 
     unify.map_page = newer

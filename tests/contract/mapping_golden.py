@@ -32,7 +32,7 @@ def yields_file(name: str) -> Path:
 def yields(page: bytes) -> bytes:
     """Everything that the mapping makes of a page, a line each."""
     unified = unify(page, partition=0, offset=0, broker_ms=0)[1]
-    made = [*unified.events, *unified.skipped, *unified.rejected]
+    made = [*unified.points.rows(), *unified.skipped, *unified.rejected]
     return b"".join(
         encode(msgspec.to_builtins(each)) + b"\n" for each in made
     )

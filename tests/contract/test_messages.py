@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from services.normalizer.mapping.registry import NORMALIZER_VERSION
 from services.normalizer.unify import unify
 from shared.messages import serialization
+from shared.messages.points import Points
 from shared.messages.serialization import UndecodableError, decode, encode
 from shared.messages.topics import TOPICS
 from tests.contract import mapping_golden
@@ -75,6 +76,35 @@ def test_a_message_is_read_and_written_as_it_lies_in_the_topics(
     name: str,
 ) -> None:
     assert encode(decode(DECODERS[name], golden(name))) == golden(name)
+
+
+def test_a_unified_page_of_version_1_holds_the_same_data_points() -> None:
+    decoder = DECODERS["UnifiedPage"]
+    older = decode(decoder, golden("UnifiedPage-1"))
+    newer = decode(decoder, golden("UnifiedPage"))
+    assert older.events
+    assert Points.of(older.events) == newer.points
+    assert newer.points.rows() == older.events
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("open", ["1"]),
+        ("record_index", [0]),
+        ("id", ["0" * 32, "0" * 31 + "g"]),
+        ("id", ["0" * 32, "0" * 31]),
+    ],
+)
+def test_columns_that_do_not_belong_together_are_refused(
+    field: str, value: object
+) -> None:
+    page = json.loads(golden("UnifiedPage"))
+    page["points"] = {"id": ["0" * 32] * 2, "value_hash": [1, 2]}
+    decode(DECODERS["UnifiedPage"], encode(page))
+    page["points"][field] = value
+    with pytest.raises(UndecodableError, match=r"values for|hex digits"):
+        decode(DECODERS["UnifiedPage"], encode(page))
 
 
 @pytest.mark.parametrize("name", DECODERS)

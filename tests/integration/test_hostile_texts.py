@@ -86,7 +86,7 @@ def _ingest(root: Path, path: str) -> None:
                 piece.records, stream=f"csv/{path}", context=piece.context
             )
             mapped = map_page(page)
-            assert len(mapped.events) + len(mapped.rejected)
+            assert len(mapped.points.rows()) + len(mapped.rejected)
 
 
 MARKUP = {
@@ -130,9 +130,9 @@ def test_markup_holds_up_nobody(name: str) -> None:
         mapped = map_page(page, child.outcomes)
     finally:
         child.close()
-    titles = {point.title for point in mapped.events}
+    titles = {point.title for point in mapped.points.rows()}
     assert {"Bitcoin rises", "Solana falls"} <= titles
     assert all(
         each.reason == "limit_exceeded" for each in mapped.rejected
     )
-    assert len(mapped.events) + len(mapped.rejected) == 3
+    assert len(mapped.points.rows()) + len(mapped.rejected) == 3

@@ -156,7 +156,7 @@ def points(slices: list[Slice], stream: str) -> list[Any]:
     ]
     mapped = [map_page(page) for page in pages]
     assert not any(each.rejected for each in mapped)
-    return [point for each in mapped for point in each.events]
+    return [point for each in mapped for point in each.points.rows()]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from services.loader.pages.staged_page import StagedPage
 from services.loader.pages.transaction import write_pages
 from shared.identity import point_ids
 from shared.identity.ids import text_hash, text_id
-from shared.messages.pages import UnifiedData
+from shared.messages.points import Points, UnifiedData
 from shared.messages.serialization import encode
 from tests.integration.conftest import Query
 from tests.integration.test_gateway import (  # noqa: F401  fixtures
@@ -55,12 +55,17 @@ def staged(
     events: list[UnifiedData], *, version: int = 5, offset: int = 0
 ) -> StagedPage:
     raw = raw_page([candle(1)] * len(events), run_id=str(uuid.uuid4()))
+    events = [
+        msgspec.structs.replace(event, record_index=n)
+        for n, event in enumerate(events)
+    ]
+    is_old = (
+        version < point_ids.FIRST_VERSION
+    )  # then messages were of version 1
     page = msgspec.structs.replace(
         unified_page(raw, offset=offset),
-        events=[
-            msgspec.structs.replace(event, record_index=n)
-            for n, event in enumerate(events)
-        ],
+        points=Points() if is_old else Points.of(events),
+        events=events if is_old else [],
         skipped=[],
         rejected=[],
         normalizer_version=version,

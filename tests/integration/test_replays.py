@@ -19,12 +19,8 @@ from services.loader.pages.write_replayed import write_replayed
 from shared.identity.ids import text_hash
 from shared.identity.point_ids import timed_id
 from shared.messages.base import Stage
-from shared.messages.pages import (
-    RawPage,
-    Rejection,
-    ReplayOf,
-    UnifiedData,
-)
+from shared.messages.pages import RawPage, Rejection, ReplayOf
+from shared.messages.points import Points, UnifiedData
 from shared.messages.serialization import encode
 from tests.integration.conftest import Query
 from tests.support.pages import candle, raw_page, unified_page
@@ -101,7 +97,7 @@ def mapped(
         encode(
             msgspec.structs.replace(
                 unified,
-                events=events,
+                points=Points.of(events),
                 rejected=letters,
                 normalizer_version=version,
                 replay=of,
@@ -217,7 +213,7 @@ def test_a_record_that_a_better_mapping_rejects_gives_way_to_its_double(
             encode(
                 msgspec.structs.replace(
                     unified,
-                    events=events,
+                    points=Points.of(events),
                     normalizer_version=version,
                     replay=of,
                 )

@@ -16,7 +16,7 @@ from services.gateway.queries import data
 from services.loader.pages import series
 from services.loader.pages.transaction import write_pages
 from shared.identity import point_ids
-from shared.messages.pages import UnifiedData
+from shared.messages.points import UnifiedData
 from tests.integration.conftest import Query
 from tests.integration.test_gateway import (  # noqa: F401  fixtures
     address,

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from services.loader.pages.transaction import write_pages
 from services.loader.retention import Retention
-from shared.messages.pages import UnifiedData
+from shared.messages.points import UnifiedData
 from tests.integration.conftest import Query
 from tests.integration.test_partitions import (
     NEWS,

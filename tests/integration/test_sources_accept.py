@@ -168,7 +168,7 @@ def test_pages_are_bounded_and_map_without_a_rejection(
                 )
             )
             assert not mapped.rejected
-            points += mapped.events
+            points += mapped.points.rows()
     assert len({point.id for point in points}) == COUNT
 
 

@@ -22,6 +22,7 @@ from services.loader.pages.transaction import write_pages
 from services.loader.pages.write import LiveWriter
 from shared.messages.base import Stage
 from shared.messages.pages import Rejection, UnifiedPage
+from shared.messages.points import Points
 from shared.messages.serialization import encode
 from shared.tables import metadata
 from tests.integration.conftest import Query, loader_settings
@@ -242,14 +243,18 @@ def test_a_row_that_postgres_refuses_costs_that_row_only(
             event,
             close=bad if event.record_index == 13 else event.close,
         )
-        for event in unified.events
+        for event in unified.points.rows()
     ]
     neighbour = staged(raw_page([candle(30)]), offset=2)
     assert (
         write_pages(
             engine,
             [
-                staged(msgspec.structs.replace(unified, events=events)),
+                staged(
+                    msgspec.structs.replace(
+                        unified, points=Points.of(events)
+                    )
+                ),
                 neighbour,
             ],
         )
@@ -295,9 +300,11 @@ def test_one_refused_row_among_five_thousand_is_found_in_few_round_trips(
                     if e.record_index == 333
                     else e.close,
                 )
-                for e in unified.events
+                for e in unified.points.rows()
             ]
-            unified = msgspec.structs.replace(unified, events=events)
+            unified = msgspec.structs.replace(
+                unified, points=Points.of(events)
+            )
         pages.append(staged(unified))
     assert write_pages(engine, pages) == 10
     assert counts(query) == (5000, 4999, 0, 0, 0, 1)
@@ -496,10 +503,10 @@ def test_two_mappings_side_by_side_count_a_page_once_and_the_higher_one_stands(
             msgspec.structs.replace(
                 e, volume=str(version), value_hash=version
             )
-            for e in made.events
+            for e in made.points.rows()
         ]
         return msgspec.structs.replace(
-            made, normalizer_version=version, events=events
+            made, normalizer_version=version, points=Points.of(events)
         )
 
     batches = (

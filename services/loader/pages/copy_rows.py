@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from services.loader.pages.staged_page import (
     NULL,
+    POINT_CELLS,
     StagedPage,
     json_text,
     raw_text,
@@ -18,30 +19,7 @@ from shared.messages.pages import (
 )
 from shared.messages.runs import Outcome
 
-POINT_COLUMNS = (
-    "n",
-    "round",
-    "series_id",
-    "id",
-    "symbols",
-    "timestamp",
-    "price",
-    "open",
-    "high",
-    "low",
-    "close",
-    "volume",
-    "market_cap",
-    "base_volume",
-    "quote_volume",
-    "title",
-    "url",
-    "summary",
-    "sentiment",
-    "attributes",
-    "value_hash",
-    "record_index",
-)
+POINT_COLUMNS = ("n", "round", "series_id", *POINT_CELLS)
 PAGE_COLUMNS = (
     "n",
     "page_id",
@@ -94,6 +72,9 @@ def in_rounds(pages: list[StagedPage]) -> list[Round]:
         for number, page in enumerate(pages)
         for position, id_ in enumerate(page.ids)
     ]
+    once = dict(points)
+    if len(once) == len(points):  # nearly always
+        return [once] if once else []
     rounds: list[Round] = []
     while points:
         found: Round = {}
@@ -109,11 +90,18 @@ def in_rounds(pages: list[StagedPage]) -> list[Round]:
 def point_rows(
     pages: list[StagedPage], rounds: list[Round]
 ) -> Iterator[str]:
+    if len(rounds) == 1:
+        for n, of_page in enumerate(pages):
+            for series, row in zip(
+                of_page.series, of_page.rows, strict=True
+            ):
+                yield f"{n}\t0\t{series}\t{row}\n"
+        return
     for number, places in enumerate(rounds):
         for page, position in places.values():
             of_page = pages[page]
             series = of_page.series[position]
-            yield f"{page}\t{number}\t{series}\t{of_page.rows[position]}"
+            yield f"{page}\t{number}\t{series}\t{of_page.rows[position]}\n"
 
 
 def tally(

@@ -6,7 +6,9 @@ Pure: nothing here knows a database.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
 import msgspec
@@ -17,11 +19,10 @@ from shared.messages.pages import (
     RawPage,
     Rejection,
     Skip,
-    TimestampIs,
-    UnifiedData,
     UnifiedPage,
     count_of,
 )
+from shared.messages.points import Points, TimestampIs, UnifiedData
 from shared.messages.serialization import (
     decode,
     encode,
@@ -44,7 +45,6 @@ SERIES_COLUMNS = (
 )
 Label = tuple[str | None, ...]  # the texts of a series
 NULL = "\\N"
-_PRICES = frozenset({"candle", "price"})
 _ESCAPES = str.maketrans(
     {
         "\\": "\\\\",
@@ -57,6 +57,7 @@ _ESCAPES = str.maketrans(
     }
 )
 
+_SPECIAL = bytes(_ESCAPES)
 _BAD_ID = "its time cannot be read, or its id does not begin with it"
 _NOTHING = msgspec.Raw(b"null")
 
@@ -71,7 +72,7 @@ class StagedPage:
     is written, and so that two batches fit into memory.
     """
 
-    unified: UnifiedPage  # without its events
+    unified: UnifiedPage  # without its data points
     raw: RawPage
     ids: list[str]
     records: list[int]
@@ -88,19 +89,24 @@ class StagedPage:
     def from_message(cls, value: bytes | None) -> StagedPage:
         """Raises UndecodableError."""
         unified = decode(unified_page_decoder, value)
-        bad = _identify(unified)
-        events = unified.events
+        points = unified.points
+        if unified.events:  # of version 1 of the messages
+            events = unified.events
+            if unified.normalizer_version < point_ids.FIRST_VERSION:
+                events = list(map(_with_id_of_today, events))
+            points = Points.of(events)
+        bad = _inconsistent(points)
         raw = decode(raw_page_decoder, bytes(unified.raw))
         page = cls(
             msgspec.structs.replace(
-                unified, events=[], raw=msgspec.Raw()
+                unified, points=Points(), events=[], raw=msgspec.Raw()
             ),
             raw,
-            [event.id for event in events],
-            [event.record_index for event in events],
-            [event.value_hash for event in events],
-            _labels(raw, events),
-            [_point_row(event) for event in events],
+            points.id,
+            list(points.column("record_index")),
+            points.value_hash,
+            _labels(raw, points),
+            _point_rows(points),
         )
         return page.without(bad, "bad_identity", _BAD_ID) if bad else page
 
@@ -226,45 +232,43 @@ class StagedPage:
         return dataclasses.replace(self, raw=raw, is_bare=True)
 
 
-def _identify(unified: UnifiedPage) -> set[int]:
-    """Give the data points of older mappings the ids that they have now.
-
-    Returns the places of those whose id cannot be that of their time.
-    """
-    events = unified.events
-    is_older = unified.normalizer_version < point_ids.FIRST_VERSION
-    bad = set()
-    for n, event in enumerate(events):
-        kind, timestamp = event.kind, event.timestamp
-        try:
-            if is_older:
-                id_ = point_ids.point_id(kind, timestamp, event.id)
-                events[n] = msgspec.structs.replace(
-                    event, id=id_, timestamp_is=_timestamp_is(kind)
-                )
-            elif not point_ids.is_consistent(event.id, kind, timestamp):
-                bad.add(n)
-        except ValueError:
-            bad.add(n)
-    return bad
+def _with_id_of_today(event: UnifiedData) -> UnifiedData:
+    """A data point of an older mapping with the id that it has now, where its time can be read."""
+    try:
+        id_ = point_ids.point_id(event.kind, event.timestamp, event.id)
+    except ValueError:
+        return event
+    return msgspec.structs.replace(
+        event, id=id_, timestamp_is=_timestamp_is(event.kind)
+    )
 
 
-def _labels(raw: RawPage, events: list[UnifiedData]) -> list[Label]:
+def _inconsistent(points: Points) -> set[int]:
+    """The places of those whose id cannot be that of their time."""
+    places = zip(
+        points.id,
+        points.column("kind"),
+        points.column("timestamp"),
+        strict=True,
+    )
+    return {
+        n
+        for n, place in enumerate(places)
+        if not point_ids.is_consistent(*place)
+    }
+
+
+def _labels(raw: RawPage, points: Points) -> list[Label]:
     """The texts of each data point's series, the same ones once."""
+    of_page = (raw.source, raw.dataset, raw.stream)
+    names = SERIES_COLUMNS[len(of_page) :]
+    columns = [getattr(points, name) for name in names]
+    if not any(isinstance(column, list) for column in columns):
+        return [(*of_page, *columns)] * len(points)
     known: dict[Label, Label] = {}
     labels = []
-    for event in events:
-        label = (
-            raw.source,
-            raw.dataset,
-            raw.stream,
-            event.kind,
-            event.instrument,
-            event.symbol,
-            event.interval,
-            event.currency,
-            event.timestamp_is,
-        )
+    for own in zip(*map(points.column, names), strict=True):
+        label = (*of_page, *own)
         labels.append(known.setdefault(label, label))
     return labels
 
@@ -311,44 +315,61 @@ def _quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
-def _point_row(event: UnifiedData) -> str:
-    """All cells of a data point but the first three."""
-    is_price = event.kind in _PRICES and event.symbols is None
-    if (
-        is_price and event.attributes is None and event.title is None
-    ):  # nearly all
-        return _price_row(event)
-    cells = (
-        event.id,
-        _array(event.symbols),
-        text(event.timestamp),
-        text(event.price),
-        text(event.open),
-        text(event.high),
-        text(event.low),
-        text(event.close),
-        text(event.volume),
-        text(event.market_cap),
-        text(event.base_volume),
-        text(event.quote_volume),
-        text(event.title),
-        text(event.url),
-        text(event.summary),
-        text(event.sentiment),
-        json_text(event.attributes),
-        str(event.value_hash),
-        f"{event.record_index}\n",
-    )
-    return "\t".join(cells)
+# The cells of a data point behind those of its place and its series, in their order.
+POINT_CELLS = (
+    "id",
+    "symbols",
+    "timestamp",
+    "price",
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "market_cap",
+    "base_volume",
+    "quote_volume",
+    "title",
+    "url",
+    "summary",
+    "sentiment",
+    "attributes",
+    "value_hash",
+    "record_index",
+)
+_WRITERS: dict[str, Callable[[Any], str]] = {
+    "symbols": _array,
+    "sentiment": text,
+    "attributes": json_text,
+    "value_hash": str,
+    "record_index": str,
+}
 
 
-def _price_row(event: UnifiedData) -> str:
-    """As `_row`, of a candle or price without texts, in one go."""
-    return (
-        f"{event.id}\t\\N\t{event.timestamp}\t"
-        f"{event.price or NULL}\t{event.open or NULL}\t{event.high or NULL}\t"
-        f"{event.low or NULL}\t{event.close or NULL}\t{event.volume or NULL}\t"
-        f"{event.market_cap or NULL}\t{event.base_volume or NULL}\t"
-        f"{event.quote_volume or NULL}\t\\N\t{text(event.url)}\t{text(event.summary)}\t"
-        f"{text(event.sentiment)}\t\\N\t{event.value_hash}\t{event.record_index}\n"
-    )
+def _point_rows(points: Points) -> list[str]:
+    """The `POINT_CELLS` of each data point."""
+    columns = [_cells(points, name) for name in POINT_CELLS]
+    return list(map("\t".join, zip(*columns, strict=True)))
+
+
+def _cells(points: Points, name: str) -> Iterable[str]:
+    column = getattr(points, name)
+    write = _WRITERS.get(name)
+    if write is not None:
+        if column is None and name != "record_index":
+            return repeat(NULL, len(points))
+        return map(write, points.column(name))
+    if not isinstance(column, list):
+        return repeat(text(column), len(points))
+    texts = [cell for cell in column if cell is not None]
+    if _are_escaped("".join(texts)):
+        return map(text, column)
+    if len(texts) == len(column):
+        return texts
+    return [NULL if cell is None else cell for cell in column]
+
+
+def _are_escaped(texts: str) -> bool:
+    """Whether anything in texts has a meaning of its own for COPY."""
+    encoded = texts.encode("utf-8", "surrogatepass")
+    return len(encoded.translate(None, _SPECIAL)) < len(encoded)

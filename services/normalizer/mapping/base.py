@@ -12,7 +12,8 @@ from shared.errors import BadValueError
 from shared.identity.ids import natural_key, text_id, value_hash
 from shared.identity.point_ids import point_id
 from shared.messages.base import Json
-from shared.messages.pages import Rejection, Skip, UnifiedData
+from shared.messages.pages import Rejection, Skip
+from shared.messages.points import Points, UnifiedData
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class PageInfo:
 class MappedPage:
     """What the records of a page became."""
 
-    events: list[UnifiedData]
+    points: Points
     skipped: list[Skip]
     rejected: list[Rejection]
 
@@ -41,6 +42,8 @@ _SAID_OF_OTHERS = frozenset(
 Outcome = list[UnifiedData] | Skip | Rejection
 MapRecord = Callable[[int, Any], Outcome]
 Compile = Callable[[PageInfo], MapRecord]
+# All records of a page as data points; None where they have to be looked at one by one.
+MapAtOnce = Callable[[PageInfo, list[Any]], Points | None]
 MapOne = Callable[[PageInfo, int, Any], Outcome]
 
 

@@ -11,7 +11,8 @@ from services.normalizer.mapping.base import (
     without_empty,
 )
 from shared.messages.base import Json
-from shared.messages.pages import Rejection, Skip, TimestampIs
+from shared.messages.pages import Rejection, Skip
+from shared.messages.points import TimestampIs
 from shared.values.amounts import amount
 from shared.values.times import iso, timestamp
 

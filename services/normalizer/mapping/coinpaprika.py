@@ -13,12 +13,8 @@ from services.normalizer.mapping.base import (
     without_empty,
 )
 from shared.messages.base import Json
-from shared.messages.pages import (
-    Rejection,
-    Skip,
-    TimestampIs,
-    UnifiedData,
-)
+from shared.messages.pages import Rejection, Skip
+from shared.messages.points import TimestampIs, UnifiedData
 from shared.values.amounts import amount
 from shared.values.candles import OHLC, check_candle
 from shared.values.times import iso, timestamp

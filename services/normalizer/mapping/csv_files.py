@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from services.normalizer.mapping import csv_columns
 from services.normalizer.mapping.base import (
     MapRecord,
     Outcome,
@@ -32,12 +33,8 @@ from shared.errors import BadValueError
 from shared.identity.ids import text_hash
 from shared.identity.point_ids import timed_id
 from shared.messages.base import Json
-from shared.messages.pages import (
-    Rejection,
-    Skip,
-    TimestampIs,
-    UnifiedData,
-)
+from shared.messages.pages import Rejection, Skip
+from shared.messages.points import Points, TimestampIs, UnifiedData
 from shared.values.candles import check_candle
 
 # None: the row holds no value of this series.
@@ -67,6 +64,11 @@ def compile_mapping(info: PageInfo) -> MapRecord:
         return timed(skip, schema.moment, row)
 
     return map_record
+
+
+def map_at_once(info: PageInfo, records: list[Any]) -> Points | None:
+    schema = _schema(msgspec.json.encode(info.context))
+    return csv_columns.candles(info, schema, records)
 
 
 @lru_cache(maxsize=256)

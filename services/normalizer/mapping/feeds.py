@@ -21,7 +21,8 @@ from services.normalizer.sentiment import score
 from shared.errors import BadValueError
 from shared.identity.ids import value_hash
 from shared.messages.base import Json
-from shared.messages.pages import DatedBy, Rejection, TimestampIs
+from shared.messages.pages import DatedBy, Rejection
+from shared.messages.points import TimestampIs
 from shared.values.times import iso, timestamp
 
 MAX_TITLE = 500

@@ -13,7 +13,10 @@ from services.normalizer.mapping.base import (
     Outcome,
     PageInfo,
 )
-from services.normalizer.mapping.registry import mapping_of
+from services.normalizer.mapping.registry import (
+    mapping_at_once,
+    mapping_of,
+)
 from shared.errors import UnmappableError
 from shared.messages.base import Source, Stage
 from shared.messages.pages import (
@@ -23,6 +26,7 @@ from shared.messages.pages import (
     count_of,
     record_location,
 )
+from shared.messages.points import Points, UnifiedData
 from shared.messages.serialization import encode, exact_decoder, to_python
 
 MAX_RECORDS_BYTES = (
@@ -48,6 +52,17 @@ def opened(page: RawPage) -> tuple[list[Any], MapRecord]:
     return _records(page), compile_mapping(_info(page))
 
 
+def at_once(page: RawPage, records: list[Any]) -> Points | None:
+    """All records as data points, where the source's mapping sees no need to look at each."""
+    map_at_once = mapping_at_once(page.source)
+    if map_at_once is None or not records:
+        return None
+    try:
+        return map_at_once(_info(page), records)
+    except Exception:  # noqa: BLE001  whatever it is, it is said of the record that it is of
+        return None
+
+
 def outcomes(
     records: list[Any], map_record: MapRecord, first: int = 0
 ) -> Iterator[Outcome]:
@@ -65,6 +80,7 @@ def map_page(
     """
     try:
         records, map_record = opened(page)
+        points = at_once(page, records)
     except UnmappableError as error:
         return _all_rejected(
             page, error.reason, error.message, error.field
@@ -73,7 +89,11 @@ def map_page(
         return _all_rejected(page, "undecodable_records", str(error))
     except Exception as error:  # noqa: BLE001  a mapping must not end the service
         return _all_rejected(page, "mapping_error", _crash(error))
-    mapped = MappedPage([], [], list(page.rejections))
+    if points is not None:
+        return MappedPage(points, [], list(page.rejections))
+    events: list[UnifiedData] = []
+    skipped: list[Skip] = []
+    rejected: list[Rejection] = []
     found = (
         outcomes(records, map_record)
         if elsewhere is None
@@ -83,14 +103,18 @@ def map_page(
         enumerate(records), found, strict=True
     ):
         if isinstance(outcome, list):
-            mapped.events.extend(outcome)
+            events.extend(outcome)
         elif isinstance(outcome, Skip):
-            if len(mapped.skipped) < MAX_NAMED:
+            if len(skipped) < MAX_NAMED:
                 outcome = _named(outcome, page, record)
-            mapped.skipped.append(outcome)
+            skipped.append(outcome)
         else:
-            mapped.rejected.append(_located(outcome, page, index, record))
-    return _collapsed(mapped, page)
+            rejected.append(_located(outcome, page, index, record))
+    if not events and not skipped:
+        rejected = _collapsed(rejected)
+    return MappedPage(
+        Points.of(events), skipped, [*page.rejections, *rejected]
+    )
 
 
 def _records(page: RawPage) -> list[Any]:
@@ -187,7 +211,7 @@ def _all_rejected(
     """The page fails as a whole: one dead letter with a count and the beginning of the page."""
     count = page.record_count - count_of(page.rejections)
     if not count:
-        return MappedPage([], [], list(page.rejections))
+        return MappedPage(Points(), [], list(page.rejections))
     whole = Rejection(
         reason=reason,
         message=message,
@@ -196,29 +220,25 @@ def _all_rejected(
         origin=record_location(to_python(page.origin), 0),
         payload=_beginning(page),
     )
-    return MappedPage([], [], [*page.rejections, whole])
+    return MappedPage(Points(), [], [*page.rejections, whole])
 
 
-def _collapsed(mapped: MappedPage, page: RawPage) -> MappedPage:
+def _collapsed(rejected: list[Rejection]) -> list[Rejection]:
     """Records of a page that all fail alike become one dead letter with a count and samples."""
-    own = mapped.rejected[len(page.rejections) :]
-    if len(own) <= MAX_SAMPLES or mapped.events or mapped.skipped:
-        return mapped
-    if (
-        len({(rejection.reason, rejection.field) for rejection in own})
-        > 1
-    ):
-        return mapped
-    times = sorted(filter(None, (each.event_time for each in own)))
+    if len(rejected) <= MAX_SAMPLES:
+        return rejected
+    if len({(each.reason, each.field) for each in rejected}) > 1:
+        return rejected
+    times = sorted(filter(None, (each.event_time for each in rejected)))
     whole = msgspec.structs.replace(
-        own[0],
+        rejected[0],
         index=None,
         event_time=times[0] if times else None,
         last_event_time=times[-1] if times else None,
-        count=len(own),
-        message=f"all {len(own)} records of the page: {own[0].message}",
+        count=len(rejected),
+        message=f"all {len(rejected)} records of the page: {rejected[0].message}",
         payload="\n".join(
-            rejection.payload or "" for rejection in own[:MAX_SAMPLES]
+            each.payload or "" for each in rejected[:MAX_SAMPLES]
         ),
     )
-    return MappedPage([], [], [*page.rejections, whole])
+    return [whole]

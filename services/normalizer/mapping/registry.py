@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
+from types import ModuleType
 
-from services.normalizer.mapping.base import Compile
+from services.normalizer.mapping.base import Compile, MapAtOnce
 from shared.messages.base import Source
 
 # Part of every data point's version: raise it by hand, with a line in docs/mapping-versions.md,
@@ -16,12 +17,18 @@ _KNOWN = frozenset(map(str, Source))
 
 def mapping_of(source: str) -> Compile | None:
     """The function `compile_mapping` of the source's module, None for an unknown source."""
-    return _compile(Source(source)) if source in _KNOWN else None
+    if source not in _KNOWN:
+        return None
+    compile_mapping: Compile = _module(Source(source)).compile_mapping
+    return compile_mapping
+
+
+def mapping_at_once(source: str) -> MapAtOnce | None:
+    """The function `map_at_once` of the source's module, where it has one."""
+    return getattr(_module(Source(source)), "map_at_once", None)
 
 
 @cache
-def _compile(source: Source) -> Compile:
+def _module(source: Source) -> ModuleType:
     package = __name__.rpartition(".")[0]
-    module = import_module(f"{package}.{source.module}")
-    compile_mapping: Compile = module.compile_mapping
-    return compile_mapping
+    return import_module(f"{package}.{source.module}")

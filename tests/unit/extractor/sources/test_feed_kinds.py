@@ -11,7 +11,7 @@ import pytest
 from embedded.settings import ROOT
 from services.normalizer.mapping.page import map_page
 from shared.errors import BadValueError
-from shared.messages.pages import UnifiedData
+from shared.messages.points import UnifiedData
 from shared.values.times import timestamp
 from tests.support.pages import raw_page
 from tests.unit.extractor.sources.test_feeds import (
@@ -59,7 +59,7 @@ def news(
         page = raw_page(
             piece.records, stream="rss/desk", context=piece.context
         )
-        points += map_page(page).events if piece.records else []
+        points += map_page(page).points.rows() if piece.records else []
     return points, notes, slices[-1].cursor_after
 
 
@@ -153,7 +153,7 @@ def test_another_fetch_of_undated_news_changes_nothing() -> None:
         page = raw_page(
             slices[0].records, stream="rss/desk", fetched_at=fetched_at
         )
-        (point,) = map_page(page).events
+        (point,) = map_page(page).points.rows()
         hashes.add(point.value_hash)
     assert len(hashes) == 1
 

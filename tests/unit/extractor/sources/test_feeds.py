@@ -250,14 +250,14 @@ def test_real_and_weird_feeds_become_news_or_a_clear_error(
                 piece.records, stream="rss/desk", context=piece.context
             )
         )
-        assert len(mapped.events) + len(mapped.rejected) == len(
+        assert len(mapped.points.rows()) + len(mapped.rejected) == len(
             piece.records
         )
         assert {r.reason for r in mapped.rejected} <= {"empty_entry"}
-        assert encode(mapped.events)
+        assert encode(mapped.points.rows())
         assert all(
             (event.url or "http").startswith("http")
-            for event in mapped.events
+            for event in mapped.points.rows()
         )
 
 
@@ -278,7 +278,7 @@ def test_a_json_feed_is_a_feed() -> None:
     assert odd.note == "1 items of the feed are no objects"
     untitled, titled = map_page(
         raw_page(piece.records, stream="rss/desk", context=piece.context)
-    ).events
+    ).points.rows()
     assert (
         titled.title,
         titled.summary,

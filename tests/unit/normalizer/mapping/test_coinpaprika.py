@@ -15,7 +15,7 @@ def test_a_ticker_keeps_every_digit() -> None:
     record = ticker("btc-bitcoin", 38054.559248568)
     (point,) = map_page(
         raw_page([record], stream="coinpaprika/btc-bitcoin", context={})
-    ).events
+    ).points.rows()
     assert (
         point.instrument,
         point.symbol,
@@ -58,7 +58,7 @@ def test_an_empty_text_for_a_number_is_a_missing_one() -> None:
     record["quotes"]["USD"]["volume_24h"] = ""
     assert (
         map_page(raw_page([record], stream="coinpaprika/x", context={}))
-        .events[0]
+        .points.rows()[0]
         .volume
         is None
     )

@@ -25,7 +25,7 @@ def csv_page(
 
 
 def test_a_row_with_open_high_low_close_is_a_candle() -> None:
-    point, _ = map_page(raw_page([candle(1), candle(2)])).events
+    point, _ = map_page(raw_page([candle(1), candle(2)])).points.rows()
     assert (
         point.kind,
         point.instrument,
@@ -70,7 +70,7 @@ def test_columns_in_any_order_and_case() -> None:
         ],
         [["1.5", "ETH/EUR", "1", "100", "2", "1.2", "7", "1704067200"]],
     )
-    (point,) = map_page(page).events
+    (point,) = map_page(page).points.rows()
     assert (
         point.symbol,
         point.currency,
@@ -96,7 +96,7 @@ def test_a_row_with_a_price_only_is_a_price() -> None:
             ["snapped_at", "price", "market_cap", "total_volume"],
             [["2013-04-28 00:00:00 UTC", "135.30", "1500517590", "0.0"]],
         )
-    ).events
+    ).points.rows()
     assert (
         point.kind,
         point.price,
@@ -117,7 +117,7 @@ def test_date_and_time_in_two_columns_are_one_time() -> None:
         csv_page(
             ["Date", "Time", "Price"], [["2024-01-01", "13:30", "5"]]
         )
-    ).events
+    ).points.rows()
     assert point.timestamp == "2024-01-01T13:30:00Z"
 
 
@@ -125,9 +125,11 @@ def test_the_same_fact_has_the_same_identity_and_another_value_another_hash() ->
     None
 ):
     first, again = (
-        map_page(raw_page([candle(1)])).events[0] for _ in range(2)
+        map_page(raw_page([candle(1)])).points.rows()[0] for _ in range(2)
     )
-    changed = map_page(raw_page([candle(1, close="1.6")])).events[0]
+    changed = map_page(raw_page([candle(1, close="1.6")])).points.rows()[
+        0
+    ]
     assert (first.id, first.value_hash) == (again.id, again.value_hash)
     assert first.id == changed.id
     assert first.value_hash != changed.value_hash
@@ -145,7 +147,7 @@ def test_every_record_ends_in_one_place_with_its_line() -> None:
     ]
     mapped = map_page(raw_page(rows, rejections=[before]))
     assert (
-        len(mapped.events)
+        len(mapped.points.rows())
         + len(mapped.skipped)
         + sum(r.count for r in mapped.rejected)
         == 5
@@ -220,7 +222,7 @@ def test_a_negative_price_is_rejected() -> None:
 def test_one_odd_record_does_not_hold_up_its_neighbours() -> None:
     mapped = map_page(raw_page([None, candle(2)]))
     assert [each.reason for each in mapped.rejected] == ["mapping_error"]
-    assert len(mapped.events) == 1
+    assert len(mapped.points.rows()) == 1
 
 
 def test_a_number_out_of_range_is_rejected() -> None:
@@ -250,7 +252,7 @@ def test_decimal_commas_are_read_as_such_or_refused() -> None:
 
     assert [
         point.price
-        for point in prices("0,501", "41,234", "1.234,5").events
+        for point in prices("0,501", "41,234", "1.234,5").points.rows()
     ] == [
         "0.501",
         "41.234",
@@ -260,7 +262,7 @@ def test_decimal_commas_are_read_as_such_or_refused() -> None:
         "ambiguous_number"
     ]
     assert [
-        point.price for point in prices("1,234.5", "41,234").events
+        point.price for point in prices("1,234.5", "41,234").points.rows()
     ] == [
         "1234.5",
         "41234",
@@ -282,7 +284,7 @@ def test_investings_price_is_the_close_of_a_candle() -> None:
             ]
         ],
     )
-    (point,) = map_page(page).events
+    (point,) = map_page(page).points.rows()
     assert (point.kind, point.close, point.volume, point.timestamp) == (
         "candle",
         "33543.6",
@@ -309,7 +311,7 @@ def test_symbol_columns_are_believed_when_they_hold_symbols(
             [["2024-01-01", value, "1"]],
             "eth.csv",
         )
-    ).events
+    ).points.rows()
     assert point.symbol == symbol
 
 
@@ -317,7 +319,11 @@ def test_the_currency_comes_from_the_row_the_header_or_the_name() -> None:
     def currency(
         columns: list[str], row: list[str], path: str
     ) -> str | None:
-        return map_page(csv_page(columns, [row], path)).events[0].currency
+        return (
+            map_page(csv_page(columns, [row], path))
+            .points.rows()[0]
+            .currency
+        )
 
     assert (
         currency(
@@ -359,7 +365,7 @@ def test_the_volume_is_the_one_in_the_coin() -> None:
                 columns, [["2024-01-01", "BTCUSDT", "5", "1000", "7"]]
             )
         )
-        .events[0]
+        .points.rows()[0]
         .volume
         == "7"
     )
@@ -370,7 +376,7 @@ def test_the_volume_is_the_one_in_the_coin() -> None:
                 [["2024-01-01", "5", "1000"]],
             )
         )
-        .events[0]
+        .points.rows()[0]
         .volume
         is None
     )
@@ -392,7 +398,7 @@ def test_dots_are_thousands_where_commas_are_decimal() -> None:
             "sample": rows,
         },
     )
-    assert [point.price for point in map_page(page).events] == [
+    assert [point.price for point in map_page(page).points.rows()] == [
         "1234.56",
         "1235",
         "1235.5",
@@ -403,7 +409,7 @@ def test_a_candle_has_the_identity_and_hash_that_every_data_point_has() -> (
     None
 ):
     for row in ([candle(1)], [[*candle(1)[:5], ""]]):
-        (point,) = map_page(raw_page(row)).events
+        (point,) = map_page(raw_page(row)).points.rows()
         values = {
             name: getattr(point, name)
             for name in (

@@ -34,7 +34,7 @@ def test_news_have_plain_text_safe_links_and_the_coins_they_name() -> (
         summary="<p>Text</p><script>x()</script>",
         link="javascript:alert(1)",
         links=[{"href": "https://a.example/1"}],
-    ).events
+    ).points.rows()
     assert (point.title, point.summary, point.url, point.symbols) == (
         "Bitcoin & Ethereum",
         "Text",
@@ -46,7 +46,7 @@ def test_news_have_plain_text_safe_links_and_the_coins_they_name() -> (
 def test_news_without_a_date_take_the_time_of_the_fetch_and_say_so() -> (
     None
 ):
-    (point,) = news(published=None).events
+    (point,) = news(published=None).points.rows()
     assert (point.timestamp, point.attributes["dated_by"]) == (
         "2026-01-15T12:00:00Z",
         "fetched",
@@ -65,5 +65,5 @@ def test_double_escaped_entities_become_text() -> None:
 
 
 def test_markup_that_ends_nowhere_is_text() -> None:
-    (point,) = news(title="What <![X[ means").events
+    (point,) = news(title="What <![X[ means").points.rows()
     assert "means" in (point.title or "")

@@ -17,7 +17,7 @@ import pytest
 from shared.csvfile import folder, overrides
 from shared.csvfile.profile import profile
 from shared.errors import TaskError
-from shared.messages.pages import UnifiedData
+from shared.messages.points import UnifiedData
 from tests.unit.shared.csvfile.test_kinds_of_files import mapped, read
 
 DAYS = ("2021-03-01", "2021-03-02", "2021-03-03")

@@ -20,7 +20,7 @@ from services.normalizer.mapping.page import map_page
 from shared.csvfile import folder, overrides
 from shared.csvfile.profile import profile, profiled
 from shared.errors import TaskError
-from shared.messages.pages import UnifiedData
+from shared.messages.points import UnifiedData
 from shared.runtime.confined import unmetered
 from tests.support.pages import raw_page
 
@@ -106,11 +106,11 @@ def mapped(
                     context=piece.context,
                 )
             )
-            points += page.events
+            points += page.points.rows()
             for outcome in (*page.skipped, *page.rejected):
                 became[outcome.reason] += getattr(outcome, "count", 1)
             became["loaded"] += len(
-                {point.record_index for point in page.events}
+                {point.record_index for point in page.points.rows()}
             )
     return points, became
 
