@@ -17,9 +17,12 @@ from shared.kafka import clients, reading
 from shared.messages.topics import (
     COMMANDS,
     RAW,
+    REPLAY_PAGES,
+    REPLAY_TASKS,
     RUN_EVENTS,
     TASKS,
     UNIFIED,
+    UNIFIED_REPLAY,
 )
 from tests.support.stack import Stack
 
@@ -28,6 +31,16 @@ SELECT extract(epoch FROM created_at) * 1000 FROM points JOIN page_receipts AS r
 WHERE r.run_id = %s GROUP BY created_at ORDER BY created_at
 """
 _ENDED = "SELECT extract(epoch FROM finished_at) * 1000 FROM runs WHERE run_id = %s"
+_TOPICS = (
+    COMMANDS,
+    TASKS,
+    REPLAY_TASKS,
+    RUN_EVENTS,
+    RAW,
+    REPLAY_PAGES,
+    UNIFIED,
+    UNIFIED_REPLAY,
+)
 # Of each stage its first and last message, and how much lies between.
 Moments = dict[str, list[float]]
 
@@ -68,7 +81,7 @@ async def _messages(bootstrap: str, run_id: str) -> Moments:
     await consumer.start()
     found: Moments = defaultdict(list)
     try:
-        for topic in (COMMANDS, TASKS, RUN_EVENTS, RAW, UNIFIED):
+        for topic in _TOPICS:
             for partition in range(topic.partitions):
                 at = TopicPartition(topic.name, partition)
                 begin, end = await reading.bounds(consumer, at)

@@ -15,7 +15,7 @@ from bench.api import selects
 from services.gateway.queries.data import Filters
 from services.loader.pages.staged_page import StagedPage
 from services.loader.pages.transaction import write_pages
-from services.loader.pages.write_replayed import write_replayed
+from services.loader.pages.write_replayed import ReplayWriter
 from tests.support.stack import Stack
 
 WINDOW = 200_000  # records that a mark is about: the last ones
@@ -93,7 +93,7 @@ class Meter:
         if pages[0].unified.replay is None:
             write_pages(self._engine, pages)
         else:
-            write_replayed(self._engine, pages)
+            write_pages(self._engine, pages, ReplayWriter())
         server, own = self._server_s() - server, self._own_s() - own
         return Spent(
             sum(len(page.ids) for page in pages),

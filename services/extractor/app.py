@@ -58,7 +58,7 @@ from shared.messages.topics import (
     REPLAYER_GROUP,
     TASKS,
 )
-from shared.runtime import logs
+from shared.runtime import confined, logs
 from shared.runtime.health import Health
 from shared.runtime.lifecycle import (
     Part,
@@ -278,6 +278,7 @@ async def run(
         kafka.lag, max_waiting=limit, on_page=turns.moved
     )
     sources = _sources(settings, http, checkpoints)
+    confined.prepare()
     archive = Archive(role_dsn(settings, Role.READER))
     handlers = TaskHandlers(
         kafka, sources, checkpoints, backpressure, cancellations, archive

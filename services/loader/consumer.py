@@ -34,8 +34,11 @@ from services.loader.pages.transaction import (
     once_each,
     write_in_parts,
 )
-from services.loader.pages.write import LiveWriter
-from services.loader.pages.write_replayed import write_replayed
+from services.loader.pages.write import LiveWriter, PageWriter
+from services.loader.pages.write_replayed import (
+    ReplayWriter,
+    of_each_replay,
+)
 from services.loader.runs.reconciler import RunReconciler, publish_all
 from shared.blame import UnprocessableError, last_line
 from shared.errors import TransientError
@@ -274,21 +277,25 @@ class Loader:
 
     async def _store(self, batch: Batch, before: Batch | None) -> None:
         started = time.monotonic()
-        new = await self._store_pages(batch.pages, before)
+        new = await self._store_pages(batch.pages, LiveWriter(), before)
+        for pages in of_each_replay(batch.replayed):
+            await self._store_pages(pages, ReplayWriter(), before)
         await _turn(before)
-        await asyncio.to_thread(self._store_rest, batch)
+        await asyncio.to_thread(self._store_messages, batch)
         if batch.pages:
             seconds = round(time.monotonic() - started, 3)
             _log_loaded(batch.pages, new, seconds)
 
     async def _store_pages(
-        self, pages: list[StagedPage], before: Batch | None
+        self,
+        pages: list[StagedPage],
+        writer: PageWriter,
+        before: Batch | None,
     ) -> int:
         """Stage pages while the batch `before` is written, and write them after it."""
         unique = once_each(pages)
         if not unique:
             return 0
-        writer = LiveWriter()
         transaction = BatchTransaction(self._engine, unique, writer)
         try:
             await asyncio.to_thread(transaction.stage)
@@ -303,8 +310,7 @@ class Loader:
             if transaction.is_staged:
                 await asyncio.to_thread(transaction.abandon)
 
-    def _store_rest(self, batch: Batch) -> None:
-        write_replayed(self._engine, batch.replayed)
+    def _store_messages(self, batch: Batch) -> None:
         if batch.messages or batch.dead_letters:
             with self._engine.begin() as transaction:
                 batch.apply_messages(transaction)

@@ -54,7 +54,7 @@ from shared.messages.topics import (
     UNIFIED,
     UNIFIED_REPLAY,
 )
-from shared.runtime import logs
+from shared.runtime import confined, logs
 from shared.runtime.health import Health
 from shared.runtime.lifecycle import (
     before_end,
@@ -68,6 +68,8 @@ READ = (RAW, REPLAY_PAGES)
 BUFFERED_PAGES = 64
 MAX_DELIVERY_BYTES = 12 << 20  # of unified pages on their way
 DAY_S = 24 * 3600.0
+# What is not committed counts as waiting: replays, which let little wait, would stand still for it.
+COMMIT_EVERY_S = 0.2
 CLOSE_TIMEOUT_S = 3.0
 log = logs.get(__name__)
 
@@ -306,7 +308,7 @@ def _faust_app(settings: NormalizerSettings) -> faust.App:
         topic_allow_declare=False,
         stream_buffer_maxsize=BUFFERED_PAGES,
         broker_max_poll_records=BUFFERED_PAGES,
-        broker_commit_interval=1.0,
+        broker_commit_interval=COMMIT_EVERY_S,
         broker_commit_every=BUFFERED_PAGES,
         broker_session_timeout=settings.kafka_session_timeout_ms / 1000,
         broker_heartbeat_interval=2.0,
@@ -327,6 +329,7 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
     suspects = Suspects(settings.health_file)
     before_end(suspects.end)
     mapper = Mapper(ConfinedMapping(), Turns(suspects))
+    confined.prepare()
     announced: list[bool] = []  # by one of the agents
 
     async def normalize(stream: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Self
 import msgspec
 
 SCHEMA_VERSION = 2
-MAX_PAGE_RECORDS = 500
+MAX_PAGE_RECORDS = 1000
 MAX_PAGE_BYTES = 512 * 1024  # of raw records as JSON
 MAX_PAYLOAD = (
     64 * 1024

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from typing import Any
@@ -138,6 +139,12 @@ class Confined:
         if -code == signal.SIGKILL:
             return "its reader was killed, as for taking too much memory"
         return f"its reader broke down (exit code {code})"
+
+
+def prepare() -> None:
+    """Start what children come from, so that the first task need not wait for its imports."""
+    with _main_unseen():
+        forkserver.ensure_running()
 
 
 def _received(

@@ -15,7 +15,6 @@ from sqlalchemy import Engine, text
 from services.loader.pages import previews
 from services.loader.pages.staged_page import StagedPage
 from services.loader.pages.transaction import write_pages
-from services.loader.pages.write_replayed import write_replayed
 from shared.identity.ids import text_hash
 from shared.identity.point_ids import timed_id
 from shared.messages.base import Stage
@@ -23,7 +22,12 @@ from shared.messages.pages import RawPage, Rejection, ReplayOf
 from shared.messages.points import Points, UnifiedData
 from shared.messages.serialization import encode
 from tests.integration.conftest import Query
-from tests.support.pages import candle, raw_page, unified_page
+from tests.support.pages import (
+    candle,
+    raw_page,
+    unified_page,
+    write_replayed,
+)
 
 ROWS = 3  # of a page
 RUN = "0b9d4c1e-8f5a-4b0e-9d51-6a9a4f6f0a11"

@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import Engine
 
 from services.loader.pages.transaction import write_pages
-from services.loader.pages.write_replayed import write_replayed
 from services.loader.runs import event_handlers, ledger, retirements
 from services.loader.runs.event_handlers import ReceivedMessage
 from shared.messages.commands import (
@@ -31,6 +30,7 @@ from tests.integration.test_gateway import (  # noqa: F401  fixtures
 )
 from tests.integration.test_partitions import staged
 from tests.integration.test_series import of
+from tests.support.pages import write_replayed
 from tests.support.series import WRONG_SUMS
 
 DAYS = 40

@@ -6,7 +6,11 @@ import uuid
 from typing import Any
 
 import msgspec
+from sqlalchemy import Engine
 
+from services.loader.pages.staged_page import StagedPage
+from services.loader.pages.transaction import write_pages
+from services.loader.pages.write_replayed import ReplayWriter
 from services.normalizer.unify import unify
 from shared.identity.ids import page_id
 from shared.messages.pages import RawPage, Rejection, UnifiedPage
@@ -82,3 +86,8 @@ def unified_page(
         broker_ms=broker_ms,
         republished=republished,
     )[1]
+
+
+def write_replayed(engine: Engine, pages: list[StagedPage]) -> None:
+    """Write pages of one replay."""
+    write_pages(engine, pages, ReplayWriter())

@@ -201,7 +201,7 @@ def _no_constants(name: str) -> NoReturn:
 def paginate(
     records: list[Any],
 ) -> Iterator[tuple[list[Any], list[Rejection]]]:
-    """Cut records into pages of at most 500 records and 512 KiB.
+    """Cut records into pages of at most 1,000 records and 512 KiB.
 
     A record that no page can hold is rejected.
     """

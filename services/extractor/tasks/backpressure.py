@@ -25,7 +25,7 @@ from shared.runtime import logs
 
 LOOK_EVERY_S = 1.0
 LOOK_EVERY_S_IN_REPLAY = 0.15
-MAX_REPLAYED = 40  # waiting pages of replays, over all partitions: a live page may wait for them
+MAX_REPLAYED = 48  # waiting pages of replays, over all partitions: a live page may wait for them
 MAX_LIVE = 4  # live pages that may wait while a replay goes on
 LIVE_TOPICS = frozenset({RAW.name, UNIFIED.name})
 log = logs.get(__name__)

@@ -14,9 +14,7 @@ from services.loader.pages.staged_page import (
     text,
 )
 from shared.identity.point_ids import is_of_news
-from shared.messages.pages import (
-    Skip,
-)
+from shared.messages.pages import RawPage, Skip
 from shared.messages.runs import Outcome
 
 POINT_COLUMNS = ("n", "round", "series_id", *POINT_CELLS)
@@ -56,6 +54,7 @@ PAGE_COLUMNS = (
 )
 INSERTED, UPDATED, UNCHANGED = (outcome.encode() for outcome in Outcome)
 _BEST_FIRST = INSERTED + UPDATED + UNCHANGED
+_NO_RAW_CELLS = (NULL,) * 6
 Round = dict[
     str, tuple[int, int]
 ]  # id → its page's place in the batch, its place in the page
@@ -126,13 +125,15 @@ def tally(
     return outcomes.decode(), *counts
 
 
-def page_rows(pages: list[StagedPage], topic: str) -> Iterator[str]:
-    """Rows of the pages themselves: what raw_data and the receipts need.
+def page_rows(
+    pages: list[StagedPage], topic: str, *, with_raw: bool
+) -> Iterator[str]:
+    """Rows of the pages themselves: what the receipts need and, `with_raw`, raw_data.
 
     `run_id` is the run that writes them, `of_run` that of the page.
     """
     for number, page in enumerate(pages):
-        yield _page_row(number, page, topic)
+        yield _page_row(number, page, topic, with_raw=with_raw)
 
 
 def _skip_examples(skipped: list[Skip]) -> dict[str, list[str]]:
@@ -144,7 +145,9 @@ def _skip_examples(skipped: list[Skip]) -> dict[str, list[str]]:
     return found
 
 
-def _page_row(number: int, page: StagedPage, topic: str) -> str:
+def _page_row(
+    number: int, page: StagedPage, topic: str, *, with_raw: bool
+) -> str:
     raw = page.raw
     unified = page.unified
     replay = unified.replay
@@ -160,12 +163,7 @@ def _page_row(number: int, page: StagedPage, topic: str) -> str:
         str(raw.record_count),
         text(raw.fetched_at),
         str(unified.raw_time),
-        raw_text(raw.origin),
-        raw_text(raw.context),
-        raw_text(raw.records),
-        json_text(raw.rejections or None),
-        raw_text(raw.cursor_before),
-        raw_text(raw.cursor_after),
+        *(_raw_cells(raw) if with_raw else _NO_RAW_CELLS),
         topic,
         str(unified.raw_partition),
         str(unified.raw_offset),
@@ -182,6 +180,17 @@ def _page_row(number: int, page: StagedPage, topic: str) -> str:
         *_outer_ids(page.ids),
     )
     return "\t".join(cells) + "\n"
+
+
+def _raw_cells(raw: RawPage) -> tuple[str, ...]:
+    return (
+        raw_text(raw.origin),
+        raw_text(raw.context),
+        raw_text(raw.records),
+        json_text(raw.rejections or None),
+        raw_text(raw.cursor_before),
+        raw_text(raw.cursor_after),
+    )
 
 
 def _outer_ids(ids: list[str]) -> tuple[str, str]:

@@ -211,20 +211,31 @@ ARE_KNOWN = (
 )
 # The answer lists the ids that were inserted and those that were updated; the others left the
 # values as they were. Nearly always all are inserted: then the list of them is left out (NULL).
-UPSERT_POINTS = f"""
+_UPSERT = f"""
 WITH written AS (
-    {INSERT_POINTS}
+    {{insert}}
     ON CONFLICT (id) DO UPDATE SET
         {_overwrite((*_VALUES, "run_id"))}
     RETURNING id, %(round)s = 0 AND created_at = %(now)s AS is_new,
               coalesce(updated_at = %(now)s, false) AS is_changed
 )
-SELECT CASE WHEN count(*) FILTER (WHERE is_new) < %(points)s
-            THEN coalesce(array_agg(replace(id::text, '-', '')) FILTER (WHERE is_new), '{{}}') END,
+SELECT CASE WHEN count(*) FILTER (WHERE is_new) < %(points)s THEN coalesce(
+           array_agg(replace(id::text, '-', '')) FILTER (WHERE is_new), '{{{{}}}}') END,
        coalesce(array_agg(replace(id::text, '-', '')) FILTER (WHERE NOT is_new AND is_changed),
-                '{{}}')
+                '{{{{}}}}')
 FROM written
 """
+UPSERT_POINTS = _UPSERT.format(insert=INSERT_POINTS)
+# Most data points that are read again stay as they are: of those no row is locked.
+UPSERT_REPLAYED = _UPSERT.format(
+    insert=INSERT_POINTS.replace(
+        "ORDER BY s.id",
+        f"""AND coalesce((
+        SELECT {versions.version("u")} < {versions.version("p", "s")}
+               OR {versions.is_revived("u", "p")}
+        FROM points AS u WHERE u.id = s.id OFFSET 0), true) ORDER BY s.id""",
+    )
+)
 
 UPDATE_OUTCOMES = """
 UPDATE page_receipts AS r SET outcomes = o.outcomes, inserted = o.inserted, updated = o.updated,

@@ -57,11 +57,11 @@ log = logs.get(__name__)
 
 @dataclass(frozen=True)
 class StagedBatch:
-    """Pages in the temporary tables. `superseded`: places of those that count as skipped."""
+    """Pages in the temporary tables. `has_raw`: with what raw_data takes of them."""
 
     pages: list[StagedPage]
     rounds: list[Round]
-    superseded: frozenset[int] = frozenset()
+    has_raw: bool
 
 
 class PageWriter(ABC):
@@ -70,9 +70,9 @@ class PageWriter(ABC):
     Raises DATA_ERRORS for a row that PostgreSQL refuses.
     """
 
-    @abstractmethod
     def stage(self, db: Db, pages: list[StagedPage]) -> StagedBatch:
         """Copy the pages into temporary tables. Takes no lock."""
+        return copied(db, pages)
 
     @abstractmethod
     def apply(self, db: Db, batch: StagedBatch) -> int:
@@ -81,11 +81,6 @@ class PageWriter(ABC):
 
 class LiveWriter(PageWriter):
     """Writes pages as they come from the normalizer."""
-
-    def stage(self, db: Db, pages: list[StagedPage]) -> StagedBatch:
-        rounds = in_rounds(pages)
-        copy_batch(db, pages, rounds)
-        return StagedBatch(pages, rounds)
 
     def apply(self, db: Db, batch: StagedBatch) -> int:
         pages = batch.pages
@@ -111,16 +106,20 @@ class LiveWriter(PageWriter):
         return len(new)
 
 
-def copy_batch(
-    db: Db, pages: list[StagedPage], rounds: list[Round]
-) -> None:
-    """COPY pages and their data points into the temporary tables."""
-    copy_lines(
-        db, "stage_pages", PAGE_COLUMNS, page_rows(pages, RAW.name)
-    )
+def copied(
+    db: Db, pages: list[StagedPage], *, with_raw: bool = True
+) -> StagedBatch:
+    """COPY pages and their data points into the temporary tables.
+
+    `with_raw`: with what raw_data takes of them, which PostgreSQL reads as JSON.
+    """
+    rounds = in_rounds(pages)
+    rows = page_rows(pages, RAW.name, with_raw=with_raw)
+    copy_lines(db, "stage_pages", PAGE_COLUMNS, rows)
     copy_lines(
         db, "stage_points", POINT_COLUMNS, point_rows(pages, rounds)
     )
+    return StagedBatch(pages, rounds, with_raw)
 
 
 def copy_lines(
@@ -250,10 +249,16 @@ def _superseded(page: StagedPage) -> Rejection:
 # -- data points ----------------------------------------------------------------------------------
 
 
-def upsert(db: Db, batch: StagedBatch, applied: set[str]) -> list[Row]:
+def upsert(
+    db: Db,
+    batch: StagedBatch,
+    applied: set[str],
+    *,
+    statement: str = sql.UPSERT_POINTS,
+) -> list[Row]:
     """Write the data points of the applied pages, round by round.
 
-    Returns the outcomes for their receipts.
+    Returns the outcomes for their receipts. `statement`: for those that may be there.
     """
     outcomes = unchanged_outcomes(batch.pages, applied)
     is_all = len(applied) == len(batch.pages)
@@ -273,7 +278,7 @@ def upsert(db: Db, batch: StagedBatch, applied: set[str]) -> list[Row]:
         inserted: Iterable[str] | None = None
         updated: Iterable[str] = ()
         if number > 0 or not _insert_new(db, written, values):
-            db.execute(sql.UPSERT_POINTS, values)
+            db.execute(statement, values)
             inserted, updated = db.fetchone() or ([], [])
         if inserted is None:  # all of them
             inserted = written

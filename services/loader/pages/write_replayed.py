@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
 import msgspec
 import psycopg2.extras
-from sqlalchemy import Engine
 
 from services.loader.database import Db
 from services.loader.pages import sql, write
-from services.loader.pages.copy_rows import INSERTED, UPDATED, in_rounds
+from services.loader.pages.copy_rows import INSERTED, UPDATED
 from services.loader.pages.dead_letter_rows import (
     Letter,
     Occasion,
@@ -23,7 +22,6 @@ from services.loader.pages.dead_letter_rows import (
 )
 from services.loader.pages.staged_page import StagedPage
 from services.loader.pages.stamps import place_pages
-from services.loader.pages.transaction import write_pages
 from services.loader.pages.write import PageWriter, Retired, StagedBatch
 from shared import versions
 from shared.messages.commands import ReplayMode
@@ -56,6 +54,14 @@ WITH taken AS (
 )
 UPDATE stage_pages AS s SET is_new = true FROM taken
 WHERE s.page_id = taken.page_id RETURNING s.page_id::text
+"""
+
+# What PostgreSQL could not store as JSON is kept as a text, and has to be refused again.
+_ARE_KEPT = """
+SELECT bool_and(coalesce((
+    SELECT jsonb_typeof(r.payload) = 'array' FROM raw_data AS r
+    WHERE r.page_id = s.page_id LIMIT 1), false))
+FROM stage_pages AS s
 """
 
 _DELETE_STAGED = "DELETE FROM stage_pages WHERE n = ANY(%s)"
@@ -91,29 +97,25 @@ FROM compared WHERE outcome IN ('i', 'u') GROUP BY n, outcome
 """
 
 
-def write_replayed(engine: Engine, pages: Sequence[StagedPage]) -> None:
-    """Write pages of replays, those of each replay in a transaction.
-
-    Raises what `write_pages` raises.
-    """
+def of_each_replay(pages: Iterable[StagedPage]) -> list[list[StagedPage]]:
+    """Pages of replays, those of each replay together."""
     by_run = attrgetter("run_id")
-    for _, of_run in groupby(sorted(pages, key=by_run), key=by_run):
-        write_pages(engine, list(of_run), ReplayWriter())
+    return [
+        list(of_run)
+        for _, of_run in groupby(sorted(pages, key=by_run), key=by_run)
+    ]
 
 
 class ReplayWriter(PageWriter):
-    """Writes pages of one replay."""
+    """Writes pages of one replay, of which raw_data nearly always has what it takes."""
 
     def stage(self, db: Db, pages: list[StagedPage]) -> StagedBatch:
-        superseded = _superseded(db, pages)
-        pages = list(pages)
-        for number in superseded:
-            pages[number] = pages[number].superseded()
-        rounds = in_rounds(pages)
-        write.copy_batch(db, pages, rounds)
-        return StagedBatch(pages, rounds, frozenset(superseded))
+        return write.copied(db, pages, with_raw=False)
 
     def apply(self, db: Db, batch: StagedBatch) -> int:
+        superseded = _superseded(db, batch.pages)
+        if superseded or not _are_kept(db):
+            batch = _staged_anew(db, batch.pages, superseded)
         pages = batch.pages
         is_applied = _is_applied(pages[0])
         place_pages(db, pages)
@@ -121,8 +123,8 @@ class ReplayWriter(PageWriter):
         new = write.first_cells(db)
         if not new:
             return 0
-        if batch.superseded:
-            db.execute(_DELETE_STAGED, (sorted(batch.superseded),))
+        if superseded:
+            db.execute(_DELETE_STAGED, (sorted(superseded),))
         numbers = _numbers_of(pages, new)
         db.execute(sql.COLLECT_PREVIOUS_IDS, {"numbers": numbers})
         outcomes, retired = _write(db, batch, new, is_applied=is_applied)
@@ -135,6 +137,29 @@ class ReplayWriter(PageWriter):
         occasion = Occasion.REPLAYED if is_applied else Occasion.PREVIEW
         insert_dead_letters(db, rows, occasion)
         return len(new)
+
+
+def _are_kept(db: Db) -> bool:
+    """Whether raw_data has all staged pages, as they came."""
+    db.execute(_ARE_KEPT)
+    return db.fetchone() == (True,)
+
+
+def _staged_anew(
+    db: Db, pages: list[StagedPage], superseded: set[int]
+) -> StagedBatch:
+    """The batch with all that it takes, and with superseded pages as such.
+
+    Which they are is known after the batch before is stored: it may hold what took their place.
+    """
+    db.execute("DELETE FROM stage_pages; DELETE FROM stage_points")
+    return write.copied(
+        db,
+        [
+            page.superseded() if number in superseded else page
+            for number, page in enumerate(pages)
+        ],
+    )
 
 
 def _numbers_of(pages: list[StagedPage], wanted: set[str]) -> list[int]:
@@ -153,8 +178,9 @@ def _write(
     if not is_applied:
         outcomes = _keep_preview(db, batch.pages, new)
         return outcomes, _would_retire(db)
-    db.execute(sql.INSERT_RAW_PAGES)
-    outcomes = write.upsert(db, batch, new)
+    if batch.has_raw:
+        db.execute(sql.INSERT_RAW_PAGES)
+    outcomes = write.upsert(db, batch, new, statement=sql.UPSERT_REPLAYED)
     return outcomes, write.retire(db, batch.pages[0].run_id)
 
 

@@ -31,7 +31,7 @@ MAX_LINE_BYTES = 128 * 1024
 MAX_QUOTED_LINES = (
     100  # of one record; more means a quote that was never closed
 )
-PAGE_BYTES = 128 * 1024  # of the file
+PAGE_BYTES = 256 * 1024  # of the file
 BLOCK_BYTES = 64 * 1024  # of rows without quotes, read and cut in one go
 MAX_BLOCKS = 4  # tried for a page, so that a file full of quotes is not read again and again
 HAS_GROWN = (

@@ -29,9 +29,9 @@ def test_what_jsonb_cannot_hold_is_replaced_and_marked() -> None:
 
 def test_pages_are_bounded_and_what_fits_none_is_rejected() -> None:
     pages = list(
-        paginate([{"n": n} for n in range(501)] + [{"x": "y" * 600_000}])
+        paginate([{"n": n} for n in range(1001)] + [{"x": "y" * 600_000}])
     )
-    assert [len(records) for records, _ in pages] == [500, 1]
+    assert [len(records) for records, _ in pages] == [1000, 1]
     assert [r.reason for _, rejections in pages for r in rejections] == [
         "record_too_large"
     ]

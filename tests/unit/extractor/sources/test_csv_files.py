@@ -91,11 +91,11 @@ def test_rows_are_lists_of_texts_and_the_header_is_context(
     }
 
 
-def test_pages_hold_at_most_500_records(tmp_path: Path) -> None:
+def test_pages_hold_at_most_1000_records(tmp_path: Path) -> None:
     slices = read(
-        tmp_path, write(tmp_path, HEADER + "a,b,c,d,e\n" * 1201)
+        tmp_path, write(tmp_path, HEADER + "a,b,c,d,e\n" * 2201)
     )
-    assert [len(piece.records) for piece in slices] == [500, 500, 201]
+    assert [len(piece.records) for piece in slices] == [1000, 1000, 201]
 
 
 @pytest.mark.parametrize(
