@@ -6,6 +6,7 @@ Figures on the screen, JSON and a picture in bench/results, and a last line of J
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -16,10 +17,12 @@ from bench import (
     api,
     confined,
     data,
+    goals,
     latency,
     pipeline,
     plot,
     replay,
+    timeline,
     yardstick,
 )
 from bench.usage import MEMORY_LIMIT_MB, SERVICES, Usage
@@ -59,6 +62,9 @@ def main() -> int:
         json.dumps({**last, **details}, indent=1)
     )
     plot.draw(details, results / f"{name}.png")
+    _say("goals:")
+    for line in goals.lines(details):
+        _say(line)
     _say(f"details: bench/results/{name}.json, {name}.png")
     _say(json.dumps(last))
     return 0
@@ -84,6 +90,15 @@ def _measure(
         _say(
             f"  {name:<11} {seconds / rows * 1e6:6.1f} µs of CPU a record   {_memory(name, usage)}"
         )
+    sizes = timeline.bytes_a_record(stack, rows)
+    _say(
+        f"  {whole['idle_share']:.0%} of the processors idle; bytes of a record in a raw page"
+        f" {sizes['raw']}, in a unified page, which holds the raw one, {sizes['unified']}"
+    )
+    if os.environ.get("TIMELINE"):
+        _say("when each stage had what:")
+        found = timeline.of_run(stack, whole["run_id"], whole["began"])
+        _say("\n".join(timeline.shown(found)))
     confined_costs = _confined(path)
     reads = _reads(stack, symbol)
     first_row = latency.measure(stack)
@@ -92,6 +107,8 @@ def _measure(
         f"  {first_row['first_row_ms']:>8} ms   a round trip through Kafka"
         f" {first_row['kafka_round_trip_ms']} ms   ratio {first_row['round_trips']}"
     )
+    first_of_large = latency.measure_large(stack)
+    _say(f"  {first_of_large:>8} s to the first row of a file of 1 GB")
     _say("replay of those rows:")
     again = replay.measure(
         stack, whole["run_id"], rows, whole["records_per_s"]
@@ -141,6 +158,8 @@ def _measure(
         "confined": confined_costs,
         "reads": reads,
         "first_row": first_row,
+        "first_row_1gb_s": first_of_large,
+        "bytes_a_record": sizes,
         "replay": again,
         "whole_10x": {**more, "time_growth": growth},
         "cpu_s_10x": more_usage.cpu_s,
@@ -181,7 +200,8 @@ def _reads(stack: Stack, symbol: str) -> list[dict[str, Any]]:
     for read in reads:
         _say(
             f"  {read['read']:<32} {read['requests_per_s']:>6}/s   p99 {read['p99_ms']:>6} ms  "
-            f" pgbench, tables of 0.1.0: {read['limit_requests_per_s']:>6}/s"
+            f" {read['anew_per_s']:>5}/s while data are written   pgbench, tables of 0.1.0:"
+            f" {read['limit_requests_per_s']:>6}/s"
             f"   ratio {read['ratio']}   today's: {read['today_ratio']}"
         )
     return reads

@@ -9,8 +9,11 @@ import asyncio
 import re
 import subprocess
 import tempfile
+import threading
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -52,6 +55,8 @@ def measure(stack: Stack, symbol: str) -> list[dict[str, Any]]:
 def _measured(stack: Stack, read: dict[str, Any]) -> dict[str, Any]:
     path = f"/data?{urlencode(read)}"
     rate, p99_ms = uvloop.run(_load(stack.settings.api_port, path))
+    with _writing(stack.settings.dsn()):
+        anew, _ = uvloop.run(_load(stack.settings.api_port, path))
     limit = _pgbench([yardstick.page(**read)], yardstick.dsn_of(stack))
     dsn = stack.settings.dsn()
     today = _pgbench(selects(Filters(**read), dsn), dsn)
@@ -59,11 +64,34 @@ def _measured(stack: Stack, read: dict[str, Any]) -> dict[str, Any]:
         "read": path,
         "requests_per_s": round(rate),
         "p99_ms": round(p99_ms, 1),
+        "anew_per_s": round(anew),
         "limit_requests_per_s": round(limit),
         "ratio": round(rate / limit, 2),
         "today_requests_per_s": round(today),
         "today_ratio": round(rate / today, 2),
     }
+
+
+@contextmanager
+def _writing(dsn: str) -> Iterator[None]:
+    """Something is written each millisecond, so that no answer that was kept holds."""
+    done = threading.Event()
+
+    def write() -> None:
+        connection = psycopg2.connect(dsn)
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            while not done.wait(0.001):
+                cursor.execute("SELECT pg_current_xact_id()")
+        connection.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield
+    finally:
+        done.set()
+        writer.join()
 
 
 async def _load(port: int, path: str) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from bench import data, memory
 from shared.kafka import clients
 from tests.support.product import until
 from tests.support.stack import Stack
@@ -59,6 +60,30 @@ def _first_row(stack: Stack, number: int) -> float:
     seconds = time.monotonic() - started
     stack.wait_for(run_id)
     return seconds * 1000
+
+
+def measure_large(stack: Stack) -> float:
+    """Seconds from POST to the first row of a file of 1 GB, whose run is cancelled then."""
+    path = stack.csv_dir / "large" / "eth-usd.csv"
+    rows = int(1e9 / (len(memory.NOTE) + 50))
+    data.write(path, rows, note=memory.NOTE)
+    started = time.monotonic()
+    run_id = stack.start_run(
+        sources=["csv"], streams=["csv/large/eth-usd.csv"]
+    )
+    until(
+        "the first row",
+        lambda: stack.api.get(
+            "/data", params={"dataset": "large", "limit": 1}
+        ).json(),
+        300,
+        0.01,
+    )
+    seconds = time.monotonic() - started
+    stack.api.post(f"/runs/{run_id}/cancel")
+    stack.wait_for(run_id, 300)
+    path.unlink()
+    return round(seconds, 2)
 
 
 async def _round_trips(bootstrap: str) -> float:

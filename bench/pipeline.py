@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
@@ -30,6 +31,7 @@ def measure_pipeline(
     """Ingest `rows` new rows: those of `streams`, or all that lie in the stack's CSV_DIR."""
     usage = Usage(stack)
     with usage.measured():
+        began = time.time()
         started = time.monotonic()
         run_id = stack.start_run(
             sources=["csv"], **({"streams": streams} if streams else {})
@@ -40,11 +42,14 @@ def measure_pipeline(
         raise SystemExit(
             f"the run did not end as it must: {run['status']}, {run['inserted']} of {rows} inserted"
         )
+    busy = sum(usage.cpu_s.values()) / (seconds * (os.cpu_count() or 1))
     return {
         "run_id": run_id,
+        "began": began,
         "records": rows,
         "seconds": round(seconds, 2),
         "records_per_s": round(rows / seconds),
+        "idle_share": round(max(0.0, 1 - busy), 2),
     }, usage
 
 

@@ -76,6 +76,34 @@ def shown(moments: Moments) -> list[str]:
     return lines
 
 
+def bytes_a_record(stack: Stack, records: int) -> dict[str, float]:
+    """Of raw and unified pages, when nothing but these records was ingested so far."""
+    return asyncio.run(
+        _sizes(stack.settings.kafka_bootstrap_servers, records)
+    )
+
+
+async def _sizes(bootstrap: str, records: int) -> dict[str, float]:
+    consumer = clients.consumer(bootstrap, "timeline", group=None)
+    await consumer.start()
+    sizes: dict[str, float] = {}
+    try:
+        for name, topic in (("raw", RAW), ("unified", UNIFIED)):
+            total = 0
+            for partition in range(topic.partitions):
+                at = TopicPartition(topic.name, partition)
+                begin, end = await reading.bounds(consumer, at)
+                if begin < end:
+                    async for record in reading.between(
+                        consumer, at, begin, end
+                    ):
+                        total += len(record.value or b"")
+            sizes[name] = round(total / records)
+    finally:
+        await consumer.stop()
+    return sizes
+
+
 async def _messages(bootstrap: str, run_id: str) -> Moments:
     consumer = clients.consumer(bootstrap, "timeline", group=None)
     await consumer.start()

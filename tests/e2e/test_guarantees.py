@@ -27,6 +27,7 @@ from embedded.settings import ROOT
 from shared.identity.ids import task_id
 from shared.kafka import publishing, topic_admin
 from shared.kafka.partitions import partition_of
+from shared.messages.base import MAX_PAGE_RECORDS
 from shared.messages.run_events import PlannedTask, RunPlanned
 from shared.messages.topics import (
     DEAD_LETTERS,
@@ -203,14 +204,14 @@ def test_a_run_says_which_pages_are_missing_and_has_them_done_again_when_asked(
     ) == (
         "running",
         False,
-        ROWS // 500,
+        ROWS // MAX_PAGE_RECORDS,
         1,
     )
     ((first, last),) = task["missing_pages"]
     assert first == last
     assert (task["records_published"], task["records"]) == (
         ROWS,
-        ROWS - 500,
+        ROWS - MAX_PAGE_RECORDS,
     )
     assert (
         case.stack.api.post(f"/runs/{run_id}/repair").status_code == 202
@@ -384,7 +385,10 @@ def test_what_retention_or_deletion_took_from_the_loader_is_said_and_comes_again
     run_id = case.start()
     until(
         "the pages to wait",
-        lambda: case.stack.waiting("loader", UNIFIED) >= ROWS // 500,
+        lambda: (
+            case.stack.waiting("loader", UNIFIED)
+            >= ROWS // MAX_PAGE_RECORDS
+        ),
         30,
         0.5,
     )
@@ -530,7 +534,7 @@ def test_pages_that_are_nowhere_any_more_are_named_and_the_run_does_not_succeed(
     )
     assert run["errors"][0]["code"] == "pages_lost"
     assert run["errors"][0]["message"].startswith(
-        f"pages 0–{ROWS // 500 - 1} are neither in the topic nor at the source any more"
+        f"pages 0–{ROWS // MAX_PAGE_RECORDS - 1} are neither in the topic nor at the source"
     )
     assert (
         run["status"] == "running"
@@ -567,8 +571,9 @@ def test_dead_letters_of_a_bug_are_processed_again_after_it_is_mended(
 ) -> None:
     stack = case.stack
     stack.break_guarantee("mapping")
-    run = stack.wait_for(case.start(1_500))
-    assert (run["status"], run["rejected"]) == ("failed", 1_500)
+    rows = 3 * MAX_PAGE_RECORDS
+    run = stack.wait_for(case.start(rows))
+    assert (run["status"], run["rejected"]) == ("failed", rows)
     stack.disarm()
     letters = stack.api.get(
         "/dead-letters",
@@ -576,7 +581,7 @@ def test_dead_letters_of_a_bug_are_processed_again_after_it_is_mended(
     ).json()
     assert [
         (each["reason"], each["count"], each["stage"]) for each in letters
-    ] == [("mapping_error", 500, "map")] * 3
+    ] == [("mapping_error", MAX_PAGE_RECORDS, "map")] * 3
 
     one = stack.api.post(f"/dead-letters/{letters[0]['id']}/requeue")
     again = stack.api.post(f"/dead-letters/{letters[0]['id']}/requeue")
@@ -594,7 +599,7 @@ def test_dead_letters_of_a_bug_are_processed_again_after_it_is_mended(
     ) == (
         "requeue",
         "succeeded",
-        500,
+        MAX_PAGE_RECORDS,
         True,
     )
 
@@ -815,7 +820,9 @@ def test_a_source_that_goes_bad_as_a_whole_stops_its_task_and_keeps_its_checkpoi
         True,
         True,
     )
-    assert 8 * 500 <= run["records"] < 60_000, "it was stopped on the way"
+    assert 8 * MAX_PAGE_RECORDS <= run["records"] < 60_000, (
+        "it was stopped on the way"
+    )
     stack.disarm()
     good = stack.ingest(streams=[case.file.stream])
     assert (good["status"], good["inserted"]) == ("succeeded", 60_000)

@@ -150,10 +150,11 @@ def test_raw_pages_are_listed_and_read(
     second = stack.api.get(
         first.links["next"]["url"].removeprefix("/api/v1")
     )
-    assert (
-        first.json()["pages"][0]["broker_time"]
-        >= second.json()["pages"][0]["broker_time"]
+    newer, older = (
+        datetime.fromisoformat(answer.json()["pages"][0]["broker_time"])
+        for answer in (first, second)
     )
+    assert newer >= older
     missing = stack.api.get("/raw/00000000-0000-0000-0000-000000000000")
     assert (
         missing.status_code,

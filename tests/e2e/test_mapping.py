@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from embedded.settings import ROOT
+from shared.messages.base import MAX_PAGE_RECORDS
 from shared.messages.topics import NORMALIZER_GROUP, RAW
 from tests.chaos.broker import remove_messages
 from tests.chaos.feed import CsvFile
@@ -22,7 +23,7 @@ from tests.simulator import Simulator
 from tests.simulator.server import entry, rss
 from tests.support.product import ENDED, until
 
-ROWS = 2_500
+ROWS = 5_000
 TENTH = ROWS // 10
 
 
@@ -101,7 +102,7 @@ AFTERWARDS = {
     "moved": TENTH,
     "retired": TENTH,
     "revisions": 2 * TENTH,
-    "pages": ROWS // 500,
+    "pages": ROWS // MAX_PAGE_RECORDS,
 }
 
 
@@ -357,7 +358,7 @@ def test_a_replay_survives_the_death_of_every_service(
 def test_a_live_run_ends_while_a_long_replay_goes_on_and_the_replay_can_be_cancelled(
     broken: ChaosStack, file: CsvFile
 ) -> None:
-    first = ingested(broken, file, 200_000)
+    first = ingested(broken, file, 400_000)
     replay = start_replay(
         broken, run_id=first["run_id"], origin="archive"
     )
@@ -368,7 +369,7 @@ def test_a_live_run_ends_while_a_long_replay_goes_on_and_the_replay_can_be_cance
         "succeeded",
         "running",
     ), state
-    assert state["records"] < 200_000
+    assert state["records"] < 400_000
     tell(broken, replay, "cancel")
     run = broken.wait_for(replay)
     assert (

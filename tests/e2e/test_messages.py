@@ -101,7 +101,7 @@ def test_foreign_messages_become_dead_letters_and_the_partitions_move_on(
 
 def test_a_task_that_comes_again_does_nothing_again(stack: Stack) -> None:
     name = "csv/again/dot-usd.csv"
-    write_candles(stack.csv_dir / "again" / "dot-usd.csv", 1000)
+    write_candles(stack.csv_dir / "again" / "dot-usd.csv", 2000)
     run = stack.ingest(streams=[name], full_refresh=True)
     task = FetchStream(
         run_id=run["run_id"],
@@ -129,7 +129,7 @@ def test_a_task_that_comes_again_does_nothing_again(stack: Stack) -> None:
         again["tasks"][0]["pages_loaded"],
     ) == (
         "succeeded",
-        1000,
+        2000,
         2,
     )
     stack.assert_ledger(run["run_id"], name, 1000)

@@ -159,7 +159,7 @@ def test_a_symbol_a_stream_or_offsets_select(
     )
     assert (some["status"], some["records"], len(some["tasks"])) == (
         "succeeded",
-        1_500,
+        1_000,
         1,
     )
     nothing = replay(
