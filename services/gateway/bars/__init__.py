@@ -1,0 +1,1 @@
+"""Candles of any interval, made from those of a finer one or from prices."""

@@ -1,0 +1,115 @@
+"""Which series a question about prices is answered from, by one rule that is stated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from services.gateway.bars.intervals import Interval
+from services.gateway.database import Database, Where
+from shared.messages.points import TimestampIs
+
+RULE = (
+    "candles before sampled prices; of candles the coarsest interval that fits; then the series "
+    "that reaches furthest, then the one with more data points, then the smaller number"
+)
+MAX_CHOSEN = 1_000  # series that a question may be about
+CANDLES = "candles"
+SAMPLED = "sampled"
+_SELECT = """
+SELECT series_id, source, dataset, stream, kind, instrument, symbol, "interval", currency,
+       timestamp_is, points, first_at, last_at
+FROM series {wanted}
+ORDER BY series_id LIMIT {most}
+"""
+
+
+@dataclass(frozen=True)
+class PriceSeries:
+    """A series of candles or prices. `interval`: of its candles, None for prices."""
+
+    series_id: int
+    source: str
+    dataset: str
+    stream: str
+    kind: str
+    instrument: str | None
+    symbol: str | None
+    interval: Interval | None
+    currency: str | None
+    timestamp_is: str | None
+    points: int
+    first_at: datetime
+    last_at: datetime
+
+    @property
+    def basis(self) -> str:
+        return CANDLES if self.kind == "candle" else SAMPLED
+
+    @property
+    def is_by_close(self) -> bool:
+        """Whether the timestamp of its candles is their end."""
+        return self.timestamp_is == TimestampIs.CLOSE
+
+    def shown(self) -> dict[str, Any]:
+        return {
+            "id": self.series_id,
+            "source": self.source,
+            "dataset": self.dataset,
+            "kind": self.kind,
+            "instrument": self.instrument,
+            "symbol": self.symbol,
+            "interval": _text(self.interval),
+            "currency": self.currency,
+            "timestamp_is": self.timestamp_is,
+        }
+
+
+def _text(interval: Interval | None) -> str | None:
+    return f"{interval.count}{interval.unit}" if interval else None
+
+
+async def found(database: Database, wanted: Where) -> list[PriceSeries]:
+    """The series of prices that match, which have data points."""
+    wanted.conditions += [
+        "kind IN ('candle', 'price', 'ticker')",
+        "first_at IS NOT NULL",
+        "last_at IS NOT NULL",
+        "points > 0",
+    ]
+    query = _SELECT.format(wanted=wanted, most=MAX_CHOSEN)
+    rows = await database.rows(query, *wanted.arguments)
+    return [
+        PriceSeries(
+            **{**row, "interval": Interval.parse(row["interval"])}
+        )
+        for row in rows
+    ]
+
+
+def fitting(
+    series: Iterable[PriceSeries], interval: Interval, zone: ZoneInfo
+) -> list[PriceSeries]:
+    """Those of which bars of an interval can be made, the chosen one first (`RULE`)."""
+    usable = [
+        each
+        for each in series
+        if each.basis == SAMPLED
+        or (each.interval and interval.holds(each.interval, zone))
+    ]
+    return sorted(usable, key=_rank)
+
+
+def _rank(series: PriceSeries) -> tuple[Any, ...]:
+    size = series.interval.about_seconds() if series.interval else 0
+    extent = series.last_at - series.first_at
+    return (
+        series.basis != CANDLES,
+        -size if series.basis == CANDLES else 0,
+        -extent,
+        -series.points,
+        series.series_id,
+    )

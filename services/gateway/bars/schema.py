@@ -1,0 +1,144 @@
+"""What is asked of bars, and how they are answered, as the OpenAPI document shows it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
+
+from pydantic import BaseModel, Field, field_validator
+
+from services.gateway.bars.intervals import PATTERN
+from services.gateway.bars.query import Fill
+from services.gateway.requests.times import Time
+from services.gateway.requests.whole_numbers import InDigits
+from services.gateway.schemas.data import Kind
+from shared.messages.base import Source
+from shared.messages.points import TimestampIs
+
+ALL = "all"
+MAX_BARS = 5_000
+_TEXT: dict[str, Any] = {
+    "min_length": 1,
+    "max_length": 500,
+    "pattern": r"^[^\x00]+$",
+}
+_ZONES = frozenset(available_timezones())
+
+
+class OhlcvQuery(BaseModel):
+    """The parameters of GET /ohlcv. One of `symbol`, `instrument` and `dataset` is needed."""
+
+    interval: str = Field(
+        pattern=PATTERN,
+        description="Such as `1m`, `15m`, `4h`, `1d`, `1w`, `1M` (months), or a multiple",
+    )
+    symbol: str | None = Field(
+        None, **_TEXT, description="Such as `btc`, in any case"
+    )
+    instrument: str | None = Field(None, **_TEXT)
+    dataset: str | None = Field(
+        None,
+        **_TEXT,
+        description="Whose figures; `all`: bars of each series that fits",
+    )
+    source: Source | None = None
+    currency: str | None = Field(None, **_TEXT)
+    start: Time = Field(
+        None,
+        alias="from",
+        description="Only bars that begin at this time or later",
+    )
+    end: Time = Field(
+        None,
+        alias="to",
+        description="Only bars that begin before this time",
+    )
+    fill: Fill = Field(
+        Fill.NONE,
+        description=(
+            "Bars in which nothing was traded are left out, are null, or have the previous close"
+        ),
+    )
+    as_of: Time = Field(
+        None, description="Made of the data as they were at this time"
+    )
+    order: Literal["asc", "desc"] = "asc"
+    tz: str = Field(
+        "UTC",
+        max_length=50,
+        description="Whose calendar days, weeks and months are, such as `Europe/Berlin`",
+    )
+    limit: Annotated[int, InDigits] = Field(
+        500, ge=1, le=MAX_BARS, description="Bars of each series"
+    )
+
+    @field_validator("tz")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        if value not in _ZONES:
+            raise ValueError(
+                "is no time zone: use a name such as Europe/Berlin"
+            )
+        return value
+
+
+class Bar(BaseModel):
+    """One bar. Numbers are exact decimals."""
+
+    open_time: datetime = Field(description="Its begin")
+    close_time: datetime = Field(
+        description="Its end, which belongs to the next one"
+    )
+    open: float | None
+    high: float | None
+    low: float | None
+    close: float | None
+    volume: float | None = Field(
+        description="Of candles that all say it; a ticker's 24 hours never add up"
+    )
+    base_volume: float | None = Field(description="In the coin")
+    quote_volume: float | None = Field(description="In `currency`")
+    points: int = Field(description="Data points that it is made of")
+    complete: bool | None = Field(
+        description="Whether none of its candles is missing; null: of sampled prices nobody knows"
+    )
+
+
+class NamedSeries(BaseModel):
+    """A series, as `GET /series/{id}` shows it at length."""
+
+    id: int
+    source: Source
+    dataset: str
+    kind: Kind
+    instrument: str | None
+    symbol: str | None
+    interval: str | None
+    currency: str | None
+    timestamp_is: TimestampIs | None = Field(
+        description="null: not known, and taken for the begin of a candle"
+    )
+
+
+class BarsOfSeries(NamedSeries):
+    """A series and its bars."""
+
+    basis: Literal["candles", "sampled"] = Field(
+        description="Made of candles of a finer interval, or of prices as they were read"
+    )
+    bars: list[Bar]
+
+
+class Ohlcv(BaseModel):
+    """Bars, and which series they were made of."""
+
+    interval: str
+    tz: str
+    rule: str = Field(
+        description="How the series was chosen, where several match"
+    )
+    series: list[BarsOfSeries]
+    others: list[NamedSeries] = Field(
+        description="Series that match and were not chosen, the first 20"
+    )
