@@ -32,7 +32,7 @@ from services.gateway.routes import (
     health,
     ingest,
     lineage,
-    ohlcv,
+    prices,
     replay,
     runs,
     series,
@@ -54,7 +54,7 @@ MAX_BODIES_BYTES = 32 * 1024 * 1024  # of all requests together
 ROUTES = (
     ingest,
     data,
-    ohlcv,
+    prices,
     series,
     lineage,
     replay,
@@ -77,7 +77,7 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
         bus = CommandBus(settings)
         app.state.database = database
         app.state.data_answers = data.kept_answers(database)
-        app.state.ohlcv_answers = ohlcv.kept_answers(database)
+        app.state.ohlcv_answers = prices.kept_answers(database)
         app.state.bus = bus
         await database.start()
         connecting = asyncio.create_task(bus.run())

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from sqlalchemy import Engine
 
-from services.gateway.bars.intervals import Interval
+from services.gateway.prices.intervals import Interval
 from tests.integration.test_gateway import (  # noqa: F401  fixtures
     address,
     api,

@@ -1,4 +1,4 @@
-"""What is asked of bars, and how they are answered, as the OpenAPI document shows it."""
+"""What is asked about prices, and how it is answered, as the OpenAPI document shows it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from zoneinfo import available_timezones
 
 from pydantic import BaseModel, Field, field_validator
 
-from services.gateway.bars.intervals import PATTERN
-from services.gateway.bars.query import Fill
+from services.gateway.prices.bars import Fill
+from services.gateway.prices.intervals import PATTERN
 from services.gateway.requests.times import Time
 from services.gateway.requests.whole_numbers import InDigits
+from services.gateway.schemas.body import RequestBody
 from services.gateway.schemas.data import Kind
 from shared.messages.base import Source
 from shared.messages.points import TimestampIs
 
 ALL = "all"
 MAX_BARS = 5_000
+MAX_PAIRS = 10_000
 _TEXT: dict[str, Any] = {
     "min_length": 1,
     "max_length": 500,
@@ -142,3 +144,47 @@ class Ohlcv(BaseModel):
     others: list[NamedSeries] = Field(
         description="Series that match and were not chosen, the first 20"
     )
+
+
+class PriceQuery(BaseModel):
+    """The parameters of GET /price."""
+
+    symbol: str = Field(**_TEXT, description="Such as `btc`, in any case")
+    moment: Time = Field(
+        None, alias="at", description="When; without it, now"
+    )
+    currency: str | None = Field(None, **_TEXT)
+    source: Source | None = None
+    dataset: str | None = Field(None, **_TEXT)
+
+
+class PricesBody(RequestBody):
+    """Which prices, of which series."""
+
+    pairs: list[tuple[Annotated[str, Field(**_TEXT)], Time]] = Field(
+        min_length=1,
+        max_length=MAX_PAIRS,
+        description='Symbols and times, such as `[["btc", "2024-01-31T12:00:00Z"]]`',
+    )
+    currency: str | None = Field(None, **_TEXT)
+    source: Source | None = None
+    dataset: str | None = Field(None, **_TEXT)
+
+
+class PriceAt(BaseModel):
+    """The last price that was known at a moment."""
+
+    symbol: str
+    at: datetime = Field(description="The moment that was asked for")
+    price: float | None = Field(
+        description="An exact decimal; null: none was known"
+    )
+    currency: str | None
+    time: datetime | None = Field(
+        description="Since when it was known: the end of a candle, the moment of a price"
+    )
+    seconds_before: float | None = Field(
+        description="How long before `at` that was"
+    )
+    id: str | None = Field(description="The data point that says it")
+    series: NamedSeries | None

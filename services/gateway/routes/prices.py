@@ -1,27 +1,41 @@
-"""GET /ohlcv"""
+"""GET /ohlcv; GET and POST /price"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from services.gateway.bars import choice, query
-from services.gateway.bars.choice import PriceSeries
-from services.gateway.bars.intervals import Interval
-from services.gateway.bars.query import Window
-from services.gateway.bars.schema import ALL, Ohlcv, OhlcvQuery
 from services.gateway.database import Database, Where
-from services.gateway.dependencies import ApiKey
+from services.gateway.dependencies import ApiKey, Db
+from services.gateway.prices import bars, choice
+from services.gateway.prices.choice import PriceSeries
+from services.gateway.prices.intervals import Interval
+from services.gateway.prices.moments import Found, Wanted, last_known
+from services.gateway.prices.schema import (
+    ALL,
+    Ohlcv,
+    OhlcvQuery,
+    PriceAt,
+    PriceQuery,
+    PricesBody,
+)
+from services.gateway.prices.windows import (
+    Window,
+    points_within,
+    window_over,
+)
 from services.gateway.problems import (
     ProblemError,
     documented,
     field_problem,
 )
+from services.gateway.requests.json_body import JsonBodyRoute
 from services.gateway.requests.kept_answers import (
     ETAG,
     Answer,
@@ -32,9 +46,11 @@ from services.gateway.requests.kept_answers import (
 from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.requests.pagination import LINK
 from services.gateway.requests.times import span, to_seconds, utc
+from shared.messages.base import Source
 
 MAX_READ = 2_000_000  # data points of an answer
 MAX_SERIES = 20
+MAX_LOOKS = 100_000  # prices times series that they may come from
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"headers": {**LINK, **ETAG}},
     304: {"description": "What `If-None-Match` names is what there is"},
@@ -70,14 +86,15 @@ def _kept(request: Request) -> KeptAnswers[Asked]:
     return answers
 
 
+bars_router = APIRouter(route_class=keeping(_kept))
 router = APIRouter(
     tags=["prices"],
     dependencies=[Depends(check_parameters)],
-    route_class=keeping(_kept),
+    route_class=JsonBodyRoute,
 )
 
 
-@router.get(
+@bars_router.get(
     "/ohlcv",
     response_model=Ohlcv,
     responses=_RESPONSES,
@@ -123,7 +140,7 @@ def _checked(request: Request, asked: OhlcvQuery) -> Asked:
 
 async def _made(database: Database, asked: Asked) -> Answer:
     """Raises ProblemError 404, 422."""
-    series = await choice.found(database, _wanted(asked.query))
+    series = await choice.found(database, _of_query(asked.query))
     if not series:
         raise ProblemError(
             404, "there is no series of prices that matches: GET /series"
@@ -133,15 +150,20 @@ async def _made(database: Database, asked: Asked) -> Answer:
         raise _too_coarse(asked, series)
     is_all = asked.query.dataset == ALL
     chosen = fitting[:MAX_SERIES] if is_all else fitting[:1]
-    window = _window(asked, chosen)
+    window = window_over(
+        chosen, asked.interval, asked.zone, asked.start, asked.end
+    )
     if window is None:
         answers = [_answer(each, b"[]") for each in chosen]
         return _whole(asked, answers, series, chosen, {})
-    page, link = _page(asked, window)
-    _refuse_many(chosen, page)
+    is_newest = asked.start is None or asked.query.order == "desc"
+    pages = window.newest if is_newest else window.oldest
+    page, rest = pages(asked.query.limit)
+    link = _link(asked, rest)
+    _refuse_much(chosen, page)
     answers = []
     for each in chosen:
-        statement, arguments = query.build(
+        statement, arguments = bars.build(
             each, page, asked.query.fill, asked.as_of, asked.query.order
         )
         (row,) = await database.rows(statement, *arguments)
@@ -149,7 +171,7 @@ async def _made(database: Database, asked: Asked) -> Answer:
     return _whole(asked, answers, series, chosen, link)
 
 
-def _wanted(asked: OhlcvQuery) -> Where:
+def _of_query(asked: OhlcvQuery) -> Where:
     wanted = Where()
     wanted.add("symbol =", asked.symbol and asked.symbol.lower())
     wanted.add("instrument =", asked.instrument)
@@ -171,86 +193,24 @@ def _too_coarse(asked: Asked, series: list[PriceSeries]) -> ProblemError:
     )
 
 
-# -- which bars -----------------------------------------------------------------------------------
-
-
-def _window(asked: Asked, chosen: list[PriceSeries]) -> Window | None:
-    """All bars that are asked for and in which data points may lie; None where there are none."""
-    interval, zone = asked.interval, asked.zone
-    first = min(_first_of(each, zone) for each in chosen)
-    last = max(each.last_at for each in chosen)
-    start = interval.floor(first, zone)
-    end = interval.after(interval.floor(last, zone), zone)
-    if asked.start is not None:
-        start = max(start, _at_or_after(asked.start, interval, zone))
-    if asked.end is not None:
-        end = min(end, _at_or_after(asked.end, interval, zone))
-    if start >= end:
-        return None
-    return Window(interval, zone, start, end)
-
-
-def _first_of(series: PriceSeries, zone: ZoneInfo) -> datetime:
-    if series.is_by_close and series.interval:
-        return series.interval.after(series.first_at, zone, -1)
-    return series.first_at
-
-
-def _at_or_after(
-    moment: datetime, interval: Interval, zone: ZoneInfo
-) -> datetime:
-    """The first begin of a bar that is no earlier."""
-    begin = interval.floor(moment, zone)
-    return begin if begin == moment else interval.after(begin, zone)
-
-
-def _page(asked: Asked, window: Window) -> tuple[Window, dict[str, str]]:
-    """The bars of this page, and the header that leads to the next."""
-    limit = asked.query.limit
-    is_newest = asked.start is None or asked.query.order == "desc"
-    interval, zone = window.interval, window.zone
-    if is_newest:
-        start = interval.after(window.end, zone, -limit)
-        if start <= window.start:
-            return window, {}
-        link = _link(asked, window.start, start)
-        return replace(window, start=start), link
-    end = interval.after(window.start, zone, limit)
-    if end >= window.end:
-        return window, {}
-    return replace(window, end=end), _link(asked, end, window.end)
-
-
-def _link(asked: Asked, start: datetime, end: datetime) -> dict[str, str]:
-    if asked.start is None and asked.query.order == "asc":
-        return {}  # the newest bars: what comes after them is not there yet
-    times = f"from={to_seconds(start)}&to={to_seconds(end)}"
+def _link(asked: Asked, rest: Window | None) -> dict[str, str]:
+    """The header that leads to the rest, where there is one and it is not yet to come."""
+    is_newest = asked.start is None and asked.query.order == "asc"
+    if rest is None or is_newest:
+        return {}
+    times = f"from={to_seconds(rest.start)}&to={to_seconds(rest.end)}"
     return {"Link": f'<{asked.path}{times}>; rel="next"'}
 
 
-def _refuse_many(chosen: list[PriceSeries], page: Window) -> None:
+def _refuse_much(chosen: list[PriceSeries], page: Window) -> None:
     """Raises ProblemError 422 for more data points than a request may read."""
-    length = page.end - page.start
-    count = sum(_about(each, length) for each in chosen)
+    count = sum(points_within(each, page) for each in chosen)
     if count > MAX_READ:
         raise field_problem(
             "query.limit",
             f"these bars are made of about {count:,} data points, at most {MAX_READ:,} are read at"
             " a time: ask for fewer",
         )
-
-
-def _about(series: PriceSeries, length: timedelta) -> int:
-    """How many data points of a series may lie within a length of time."""
-    if series.interval is not None:
-        every = timedelta(seconds=series.interval.about_seconds())
-        return min(series.points, length // every)
-    extent = series.last_at - series.first_at
-    share = length / extent if extent else 1.0
-    return int(series.points * min(1.0, share))
-
-
-# -- the answer -----------------------------------------------------------------------------------
 
 
 def _answer(series: PriceSeries, bars: bytes) -> dict[str, Any]:
@@ -280,3 +240,124 @@ def _whole(
         "others": others[:MAX_SERIES],
     }
     return Answer(msgspec.json.encode(body), headers)
+
+
+# -- prices at moments ----------------------------------------------------------------------------
+
+
+@router.get(
+    "/price",
+    response_model=PriceAt,
+    responses=documented(401, 403, 404, 422, 503),
+    summary="The price at a moment",
+)
+async def read_price(
+    _key: ApiKey, database: Db, asked: Annotated[PriceQuery, Query()]
+) -> Response:
+    """The last price that was known at a moment, never a later one, and how old it was then."""
+    moment = utc("at", asked.moment) or datetime.now(UTC)
+    wanted = _wanted(asked.source, asked.dataset, asked.currency)
+    wanted.add("symbol =", asked.symbol.lower())
+    series = await choice.found(database, wanted)
+    (found,) = await last_known(database, [_one(moment, series)])
+    if found is None:
+        raise ProblemError(
+            404,
+            f"no price of {asked.symbol} is known at or before that time",
+        )
+    return _response(_shown(asked.symbol, moment, found))
+
+
+@router.post(
+    "/price",
+    response_model=list[PriceAt],
+    responses=documented(401, 403, 422, 503),
+    summary="Prices at up to 10,000 moments",
+)
+async def read_prices(
+    _key: ApiKey, database: Db, body: PricesBody
+) -> Response:
+    """As `GET /price`, in the order of `pairs`; `price` is null where none was known."""
+    pairs = [
+        (symbol.lower(), utc("at", moment) or datetime.now(UTC))
+        for symbol, moment in body.pairs
+    ]
+    by_symbol = await _by_symbol(
+        database, body, {pair[0] for pair in pairs}
+    )
+    wanted = [
+        _one(moment, by_symbol.get(symbol, ()))
+        for symbol, moment in pairs
+    ]
+    _refuse_many(wanted)
+    found = await last_known(database, wanted)
+    return _response(
+        [
+            _shown(symbol, moment, each)
+            for (symbol, moment), each in zip(pairs, found, strict=True)
+        ]
+    )
+
+
+async def _by_symbol(
+    database: Database, body: PricesBody, symbols: set[str]
+) -> dict[str, list[PriceSeries]]:
+    wanted = _wanted(body.source, body.dataset, body.currency)
+    wanted.conditions.append(
+        f"symbol = ANY({wanted.bind(sorted(symbols))}::text[])"
+    )
+    series = await choice.found(database, wanted)
+    if len(series) == choice.MAX_CHOSEN:
+        raise field_problem(
+            "body.pairs",
+            f"they are about {choice.MAX_CHOSEN} series or more: name a source, a dataset or a"
+            " currency, or ask for fewer symbols",
+        )
+    found: dict[str, list[PriceSeries]] = {}
+    for each in series:
+        found.setdefault(each.symbol or "", []).append(each)
+    return found
+
+
+def _wanted(
+    source: Source | None, dataset: str | None, currency: str | None
+) -> Where:
+    wanted = Where()
+    wanted.add("source =", source and str(source))
+    wanted.add("dataset =", dataset)
+    wanted.add("currency =", currency)
+    return wanted
+
+
+def _one(moment: datetime, series: Sequence[PriceSeries]) -> Wanted:
+    return Wanted(moment, sorted(series, key=choice.rank))
+
+
+def _refuse_many(wanted: Sequence[Wanted]) -> None:
+    """Raises ProblemError 422."""
+    looks = sum(len(each.series) for each in wanted)
+    if looks > MAX_LOOKS:
+        raise field_problem(
+            "body.pairs",
+            f"they may come from {looks:,} places, at most {MAX_LOOKS:,} are looked at: name a"
+            " source, a dataset or a currency",
+        )
+
+
+def _shown(
+    symbol: str, moment: datetime, found: Found | None
+) -> dict[str, Any]:
+    shown: dict[str, Any] = {"symbol": symbol, "at": moment}
+    if found is None:
+        nothing = ("currency", "time", "seconds_before", "id", "series")
+        return {**shown, "price": None, **dict.fromkeys(nothing)}
+    return {**shown, **found.shown(moment)}
+
+
+def _response(body: Any) -> Response:
+    return Response(
+        msgspec.json.encode(body), media_type="application/json"
+    )
+
+
+router.include_router(bars_router)

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from services.gateway.bars.intervals import Interval
 from services.gateway.database import Database, Where
+from services.gateway.prices.intervals import Interval
 from shared.messages.points import TimestampIs
 
 RULE = (
@@ -100,10 +100,11 @@ def fitting(
         if each.basis == SAMPLED
         or (each.interval and interval.holds(each.interval, zone))
     ]
-    return sorted(usable, key=_rank)
+    return sorted(usable, key=rank)
 
 
-def _rank(series: PriceSeries) -> tuple[Any, ...]:
+def rank(series: PriceSeries) -> tuple[Any, ...]:
+    """The place of a series by `RULE`, the least first."""
     size = series.interval.about_seconds() if series.interval else 0
     extent = series.last_at - series.first_at
     return (

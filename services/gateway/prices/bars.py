@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from services.gateway.bars.choice import CANDLES, PriceSeries
-from services.gateway.bars.intervals import Interval
 from services.gateway.database import Where
+from services.gateway.prices.choice import CANDLES, PriceSeries
+from services.gateway.prices.intervals import Interval
+from services.gateway.prices.windows import Window
 from shared.identity.point_ids import first_id_at
 
 _ISO = 'YYYY-MM-DD"T"HH24:MI:SS"Z"'
@@ -57,16 +56,6 @@ class Fill(StrEnum):
     NONE = "none"
     NULL = "null"
     PREVIOUS = "previous"
-
-
-@dataclass(frozen=True)
-class Window:
-    """Bars that begin at `start` or later, and before `end`, which begins a bar too."""
-
-    interval: Interval
-    zone: ZoneInfo
-    start: datetime
-    end: datetime
 
 
 def build(

@@ -1,1 +1,0 @@
-"""Candles of any interval, made from those of a finer one or from prices."""

@@ -1,0 +1,1 @@
+"""Questions about prices: candles of any interval, the price at a moment."""

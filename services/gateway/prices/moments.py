@@ -1,0 +1,134 @@
+"""The price at a moment: the last one that was known then, never a later one.
+
+A candle's close is known at its end. Where a file does not say how long its candles are, their open
+is known at their timestamp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from services.gateway.database import Database
+from services.gateway.prices.choice import CANDLES, PriceSeries
+from services.gateway.prices.intervals import Interval
+from shared.identity.point_ids import first_id_at
+
+_UTC = ZoneInfo("UTC")
+_MICROSECOND = timedelta(microseconds=1)
+_SELECT = """
+SELECT a.n, a.series_id, p.id::text, p."timestamp", p.price::text
+FROM unnest($1::int[], $2::int[], $3::uuid[], $4::text[]) AS a (n, series_id, past, value)
+CROSS JOIN LATERAL (
+    SELECT id, "timestamp",
+           CASE a.value WHEN 'close' THEN close WHEN 'open' THEN open ELSE price END AS price
+    FROM points
+    WHERE points.series_id = a.series_id AND points.id < a.past AND retired_at IS NULL
+    ORDER BY points.id DESC LIMIT 1
+) AS p
+"""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A price that is asked for: of these series, the nearest to a moment."""
+
+    moment: datetime
+    series: Sequence[PriceSeries]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A price, and since when it was known. `price`: exact, as JSON."""
+
+    series: PriceSeries
+    id: str
+    time: datetime
+    price: msgspec.Raw
+
+    def shown(self, moment: datetime) -> dict[str, Any]:
+        return {
+            "price": self.price,
+            "currency": self.series.currency,
+            "time": self.time,
+            "seconds_before": (moment - self.time).total_seconds(),
+            "id": self.id,
+            "series": self.series.shown(),
+        }
+
+
+async def last_known(
+    database: Database, wanted: Sequence[Wanted]
+) -> list[Found | None]:
+    """For each the price that was known last; of equally old ones that of the first series."""
+    numbers, series, pasts, values = [], [], [], []
+    for number, each in enumerate(wanted):
+        for one in each.series:
+            past = _past(one, each.moment)
+            if past is None:
+                continue
+            numbers.append(number)
+            series.append(one.series_id)
+            pasts.append(past)
+            values.append(_value(one))
+    if not numbers:
+        return [None] * len(wanted)
+    rows = await database.rows(_SELECT, numbers, series, pasts, values)
+    return _nearest(wanted, rows)
+
+
+def _nearest(
+    wanted: Sequence[Wanted], rows: Iterable[Any]
+) -> list[Found | None]:
+    by_place = {
+        (row["n"], row["series_id"]): row
+        for row in rows
+        if row["price"] is not None
+    }
+    answers: list[Found | None] = []
+    for number, each in enumerate(wanted):
+        found = [
+            _found(one, by_place[number, one.series_id])
+            for one in each.series
+            if (number, one.series_id) in by_place
+        ]
+        # max takes the first of equals.
+        answers.append(max(found, key=lambda one: one.time, default=None))
+    return answers
+
+
+def _found(series: PriceSeries, row: Any) -> Found:
+    known = row["timestamp"]
+    length = _length(series)
+    if length is not None:
+        known = length.after(known, _UTC)
+    return Found(
+        series, row["id"], known, msgspec.Raw(row["price"].encode())
+    )
+
+
+def _length(series: PriceSeries) -> Interval | None:
+    """How long after its timestamp the close of a candle is known; None where at once."""
+    is_at_once = series.basis != CANDLES or series.is_by_close
+    return None if is_at_once else series.interval
+
+
+def _past(series: PriceSeries, moment: datetime) -> Any | None:
+    """The least id of what was not known yet; None where nothing was."""
+    length = _length(series)
+    if length is not None:
+        moment = length.after(moment, _UTC, -1)
+    if moment < series.first_at:
+        return None
+    return first_id_at(moment + _MICROSECOND)
+
+
+def _value(series: PriceSeries) -> str:
+    if series.basis != CANDLES:
+        return "price"
+    return "close" if series.interval or series.is_by_close else "open"

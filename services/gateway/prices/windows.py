@@ -1,0 +1,82 @@
+"""Which bars are asked for, and which of them stand on a page. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from services.gateway.prices.choice import PriceSeries
+from services.gateway.prices.intervals import Interval
+
+
+@dataclass(frozen=True)
+class Window:
+    """Bars that begin at `start` or later, and before `end`, which begins a bar too."""
+
+    interval: Interval
+    zone: ZoneInfo
+    start: datetime
+    end: datetime
+
+    def newest(self, limit: int) -> tuple[Window, Window | None]:
+        """The last bars, and those before them where there are more."""
+        start = self.interval.after(self.end, self.zone, -limit)
+        if start <= self.start:
+            return self, None
+        return replace(self, start=start), replace(self, end=start)
+
+    def oldest(self, limit: int) -> tuple[Window, Window | None]:
+        """The first bars, and those after them where there are more."""
+        end = self.interval.after(self.start, self.zone, limit)
+        if end >= self.end:
+            return self, None
+        return replace(self, end=end), replace(self, start=end)
+
+
+def window_over(
+    series: Sequence[PriceSeries],
+    interval: Interval,
+    zone: ZoneInfo,
+    start: datetime | None,
+    end: datetime | None,
+) -> Window | None:
+    """All bars from `start` to `end` in which data points may lie; None where there are none."""
+    first = interval.floor(min(_first_of(each) for each in series), zone)
+    last = interval.floor(max(each.last_at for each in series), zone)
+    past = interval.after(last, zone)
+    if start is not None:
+        first = max(first, _at_or_after(start, interval, zone))
+    if end is not None:
+        past = min(past, _at_or_after(end, interval, zone))
+    if first >= past:
+        return None
+    return Window(interval, zone, first, past)
+
+
+def _first_of(series: PriceSeries) -> datetime:
+    """When its first candle began, or before."""
+    if series.is_by_close and series.interval:
+        length = timedelta(seconds=series.interval.about_seconds())
+        return series.first_at - 2 * length
+    return series.first_at
+
+
+def _at_or_after(
+    moment: datetime, interval: Interval, zone: ZoneInfo
+) -> datetime:
+    """The first begin of a bar that is no earlier."""
+    begin = interval.floor(moment, zone)
+    return begin if begin == moment else interval.after(begin, zone)
+
+
+def points_within(series: PriceSeries, window: Window) -> int:
+    """About how many data points of a series lie within a window, at most."""
+    length = window.end - window.start
+    if series.interval is not None:
+        every = timedelta(seconds=series.interval.about_seconds())
+        return min(series.points, length // every)
+    extent = series.last_at - series.first_at
+    share = length / extent if extent else 1.0
+    return int(series.points * min(1.0, share))
