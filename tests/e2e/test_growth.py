@@ -10,10 +10,10 @@ from pathlib import Path
 
 from embedded.settings import ROOT
 
-ROWS = 500_000
+ROWS = 600_000
 
 
-def test_half_a_million_records_are_measured(tmp_path: Path) -> None:
+def test_some_records_are_measured(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bench.growth"],
         cwd=ROOT,

@@ -611,7 +611,7 @@ def test_dead_letters_of_a_bug_are_processed_again_after_it_is_mended(
         second["status"],
         second["inserted"],
         second["request"]["dead_letters"]["reason"],
-    ) == ("succeeded", 1_000, "mapping_error")
+    ) == ("succeeded", 2 * MAX_PAGE_RECORDS, "mapping_error")
     assert (
         stack.api.get("/dead-letters", params={"status": "open"}).json()
         == []

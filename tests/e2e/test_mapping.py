@@ -192,7 +192,7 @@ def test_a_preview_is_seen_by_nobody_until_it_is_published(
     preview_is(broken, preview["run_id"], "published")
     assert shown(broken) == AFTERWARDS
     assert (
-        "published: 250 added, 250 changed, 250 retired; 0 newer values stayed"
+        f"published: {TENTH} added, {TENTH} changed, {TENTH} retired; 0 newer values stayed"
         in broken.run_state(preview["run_id"])["notes"]
     )
     tell(broken, preview["run_id"], "publish")  # and once more

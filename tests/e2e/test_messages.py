@@ -132,7 +132,7 @@ def test_a_task_that_comes_again_does_nothing_again(stack: Stack) -> None:
         2000,
         2,
     )
-    stack.assert_ledger(run["run_id"], name, 1000)
+    stack.assert_ledger(run["run_id"], name, 2000)
 
 
 def test_two_runs_on_one_stream_come_one_after_the_other(

@@ -145,30 +145,43 @@ async def _made(database: Database, asked: Asked) -> Answer:
         raise ProblemError(
             404, "there is no series of prices that matches: GET /series"
         )
-    fitting = choice.fitting(series, asked.interval, asked.zone)
-    if not fitting:
-        raise _too_coarse(asked, series)
-    is_all = asked.query.dataset == ALL
-    chosen = fitting[:MAX_SERIES] if is_all else fitting[:1]
+    chosen = _chosen(asked, series)
     window = window_over(
         chosen, asked.interval, asked.zone, asked.start, asked.end
     )
     if window is None:
         answers = [_answer(each, b"[]") for each in chosen]
-        return _whole(asked, answers, series, chosen, {})
+        return _whole(asked, answers, series, {})
+    page, rest = _page(asked, window)
+    _refuse_much(chosen, page)
+    answers = [
+        await _bars_of(database, asked, each, page) for each in chosen
+    ]
+    return _whole(asked, answers, series, _link(asked, rest))
+
+
+def _chosen(asked: Asked, series: list[PriceSeries]) -> list[PriceSeries]:
+    """By the rule, or all that fit. Raises ProblemError 422 where none does."""
+    fitting = choice.fitting(series, asked.interval, asked.zone)
+    if not fitting:
+        raise _too_coarse(asked, series)
+    return fitting[: MAX_SERIES if asked.query.dataset == ALL else 1]
+
+
+def _page(asked: Asked, window: Window) -> tuple[Window, Window | None]:
     is_newest = asked.start is None or asked.query.order == "desc"
     pages = window.newest if is_newest else window.oldest
-    page, rest = pages(asked.query.limit)
-    link = _link(asked, rest)
-    _refuse_much(chosen, page)
-    answers = []
-    for each in chosen:
-        statement, arguments = bars.build(
-            each, page, asked.query.fill, asked.as_of, asked.query.order
-        )
-        (row,) = await database.rows(statement, *arguments)
-        answers.append(_answer(each, row["body"].encode()))
-    return _whole(asked, answers, series, chosen, link)
+    return pages(asked.query.limit)
+
+
+async def _bars_of(
+    database: Database, asked: Asked, series: PriceSeries, page: Window
+) -> dict[str, Any]:
+    statement, arguments = bars.build(
+        series, page, asked.query.fill, asked.as_of, asked.query.order
+    )
+    (row,) = await database.rows(statement, *arguments)
+    return _answer(series, row["body"].encode())
 
 
 def _of_query(asked: OhlcvQuery) -> Where:
@@ -225,21 +238,25 @@ def _whole(
     asked: Asked,
     answers: list[dict[str, Any]],
     series: list[PriceSeries],
-    chosen: list[PriceSeries],
     headers: dict[str, str],
 ) -> Answer:
-    numbers = {each.series_id for each in chosen}
-    others = [
-        each.shown() for each in series if each.series_id not in numbers
-    ]
     body = {
         "interval": asked.query.interval,
         "tz": asked.query.tz,
         "rule": choice.RULE,
         "series": answers,
-        "others": others[:MAX_SERIES],
+        "others": _others(series, answers),
     }
     return Answer(msgspec.json.encode(body), headers)
+
+
+def _others(
+    series: list[PriceSeries], answers: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The first of those that match and were not chosen."""
+    numbers = {answer["id"] for answer in answers}
+    others = [each for each in series if each.series_id not in numbers]
+    return [each.shown() for each in others[:MAX_SERIES]]
 
 
 # -- prices at moments ----------------------------------------------------------------------------

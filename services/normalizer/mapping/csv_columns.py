@@ -119,26 +119,14 @@ def _points(
     volume, market_cap, money = (found.get(role) for role in SECONDARY)
     swapped = _swapped(volume, money, low, high)
     if volume and money and swapped:
-        volume, money = volume[:], money[:]
-        for n in swapped:
-            volume[n], money[n] = money[n], volume[n]
+        volume, money = _put_right(volume, money, swapped)
     if len(pairs) == 1:
         pairs = pairs * len(moments)
-    subjects = {
-        pair: _subject(pair, schema.interval) for pair in set(pairs)
-    }
-    named = [subjects[pair] for pair in pairs]
-    namespace = f"{info.source}\x1f{info.dataset}\x1fcandle"
+    keys, subjects = _named(pairs, schema.interval)
+    amounts = (open_, high, low, close, volume, market_cap, money)
     return Points.by_column(
-        id=[
-            timed_id(moment, f"{namespace}\x1f{key}\x1f{moment}")
-            for moment, (key, _) in zip(moments, named, strict=True)
-        ],
-        value_hash=_hashes(
-            moments,
-            [values for _, values in named],
-            (open_, high, low, close, volume, market_cap, money),
-        ),
+        id=_ids(info, keys, moments),
+        value_hash=_hashes(moments, subjects, amounts),
         kind="candle",
         timestamp=moments,
         instrument=[pair.instrument for pair in pairs],
@@ -184,6 +172,33 @@ def _swapped(
         volume, money, map(float, low), map(float, high), strict=True
     )
     return [n for n, row in enumerate(rows) if told_apart(*row)[1]]
+
+
+def _put_right(
+    volume: Column, money: Column, swapped: list[int]
+) -> tuple[Column, Column]:
+    volume, money = volume[:], money[:]
+    for n in swapped:
+        volume[n], money[n] = money[n], volume[n]
+    return volume, money
+
+
+def _named(
+    pairs: list[Pair], interval: str | None
+) -> tuple[Column, Column]:
+    """What the identity of each row, and the hash of its values, begin with."""
+    subjects = {pair: _subject(pair, interval) for pair in set(pairs)}
+    named = map(subjects.__getitem__, pairs)
+    keys, values = zip(*named, strict=True)
+    return list(keys), list(values)
+
+
+def _ids(info: PageInfo, keys: Column, moments: Column) -> Column:
+    namespace = f"{info.source}\x1f{info.dataset}\x1fcandle"
+    return [
+        timed_id(moment, f"{namespace}\x1f{key}\x1f{moment}")
+        for key, moment in zip(keys, moments, strict=True)
+    ]
 
 
 def _subject(pair: Pair, interval: str | None) -> tuple[str, str]:
