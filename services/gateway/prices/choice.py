@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from services.gateway.database import Database, Where
+from services.gateway.database import Database, Where, window_of
 from services.gateway.prices.intervals import Interval
+from services.gateway.problems import ProblemError
 from shared.messages.points import TimestampIs
 
 RULE = (
@@ -25,6 +26,15 @@ SELECT series_id, source, dataset, stream, kind, instrument, symbol, "interval",
 FROM series {wanted}
 ORDER BY series_id LIMIT {most}
 """
+_SELECT_SYMBOLS = """
+SELECT DISTINCT symbol FROM series {wanted} ORDER BY symbol {window}
+"""
+_HAVE_PRICES = (
+    "kind IN ('candle', 'price', 'ticker')",
+    "first_at IS NOT NULL",
+    "last_at IS NOT NULL",
+    "points > 0",
+)
 
 
 @dataclass(frozen=True)
@@ -73,21 +83,37 @@ def _text(interval: Interval | None) -> str | None:
 
 
 async def found(database: Database, wanted: Where) -> list[PriceSeries]:
-    """The series of prices that match, which have data points."""
-    wanted.conditions += [
-        "kind IN ('candle', 'price', 'ticker')",
-        "first_at IS NOT NULL",
-        "last_at IS NOT NULL",
-        "points > 0",
-    ]
-    query = _SELECT.format(wanted=wanted, most=MAX_CHOSEN)
+    """The series of prices that match, which have data points.
+
+    Raises ProblemError 422 for more than a question may be about.
+    """
+    wanted.conditions += _HAVE_PRICES
+    query = _SELECT.format(wanted=wanted, most=MAX_CHOSEN + 1)
     rows = await database.rows(query, *wanted.arguments)
+    if len(rows) > MAX_CHOSEN:
+        raise ProblemError(
+            422,
+            f"query: more than {MAX_CHOSEN:,} series match: name a source, a dataset or a currency,"
+            " or ask for fewer symbols",
+        )
     return [
         PriceSeries(
             **{**row, "interval": Interval.parse(row["interval"])}
         )
         for row in rows
     ]
+
+
+async def symbols(
+    database: Database, wanted: Where, limit: int, skip: int
+) -> list[str]:
+    """Symbols of series that match, in their order."""
+    wanted.conditions += [*_HAVE_PRICES, "symbol IS NOT NULL"]
+    query = _SELECT_SYMBOLS.format(
+        wanted=wanted, window=window_of(limit, skip)
+    )
+    rows = await database.rows(query, *wanted.arguments)
+    return [row["symbol"] for row in rows]
 
 
 def fitting(

@@ -20,6 +20,7 @@ from shared.messages.points import TimestampIs
 ALL = "all"
 MAX_BARS = 5_000
 MAX_PAIRS = 10_000
+MAX_COINS = 200
 _TEXT: dict[str, Any] = {
     "min_length": 1,
     "max_length": 500,
@@ -188,3 +189,71 @@ class PriceAt(BaseModel):
     )
     id: str | None = Field(description="The data point that says it")
     series: NamedSeries | None
+
+
+class LatestQuery(BaseModel):
+    """The parameters of GET /latest."""
+
+    symbol: str | None = Field(
+        None,
+        **_TEXT,
+        description="One, or several with commas between: `btc,eth`",
+    )
+    source: Source | None = None
+    dataset: str | None = Field(None, **_TEXT)
+    currency: str | None = Field(None, **_TEXT)
+    limit: Annotated[int, InDigits] = Field(100, ge=1, le=MAX_COINS)
+    skip: Annotated[int, InDigits] = Field(0, ge=0, le=2**31 - 1)
+
+    def symbols(self) -> list[str] | None:
+        """In lower case."""
+        if self.symbol is None:
+            return None
+        return [each.strip().lower() for each in self.symbol.split(",")]
+
+
+class Agreement(BaseModel):
+    """How prices of other series, at most an hour apart, compare."""
+
+    series: int = Field(description="With this one")
+    spread_percent: float = Field(
+        description="From the least price to the greatest"
+    )
+    agree: bool = Field(description="Whether that is at most one percent")
+
+
+class LatestPrice(BaseModel):
+    """The newest price of a coin. Numbers are exact decimals, changes are rounded."""
+
+    symbol: str
+    price: float
+    currency: str | None
+    time: datetime = Field(
+        description="Since when it is known: the end of a candle, the moment of a price"
+    )
+    age_seconds: int
+    id: str = Field(description="The data point that says it")
+    series: NamedSeries = Field(
+        description="Of those of the coin the one with the newest data point"
+    )
+    change_1h_percent: float | None = Field(
+        description="Since an hour before `time`; null: no price of about then is known"
+    )
+    change_24h_percent: float | None
+    change_7d_percent: float | None
+    sparkline: list[float | None] = Field(
+        description="Every six hours of the seven days up to `time`, the last is `price`"
+    )
+    agreement: Agreement | None = Field(
+        description="null: no other series has a price of that time in this currency"
+    )
+    market_cap: float | None
+    volume: float | None = Field(
+        description="Of a ticker in 24 hours, of a candle in its interval"
+    )
+    base_volume: float | None = Field(description="In the coin")
+    quote_volume: float | None = Field(description="In `currency`")
+    sentiment: float | None = Field(
+        description="The mean of the news of 24 hours up to `time`"
+    )
+    news: int = Field(description="How many they are")

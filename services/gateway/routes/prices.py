@@ -1,4 +1,4 @@
-"""GET /ohlcv; GET and POST /price"""
+"""GET /ohlcv; GET and POST /price; GET /latest"""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from services.gateway.dependencies import ApiKey, Db
 from services.gateway.prices import bars, choice
 from services.gateway.prices.choice import PriceSeries
 from services.gateway.prices.intervals import Interval
+from services.gateway.prices.latest import coins_of, latest
 from services.gateway.prices.moments import Found, Wanted, last_known
 from services.gateway.prices.schema import (
     ALL,
+    LatestPrice,
+    LatestQuery,
     Ohlcv,
     OhlcvQuery,
     PriceAt,
@@ -324,12 +327,6 @@ async def _by_symbol(
         f"symbol = ANY({wanted.bind(sorted(symbols))}::text[])"
     )
     series = await choice.found(database, wanted)
-    if len(series) == choice.MAX_CHOSEN:
-        raise field_problem(
-            "body.pairs",
-            f"they are about {choice.MAX_CHOSEN} series or more: name a source, a dataset or a"
-            " currency, or ask for fewer symbols",
-        )
     found: dict[str, list[PriceSeries]] = {}
     for each in series:
         found.setdefault(each.symbol or "", []).append(each)
@@ -375,6 +372,38 @@ def _response(body: Any) -> Response:
     return Response(
         msgspec.json.encode(body), media_type="application/json"
     )
+
+
+# -- what is newest -------------------------------------------------------------------------------
+
+
+@router.get(
+    "/latest",
+    response_model=list[LatestPrice],
+    responses=documented(401, 403, 422, 503),
+    summary="The newest price of each coin, and how it has moved",
+)
+async def read_latest(
+    _key: ApiKey, database: Db, asked: Annotated[LatestQuery, Query()]
+) -> Response:
+    """By symbol. Of several series of a coin the one with the newest data point."""
+    wanted = _wanted(asked.source, asked.dataset, asked.currency)
+    given = asked.symbols()
+    if given is not None:
+        wanted.conditions.append(
+            f"symbol = ANY({wanted.bind(given)}::text[])"
+        )
+    names = await choice.symbols(
+        database, wanted, asked.limit, asked.skip
+    )
+    if not names:
+        return _response([])
+    of_page = _wanted(asked.source, asked.dataset, asked.currency)
+    of_page.conditions.append(
+        f"symbol = ANY({of_page.bind(names)}::text[])"
+    )
+    coins = coins_of(await choice.found(database, of_page))
+    return _response(await latest(database, coins, datetime.now(UTC)))
 
 
 router.include_router(bars_router)

@@ -1,0 +1,225 @@
+"""The newest price of each coin, how it has moved, and what else is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from services.gateway.database import Database
+from services.gateway.prices.choice import PriceSeries, rank
+from services.gateway.prices.moments import Found, Wanted, last_known
+
+CHANGES = {
+    "1h": timedelta(hours=1),
+    "24h": timedelta(hours=24),
+    "7d": timedelta(days=7),
+}
+STEP = timedelta(hours=6)
+STEPS = 28  # of a sparkline: seven days
+AGREE_WITHIN = Decimal("0.01")  # of the least price
+NEAR = timedelta(hours=1)  # prices that are compared
+_SELECT_MORE = """
+SELECT n, market_cap::text, volume::text, base_volume::text, quote_volume::text
+FROM unnest($1::uuid[]) WITH ORDINALITY AS a (id, n)
+CROSS JOIN LATERAL (SELECT * FROM points WHERE points.id = a.id OFFSET 0) AS p
+"""
+_SELECT_SENTIMENT = """
+SELECT a.n, count(*) AS news, avg(p.sentiment)::numeric(6, 4)::text AS sentiment
+FROM unnest($1::text[], $2::timestamptz[]) WITH ORDINALITY AS a (symbol, at, n)
+JOIN points_news AS p ON p.symbols @> ARRAY[a.symbol]
+     AND p."timestamp" > a.at - interval '24 hours' AND p."timestamp" <= a.at
+WHERE p.retired_at IS NULL GROUP BY a.n
+"""
+_NO_MORE = dict.fromkeys(
+    ("market_cap", "volume", "base_volume", "quote_volume")
+)
+
+
+@dataclass(frozen=True)
+class Coin:
+    """A coin with the series that know a price of it; the first has the newest."""
+
+    symbol: str
+    series: list[PriceSeries]
+
+
+def coins_of(series: Sequence[PriceSeries]) -> list[Coin]:
+    """By their symbols."""
+    by_symbol: dict[str, list[PriceSeries]] = {}
+    for each in series:
+        if each.symbol is not None:
+            by_symbol.setdefault(each.symbol, []).append(each)
+    return [
+        Coin(symbol, sorted(by_symbol[symbol], key=_newest_first))
+        for symbol in sorted(by_symbol)
+    ]
+
+
+def _newest_first(series: PriceSeries) -> tuple[Any, ...]:
+    return -series.last_at.timestamp(), *rank(series)
+
+
+async def latest(
+    database: Database, coins: Sequence[Coin], now: datetime
+) -> list[dict[str, Any]]:
+    """A row a coin, of those of which a price is known now."""
+    newest = await last_known(
+        database, [Wanted(now, coin.series[:1]) for coin in coins]
+    )
+    known = [
+        (coin, found)
+        for coin, found in zip(coins, newest, strict=True)
+        if found is not None
+    ]
+    looks = [list(_looks(coin, found)) for coin, found in known]
+    flat = await last_known(
+        database, [look for of_coin in looks for look in of_coin]
+    )
+    answers = iter(flat)
+    more = await _more(database, [found for _, found in known])
+    moods = await _moods(database, known)
+    rows = []
+    for number, (coin, found) in enumerate(known):
+        of_coin = [next(answers) for _ in looks[number]]
+        moved = _moved(found, of_coin)
+        shown = _shown(coin, found, now)
+        rows.append({**shown, **moved, **more[number], **moods[number]})
+    return rows
+
+
+def _looks(coin: Coin, found: Found) -> Iterator[Wanted]:
+    """The moments of changes, those of the sparkline, and the others' prices."""
+    own = [found.series]
+    for back in CHANGES.values():
+        yield Wanted(found.time - back, own)
+    for step in range(STEPS - 1, 0, -1):
+        yield Wanted(found.time - step * STEP, own)
+    for other in _comparable(coin, found):
+        yield Wanted(found.time + NEAR, [other])
+
+
+def _comparable(coin: Coin, found: Found) -> list[PriceSeries]:
+    return [
+        each
+        for each in coin.series
+        if each.currency == found.series.currency
+        and each.series_id != found.series.series_id
+    ]
+
+
+def _moved(found: Found, others: list[Found | None]) -> dict[str, Any]:
+    price = _number(found)
+    count = len(CHANGES)
+    changes = {
+        f"change_{name}_percent": _change(
+            price, found.time - back, back, one
+        )
+        for (name, back), one in zip(
+            CHANGES.items(), others[:count], strict=True
+        )
+    }
+    line = others[count : count + STEPS - 1]
+    moments = [
+        found.time - step * STEP for step in range(STEPS - 1, 0, -1)
+    ]
+    sparkline = [
+        each.price if each and moment - each.time <= STEP else None
+        for moment, each in zip(moments, line, strict=True)
+    ]
+    return {
+        **changes,
+        "sparkline": [*sparkline, found.price],
+        "agreement": _agreement(found, others[count + STEPS - 1 :]),
+    }
+
+
+def _change(
+    price: Decimal,
+    moment: datetime,
+    back: timedelta,
+    before: Found | None,
+) -> float | None:
+    """In percent; None where the price before is not of about that time."""
+    if before is None or moment - before.time > back:
+        return None
+    earlier = _number(before)
+    if not earlier:
+        return None
+    return round(float((price / earlier - 1) * 100), 4)
+
+
+def _agreement(
+    found: Found, others: list[Found | None]
+) -> dict[str, Any] | None:
+    """With the prices of other series of about the same time; None without any."""
+    near = [
+        _number(each)
+        for each in others
+        if each is not None and abs(each.time - found.time) <= NEAR
+    ]
+    if not near:
+        return None
+    prices = [*near, _number(found)]
+    least = min(prices)
+    spread = (max(prices) - least) / least if least else Decimal(0)
+    return {
+        "series": len(prices),
+        "spread_percent": round(float(spread * 100), 4),
+        "agree": spread <= AGREE_WITHIN,
+    }
+
+
+def _number(found: Found) -> Decimal:
+    return Decimal(bytes(found.price).decode())
+
+
+async def _more(
+    database: Database, found: Sequence[Found]
+) -> list[dict[str, Any]]:
+    """Market cap and volumes of data points."""
+    rows = await database.rows(_SELECT_MORE, [each.id for each in found])
+    more = [dict(_NO_MORE) for _ in found]
+    for row in rows:
+        more[row["n"] - 1] = {
+            name: msgspec.Raw(row[name].encode()) if row[name] else None
+            for name in _NO_MORE
+        }
+    return more
+
+
+async def _moods(
+    database: Database, known: Sequence[tuple[Coin, Found]]
+) -> list[dict[str, Any]]:
+    """The mean sentiment of the news of the day before each price."""
+    rows = await database.rows(
+        _SELECT_SENTIMENT,
+        [coin.symbol for coin, _ in known],
+        [found.time for _, found in known],
+    )
+    moods: list[dict[str, Any]] = [
+        {"sentiment": None, "news": 0} for _ in known
+    ]
+    for row in rows:
+        mood = row["sentiment"]
+        moods[row["n"] - 1] = {
+            "sentiment": None if mood is None else float(mood),
+            "news": row["news"],
+        }
+    return moods
+
+
+def _shown(coin: Coin, found: Found, now: datetime) -> dict[str, Any]:
+    return {
+        "symbol": coin.symbol,
+        "price": found.price,
+        "currency": found.series.currency,
+        "time": found.time,
+        "age_seconds": round((now - found.time).total_seconds()),
+        "id": found.id,
+        "series": found.series.shown(),
+    }
