@@ -388,6 +388,19 @@ def test_outside_of_the_data_there_is_nothing(
     assert rows
     assert bars_of(api, interval="1h", **{"from": "2030-01-01"}) == []
     assert bars_of(api, interval="1h", to="2000-01-01") == []
+    for interval in ("1h", "1w", "12M"):
+        for zone in ("UTC", "America/New_York", "Asia/Tokyo"):
+            whole = {
+                "interval": interval,
+                "tz": zone,
+                "from": "0001-01-01",
+                "to": "9999-12-31T23:59:59.999999Z",
+                "limit": 1,
+                "fill": "previous",
+            }
+            assert len(bars_of(api, **whole)) == 1
+            assert bars_of(api, **{**whole, "to": "0001-01-01"}) == []
+            assert bars_of(api, **{**whole, "from": "9999-12-31"}) == []
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ def test_the_api_keeps_its_contract(
                 "POST /api/v1/ingest",
                 "POST /api/v1/replay",
                 "GET /api/v1/data",
+                "GET /api/v1/ohlcv",
                 "GET /api/v1/raw",
             )
         )

@@ -77,6 +77,8 @@ def test_a_close_is_known_at_the_end_of_its_candle(
         "/data", params={"to": "2024-01-01T01:00:00Z"}
     ).json()
     assert found["id"] == point["id"]
+    assert price(api, "0001-01-01") is None
+    assert price(api, "9999-12-31T23:59:59.999999Z")["price"] == 3
     late = price(api, START + 100 * HOUR)
     assert (late["price"], late["seconds_before"]) == (3, 97 * 3600)
 
@@ -159,6 +161,12 @@ def test_ten_thousand_moments_are_those_of_a_naive_search(
         ({"pairs": [["btc", "2024-01-01"]] * 10_001}, "10000"),
         ({"pairs": [["btc"]]}, "pairs"),
         ({"pairs": [["btc", "yesterday"]]}, "time"),
+        ({"pairs": [["btc", 1_700_000_000]]}, "time"),
+        ({"pairs": [["btc", None]]}, "time"),
+        (
+            {"pairs": [["btc", "0001-01-01T00:00:00+05:00"]]},
+            "out of range",
+        ),
         ({"pairs": [["", "2024-01-01"]]}, "character"),
         (
             {"pairs": [["btc", "2024-01-01"]], "curency": "USD"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -64,7 +65,9 @@ class PriceSeries:
         """Whether the timestamp of its candles is their end."""
         return self.timestamp_is == TimestampIs.CLOSE
 
+    @cached_property
     def shown(self) -> dict[str, Any]:
+        """For people."""
         return {
             "id": self.series_id,
             "source": self.source,

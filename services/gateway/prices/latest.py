@@ -221,5 +221,5 @@ def _shown(coin: Coin, found: Found, now: datetime) -> dict[str, Any]:
         "time": found.time,
         "age_seconds": round((now - found.time).total_seconds()),
         "id": found.id,
-        "series": found.series.shown(),
+        "series": found.series.shown,
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,6 +21,7 @@ from shared.identity.point_ids import first_id_at
 
 _UTC = ZoneInfo("UTC")
 _MICROSECOND = timedelta(microseconds=1)
+_LATEST = datetime(2200, 1, 1, tzinfo=UTC)  # what ids can say
 _SELECT = """
 SELECT a.n, a.series_id, p.id::text, p."timestamp", p.price::text
 FROM unnest($1::int[], $2::int[], $3::uuid[], $4::text[]) AS a (n, series_id, past, value)
@@ -58,7 +59,7 @@ class Found:
             "time": self.time,
             "seconds_before": (moment - self.time).total_seconds(),
             "id": self.id,
-            "series": self.series.shown(),
+            "series": self.series.shown,
         }
 
 
@@ -120,11 +121,12 @@ def _length(series: PriceSeries) -> Interval | None:
 
 def _past(series: PriceSeries, moment: datetime) -> Any | None:
     """The least id of what was not known yet; None where nothing was."""
+    if moment < series.first_at:
+        return None
+    moment = min(moment, _LATEST)
     length = _length(series)
     if length is not None:
         moment = length.after(moment, _UTC, -1)
-    if moment < series.first_at:
-        return None
     return first_id_at(moment + _MICROSECOND)
 
 

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, Field, field_validator
 
 from services.gateway.prices.bars import Fill
 from services.gateway.prices.intervals import PATTERN
-from services.gateway.requests.times import Time
+from services.gateway.requests.times import Time, as_meant
 from services.gateway.requests.whole_numbers import InDigits
 from services.gateway.schemas.body import RequestBody
 from services.gateway.schemas.data import Kind
@@ -27,6 +27,18 @@ _TEXT: dict[str, Any] = {
     "pattern": r"^[^\x00]+$",
 }
 _ZONES = frozenset(available_timezones())
+
+
+def _only_text(value: object) -> object:
+    """A number would count as seconds."""
+    if not isinstance(value, str):
+        raise ValueError(  # noqa: TRY004  pydantic tells this one
+            "write a time such as 2024-01-31T12:00:00Z"
+        )
+    return as_meant(value)
+
+
+Moment = Annotated[datetime, BeforeValidator(_only_text)]
 
 
 class OhlcvQuery(BaseModel):
@@ -162,7 +174,7 @@ class PriceQuery(BaseModel):
 class PricesBody(RequestBody):
     """Which prices, of which series."""
 
-    pairs: list[tuple[Annotated[str, Field(**_TEXT)], Time]] = Field(
+    pairs: list[tuple[Annotated[str, Field(**_TEXT)], Moment]] = Field(
         min_length=1,
         max_length=MAX_PAIRS,
         description='Symbols and times, such as `[["btc", "2024-01-31T12:00:00Z"]]`',

@@ -20,6 +20,11 @@ class Window:
     start: datetime
     end: datetime
 
+    def count(self) -> int:
+        """About how many bars it has."""
+        every = timedelta(seconds=self.interval.about_seconds())
+        return (self.end - self.start) // every
+
     def newest(self, limit: int) -> tuple[Window, Window | None]:
         """The last bars, and those before them where there are more."""
         start = self.interval.after(self.end, self.zone, -limit)
@@ -46,10 +51,11 @@ def window_over(
     first = interval.floor(min(_first_of(each) for each in series), zone)
     last = interval.floor(max(each.last_at for each in series), zone)
     past = interval.after(last, zone)
-    if start is not None:
-        first = max(first, _at_or_after(start, interval, zone))
-    if end is not None:
-        past = min(past, _at_or_after(end, interval, zone))
+    # What lies beyond all data may be beyond the calendar too.
+    if start is not None and start > first:
+        first = _at_or_after(min(start, past), interval, zone)
+    if end is not None and end < past:
+        past = _at_or_after(max(end, first), interval, zone)
     if first >= past:
         return None
     return Window(interval, zone, first, past)

@@ -25,7 +25,7 @@ Asked = TypeVar("Asked")
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 MAX_QUERIES = 1_000
 MAX_QUERY_BYTES = 1_000  # of one that is kept
-MAX_BYTES = 16 << 20  # of all answers together
+MAX_BYTES = 8 << 20  # of all answers of an endpoint
 ZIPPED_FROM = 1_024  # bytes
 ETAG: dict[str, Any] = {
     "ETag": {

@@ -16,7 +16,8 @@ _LOST_PLUS = re.compile(r"(?<=\d) (?=\d\d:?\d\d$)")
 _CLOCK = re.compile(r"\d[T ]\d\d:\d\d")
 
 
-def _as_meant(value: object) -> object:
+def as_meant(value: object) -> object:
+    """A text as a time may be written in an address. Raises ValueError for a bare number."""
     if not isinstance(value, str):
         return value
     text = value.strip()
@@ -25,7 +26,7 @@ def _as_meant(value: object) -> object:
     return _LOST_PLUS.sub("+", text) if _CLOCK.search(text) else text
 
 
-Time = Annotated[datetime | None, BeforeValidator(_as_meant)]
+Time = Annotated[datetime | None, BeforeValidator(as_meant)]
 
 
 def now() -> str:

@@ -48,10 +48,11 @@ from services.gateway.requests.kept_answers import (
 )
 from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.requests.pagination import LINK
-from services.gateway.requests.times import span, to_seconds, utc
+from services.gateway.requests.times import as_utc, span, to_seconds, utc
 from shared.messages.base import Source
 
 MAX_READ = 2_000_000  # data points of an answer
+MAX_BARS_TOGETHER = 20_000
 MAX_SERIES = 20
 MAX_LOOKS = 100_000  # prices times series that they may come from
 _RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -200,7 +201,7 @@ def _of_query(asked: OhlcvQuery) -> Where:
 
 def _too_coarse(asked: Asked, series: list[PriceSeries]) -> ProblemError:
     there = sorted(
-        {each.shown()["interval"] or "unknown" for each in series}
+        {each.shown["interval"] or "unknown" for each in series}
     )
     return field_problem(
         "query.interval",
@@ -219,7 +220,14 @@ def _link(asked: Asked, rest: Window | None) -> dict[str, str]:
 
 
 def _refuse_much(chosen: list[PriceSeries], page: Window) -> None:
-    """Raises ProblemError 422 for more data points than a request may read."""
+    """Raises ProblemError 422 for more than a request may read, or an answer hold."""
+    bars = len(chosen) * page.count()
+    if bars > MAX_BARS_TOGETHER:
+        raise field_problem(
+            "query.limit",
+            f"{len(chosen)} series have {bars:,} bars, at most {MAX_BARS_TOGETHER:,} are answered"
+            " at a time: ask for fewer",
+        )
     count = sum(points_within(each, page) for each in chosen)
     if count > MAX_READ:
         raise field_problem(
@@ -231,7 +239,7 @@ def _refuse_much(chosen: list[PriceSeries], page: Window) -> None:
 
 def _answer(series: PriceSeries, bars: bytes) -> dict[str, Any]:
     return {
-        **series.shown(),
+        **series.shown,
         "basis": series.basis,
         "bars": msgspec.Raw(bars),
     }
@@ -259,7 +267,7 @@ def _others(
     """The first of those that match and were not chosen."""
     numbers = {answer["id"] for answer in answers}
     others = [each for each in series if each.series_id not in numbers]
-    return [each.shown() for each in others[:MAX_SERIES]]
+    return [each.shown for each in others[:MAX_SERIES]]
 
 
 # -- prices at moments ----------------------------------------------------------------------------
@@ -299,8 +307,7 @@ async def read_prices(
 ) -> Response:
     """As `GET /price`, in the order of `pairs`; `price` is null where none was known."""
     pairs = [
-        (symbol.lower(), utc("at", moment) or datetime.now(UTC))
-        for symbol, moment in body.pairs
+        (symbol.lower(), _moment(moment)) for symbol, moment in body.pairs
     ]
     by_symbol = await _by_symbol(
         database, body, {pair[0] for pair in pairs}
@@ -317,6 +324,16 @@ async def read_prices(
             for (symbol, moment), each in zip(pairs, found, strict=True)
         ]
     )
+
+
+def _moment(moment: datetime) -> datetime:
+    """In UTC. Raises ProblemError 422 for one that UTC has no year for."""
+    try:
+        return as_utc(moment) or moment
+    except ValueError:
+        raise field_problem(
+            "body.pairs", "a time is out of range"
+        ) from None
 
 
 async def _by_symbol(
