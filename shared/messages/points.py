@@ -95,13 +95,19 @@ class Points(Message, frozen=True):
 
     def __post_init__(self) -> None:
         """Raises ValueError, which decoding tells as its own error."""
-        count = len(self.id)
+        self._check_lengths()
+        self._check_ids()
+
+    def _check_lengths(self) -> None:
         for name in _COLUMNS:
             column = getattr(self, name)
-            if isinstance(column, list) and len(column) != count:
+            if isinstance(column, list) and len(column) != len(self):
                 raise ValueError(
-                    f"{name} has {len(column)} values for {count} data points"
+                    f"{name} has {len(column)} values for {len(self)} data points"
                 )
+
+    def _check_ids(self) -> None:
+        """All in one go, which takes a tenth of the time."""
         digits = "".join(self.id).encode("utf-8", "surrogatepass")
         are_long = set(map(len, self.id)) <= {_ID_DIGITS}
         if not are_long or digits.translate(None, _HEX):

@@ -119,9 +119,13 @@ def _points(
         series=number,
         same=_SAME,
     )
-    return f"""{stored} AND coalesce(updated_at, created_at) <= {then}
-        AND (retired_at IS NULL OR retired_at > {then})
-        UNION ALL {replaced}"""
+    return f"{stored} AND {_stood_at(then)} UNION ALL {replaced}"
+
+
+def _stood_at(moment: str) -> str:
+    """Whether a stored data point has been what it is since before a time."""
+    return f"""coalesce(updated_at, created_at) <= {moment}
+        AND (retired_at IS NULL OR retired_at > {moment})"""
 
 
 def _moment(series: PriceSeries) -> str:
@@ -148,12 +152,16 @@ def _begin(moment: str, window: Window) -> str:
     zone = f"'{window.zone.key}'"
     local = f"{moment} AT TIME ZONE {zone}"
     if window.interval.unit == "M":
-        months = f"(extract(year FROM {local}) * 12 + extract(month FROM {local}) - 1)"
-        count = window.interval.count
-        whole = f"floor(({months} - 23640) / {count})::int * {count}"
-        return f"(timestamp '1970-01-01' + {whole} * interval '1 month') AT TIME ZONE {zone}"
+        return f"{_begin_of_months(local, window.interval.count)} AT TIME ZONE {zone}"
     anchor = "1970-01-05" if window.interval.unit == "w" else "1970-01-01"
     return f"date_bin('{step}', {local}, timestamp '{anchor}') AT TIME ZONE {zone}"
+
+
+def _begin_of_months(local: str, count: int) -> str:
+    """The first of the months, counted by so many since 1970, that hold a local time."""
+    months = f"(extract(year FROM {local}) * 12 + extract(month FROM {local}) - 1)"
+    whole = f"floor(({months} - 1970 * 12) / {count})::int * {count}"
+    return f"(timestamp '1970-01-01' + {whole} * interval '1 month')"
 
 
 def _values(series: PriceSeries) -> str:

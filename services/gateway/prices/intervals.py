@@ -17,6 +17,7 @@ MAX_COUNT = 1_000
 PATTERN = r"^[1-9][0-9]{0,2}[mhdwM]$"
 _TEXT = re.compile(r"([1-9]\d{0,3})([smhdwM])", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+_UTC = ZoneInfo("UTC")
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  local times are naive here
 _MONDAY = datetime(1970, 1, 5)  # noqa: DTZ001  local times are naive here
 _MONTHS_A_YEAR = 12
@@ -53,11 +54,11 @@ class Interval:
     def floor(self, moment: datetime, zone: ZoneInfo) -> datetime:
         """The begin, in UTC, of the bar that holds a moment."""
         if not self.is_of_calendar:
-            naive = moment.astimezone(UTC).replace(tzinfo=None)
+            naive = _local(moment, _UTC)
             return self._floored(naive, _EPOCH).replace(tzinfo=UTC)
-        local = moment.astimezone(zone).replace(tzinfo=None)
+        local = _local(moment, zone)
         if self.unit == "M":
-            month = (local.year - 1970) * _MONTHS_A_YEAR + local.month - 1
+            month = _number_of_month(local)
             return _utc(_month(month - month % self.count), zone)
         anchor = _MONDAY if self.unit == "w" else _EPOCH
         return _utc(self._floored(local, anchor), zone)
@@ -72,28 +73,43 @@ class Interval:
         """The begin of a bar so many bars after the one that begins at `start`."""
         if not self.is_of_calendar:
             return start + bars * timedelta(seconds=self.about_seconds())
-        local = start.astimezone(zone).replace(tzinfo=None)
+        local = _local(start, zone)
         if self.unit == "M":
-            month = (local.year - 1970) * _MONTHS_A_YEAR + local.month - 1
-            return _utc(_month(month + bars * self.count), zone)
+            month = _number_of_month(local) + bars * self.count
+            return _utc(_month(month), zone)
         step = timedelta(seconds=self.about_seconds())
         return _utc(local + bars * step, zone)
 
     def holds(self, finer: Interval, zone: ZoneInfo) -> bool:
         """Whether its bars can be made of whole candles of another interval."""
-        if self == finer:
-            return not self.is_of_calendar or _granularity(zone) == 0
         size = finer.seconds
         if size is None:
-            return self.unit == "M" and (
-                finer.unit == "M"
-                and self.count % finer.count == 0
-                and _granularity(zone) == 0
-            )
-        whole = self.seconds or _SECONDS["d"]
-        if whole % size:
+            return self._holds_months(finer, zone)
+        if self.is_of_calendar and not _begins_with(zone, size):
             return False
-        return not self.is_of_calendar or _granularity(zone) % size == 0
+        return self == finer or self._divisor() % size == 0
+
+    def _holds_months(self, finer: Interval, zone: ZoneInfo) -> bool:
+        are_whole = self.unit == "M" and self.count % finer.count == 0
+        return are_whole and not _granularity(zone)
+
+    def _divisor(self) -> int:
+        """Seconds of which each of its bars has a whole number."""
+        return self.seconds or _SECONDS["d"]
+
+
+def _begins_with(zone: ZoneInfo, seconds: int) -> bool:
+    """Whether the days of a zone begin where candles of this length do."""
+    return _granularity(zone) % seconds == 0
+
+
+def _number_of_month(local: datetime) -> int:
+    """Months since January 1970."""
+    return (local.year - 1970) * _MONTHS_A_YEAR + local.month - 1
+
+
+def _local(moment: datetime, zone: ZoneInfo) -> datetime:
+    return moment.astimezone(zone).replace(tzinfo=None)
 
 
 def _month(number: int) -> datetime:

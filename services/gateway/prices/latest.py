@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
@@ -76,20 +77,29 @@ async def latest(
         for coin, found in zip(coins, newest, strict=True)
         if found is not None
     ]
-    looks = [list(_looks(coin, found)) for coin, found in known]
-    flat = await last_known(
-        database, [look for of_coin in looks for look in of_coin]
-    )
-    answers = iter(flat)
+    earlier = await _earlier(database, known)
     more = await _more(database, [found for _, found in known])
     moods = await _moods(database, known)
-    rows = []
-    for number, (coin, found) in enumerate(known):
-        of_coin = [next(answers) for _ in looks[number]]
-        moved = _moved(found, of_coin)
-        shown = _shown(coin, found, now)
-        rows.append({**shown, **moved, **more[number], **moods[number]})
-    return rows
+    return [
+        {
+            **_shown(coin, found, now),
+            **_moved(found, before),
+            **rest,
+            **mood,
+        }
+        for (coin, found), before, rest, mood in zip(
+            known, earlier, more, moods, strict=True
+        )
+    ]
+
+
+async def _earlier(
+    database: Database, known: Sequence[tuple[Coin, Found]]
+) -> list[list[Found | None]]:
+    """What each coin is compared with, in the order of `_looks`."""
+    looks = [list(_looks(coin, found)) for coin, found in known]
+    answers = iter(await last_known(database, list(chain(*looks))))
+    return [list(islice(answers, len(of_coin))) for of_coin in looks]
 
 
 def _looks(coin: Coin, found: Found) -> Iterator[Wanted]:
@@ -97,8 +107,8 @@ def _looks(coin: Coin, found: Found) -> Iterator[Wanted]:
     own = [found.series]
     for back in CHANGES.values():
         yield Wanted(found.time - back, own)
-    for step in range(STEPS - 1, 0, -1):
-        yield Wanted(found.time - step * STEP, own)
+    for moment in _steps(found):
+        yield Wanted(moment, own)
     for other in _comparable(coin, found):
         yield Wanted(found.time + NEAR, [other])
 
@@ -113,29 +123,41 @@ def _comparable(coin: Coin, found: Found) -> list[PriceSeries]:
 
 
 def _moved(found: Found, others: list[Found | None]) -> dict[str, Any]:
-    price = _number(found)
-    count = len(CHANGES)
-    changes = {
-        f"change_{name}_percent": _change(
-            price, found.time - back, back, one
-        )
-        for (name, back), one in zip(
-            CHANGES.items(), others[:count], strict=True
-        )
-    }
-    line = others[count : count + STEPS - 1]
-    moments = [
-        found.time - step * STEP for step in range(STEPS - 1, 0, -1)
-    ]
-    sparkline = [
-        each.price if each and moment - each.time <= STEP else None
-        for moment, each in zip(moments, line, strict=True)
-    ]
+    before = others[: len(CHANGES)]
+    line = others[len(CHANGES) : len(CHANGES) + STEPS - 1]
+    rest = others[len(CHANGES) + STEPS - 1 :]
     return {
-        **changes,
-        "sparkline": [*sparkline, found.price],
-        "agreement": _agreement(found, others[count + STEPS - 1 :]),
+        **_changes(found, before),
+        "sparkline": [*_sparkline(found, line), found.price],
+        "agreement": _agreement(found, rest),
     }
+
+
+def _changes(
+    found: Found, before: list[Found | None]
+) -> dict[str, float | None]:
+    price = _number(found)
+    return {
+        f"change_{name}_percent": _change(
+            price, found.time - back, back, each
+        )
+        for (name, back), each in zip(
+            CHANGES.items(), before, strict=True
+        )
+    }
+
+
+def _sparkline(
+    found: Found, line: list[Found | None]
+) -> Iterator[msgspec.Raw | None]:
+    for moment, each in zip(_steps(found), line, strict=True):
+        is_near = each is not None and moment - each.time <= STEP
+        yield each.price if each and is_near else None
+
+
+def _steps(found: Found) -> list[datetime]:
+    """The moments of a sparkline before its last."""
+    return [found.time - step * STEP for step in range(STEPS - 1, 0, -1)]
 
 
 def _change(

@@ -6,10 +6,11 @@ is known at their timestamp.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -67,20 +68,23 @@ async def last_known(
     database: Database, wanted: Sequence[Wanted]
 ) -> list[Found | None]:
     """For each the price that was known last; of equally old ones that of the first series."""
-    numbers, series, pasts, values = [], [], [], []
-    for number, each in enumerate(wanted):
-        for one in each.series:
-            past = _past(one, each.moment)
-            if past is None:
-                continue
-            numbers.append(number)
-            series.append(one.series_id)
-            pasts.append(past)
-            values.append(_value(one))
-    if not numbers:
+    looks = list(_looks(wanted))
+    if not looks:
         return [None] * len(wanted)
-    rows = await database.rows(_SELECT, numbers, series, pasts, values)
+    columns = map(list, zip(*looks, strict=True))
+    rows = await database.rows(_SELECT, *columns)
     return _nearest(wanted, rows)
+
+
+def _looks(
+    wanted: Iterable[Wanted],
+) -> Iterator[tuple[int, int, UUID, str]]:
+    """(number of what is wanted, series, what lies behind, which value)."""
+    for number, each in enumerate(wanted):
+        for series in each.series:
+            past = _past(series, each.moment)
+            if past is not None:
+                yield number, series.series_id, past, _value(series)
 
 
 def _nearest(
@@ -119,7 +123,7 @@ def _length(series: PriceSeries) -> Interval | None:
     return None if is_at_once else series.interval
 
 
-def _past(series: PriceSeries, moment: datetime) -> Any | None:
+def _past(series: PriceSeries, moment: datetime) -> UUID | None:
     """The least id of what was not known yet; None where nothing was."""
     if moment < series.first_at:
         return None

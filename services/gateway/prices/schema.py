@@ -105,10 +105,18 @@ class Bar(BaseModel):
     close_time: datetime = Field(
         description="Its end, which belongs to the next one"
     )
-    open: float | None
-    high: float | None
-    low: float | None
-    close: float | None
+    open: float | None = Field(
+        description="The first price",
+    )
+    high: float | None = Field(
+        description="The highest price",
+    )
+    low: float | None = Field(
+        description="The lowest price",
+    )
+    close: float | None = Field(
+        description="The last price",
+    )
     volume: float | None = Field(
         description="Of candles that all say it; a ticker's 24 hours never add up"
     )
@@ -123,16 +131,32 @@ class Bar(BaseModel):
 class NamedSeries(BaseModel):
     """A series, as `GET /series/{id}` shows it at length."""
 
-    id: int
-    source: Source
-    dataset: str
-    kind: Kind
-    instrument: str | None
-    symbol: str | None
-    interval: str | None
-    currency: str | None
+    id: int = Field(
+        description="Given by this database",
+    )
+    source: Source = Field(
+        description="Where it comes from",
+    )
+    dataset: str = Field(
+        description="A folder of files, or a kind of answers",
+    )
+    kind: Kind = Field(
+        description="What its data points are",
+    )
+    instrument: str | None = Field(
+        description="What is priced: a coin's id, or a pair of a file",
+    )
+    symbol: str | None = Field(
+        description="Of the coin, in lower case",
+    )
+    interval: str | None = Field(
+        description="Of its candles, where that is known",
+    )
+    currency: str | None = Field(
+        description="That its prices are in",
+    )
     timestamp_is: TimestampIs | None = Field(
-        description="null: not known, and taken for the begin of a candle"
+        description="null: not known, and taken for the begin of a candle",
     )
 
 
@@ -187,12 +211,16 @@ class PricesBody(RequestBody):
 class PriceAt(BaseModel):
     """The last price that was known at a moment."""
 
-    symbol: str
+    symbol: str = Field(
+        description="As it was asked for",
+    )
     at: datetime = Field(description="The moment that was asked for")
     price: float | None = Field(
         description="An exact decimal; null: none was known"
     )
-    currency: str | None
+    currency: str | None = Field(
+        description="That the price is in",
+    )
     time: datetime | None = Field(
         description="Since when it was known: the end of a candle, the moment of a price"
     )
@@ -200,7 +228,9 @@ class PriceAt(BaseModel):
         description="How long before `at` that was"
     )
     id: str | None = Field(description="The data point that says it")
-    series: NamedSeries | None
+    series: NamedSeries | None = Field(
+        description="That it comes from",
+    )
 
 
 class LatestQuery(BaseModel):
@@ -237,13 +267,21 @@ class Agreement(BaseModel):
 class LatestPrice(BaseModel):
     """The newest price of a coin. Numbers are exact decimals, changes are rounded."""
 
-    symbol: str
-    price: float
-    currency: str | None
+    symbol: str = Field(
+        description="Of the coin, in lower case",
+    )
+    price: float = Field(
+        description="The last one that is known",
+    )
+    currency: str | None = Field(
+        description="That the price is in",
+    )
     time: datetime = Field(
         description="Since when it is known: the end of a candle, the moment of a price"
     )
-    age_seconds: int
+    age_seconds: int = Field(
+        description="How long that is ago",
+    )
     id: str = Field(description="The data point that says it")
     series: NamedSeries = Field(
         description="Of those of the coin the one with the newest data point"
@@ -251,15 +289,21 @@ class LatestPrice(BaseModel):
     change_1h_percent: float | None = Field(
         description="Since an hour before `time`; null: no price of about then is known"
     )
-    change_24h_percent: float | None
-    change_7d_percent: float | None
+    change_24h_percent: float | None = Field(
+        description="The same of a day",
+    )
+    change_7d_percent: float | None = Field(
+        description="The same of a week",
+    )
     sparkline: list[float | None] = Field(
         description="Every six hours of the seven days up to `time`, the last is `price`"
     )
     agreement: Agreement | None = Field(
         description="null: no other series has a price of that time in this currency"
     )
-    market_cap: float | None
+    market_cap: float | None = Field(
+        description="In `currency`",
+    )
     volume: float | None = Field(
         description="Of a ticker in 24 hours, of a candle in its interval"
     )

@@ -48,8 +48,8 @@ def window_over(
     end: datetime | None,
 ) -> Window | None:
     """All bars from `start` to `end` in which data points may lie; None where there are none."""
-    first = interval.floor(min(_first_of(each) for each in series), zone)
-    last = interval.floor(max(each.last_at for each in series), zone)
+    first = interval.floor(min(map(_first_of, series)), zone)
+    last = interval.floor(max(map(_last_of, series)), zone)
     past = interval.after(last, zone)
     # What lies beyond all data may be beyond the calendar too.
     if start is not None and start > first:
@@ -59,6 +59,10 @@ def window_over(
     if first >= past:
         return None
     return Window(interval, zone, first, past)
+
+
+def _last_of(series: PriceSeries) -> datetime:
+    return series.last_at
 
 
 def _first_of(series: PriceSeries) -> datetime:

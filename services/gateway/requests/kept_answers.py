@@ -99,21 +99,18 @@ class Answer:
         packer = zlib.compressobj(_ZIP_LEVEL, zlib.DEFLATED, _GZIP)
         return packer.compress(self.body) + packer.flush()
 
-    def size(self) -> int:
-        """Bytes that it takes, at most."""
-        return 2 * len(self.body)
-
 
 @dataclass
 class _Known(Generic[Asked]):
     """A query that was checked, and its last answer, made when `visible` was visible."""
 
     asked: Asked
-    visible: str = ""
-    answer: Answer | None = None
+    visible: str
+    answer: Answer
 
     def size(self) -> int:
-        return self.answer.size() if self.answer else 0
+        """Bytes that its answer takes, at most."""
+        return 2 * len(self.answer.body)
 
 
 class KeptAnswers(Generic[Asked]):
@@ -140,23 +137,26 @@ class KeptAnswers(Generic[Asked]):
         query: bytes = request.scope["query_string"]
         visible = await self._visible.now()
         known = self._known.get(query)
-        answer = known.answer if known else None
-        if known is None or answer is None or known.visible != visible:
-            answer = await self._make(asked)
-            self._keep(query, _Known(asked, visible, answer))
+        if known is None or known.visible != visible:
+            known = _Known(asked, visible, await self._make(asked))
+            self._keep(query, known)
         else:
             self._known.move_to_end(query)
-        return await _response(request, answer)
+        return await _response(request, known.answer)
 
     def _keep(self, query: bytes, known: _Known[Asked]) -> None:
         if len(query) > MAX_QUERY_BYTES:
             return
-        before = self._known.pop(query, None)
-        self._bytes += known.size() - (before.size() if before else 0)
+        self._drop(query)
         self._known[query] = known
+        self._bytes += known.size()
         while self._bytes > MAX_BYTES or len(self._known) > MAX_QUERIES:
-            _, oldest = self._known.popitem(last=False)
-            self._bytes -= oldest.size()
+            self._drop(next(iter(self._known)))
+
+    def _drop(self, query: bytes) -> None:
+        dropped = self._known.pop(query, None)
+        if dropped is not None:
+            self._bytes -= dropped.size()
 
 
 def keeping(
@@ -185,12 +185,15 @@ async def _response(request: Request, answer: Answer) -> Response:
     if _is_known(request.headers.get("if-none-match", ""), answer.tag):
         return Response(status_code=304, headers=headers)
     body = answer.body
-    if len(body) >= ZIPPED_FROM and _takes_gzip(
-        request.headers.get("accept-encoding", "")
-    ):
+    if _is_zipped(request, body):
         body = await answer.zipped()
         headers["Content-Encoding"] = "gzip"
     return Response(body, media_type="application/json", headers=headers)
+
+
+def _is_zipped(request: Request, body: bytes) -> bool:
+    taken = request.headers.get("accept-encoding", "")
+    return len(body) >= ZIPPED_FROM and _takes_gzip(taken)
 
 
 def _is_known(tags: str, tag: str) -> bool:

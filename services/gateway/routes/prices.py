@@ -75,6 +75,11 @@ class Asked:
     as_of: datetime | None
     path: str
 
+    @property
+    def is_newest(self) -> bool:
+        """Whether the last bars come first, or alone."""
+        return self.start is None or self.query.order == "desc"
+
 
 def kept_answers(database: Database) -> KeptAnswers[Asked]:
     """The answers of this endpoint, of one gateway."""
@@ -173,8 +178,7 @@ def _chosen(asked: Asked, series: list[PriceSeries]) -> list[PriceSeries]:
 
 
 def _page(asked: Asked, window: Window) -> tuple[Window, Window | None]:
-    is_newest = asked.start is None or asked.query.order == "desc"
-    pages = window.newest if is_newest else window.oldest
+    pages = window.newest if asked.is_newest else window.oldest
     return pages(asked.query.limit)
 
 
@@ -306,9 +310,7 @@ async def read_prices(
     _key: ApiKey, database: Db, body: PricesBody
 ) -> Response:
     """As `GET /price`, in the order of `pairs`; `price` is null where none was known."""
-    pairs = [
-        (symbol.lower(), _moment(moment)) for symbol, moment in body.pairs
-    ]
+    pairs = _pairs(body)
     by_symbol = await _by_symbol(
         database, body, {pair[0] for pair in pairs}
     )
@@ -326,6 +328,12 @@ async def read_prices(
     )
 
 
+def _pairs(body: PricesBody) -> list[tuple[str, datetime]]:
+    return [
+        (symbol.lower(), _moment(moment)) for symbol, moment in body.pairs
+    ]
+
+
 def _moment(moment: datetime) -> datetime:
     """In UTC. Raises ProblemError 422 for one that UTC has no year for."""
     try:
@@ -340,9 +348,7 @@ async def _by_symbol(
     database: Database, body: PricesBody, symbols: set[str]
 ) -> dict[str, list[PriceSeries]]:
     wanted = _wanted(body.source, body.dataset, body.currency)
-    wanted.conditions.append(
-        f"symbol = ANY({wanted.bind(sorted(symbols))}::text[])"
-    )
+    _add_symbols(wanted, sorted(symbols))
     series = await choice.found(database, wanted)
     found: dict[str, list[PriceSeries]] = {}
     for each in series:
@@ -354,10 +360,15 @@ def _wanted(
     source: Source | None, dataset: str | None, currency: str | None
 ) -> Where:
     wanted = Where()
-    wanted.add("source =", source and str(source))
+    wanted.add("source =", source)
     wanted.add("dataset =", dataset)
     wanted.add("currency =", currency)
     return wanted
+
+
+def _add_symbols(wanted: Where, symbols: list[str]) -> None:
+    among = wanted.bind(symbols)
+    wanted.conditions.append(f"symbol = ANY({among}::text[])")
 
 
 def _one(moment: datetime, series: Sequence[PriceSeries]) -> Wanted:
@@ -407,18 +418,14 @@ async def read_latest(
     wanted = _wanted(asked.source, asked.dataset, asked.currency)
     given = asked.symbols()
     if given is not None:
-        wanted.conditions.append(
-            f"symbol = ANY({wanted.bind(given)}::text[])"
-        )
+        _add_symbols(wanted, given)
     names = await choice.symbols(
         database, wanted, asked.limit, asked.skip
     )
     if not names:
         return _response([])
     of_page = _wanted(asked.source, asked.dataset, asked.currency)
-    of_page.conditions.append(
-        f"symbol = ANY({of_page.bind(names)}::text[])"
-    )
+    _add_symbols(of_page, names)
     coins = coins_of(await choice.found(database, of_page))
     return _response(await latest(database, coins, datetime.now(UTC)))
 

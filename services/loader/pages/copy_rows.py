@@ -183,14 +183,9 @@ def _page_row(
 
 
 def _raw_cells(raw: RawPage) -> tuple[str, ...]:
-    return (
-        raw_text(raw.origin),
-        raw_text(raw.context),
-        raw_text(raw.records),
-        json_text(raw.rejections or None),
-        raw_text(raw.cursor_before),
-        raw_text(raw.cursor_after),
-    )
+    before = map(raw_text, (raw.origin, raw.context, raw.records))
+    after = map(raw_text, (raw.cursor_before, raw.cursor_after))
+    return *before, json_text(raw.rejections or None), *after
 
 
 def _outer_ids(ids: list[str]) -> tuple[str, str]:

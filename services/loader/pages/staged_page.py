@@ -22,7 +22,12 @@ from shared.messages.pages import (
     UnifiedPage,
     count_of,
 )
-from shared.messages.points import Points, TimestampIs, UnifiedData
+from shared.messages.points import (
+    Points,
+    Texts,
+    TimestampIs,
+    UnifiedData,
+)
 from shared.messages.serialization import (
     decode,
     encode,
@@ -355,18 +360,26 @@ def _point_rows(points: Points) -> list[str]:
 def _cells(points: Points, name: str) -> Iterable[str]:
     column = getattr(points, name)
     write = _WRITERS.get(name)
-    if write is not None:
-        if column is None and name != "record_index":
-            return repeat(NULL, len(points))
-        return map(write, points.column(name))
+    if write is None:
+        return _texts(column, len(points))
+    if column is None and name != "record_index":
+        return repeat(NULL, len(points))
+    return map(write, points.column(name))
+
+
+def _texts(column: Texts, count: int) -> Iterable[str]:
     if not isinstance(column, list):
-        return repeat(text(column), len(points))
+        return repeat(text(column), count)
     texts = [cell for cell in column if cell is not None]
     if _are_escaped("".join(texts)):
         return map(text, column)
-    if len(texts) == len(column):
+    if len(texts) == count:
         return texts
-    return [NULL if cell is None else cell for cell in column]
+    return map(_or_null, column)
+
+
+def _or_null(cell: str | None) -> str:
+    return NULL if cell is None else cell
 
 
 def _are_escaped(texts: str) -> bool:

@@ -47,8 +47,7 @@ def _columns(
     schema: CsvSchema, rows: list[Any]
 ) -> dict[int, Column] | None:
     """The cells of the columns that are read, by their position."""
-    is_table = set(map(type, rows)) == {list}
-    if not is_table or set(map(len, rows)) != {schema.width}:
+    if not _are_rows(rows, schema.width):
         return None
     found = {}
     for position in _read(schema):
@@ -57,6 +56,11 @@ def _columns(
             return None
         found[position] = column
     return found
+
+
+def _are_rows(records: list[Any], width: int) -> bool:
+    are_lists = set(map(type, records)) == {list}
+    return are_lists and set(map(len, records)) == {width}
 
 
 def _read(schema: CsvSchema) -> set[int]:
