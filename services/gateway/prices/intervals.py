@@ -58,10 +58,13 @@ class Interval:
             return self._floored(naive, _EPOCH).replace(tzinfo=UTC)
         local = _local(moment, zone)
         if self.unit == "M":
-            month = _number_of_month(local)
-            return _utc(_month(month - month % self.count), zone)
+            return _utc(self._floored_months(local), zone)
         anchor = _MONDAY if self.unit == "w" else _EPOCH
         return _utc(self._floored(local, anchor), zone)
+
+    def _floored_months(self, local: datetime) -> datetime:
+        month = _number_of_month(local)
+        return _month(month - month % self.count)
 
     def _floored(self, moment: datetime, anchor: datetime) -> datetime:
         step = timedelta(seconds=self.about_seconds())

@@ -51,14 +51,25 @@ class OhlcvQuery(BaseModel):
     symbol: str | None = Field(
         None, **_TEXT, description="Such as `btc`, in any case"
     )
-    instrument: str | None = Field(None, **_TEXT)
+    instrument: str | None = Field(
+        None,
+        **_TEXT,
+        description="A coin's id, or a pair of a file",
+    )
     dataset: str | None = Field(
         None,
         **_TEXT,
         description="Whose figures; `all`: bars of each series that fits",
     )
-    source: Source | None = None
-    currency: str | None = Field(None, **_TEXT)
+    source: Source | None = Field(
+        None,
+        description="Such as `coinpaprika`",
+    )
+    currency: str | None = Field(
+        None,
+        **_TEXT,
+        description="That prices are in, such as `USD`",
+    )
     start: Time = Field(
         None,
         alias="from",
@@ -172,8 +183,12 @@ class BarsOfSeries(NamedSeries):
 class Ohlcv(BaseModel):
     """Bars, and which series they were made of."""
 
-    interval: str
-    tz: str
+    interval: str = Field(
+        description="Of the bars",
+    )
+    tz: str = Field(
+        description="Whose calendar they follow",
+    )
     rule: str = Field(
         description="How the series was chosen, where several match"
     )
