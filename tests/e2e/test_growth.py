@@ -33,7 +33,10 @@ def test_some_records_are_measured(tmp_path: Path) -> None:
     folder = tmp_path / f"growth-{ROWS}"
     assert (folder / "growth.png").stat().st_size
     marks = json.loads((folder / "progress.json").read_text())["marks"]
-    assert [mark["records"] for mark in marks] == [50_000, ROWS]
+    of_pair = ROWS // 200
+    first, last = (mark["records"] for mark in marks)
+    assert 50_000 <= first < 50_000 + of_pair
+    assert last == ROWS
     for mark in marks:
         assert all(figure > 0 for figure in mark["candle"].values())
         assert len(mark["reads"]) == 4
