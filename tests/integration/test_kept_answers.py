@@ -181,6 +181,26 @@ async def test_a_look_that_fails_fails_for_the_one_that_took_it() -> None:
     assert results[1] == "0"
 
 
+async def test_a_look_that_hangs_and_fails_fails_for_all_that_waited() -> (
+    None
+):
+    """Else they would hang one after the other."""
+
+    class Failing(Looks):
+        async def rows(self, query: str) -> list[dict[str, str]]:
+            await super().rows(query)
+            raise OSError("no connection")
+
+    looks = Failing()
+    visible = Visible(looks)  # type: ignore[arg-type]
+    first = asyncio.create_task(visible.now())
+    await asyncio.sleep(0.001)
+    late = [asyncio.create_task(visible.now()) for _ in range(20)]
+    results = await asyncio.gather(first, *late, return_exceptions=True)
+    assert all(isinstance(each, OSError) for each in results)
+    assert looks.count == 2
+
+
 async def test_what_is_kept_has_bounds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -152,3 +152,20 @@ def test_the_mood_of_the_day(
     (row,) = latest(api)
     assert row["news"] == 2
     assert -1 <= row["sentiment"] <= 1
+
+
+def test_a_price_of_the_future_hides_none_of_today(
+    api: httpx.Client,  # noqa: F811
+    engine: Engine,
+) -> None:
+    hourly(engine, 24)
+    one, two = Decimal(1), Decimal(2)
+    future = datetime(2090, 1, 1, tzinfo=UTC)
+    loaded(
+        engine,
+        [(future + n * HOUR, one, two, one, two, one) for n in range(3)],
+        dataset="wrong",
+        offset=30,
+    )
+    (row,) = latest(api)
+    assert (row["series"]["dataset"], row["price"]) == ("mine", 123)

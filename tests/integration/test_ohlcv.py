@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from services.gateway.prices.intervals import Interval
 from tests.integration.test_gateway import (  # noqa: F401  fixtures
@@ -63,7 +63,7 @@ def loaded(
 ) -> None:
     """As a file of this dataset."""
     cells = [
-        [moment.strftime("%Y-%m-%d %H:%M:%S"), *map(str, values)]
+        [str(round(moment.timestamp() * 1000)), *map(str, values)]
         for moment, *values in rows
     ]
     columns = [time, "open", "high", "low", "close", "Volume BTC"]
@@ -274,13 +274,25 @@ def test_bars_without_trades(
     ]
 
 
+# Exporters write the end of a candle as that, or as the last millisecond of it.
+@pytest.mark.parametrize("early", [0, 1])
 def test_candles_that_say_their_end(
     api: httpx.Client,  # noqa: F811
     engine: Engine,
+    early: int,
 ) -> None:
     rows = hours(2)
-    shifted = [(moment + HOUR, *values) for moment, *values in rows]
+    shifted = [
+        (moment + HOUR - timedelta(milliseconds=early), *values)
+        for moment, *values in rows
+    ]
     loaded(engine, shifted, time="Close time")
+    for interval in ("1h", "4h"):
+        found = bars_of(api, interval=interval, limit=1)
+        assert [(bar["open_time"], bar["close"]) for bar in found] == [
+            (bar["open_time"], bar["close"])
+            for bar in resampled(rows, interval, ZoneInfo("UTC"))[-1:]
+        ]
     found = bars_of(api, interval="1d", limit=5000)
     expected = resampled(rows, "1d", ZoneInfo("UTC"))
     assert [bar["open_time"] for bar in found] == [
@@ -289,6 +301,167 @@ def test_candles_that_say_their_end(
     assert [bar["close"] for bar in found] == [
         bar["close"] for bar in expected
     ]
+
+
+def test_a_candle_that_ends_where_bars_begin_is_known_then(
+    api: httpx.Client,  # noqa: F811
+    engine: Engine,
+) -> None:
+    one, two = Decimal(1), Decimal(2)
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    loaded(
+        engine,
+        [
+            (start + n * HOUR, one, two, one, one + n / Decimal(10), one)
+            for n in (1, 2, 4)
+        ],
+        time="Close time",
+    )
+    found = bars_of(
+        api,
+        interval="1h",
+        fill="previous",
+        **{"from": "2024-01-01T02:00:00Z", "to": "2024-01-01T09:00:00Z"},
+    )
+    assert [(bar["close"], bar["points"]) for bar in found] == [
+        (1.2, 0),
+        (1.4, 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "America/Santiago",
+        "Africa/Cairo",
+        "Asia/Beirut",
+        "Atlantic/Azores",
+    ],
+)
+def test_zones_whose_clocks_change_at_midnight(
+    api: httpx.Client,  # noqa: F811
+    engine: Engine,
+    zone: str,
+) -> None:
+    one, two = Decimal(1), Decimal(2)
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    rows: list[Row] = [
+        (start + n * HOUR, one, two, one, two, one)
+        for n in range(24 * 366)
+    ]
+    loaded(engine, rows)
+    seen = []
+    params: dict[str, Any] = {
+        "symbol": "btc",
+        "interval": "1d",
+        "tz": zone,
+        "limit": 50,
+        "from": "2024-01-03",
+        "fill": "null",
+    }
+    answer = api.get("/ohlcv", params=params)
+    while True:
+        seen += answer.json()["series"][0]["bars"]
+        if "next" not in answer.links:
+            break
+        answer = api.get(
+            answer.links["next"]["url"].removeprefix("/api/v1")
+        )
+    for bar, after in pairwise(seen):
+        assert bar["close_time"] == after["open_time"]
+        begun, ended = (
+            datetime.fromisoformat(bar[name])
+            for name in ("open_time", "close_time")
+        )
+        assert bar["points"] == (ended - begun) / HOUR
+        assert bar["complete"] is True
+    lengths = {bar["points"] for bar in seen[:-1]}
+    assert lengths == {23, 24, 25}
+    assert len(seen) in (363, 364)
+
+
+def test_months_of_months_are_complete_with_all_of_them(
+    api: httpx.Client,  # noqa: F811
+    engine: Engine,
+) -> None:
+    one, two = Decimal(1), Decimal(2)
+    months = [
+        datetime(2023, month, 1, tzinfo=UTC) for month in range(1, 13)
+    ]
+    loaded(
+        engine,
+        [
+            (month, one, two, one, two, one)
+            for month in months[:4] + months[6:]
+        ],
+    )
+    found = bars_of(api, interval="3M")
+    assert [(bar["points"], bar["complete"]) for bar in found] == [
+        (3, True),
+        (1, False),
+        (3, True),
+        (3, True),
+    ]
+
+
+@pytest.mark.usefixtures("rows")
+@pytest.mark.parametrize(
+    ("interval", "limit"),
+    [
+        ("60M", 500),
+        ("999M", 5000),
+        ("52w", 5000),
+        ("999d", 5000),
+        ("999h", 5000),
+    ],
+)
+def test_more_bars_than_the_calendar_has(
+    api: httpx.Client,  # noqa: F811
+    interval: str,
+    limit: int,
+) -> None:
+    for order in ("asc", "desc"):
+        for more in ({}, {"from": "1990-01-01"}):
+            assert bars_of(
+                api, interval=interval, limit=limit, order=order, **more
+            )
+
+
+def test_weeks_are_not_made_into_sevens_of_days(
+    api: httpx.Client,  # noqa: F811
+    engine: Engine,
+) -> None:
+    one, two = Decimal(1), Decimal(2)
+    monday = datetime(2024, 1, 1, tzinfo=UTC)
+    loaded(
+        engine,
+        [
+            (monday + n * timedelta(days=7), one, two, one, two, one)
+            for n in range(9)
+        ],
+    )
+    assert len(bars_of(api, interval="1w")) == 9
+    answer = api.get("/ohlcv", params={"symbol": "btc", "interval": "7d"})
+    assert answer.status_code == 422
+
+
+def test_values_that_were_pruned_are_not_left_out_silently(
+    api: httpx.Client,  # noqa: F811
+    engine: Engine,
+    rows: list[Row],
+) -> None:
+    assert rows
+    with engine.begin() as transaction:
+        transaction.execute(
+            text(
+                "INSERT INTO pruned (what, before)"
+                " VALUES ('unified_revisions', '2024-06-01Z')"
+            )
+        )
+    params = {"symbol": "btc", "interval": "1d", "as_of": "2024-05-01"}
+    answer = api.get("/ohlcv", params=params)
+    assert answer.status_code == 410, answer.text
+    assert "REVISIONS_RETENTION" in answer.text
 
 
 def test_the_rule_by_which_a_series_is_chosen_is_said(

@@ -53,14 +53,18 @@ class Interval:
 
     def floor(self, moment: datetime, zone: ZoneInfo) -> datetime:
         """The begin, in UTC, of the bar that holds a moment."""
-        if not self.is_of_calendar:
-            naive = _local(moment, _UTC)
-            return self._floored(naive, _EPOCH).replace(tzinfo=UTC)
-        local = _local(moment, zone)
+        return _utc(self._local_begin(moment, zone), self._zone(zone))
+
+    def _local_begin(self, moment: datetime, zone: ZoneInfo) -> datetime:
+        """By its own clocks, also where those leave it out."""
+        local = _local(moment, self._zone(zone))
         if self.unit == "M":
-            return _utc(self._floored_months(local), zone)
+            return self._floored_months(local)
         anchor = _MONDAY if self.unit == "w" else _EPOCH
-        return _utc(self._floored(local, anchor), zone)
+        return self._floored(local, anchor)
+
+    def _zone(self, zone: ZoneInfo) -> ZoneInfo:
+        return zone if self.is_of_calendar else _UTC
 
     def _floored_months(self, local: datetime) -> datetime:
         month = _number_of_month(local)
@@ -74,14 +78,18 @@ class Interval:
         self, start: datetime, zone: ZoneInfo, bars: int = 1
     ) -> datetime:
         """The begin of a bar so many bars after the one that begins at `start`."""
-        if not self.is_of_calendar:
-            return start + bars * timedelta(seconds=self.about_seconds())
-        local = _local(start, zone)
+        local = self._local_begin(start, zone)
         if self.unit == "M":
             month = _number_of_month(local) + bars * self.count
             return _utc(_month(month), zone)
         step = timedelta(seconds=self.about_seconds())
-        return _utc(local + bars * step, zone)
+        return _utc(local + bars * step, self._zone(zone))
+
+    def later(self, moment: datetime, count: int) -> datetime:
+        """A moment in UTC so many intervals later; of months, the first of that month."""
+        if self.seconds is None:
+            return self.after(moment, _UTC, count)
+        return moment + count * timedelta(seconds=self.seconds)
 
     def holds(self, finer: Interval, zone: ZoneInfo) -> bool:
         """Whether its bars can be made of whole candles of another interval."""
@@ -90,6 +98,8 @@ class Interval:
             return self._holds_months(finer, zone)
         if self.is_of_calendar and not _begins_with(zone, size):
             return False
+        if finer.unit == "w" and self.unit != "w":
+            return False  # they begin on other days
         return self == finer or self._divisor() % size == 0
 
     def _holds_months(self, finer: Interval, zone: ZoneInfo) -> bool:

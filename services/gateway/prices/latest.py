@@ -43,7 +43,7 @@ _NO_MORE = dict.fromkeys(
 
 @dataclass(frozen=True)
 class Coin:
-    """A coin with the series that know a price of it; the first has the newest."""
+    """A coin with the series that know a price of it, in the order of the rule."""
 
     symbol: str
     series: list[PriceSeries]
@@ -56,13 +56,9 @@ def coins_of(series: Sequence[PriceSeries]) -> list[Coin]:
         if each.symbol is not None:
             by_symbol.setdefault(each.symbol, []).append(each)
     return [
-        Coin(symbol, sorted(by_symbol[symbol], key=_newest_first))
+        Coin(symbol, sorted(by_symbol[symbol], key=rank))
         for symbol in sorted(by_symbol)
     ]
-
-
-def _newest_first(series: PriceSeries) -> tuple[Any, ...]:
-    return -series.last_at.timestamp(), *rank(series)
 
 
 async def latest(
@@ -70,7 +66,7 @@ async def latest(
 ) -> list[dict[str, Any]]:
     """A row a coin, of those of which a price is known now."""
     newest = await last_known(
-        database, [Wanted(now, coin.series[:1]) for coin in coins]
+        database, [Wanted(now, coin.series) for coin in coins]
     )
     known = [
         (coin, found)

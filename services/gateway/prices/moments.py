@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -20,7 +19,6 @@ from services.gateway.prices.choice import CANDLES, PriceSeries
 from services.gateway.prices.intervals import Interval
 from shared.identity.point_ids import first_id_at
 
-_UTC = ZoneInfo("UTC")
 _MICROSECOND = timedelta(microseconds=1)
 _LATEST = datetime(2200, 1, 1, tzinfo=UTC)  # what ids can say
 _SELECT = """
@@ -111,7 +109,7 @@ def _found(series: PriceSeries, row: Any) -> Found:
     known = row["timestamp"]
     length = _length(series)
     if length is not None:
-        known = length.after(known, _UTC)
+        known = length.later(known, 1)
     return Found(
         series, row["id"], known, msgspec.Raw(row["price"].encode())
     )
@@ -130,7 +128,7 @@ def _past(series: PriceSeries, moment: datetime) -> UUID | None:
     moment = min(moment, _LATEST)
     length = _length(series)
     if length is not None:
-        moment = length.after(moment, _UTC, -1)
+        moment = length.later(moment, -1)
     return first_id_at(moment + _MICROSECOND)
 
 

@@ -299,7 +299,7 @@ class LatestPrice(BaseModel):
     )
     id: str = Field(description="The data point that says it")
     series: NamedSeries = Field(
-        description="Of those of the coin the one with the newest data point"
+        description="Of those of the coin the one with the newest price"
     )
     change_1h_percent: float | None = Field(
         description="Since an hour before `time`; null: no price of about then is known"

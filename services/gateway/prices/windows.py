@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 from services.gateway.prices.choice import PriceSeries
 from services.gateway.prices.intervals import Interval
 
+_MICROSECOND = timedelta(microseconds=1)
+
 
 @dataclass(frozen=True)
 class Window:
@@ -25,19 +27,33 @@ class Window:
         every = timedelta(seconds=self.interval.about_seconds())
         return (self.end - self.start) // every
 
+    def begins(self) -> list[datetime]:
+        """Of each bar, and where the last one ends."""
+        found = [self.start]
+        while found[-1] < self.end:
+            found.append(self.interval.after(found[-1], self.zone))
+        return found
+
     def newest(self, limit: int) -> tuple[Window, Window | None]:
         """The last bars, and those before them where there are more."""
-        start = self.interval.after(self.end, self.zone, -limit)
-        if start <= self.start:
+        start = self._away(self.end, -limit)
+        if start is None or start <= self.start:
             return self, None
         return replace(self, start=start), replace(self, end=start)
 
     def oldest(self, limit: int) -> tuple[Window, Window | None]:
         """The first bars, and those after them where there are more."""
-        end = self.interval.after(self.start, self.zone, limit)
-        if end >= self.end:
+        end = self._away(self.start, limit)
+        if end is None or end >= self.end:
             return self, None
         return replace(self, end=end), replace(self, start=end)
+
+    def _away(self, begin: datetime, bars: int) -> datetime | None:
+        """So many bars away; None beyond the calendar."""
+        try:
+            return self.interval.after(begin, self.zone, bars)
+        except (OverflowError, ValueError):
+            return None
 
 
 def window_over(
@@ -61,16 +77,14 @@ def window_over(
     return Window(interval, zone, first, past)
 
 
-def _last_of(series: PriceSeries) -> datetime:
-    return series.last_at
-
-
 def _first_of(series: PriceSeries) -> datetime:
-    """When its first candle began, or before."""
-    if series.is_by_close and series.interval:
-        length = timedelta(seconds=series.interval.about_seconds())
-        return series.first_at - 2 * length
-    return series.first_at
+    """A moment of its first candle."""
+    return series.first_at - series.is_by_close * _MICROSECOND
+
+
+def _last_of(series: PriceSeries) -> datetime:
+    """A moment of its last candle."""
+    return series.last_at - series.is_by_close * _MICROSECOND
 
 
 def _at_or_after(

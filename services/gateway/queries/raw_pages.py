@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.gateway.database import Database, Where, window_of
+from services.gateway.problems import ProblemError
 from services.gateway.requests.pagination import PageToken
+from services.gateway.requests.times import to_seconds
 from shared.messages.serialization import exact_decoder
 
 _HEAD = """
@@ -28,6 +30,7 @@ SELECT w.page_id::text, w.n, (r.payload->w.n)::text AS record
 FROM unnest($1::uuid[], $2::int[]) AS w (page_id, n) JOIN raw_data AS r USING (page_id)
 WHERE jsonb_typeof(r.payload) = 'array'
 """
+_AS_OF_ADVICE = "(REVISIONS_RETENTION): `as_of` can be that or later"
 _SELECT_PRUNED = "SELECT before FROM pruned WHERE what = $1"
 _JSON = frozenset(
     {
@@ -120,3 +123,11 @@ def decoded(row: Any) -> Json:
     for name in _JSON & found.keys():
         found[name] = exact_decoder.decode(found[name] or "null")
     return found
+
+
+async def check_is_kept(database: Database, as_of: datetime) -> None:
+    """Raises ProblemError 410 where values of that time were pruned."""
+    before = await pruned_before(database, "unified_revisions")
+    if before is not None and as_of < before:
+        pruned = f"revisions before {to_seconds(before)} were pruned"
+        raise ProblemError(410, f"{pruned} {_AS_OF_ADVICE}")

@@ -56,22 +56,31 @@ class Visible:
         self._database = database
         self._turn = asyncio.Lock()
         self._begun = 0  # looks
-        self._last = (
-            0,
-            "",
-        )  # the number of a look that has ended, and what it saw
+        # The number of a look that has ended, and what it saw or why it failed.
+        self._last: tuple[int, str | Exception] = (0, "")
 
     async def now(self) -> str:
         """Raises as `Database.rows`."""
         before = self._begun
         async with self._turn:
             number, seen = self._last
-            if number > before:
-                return seen
-            self._begun += 1
+            if number <= before:
+                seen = await self._look()
+        if isinstance(seen, Exception):
+            raise seen
+        return seen
+
+    async def _look(self) -> str | Exception:
+        """One that fails fails for all that wait for it: they would fail one after the other."""
+        self._begun += 1
+        seen: str | Exception
+        try:
             (row,) = await self._database.rows(_LOOK)
-            self._last = (self._begun, row["visible"])
-            return self._last[1]
+            seen = str(row["visible"])
+        except Exception as error:  # noqa: BLE001  it is raised where it is met
+            seen = error
+        self._last = (self._begun, seen)
+        return seen
 
 
 @dataclass(frozen=True)
@@ -145,9 +154,9 @@ class KeptAnswers(Generic[Asked]):
         return await _response(request, known.answer)
 
     def _keep(self, query: bytes, known: _Known[Asked]) -> None:
-        if len(query) > MAX_QUERY_BYTES:
-            return
         self._drop(query)
+        if len(query) > MAX_QUERY_BYTES or known.size() > MAX_BYTES // 4:
+            return
         self._known[query] = known
         self._bytes += known.size()
         while self._bytes > MAX_BYTES or len(self._known) > MAX_QUERIES:

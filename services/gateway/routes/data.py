@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -15,7 +14,10 @@ from services.gateway.database import Database
 from services.gateway.dependencies import ApiKey
 from services.gateway.problems import ProblemError, documented
 from services.gateway.queries.data import DataPages, Filters
-from services.gateway.queries.raw_pages import pruned_before
+from services.gateway.queries.raw_pages import (
+    check_is_kept,
+    pruned_before,
+)
 from services.gateway.requests.kept_answers import (
     ETAG,
     Answer,
@@ -32,7 +34,7 @@ from services.gateway.requests.pagination import (
     path_of_pages,
 )
 from services.gateway.requests.parameters import text_or_none
-from services.gateway.requests.times import Time, span, to_seconds, utc
+from services.gateway.requests.times import Time, span, utc
 from services.gateway.requests.whole_numbers import InDigits
 from services.gateway.schemas.data import DataPoint, Kind
 from shared.messages.base import Source
@@ -43,7 +45,6 @@ _TIME = re.compile(
     r'"(?:timestamp|created_at|updated_at)":"[0-9T:.\-]{19,26}\Z'
 )
 _LONGEST_TIME = len('"created_at":"2024-01-01T00:00:00.000000')
-_AS_OF_ADVICE = "(REVISIONS_RETENTION): `as_of` can be that or later"
 _PRUNED: dict[str, Any] = {
     "X-Values-Pruned-Before": {
         "description": (
@@ -154,7 +155,7 @@ def kept_answers(database: Database) -> KeptAnswers[Asked]:
     async def make(asked: Asked) -> Answer:
         filters = asked.filters
         if filters.as_of is not None:
-            await _check_is_kept(database, filters.as_of)
+            await check_is_kept(database, filters.as_of)
         page = await pages.page(filters)
         headers: dict[str, str] = {}
         if filters.run_id is not None:
@@ -208,13 +209,6 @@ def with_z(body: str) -> str:
 def _with_ending(part: str) -> str:
     is_time = _TIME.search(part[-_LONGEST_TIME:])
     return part + ('Z"' if is_time else _OFFSET)
-
-
-async def _check_is_kept(database: Database, as_of: datetime) -> None:
-    before = await pruned_before(database, "unified_revisions")
-    if before is not None and as_of < before:
-        pruned = f"revisions before {to_seconds(before)} were pruned"
-        raise ProblemError(410, f"{pruned} {_AS_OF_ADVICE}")
 
 
 async def _pruned(database: Database) -> dict[str, str]:

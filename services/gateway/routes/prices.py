@@ -38,6 +38,7 @@ from services.gateway.problems import (
     documented,
     field_problem,
 )
+from services.gateway.queries.raw_pages import check_is_kept
 from services.gateway.requests.json_body import JsonBodyRoute
 from services.gateway.requests.kept_answers import (
     ETAG,
@@ -58,7 +59,7 @@ MAX_LOOKS = 100_000  # prices times series that they may come from
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"headers": {**LINK, **ETAG}},
     304: {"description": "What `If-None-Match` names is what there is"},
-    **documented(401, 403, 404, 422, 503),
+    **documented(401, 403, 404, 410, 422, 503),
 }
 _NOT_IN_LINK = ("from", "to")
 
@@ -148,7 +149,9 @@ def _checked(request: Request, asked: OhlcvQuery) -> Asked:
 
 
 async def _made(database: Database, asked: Asked) -> Answer:
-    """Raises ProblemError 404, 422."""
+    """Raises ProblemError 404, 410, 422."""
+    if asked.as_of is not None:
+        await check_is_kept(database, asked.as_of)
     series = await choice.found(database, _of_query(asked.query))
     if not series:
         raise ProblemError(
@@ -291,7 +294,8 @@ async def read_price(
     wanted = _wanted(asked.source, asked.dataset, asked.currency)
     wanted.add("symbol =", asked.symbol.lower())
     series = await choice.found(database, wanted)
-    (found,) = await last_known(database, [_one(moment, series)])
+    ranked = sorted(series, key=choice.rank)
+    (found,) = await last_known(database, [Wanted(moment, ranked)])
     if found is None:
         raise ProblemError(
             404,
@@ -312,10 +316,10 @@ async def read_prices(
     """As `GET /price`, in the order of `pairs`; `price` is null where none was known."""
     pairs = _pairs(body)
     by_symbol = await _by_symbol(
-        database, body, {pair[0] for pair in pairs}
+        database, body, {symbol.lower() for symbol, _ in pairs}
     )
     wanted = [
-        _one(moment, by_symbol.get(symbol, ()))
+        Wanted(moment, by_symbol.get(symbol.lower(), ()))
         for symbol, moment in pairs
     ]
     _refuse_many(wanted)
@@ -329,9 +333,7 @@ async def read_prices(
 
 
 def _pairs(body: PricesBody) -> list[tuple[str, datetime]]:
-    return [
-        (symbol.lower(), _moment(moment)) for symbol, moment in body.pairs
-    ]
+    return [(symbol, _moment(moment)) for symbol, moment in body.pairs]
 
 
 def _moment(moment: datetime) -> datetime:
@@ -351,7 +353,7 @@ async def _by_symbol(
     _add_symbols(wanted, sorted(symbols))
     series = await choice.found(database, wanted)
     found: dict[str, list[PriceSeries]] = {}
-    for each in series:
+    for each in sorted(series, key=choice.rank):
         found.setdefault(each.symbol or "", []).append(each)
     return found
 
@@ -369,10 +371,6 @@ def _wanted(
 def _add_symbols(wanted: Where, symbols: list[str]) -> None:
     among = wanted.bind(symbols)
     wanted.conditions.append(f"symbol = ANY({among}::text[])")
-
-
-def _one(moment: datetime, series: Sequence[PriceSeries]) -> Wanted:
-    return Wanted(moment, sorted(series, key=choice.rank))
 
 
 def _refuse_many(wanted: Sequence[Wanted]) -> None:
