@@ -421,7 +421,7 @@ def test_more_bars_than_the_calendar_has(
     limit: int,
 ) -> None:
     for order in ("asc", "desc"):
-        for more in ({}, {"from": "1990-01-01"}):
+        for more in ({}, {"from": "1960-01-01"}):
             assert bars_of(
                 api, interval=interval, limit=limit, order=order, **more
             )
