@@ -59,7 +59,7 @@ from shared.runtime.suspects import Suspects, place
 
 SUBSCRIBED = (UNIFIED, UNIFIED_REPLAY, RUN_EVENTS, COMMANDS, DEAD_LETTERS)
 MAX_LOADING = 2  # batches between decoding and commit
-MAX_BATCH_BYTES = 8 << 20
+MAX_BATCH_BYTES = 6 << 20
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 5.0
 Work = Callable[[], Awaitable[Any]]

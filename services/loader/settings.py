@@ -36,7 +36,7 @@ Span = Annotated[timedelta | None, BeforeValidator(_span)]
 class LoaderSettings(CommonSettings):
     """How much is written in one transaction, and when a run is looked after."""
 
-    batch_pages: int = Field(default=10, ge=1, le=500)
+    batch_pages: int = Field(default=6, ge=1, le=500)
     sweep_interval_s: float = Field(default=2.0, gt=0)
     incomplete_after_s: float = Field(default=600.0, gt=0)
     # A run in which nothing moves is looked through for what is lost.
