@@ -224,7 +224,7 @@ def _check_disk(folder: Path, rows: int) -> None:
 
 
 def main() -> int:
-    rows = int(os.environ.get("ROWS") or 600_000)
+    rows = int(os.environ.get("ROWS") or 500_000)
     folder = Path(os.environ.get("GROWTH_DIR") or RESULTS)
     state = folder / f"growth-{rows}"
     state.mkdir(parents=True, exist_ok=True)

@@ -52,9 +52,8 @@ class Workload:
 
     @property
     def of_pair(self) -> int:
-        """Candles, a whole number of pages."""
-        pages = max(1, self.rows // PAIRS // MAX_PAGE_RECORDS)
-        return pages * MAX_PAGE_RECORDS
+        """Candles."""
+        return max(1, self.rows // PAIRS)
 
     @property
     def _step(self) -> timedelta:
@@ -65,30 +64,24 @@ class Workload:
         self, pair: int, *, version: str = ""
     ) -> Iterator[list[StagedPage]]:
         """The batches of a pair. `version`: of the values, which differ."""
-        pages = range(self.of_pair // MAX_PAGE_RECORDS)
-        for first in pages[::BATCH_PAGES]:
-            yield [
-                self._staged(self._candle_page(pair, number, version))
-                for number in pages[first : first + BATCH_PAGES]
-            ]
+        return self._batches(pair, version, None)
 
     def replayed(self, pair: int) -> Iterator[list[StagedPage]]:
         """The batches of a pair again, by a later mapping of other values."""
         run_id = _id(f"replay {pair}")
         replay = ReplayOf(run_id=run_id, task_id=run_id, mode="apply")
-        for first in range(
-            0, self.of_pair, MAX_PAGE_RECORDS * BATCH_PAGES
-        ):
-            numbers = range(
-                first // MAX_PAGE_RECORDS,
-                min(
-                    first // MAX_PAGE_RECORDS + BATCH_PAGES,
-                    self.of_pair // MAX_PAGE_RECORDS,
-                ),
-            )
+        return self._batches(pair, "", replay)
+
+    def _batches(
+        self, pair: int, version: str, replay: ReplayOf | None
+    ) -> Iterator[list[StagedPage]]:
+        pages = range(-(-self.of_pair // MAX_PAGE_RECORDS))
+        for first in pages[::BATCH_PAGES]:
             yield [
-                self._staged(self._candle_page(pair, number, ""), replay)
-                for number in numbers
+                self._staged(
+                    self._candle_page(pair, number, version), replay
+                )
+                for number in pages[first : first + BATCH_PAGES]
             ]
 
     def tickers(self, at: int) -> list[StagedPage]:
@@ -129,9 +122,10 @@ class Workload:
     ) -> RawPage:
         chance = random.Random(f"{pair} {number} {version}")
         begin = number * MAX_PAGE_RECORDS
+        end = min(begin + MAX_PAGE_RECORDS, self.of_pair)
         rows = [
-            _row(FIRST + (begin + n) * self._step, chance)
-            for n in range(MAX_PAGE_RECORDS)
+            _row(FIRST + n * self._step, chance)
+            for n in range(begin, end)
         ]
         path = f"growth/{SYMBOLS[pair]}-usd.csv"
         context = {

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from embedded.settings import ROOT
 
-ROWS = 600_000
+ROWS = 500_000
 
 
-def test_some_records_are_measured(tmp_path: Path) -> None:
+def test_half_a_million_records_are_measured(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bench.growth"],
         cwd=ROOT,
@@ -33,10 +33,7 @@ def test_some_records_are_measured(tmp_path: Path) -> None:
     folder = tmp_path / f"growth-{ROWS}"
     assert (folder / "growth.png").stat().st_size
     marks = json.loads((folder / "progress.json").read_text())["marks"]
-    of_pair = ROWS // 200
-    first, last = (mark["records"] for mark in marks)
-    assert 50_000 <= first < 50_000 + of_pair
-    assert last == ROWS
+    assert [mark["records"] for mark in marks] == [50_000, ROWS]
     for mark in marks:
         assert all(figure > 0 for figure in mark["candle"].values())
         assert len(mark["reads"]) == 4
