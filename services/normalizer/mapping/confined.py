@@ -53,7 +53,7 @@ def outcomes_from(
     meter: Meter, page: RawPage, first: int
 ) -> Iterator[Outcome]:
     """The outcomes of a page's records from one on."""
-    records, map_record = opened(page)
+    records, _, map_record = opened(page)
     for outcome in outcomes(records, map_record, first):
         meter(_ABOUT_A_RECORD)
         yield outcome

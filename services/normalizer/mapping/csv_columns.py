@@ -6,6 +6,7 @@ nothing is made here; its rows are mapped one by one, and the same would come ou
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import repeat
 from typing import Any
 
@@ -22,6 +23,7 @@ from shared.values.candles import OHLC, are_candles
 from shared.values.symbols import Pair
 from shared.values.times import timestamp_texts
 
+VOLUMES_SWAPPED = {"volumes_swapped": True}
 _ROLES = (*OHLC, *SECONDARY)
 Column = list[str]
 
@@ -86,7 +88,7 @@ def _moments(
 def _pairs(
     schema: CsvSchema, rows: list[Row], columns: dict[int, Column]
 ) -> list[Pair]:
-    """What the price of each row is of: one pair where it is of all. Raises BadValueError."""
+    """What the price of each row is of. Raises BadValueError."""
     series = schema.series[0]
     said = [
         columns[position]
@@ -94,15 +96,13 @@ def _pairs(
         if position is not None
     ]
     if not said:
-        return [schema.pair_of(series, rows[0])]
+        return [schema.pair_of(series, rows[0])] * len(rows)
     cells = list(zip(*said, strict=True))
     examples = dict(zip(cells, rows, strict=True))
     pairs = {
         cell: schema.pair_of(series, row)
         for cell, row in examples.items()
     }
-    if len(pairs) == 1:
-        return list(pairs.values())
     return [pairs[cell] for cell in cells]
 
 
@@ -124,8 +124,6 @@ def _points(
     swapped = _swapped(volume, money, low, high)
     if volume and money and swapped:
         volume, money = _put_right(volume, money, swapped)
-    if len(pairs) == 1:
-        pairs = pairs * len(moments)
     keys, subjects = _named(pairs, schema.interval)
     amounts = (open_, high, low, close, volume, market_cap, money)
     return Points.by_column(
@@ -191,22 +189,28 @@ def _named(
     pairs: list[Pair], interval: str | None
 ) -> tuple[Column, Column]:
     """What the identity of each row, and the hash of its values, begin with."""
-    subjects = {pair: _subject(pair, interval) for pair in set(pairs)}
+    subjects = {pair: subject(pair, interval) for pair in set(pairs)}
     named = map(subjects.__getitem__, pairs)
     keys, values = zip(*named, strict=True)
     return list(keys), list(values)
 
 
 def _ids(info: PageInfo, keys: Column, moments: Column) -> Column:
-    namespace = f"{info.source}\x1f{info.dataset}\x1fcandle"
+    first = namespace(info)
     return [
-        timed_id(moment, f"{namespace}\x1f{key}\x1f{moment}")
+        timed_id(moment, f"{first}\x1f{key}\x1f{moment}")
         for key, moment in zip(keys, moments, strict=True)
     ]
 
 
-def _subject(pair: Pair, interval: str | None) -> tuple[str, str]:
-    """What identities and hashes of values have in common."""
+def namespace(info: PageInfo) -> str:
+    """What the identities of a page's candles begin with."""
+    return f"{info.source}\x1f{info.dataset}\x1fcandle"
+
+
+@lru_cache(maxsize=1024)
+def subject(pair: Pair, interval: str | None) -> tuple[str, str]:
+    """What a candle's identity says of its series, and what the hash of its values does."""
     money, period = pair.currency or "", interval or ""
     key = f"{pair.instrument}\x1f{money}\x1f{period}"
     return (
@@ -240,5 +244,5 @@ def _attributes(
         return None
     attributes: list[Json | None] = [None] * count
     for n in swapped:
-        attributes[n] = {"volumes_swapped": True}
+        attributes[n] = dict(VOLUMES_SWAPPED)
     return attributes

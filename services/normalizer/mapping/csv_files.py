@@ -95,13 +95,13 @@ def _odd_row(index: int, row: Row, schema: CsvSchema) -> Outcome:
 def _candles(info: PageInfo, schema: CsvSchema, series: Series) -> MapRow:
     """What `data_point` would make of each row.
 
-    Written out, since most of what is ever mapped comes through here.
+    Written out, since all of a page comes through here where one row has to be looked at.
     """
     amounts = candle_amounts(schema, series)
     interval = schema.interval
     is_of_coin = series.is_volume_of_coin
     timestamp_is = schema.times.of
-    namespace = f"{info.source}\x1f{info.dataset}\x1fcandle"
+    namespace = csv_columns.namespace(info)
     moment_of = schema.moment
     pair_of = schema.pair_of
     price = _prices(info, schema, series)
@@ -125,17 +125,10 @@ def _candles(info: PageInfo, schema: CsvSchema, series: Series) -> MapRow:
             quote_volume = given
         pair = pair_of(series, row)
         moment = moment_of(row)
-        instrument = pair.instrument
-        currency = pair.currency
-        money = currency or ""
-        period = interval or ""
+        key, subject = csv_columns.subject(pair, interval)
         prices = f"{open_}\x1f{high}\x1f{low}\x1f{close}\x1f{volume or ''}\x1f{market_cap or ''}"
-        subject = f"{instrument}\x1f{pair.symbol}\x1f{money}\x1f{period}"
         return UnifiedData(
-            id=timed_id(
-                moment,
-                f"{namespace}\x1f{instrument}\x1f{money}\x1f{period}\x1f{moment}",
-            ),
+            id=timed_id(moment, f"{namespace}\x1f{key}\x1f{moment}"),
             value_hash=text_hash(
                 f"candle\x1f{moment}\x1f{subject}\x1f{prices}"
                 if quote_volume is None
@@ -144,9 +137,9 @@ def _candles(info: PageInfo, schema: CsvSchema, series: Series) -> MapRow:
             record_index=index,
             kind="candle",
             timestamp=moment,
-            instrument=instrument,
+            instrument=pair.instrument,
             symbol=pair.symbol,
-            currency=currency,
+            currency=pair.currency,
             interval=interval,
             open=open_,
             high=high,
@@ -169,7 +162,7 @@ def _attributes(
     """What is to be said of a point: volumes in each other's column, cells that are unreadable."""
     if not is_swapped and not notes:
         return None
-    found: Json = {"volumes_swapped": True} if is_swapped else {}
+    found: Json = dict(csv_columns.VOLUMES_SWAPPED) if is_swapped else {}
     return {**found, "unreadable": notes} if notes else found
 
 

@@ -40,8 +40,8 @@ MAX_CRASH = 500  # characters of an unexpected error
 Elsewhere = Callable[[RawPage, int], Iterator[Outcome]]
 
 
-def opened(page: RawPage) -> tuple[list[Any], MapRecord]:
-    """The records of a page, and what maps one of them.
+def opened(page: RawPage) -> tuple[list[Any], PageInfo, MapRecord]:
+    """The records of a page, what is known besides, and what maps one of them.
 
     Raises UnmappableError, msgspec.DecodeError, ValueError.
     """
@@ -49,16 +49,18 @@ def opened(page: RawPage) -> tuple[list[Any], MapRecord]:
     if compile_mapping is None:
         message = f"there is no mapping for the source {page.source!r}"
         raise UnmappableError("unknown_source", message)
-    return _records(page), compile_mapping(_info(page))
+    records = _records(page)
+    info = _info(page)
+    return records, info, compile_mapping(info)
 
 
-def at_once(page: RawPage, records: list[Any]) -> Points | None:
+def at_once(info: PageInfo, records: list[Any]) -> Points | None:
     """All records as data points, where the source's mapping sees no need to look at each."""
-    map_at_once = mapping_at_once(page.source)
+    map_at_once = mapping_at_once(info.source)
     if map_at_once is None or not records:
         return None
     try:
-        return map_at_once(_info(page), records)
+        return map_at_once(info, records)
     except Exception:  # noqa: BLE001  whatever it is, it is said of the record that it is of
         return None
 
@@ -79,8 +81,8 @@ def map_page(
     `elsewhere`: maps the records in another process.
     """
     try:
-        records, map_record = opened(page)
-        points = at_once(page, records)
+        records, info, map_record = opened(page)
+        points = at_once(info, records)
     except UnmappableError as error:
         return _all_rejected(
             page, error.reason, error.message, error.field

@@ -38,13 +38,15 @@ def page_of(
 
 
 def by_column(page: RawPage) -> Points | None:
-    return at_once(page, opened(page)[0])
+    records, info, _ = opened(page)
+    return at_once(info, records)
 
 
 def by_row(page: RawPage) -> list[UnifiedData]:
     """Raises ValueError for a record that yields none."""
     events = []
-    for outcome in outcomes(*opened(page)):
+    records, _, map_record = opened(page)
+    for outcome in outcomes(records, map_record):
         if not isinstance(outcome, list):
             raise ValueError(str(outcome))
         events += outcome
