@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable
+from itertools import chain
 from typing import Any
 
 import psycopg2
-from aiokafka import TopicPartition
 
 from shared.kafka import clients, reading
+from shared.kafka.partitions import partitions_of
 from shared.messages.topics import (
     COMMANDS,
     RAW,
@@ -23,6 +25,7 @@ from shared.messages.topics import (
     TASKS,
     UNIFIED,
     UNIFIED_REPLAY,
+    Topic,
 )
 from tests.support.stack import Stack
 
@@ -84,44 +87,38 @@ def bytes_a_record(stack: Stack, records: int) -> dict[str, float]:
 
 
 async def _sizes(bootstrap: str, records: int) -> dict[str, float]:
-    consumer = clients.consumer(bootstrap, "timeline", group=None)
-    await consumer.start()
-    sizes: dict[str, float] = {}
-    try:
-        for name, topic in (("raw", RAW), ("unified", UNIFIED)):
-            total = 0
-            for partition in range(topic.partitions):
-                at = TopicPartition(topic.name, partition)
-                begin, end = await reading.bounds(consumer, at)
-                if begin < end:
-                    async for record in reading.between(
-                        consumer, at, begin, end
-                    ):
-                        total += len(record.value or b"")
-            sizes[name] = round(total / records)
-    finally:
-        await consumer.stop()
-    return sizes
+    totals = {RAW.name: 0, UNIFIED.name: 0}
+    async for record in _records(bootstrap, (RAW, UNIFIED)):
+        totals[record.topic] += len(record.value or b"")
+    return {
+        "raw": round(totals[RAW.name] / records),
+        "unified": round(totals[UNIFIED.name] / records),
+    }
 
 
 async def _messages(bootstrap: str, run_id: str) -> Moments:
+    found: Moments = defaultdict(list)
+    async for record in _records(bootstrap, _TOPICS):
+        headers: dict[str, Any] = dict(record.headers)
+        if headers.get("run_id") == run_id.encode():
+            kind = headers["ce_type"].decode()
+            found[kind].append(record.timestamp)
+    return found
+
+
+async def _records(
+    bootstrap: str, topics: Iterable[Topic]
+) -> AsyncIterator[Any]:
+    """All that topics hold now, topic by topic."""
     consumer = clients.consumer(bootstrap, "timeline", group=None)
     await consumer.start()
-    found: Moments = defaultdict(list)
     try:
-        for topic in _TOPICS:
-            for partition in range(topic.partitions):
-                at = TopicPartition(topic.name, partition)
-                begin, end = await reading.bounds(consumer, at)
-                if begin == end:
-                    continue
+        for at in chain.from_iterable(map(partitions_of, topics)):
+            begin, end = await reading.bounds(consumer, at)
+            if begin < end:
                 async for record in reading.between(
                     consumer, at, begin, end
                 ):
-                    headers: dict[str, Any] = dict(record.headers)
-                    if headers.get("run_id") == run_id.encode():
-                        kind = headers["ce_type"].decode()
-                        found[kind].append(record.timestamp)
+                    yield record
     finally:
         await consumer.stop()
-    return found

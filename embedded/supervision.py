@@ -103,11 +103,10 @@ def _service(settings: StackSettings, name: str, count: int) -> str:
     """All instances of a service of ours."""
     instance = f"{name}-%(process_num)d"
     command = [sys.executable, "-m", f"services.{name}"]
-    more = f',SHARE_PORT="{count > 1}"' if name == "gateway" else ""
     return f"""[program:{name}]
 numprocs={count}
 process_name={instance}
-environment=HEALTH_FILE="{settings.state}/health/{instance}.json",{_ENVIRONMENT}{more}
+environment=HEALTH_FILE="{settings.state}/health/{instance}.json",{_ENVIRONMENT}
 priority=50
 autostart=false
 stopsignal=TERM

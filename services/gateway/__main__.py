@@ -64,7 +64,7 @@ def main() -> None:
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
     )
-    shared = [_shared_port(config)] if settings.share_port else None
+    shared = [_shared_port(config)] if settings.gateways > 1 else None
     server = uvicorn.Server(config)
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=shared)

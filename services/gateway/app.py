@@ -24,6 +24,7 @@ from services.gateway.middleware.body_limit import BodyLimit
 from services.gateway.middleware.key_guard import KeyGuard
 from services.gateway.middleware.security_headers import SecurityHeaders
 from services.gateway.middleware.slow_clients import SlowClients
+from services.gateway.requests.kept_answers import Visible
 from services.gateway.routes import (
     checkpoints,
     data,
@@ -76,8 +77,9 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
         database = Database(settings)
         bus = CommandBus(settings)
         app.state.database = database
-        app.state.data_answers = data.kept_answers(database)
-        app.state.ohlcv_answers = prices.kept_answers(database)
+        visible = Visible(database)
+        app.state.data_answers = data.kept_answers(database, visible)
+        app.state.ohlcv_answers = prices.kept_answers(database, visible)
         app.state.bus = bus
         await database.start()
         connecting = asyncio.create_task(bus.run())

@@ -17,8 +17,8 @@ class GatewaySettings(CommonSettings):
 
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8000, ge=1, le=65535)
-    # With other gateways on this machine: the system deals connections out among them.
-    share_port: bool = False
+    # On this machine, which the system deals connections out among.
+    gateways: int = Field(default=1, ge=1, le=6)
     api_key: SecretStr = SecretStr("test-api-key")
     # Empty: DATABASE_URL with the read-only role of the migration.
     gateway_database_url: SecretStr = SecretStr("")

@@ -11,6 +11,18 @@ import msgspec
 
 from shared.messages.base import Count, Json, Message
 
+# The texts that all points of a series share.
+SERIES_COLUMNS = (
+    "source",
+    "dataset",
+    "stream",
+    "kind",
+    "instrument",
+    "symbol",
+    "interval",
+    "currency",
+    "timestamp_is",
+)
 _HEX = b"0123456789abcdef"
 _ID_DIGITS = 32
 

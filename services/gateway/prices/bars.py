@@ -10,6 +10,7 @@ from services.gateway.database import Where
 from services.gateway.prices.choice import CANDLES, PriceSeries
 from services.gateway.prices.windows import Window
 from shared.identity.point_ids import first_id_at
+from shared.messages.points import SERIES_COLUMNS
 
 _ISO = 'YYYY-MM-DD"T"HH24:MI:SS"Z"'
 _MICROSECOND = timedelta(microseconds=1)
@@ -34,19 +35,9 @@ SELECT {columns} FROM (
     AND (data->>'updated_at')::timestamptz <= {as_of} AND data->>'retired_at' IS NULL
 ) AS r WHERE EXISTS (SELECT FROM series AS s WHERE series_id = {series} AND {same})
 """
-_OF_SERIES = (
-    "source",
-    "dataset",
-    "stream",
-    "kind",
-    "instrument",
-    "symbol",
-    "interval",
-    "currency",
-    "timestamp_is",
-)
 _SAME = " AND ".join(
-    f'r."{name}" IS NOT DISTINCT FROM s."{name}"' for name in _OF_SERIES
+    f'r."{name}" IS NOT DISTINCT FROM s."{name}"'
+    for name in SERIES_COLUMNS
 )
 _OF_CANDLES = """
 (array_agg(open ORDER BY id))[1] AS open, max(high) AS high, min(low) AS low,

@@ -132,6 +132,17 @@ def fitting(
     return sorted(usable, key=rank)
 
 
+def by_symbol(
+    series: Iterable[PriceSeries],
+) -> dict[str, list[PriceSeries]]:
+    """Those of each symbol, in the order of `RULE`."""
+    found: dict[str, list[PriceSeries]] = {}
+    for each in sorted(series, key=rank):
+        if each.symbol is not None:
+            found.setdefault(each.symbol, []).append(each)
+    return found
+
+
 def rank(series: PriceSeries) -> tuple[Any, ...]:
     """The place of a series by `RULE`, the least first."""
     size = series.interval.about_seconds() if series.interval else 0

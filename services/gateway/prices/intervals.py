@@ -13,7 +13,6 @@ from functools import lru_cache
 from math import gcd
 from zoneinfo import ZoneInfo
 
-MAX_COUNT = 1_000
 PATTERN = r"^[1-9][0-9]{0,2}[mhdwM]$"
 _TEXT = re.compile(r"([1-9]\d{0,3})([smhdwM])", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}

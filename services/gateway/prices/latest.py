@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from services.gateway.database import Database
-from services.gateway.prices.choice import PriceSeries, rank
+from services.gateway.prices.choice import PriceSeries, by_symbol
 from services.gateway.prices.moments import Found, Wanted, last_known
 
 CHANGES = {
@@ -49,16 +49,9 @@ class Coin:
     series: list[PriceSeries]
 
 
-def coins_of(series: Sequence[PriceSeries]) -> list[Coin]:
+def coins_of(series: Iterable[PriceSeries]) -> list[Coin]:
     """By their symbols."""
-    by_symbol: dict[str, list[PriceSeries]] = {}
-    for each in series:
-        if each.symbol is not None:
-            by_symbol.setdefault(each.symbol, []).append(each)
-    return [
-        Coin(symbol, sorted(by_symbol[symbol], key=rank))
-        for symbol in sorted(by_symbol)
-    ]
+    return [Coin(*item) for item in sorted(by_symbol(series).items())]
 
 
 async def latest(

@@ -33,6 +33,9 @@ ETAG: dict[str, Any] = {
         "schema": {"type": "string"},
     }
 }
+NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "What `If-None-Match` names is what there is"}
+}
 _ZIP_LEVEL = 4
 _GZIP = 16 + zlib.MAX_WBITS
 _TAG_BYTES = 12

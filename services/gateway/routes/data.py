@@ -20,6 +20,7 @@ from services.gateway.queries.raw_pages import (
 )
 from services.gateway.requests.kept_answers import (
     ETAG,
+    NOT_MODIFIED,
     Answer,
     KeptAnswers,
     Visible,
@@ -56,7 +57,7 @@ _PRUNED: dict[str, Any] = {
 }
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"headers": {**LINK, **ETAG, **_PRUNED}},
-    304: {"description": "What `If-None-Match` names is what there is"},
+    **NOT_MODIFIED,
     **documented(401, 403, 410, 422, 503),
 }
 
@@ -148,7 +149,9 @@ class Asked:
     path: str
 
 
-def kept_answers(database: Database) -> KeptAnswers[Asked]:
+def kept_answers(
+    database: Database, visible: Visible
+) -> KeptAnswers[Asked]:
     """The answers of this endpoint, of one gateway."""
     pages = DataPages(database)
 
@@ -165,7 +168,7 @@ def kept_answers(database: Database) -> KeptAnswers[Asked]:
             headers |= next_link(asked.path, last.encode())
         return Answer(with_z(page["body"]).encode(), headers)
 
-    return KeptAnswers(Visible(database), make)
+    return KeptAnswers(visible, make)
 
 
 def _kept(request: Request) -> KeptAnswers[Asked]:

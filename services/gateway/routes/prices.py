@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -42,6 +42,7 @@ from services.gateway.queries.raw_pages import check_is_kept
 from services.gateway.requests.json_body import JsonBodyRoute
 from services.gateway.requests.kept_answers import (
     ETAG,
+    NOT_MODIFIED,
     Answer,
     KeptAnswers,
     Visible,
@@ -58,7 +59,7 @@ MAX_SERIES = 20
 MAX_LOOKS = 100_000  # prices times series that they may come from
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"headers": {**LINK, **ETAG}},
-    304: {"description": "What `If-None-Match` names is what there is"},
+    **NOT_MODIFIED,
     **documented(401, 403, 404, 410, 422, 503),
 }
 _NOT_IN_LINK = ("from", "to")
@@ -82,13 +83,15 @@ class Asked:
         return self.start is None or self.query.order == "desc"
 
 
-def kept_answers(database: Database) -> KeptAnswers[Asked]:
+def kept_answers(
+    database: Database, visible: Visible
+) -> KeptAnswers[Asked]:
     """The answers of this endpoint, of one gateway."""
 
     async def make(asked: Asked) -> Answer:
         return await _made(database, asked)
 
-    return KeptAnswers(Visible(database), make)
+    return KeptAnswers(visible, make)
 
 
 def _kept(request: Request) -> KeptAnswers[Asked]:
@@ -196,13 +199,10 @@ async def _bars_of(
 
 
 def _of_query(asked: OhlcvQuery) -> Where:
-    wanted = Where()
+    dataset = None if asked.dataset == ALL else asked.dataset
+    wanted = _wanted(asked.source, dataset, asked.currency)
     wanted.add("symbol =", asked.symbol and asked.symbol.lower())
     wanted.add("instrument =", asked.instrument)
-    if asked.dataset != ALL:
-        wanted.add("dataset =", asked.dataset)
-    wanted.add("source =", asked.source and str(asked.source))
-    wanted.add("currency =", asked.currency)
     return wanted
 
 
@@ -315,9 +315,10 @@ async def read_prices(
 ) -> Response:
     """As `GET /price`, in the order of `pairs`; `price` is null where none was known."""
     pairs = _pairs(body)
-    by_symbol = await _by_symbol(
+    series = await _of_symbols(
         database, body, {symbol.lower() for symbol, _ in pairs}
     )
+    by_symbol = choice.by_symbol(series)
     wanted = [
         Wanted(moment, by_symbol.get(symbol.lower(), ()))
         for symbol, moment in pairs
@@ -346,16 +347,14 @@ def _moment(moment: datetime) -> datetime:
         ) from None
 
 
-async def _by_symbol(
-    database: Database, body: PricesBody, symbols: set[str]
-) -> dict[str, list[PriceSeries]]:
-    wanted = _wanted(body.source, body.dataset, body.currency)
+async def _of_symbols(
+    database: Database,
+    asked: PricesBody | LatestQuery,
+    symbols: Iterable[str],
+) -> list[PriceSeries]:
+    wanted = _wanted(asked.source, asked.dataset, asked.currency)
     _add_symbols(wanted, sorted(symbols))
-    series = await choice.found(database, wanted)
-    found: dict[str, list[PriceSeries]] = {}
-    for each in sorted(series, key=choice.rank):
-        found.setdefault(each.symbol or "", []).append(each)
-    return found
+    return await choice.found(database, wanted)
 
 
 def _wanted(
@@ -412,7 +411,7 @@ def _response(body: Any) -> Response:
 async def read_latest(
     _key: ApiKey, database: Db, asked: Annotated[LatestQuery, Query()]
 ) -> Response:
-    """By symbol. Of several series of a coin the one with the newest data point."""
+    """By symbol. Of several series of a coin the one with the newest price."""
     wanted = _wanted(asked.source, asked.dataset, asked.currency)
     given = asked.symbols()
     if given is not None:
@@ -422,9 +421,7 @@ async def read_latest(
     )
     if not names:
         return _response([])
-    of_page = _wanted(asked.source, asked.dataset, asked.currency)
-    _add_symbols(of_page, names)
-    coins = coins_of(await choice.found(database, of_page))
+    coins = coins_of(await _of_symbols(database, asked, names))
     return _response(await latest(database, coins, datetime.now(UTC)))
 
 

@@ -71,9 +71,6 @@ def in_rounds(pages: list[StagedPage]) -> list[Round]:
         for number, page in enumerate(pages)
         for position, id_ in enumerate(page.ids)
     ]
-    once = dict(points)
-    if len(once) == len(points):  # nearly always
-        return [once] if once else []
     rounds: list[Round] = []
     while points:
         found: Round = {}
@@ -89,13 +86,6 @@ def in_rounds(pages: list[StagedPage]) -> list[Round]:
 def point_rows(
     pages: list[StagedPage], rounds: list[Round]
 ) -> Iterator[str]:
-    if len(rounds) == 1:
-        for n, of_page in enumerate(pages):
-            for series, row in zip(
-                of_page.series, of_page.rows, strict=True
-            ):
-                yield f"{n}\t0\t{series}\t{row}\n"
-        return
     for number, places in enumerate(rounds):
         for page, position in places.values():
             of_page = pages[page]

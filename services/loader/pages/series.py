@@ -18,7 +18,6 @@ from sqlalchemy import Engine
 from services.loader.database import Db, db_of
 from services.loader.pages.partitions import month_of
 from services.loader.pages.staged_page import (
-    SERIES_COLUMNS,
     Label,
     StagedPage,
 )
@@ -28,6 +27,7 @@ from shared.identity.point_ids import (
     first_of_month,
     is_of_news,
 )
+from shared.messages.points import SERIES_COLUMNS
 
 _SEPARATOR = "\x1f"
 _NONE = "\x1e"

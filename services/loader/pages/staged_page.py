@@ -23,6 +23,7 @@ from shared.messages.pages import (
     count_of,
 )
 from shared.messages.points import (
+    SERIES_COLUMNS,
     Points,
     Texts,
     TimestampIs,
@@ -36,19 +37,7 @@ from shared.messages.serialization import (
 )
 from shared.values.times import from_ms
 
-# What all points of a series share, in the order of a `Label`.
-SERIES_COLUMNS = (
-    "source",
-    "dataset",
-    "stream",
-    "kind",
-    "instrument",
-    "symbol",
-    "interval",
-    "currency",
-    "timestamp_is",
-)
-Label = tuple[str | None, ...]  # the texts of a series
+Label = tuple[str | None, ...]  # in the order of SERIES_COLUMNS
 NULL = "\\N"
 _ESCAPES = str.maketrans(
     {
