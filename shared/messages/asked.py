@@ -25,12 +25,14 @@ class AskedOutcome(StrEnum):
 
     answered: the source gave what it had. failed: it gave nothing; the reason is the code of the
     error. rejected, skipped: it had records, and they yielded nothing; the reason is theirs.
+    unknown: what was loaded before asking was recorded may have been asked for; told by nobody.
     """
 
     ANSWERED = "answered"
     FAILED = "failed"
     REJECTED = "rejected"
     SKIPPED = "skipped"
+    UNKNOWN = "unknown"
 
 
 class Asked(Message, frozen=True):

@@ -17,12 +17,12 @@ import pytest
 
 from services.extractor.settings import Feed
 from services.extractor.sources.base import Slice, SourceConnector
-from services.extractor.sources.coinpaprika.history import window_of
 from services.extractor.sources.coinpaprika.source import CoinPaprika
 from services.extractor.sources.feeds.source import Rss
 from services.extractor.sources.http_client import HttpClient
 from services.normalizer.mapping.page import map_page
 from shared.errors import TaskError
+from shared.identity.windows import window_of
 from shared.messages.base import Source
 from tests.simulator import Simulator
 from tests.simulator.server import Fault, ticker

@@ -14,6 +14,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from services.loader.migrate import alembic_config, is_current, migrate
 from services.loader.runs import event_handlers, ledger, retirements
 from services.loader.runs.event_handlers import ReceivedMessage
 from shared.identity import point_ids
+from shared.identity.ids import text_id
 from shared.messages.commands import PublishReplay, UndoRun
 from shared.messages.runs import RunKind
 from tests.integration.conftest import loader_settings
@@ -345,3 +347,69 @@ def test_a_database_of_0_2_0_is_current_and_goes_on(
     assert query_on(dsn, hidden) == [(30,)]
     assert query_on(dsn, WRONG_SUMS) == []
     engine.dispose()
+
+
+def test_windows_of_history_become_one_series(
+    infra: Infrastructure,
+) -> None:
+    """As 0.2.0 kept them: a series and a range of what was asked for each window of days."""
+    dsn = new_database(infra, "windows_of_history")
+    settings = loader_settings(Infrastructure(dsn, infra.bootstrap))
+    engine = create_engine(settings.sqlalchemy_url())
+    with engine.connect() as connection:
+        command.upgrade(alembic_config(connection), "0010")
+    engine.dispose()
+    windows = ("2024-01-01..2024-02-01", "2024-02-01..2024-03-01")
+    with psycopg2.connect(dsn) as filled, filled.cursor() as db:
+        for number, window in enumerate(windows, 1):
+            stream = f"coinpaprika/btc-bitcoin/ohlcv/{window}"
+            db.execute(_FILL_WINDOW, {"stream": stream, "n": number})
+    filled.close()
+    migrate(settings)
+    assert query_on(
+        dsn, "SELECT stream, points, first_at::date FROM series"
+    ) == [("coinpaprika/btc-bitcoin/ohlcv", 2, date(2024, 1, 15))]
+    assert query_on(dsn, WRONG_SUMS) == []
+    assert query_on(
+        dsn, "SELECT stream, first_at::date, last_at::date FROM asked"
+    ) == [
+        (
+            "coinpaprika/btc-bitcoin/ohlcv",
+            date(2024, 1, 1),
+            date(2024, 2, 29),
+        )
+    ]
+    # The loader finds the series by the same key.
+    label = (
+        "coinpaprika",
+        "daily",
+        "coinpaprika/btc-bitcoin/ohlcv",
+        "candle",
+        "btc-bitcoin",
+        "btc",
+        "1d",
+        "USD",
+        "open",
+    )
+    ((key,),) = query_on(
+        dsn, "SELECT replace(key::text, '-', '') FROM series"
+    )
+    assert key == text_id("\x1f".join(label))
+
+
+_FILL_WINDOW = """
+SELECT ensure_partition(2024, 1), ensure_partition(2024, 2);
+INSERT INTO series (key, source, dataset, stream, kind, instrument, symbol, "interval", currency,
+                    timestamp_is)
+VALUES (gen_random_uuid(), 'coinpaprika', 'daily', %(stream)s, 'candle', 'btc-bitcoin', 'btc',
+        '1d', 'USD', 'open');
+INSERT INTO points (id, series_id, "timestamp", close, value_hash, raw_time, raw_offset,
+                    normalizer_version, record_index, page_id)
+SELECT point_id('candle', at, gen_random_uuid()), (SELECT max(series_id) FROM series), at, 1, 1, 1,
+       1, 1, 0, gen_random_uuid()
+FROM (SELECT '2024-01-15Z'::timestamptz + (%(n)s - 1) * interval '31 days') AS t (at);
+INSERT INTO asked (stream, outcome, reason, every_s, first_at, last_at, run_id)
+SELECT %(stream)s, 'answered', '', 0, first, first + make_interval(months => 1)
+       - interval '1 microsecond', gen_random_uuid()
+FROM (SELECT '2024-01-01Z'::timestamptz + make_interval(months => %(n)s - 1)) AS t (first)
+"""

@@ -10,6 +10,7 @@ import psycopg2.extras
 from services.loader.database import Db
 from services.loader.pages.staged_page import StagedPage
 from shared.identity.point_ids import moment_of
+from shared.identity.windows import series_stream
 from shared.messages.asked import (
     Asked,
     AskedOutcome,
@@ -67,19 +68,20 @@ class AskedOf(NamedTuple):
 
 
 def keep(db: Db, ranges: Sequence[AskedOf]) -> None:
-    """Store ranges, merged with those that are there."""
+    """Store ranges by the streams of series, merged with those that are there."""
     if not ranges:
         return
-    db.execute(_LOCK, ([each.stream for each in ranges],))
+    streams = [series_stream(each.stream) for each in ranges]
+    db.execute(_LOCK, (streams,))
     rows = [
         (
-            each.stream,
+            stream,
             *each.asked.kind,
             each.asked.first,
             each.asked.last,
             each.run_id,
         )
-        for each in ranges
+        for stream, each in zip(streams, ranges, strict=True)
     ]
     psycopg2.extras.execute_values(
         db, _MERGE, rows, _TEMPLATE, page_size=MAX_ROWS

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from shared.identity import point_ids
+from shared.identity.windows import series_stream
 from shared.messages.base import MAX_PAYLOAD, Stage
 from shared.messages.pages import (
     RawPage,
@@ -254,7 +255,7 @@ def _inconsistent(points: Points) -> set[int]:
 
 def _labels(raw: RawPage, points: Points) -> list[Label]:
     """The texts of each data point's series, the same ones once."""
-    of_page = (raw.source, raw.dataset, raw.stream)
+    of_page = (raw.source, raw.dataset, series_stream(raw.stream))
     names = SERIES_COLUMNS[len(of_page) :]
     columns = [getattr(points, name) for name in names]
     if not any(isinstance(column, list) for column in columns):

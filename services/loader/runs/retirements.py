@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from services.loader.database import by_index, db_of
 from shared.identity.ids import task_id
@@ -33,6 +33,12 @@ from shared.versions import OF_LATER_READING
 BATCH = 5_000
 MAX_BATCHES = 20  # at a time: others wait for the reconciler too
 _NOW = func.clock_timestamp()
+# The stream of a series, see shared/identity/windows.py.
+_PARENT = func.regexp_replace(
+    stream_state.c.stream,
+    r"/\d{4}-\d\d-\d\d\.\.\d{4}-\d\d-\d\d$",
+    "",
+)
 _FIRST = "00000000-0000-0000-0000-000000000000"
 _STAY = "stay retired: their replaced values are older than REVISIONS_RETENTION"
 _RETIRE = f"""
@@ -207,16 +213,29 @@ def _begin(
 
 def _series(transaction: Connection, numbers: list[int]) -> list[Any]:
     """Series, each with the place of the newest page of its stream."""
-    of_stream = stream_state.c.stream == series.c.stream
+    newest = (
+        select(
+            _PARENT.label("stream"),
+            stream_state.c.raw_time,
+            stream_state.c.raw_offset,
+        )
+        .ext(distinct_on(_PARENT))
+        .order_by(
+            _PARENT,
+            stream_state.c.raw_time.desc(),
+            stream_state.c.raw_offset.desc(),
+        )
+        .subquery()
+    )
     query = (
         select(
             series,
-            func.coalesce(stream_state.c.raw_time, 0).label("raw_time"),
-            func.coalesce(stream_state.c.raw_offset, 0).label(
-                "raw_offset"
-            ),
+            func.coalesce(newest.c.raw_time, 0).label("raw_time"),
+            func.coalesce(newest.c.raw_offset, 0).label("raw_offset"),
         )
-        .outerjoin_from(series, stream_state, of_stream)
+        .outerjoin_from(
+            series, newest, newest.c.stream == series.c.stream
+        )
         .where(series.c.series_id.in_(numbers))
     )
     return list(transaction.execute(query))

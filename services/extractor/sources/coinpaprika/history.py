@@ -1,7 +1,7 @@
-"""CoinPaprika's daily history, as streams that are asked for by name.
+"""CoinPaprika's daily history, as windows that are asked for by name (shared/identity/windows.py).
 
-Such as `coinpaprika/btc-bitcoin/ohlcv/2024-01-01..2024-03-01`. The window is part of the stream, so
-that each is resumed on its own and the live stream's checkpoint stays where it is.
+The window is part of the stream, so that each is resumed on its own and the live stream's
+checkpoint stays where it is.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -22,65 +21,33 @@ from services.extractor.sources.base import (
     parse_json,
 )
 from shared.errors import TaskError
+from shared.identity.windows import CHUNK, Window
 from shared.messages.asked import Asked, AskedOutcome, asked_before
 from shared.messages.base import Json
 
-KINDS = ("ohlcv", "historical")
-CHUNK = timedelta(days=365)  # what one request may ask for
 DATASET = "daily"
-_NAME = re.compile(
-    r"coinpaprika/(?P<coin>[^/]{1,100})/(?P<kind>ohlcv|historical)"
-    r"/(?P<start>\d{4}-\d\d-\d\d)\.\.(?P<end>\d{4}-\d\d-\d\d)"
-)
 _ALLOWED = re.compile(r"before (\d{4}-\d\d-\d\d)")
 Get = Callable[[str], Awaitable[Answer]]
 
 
-@dataclass(frozen=True)
-class Window:
-    """One coin's daily candles (`ohlcv`) or prices (`historical`), `end` excluded."""
-
-    coin: str
-    kind: str
-    start: date
-    end: date
-
-    @property
-    def info(self) -> StreamInfo:
-        days = f"{self.start}..{self.end}"
-        return StreamInfo(
-            f"coinpaprika/{self.coin}/{self.kind}/{days}", DATASET
-        )
-
-    def begin(self, cursor: Any | None) -> date:
-        """Where a task that was interrupted goes on."""
-        if isinstance(cursor, dict) and "next" in cursor:
-            return date.fromisoformat(cursor["next"])
-        return self.start
-
-    def asked_in_vain(
-        self, cursor: Any | None, reason: str
-    ) -> list[Asked]:
-        """What is left of it when a task fails at a cursor."""
-        begin = self.begin(cursor)
-        return _asked_days(begin, self.end, AskedOutcome.FAILED, reason)
+def info_of(window: Window) -> StreamInfo:
+    """A window as the planner sees it."""
+    return StreamInfo(window.stream, DATASET)
 
 
-def window_of(stream: str) -> Window | None:
-    """The window in a stream's name; None for a stream of another kind."""
-    found = _NAME.fullmatch(stream)
-    if found is None:
-        return None
-    try:
-        start = date.fromisoformat(found["start"])
-        end = date.fromisoformat(found["end"])
-    except ValueError:
-        return None
-    return (
-        Window(found["coin"], found["kind"], start, end)
-        if start < end
-        else None
-    )
+def asked_in_vain(
+    window: Window, cursor: Any | None, reason: str
+) -> list[Asked]:
+    """What is left of it when a task fails at a cursor."""
+    begin = _begin(window, cursor)
+    return _asked_days(begin, window.end, AskedOutcome.FAILED, reason)
+
+
+def _begin(window: Window, cursor: Any | None) -> date:
+    """Where a task that was interrupted goes on."""
+    if isinstance(cursor, dict) and "next" in cursor:
+        return date.fromisoformat(cursor["next"])
+    return window.start
 
 
 async def fetch(
@@ -90,7 +57,7 @@ async def fetch(
 
     Raises TaskError; `plan_limit` says what the plan allows.
     """
-    begin = window.begin(cursor if resumed else None)
+    begin = _begin(window, cursor if resumed else None)
     if begin >= window.end:
         return
     context = await _context(window, get)
@@ -147,7 +114,7 @@ def _slices(
     ]
     pages = list(paginate(records))
     if not pages:
-        note = f"{window.info.stream}: nothing from {begin} to {end}"
+        note = f"{window.stream}: nothing from {begin} to {end}"
         asked = _asked_days(begin, end)
         return [Slice([], {"next": str(end)}, note=note, asked=asked)]
     origin = answer.origin()
@@ -209,7 +176,7 @@ def _skipped_to(
     window: Window, begin: date, later: date, reason: str
 ) -> Slice:
     allowed = f"allows history from {later} on, read from there"
-    note = f"{window.info.stream}: CoinPaprika's plan {allowed}"
+    note = f"{window.stream}: CoinPaprika's plan {allowed}"
     asked = _asked_days(begin, later, AskedOutcome.FAILED, reason)
     return Slice([], {"next": str(later)}, note=note, asked=asked)
 

@@ -32,6 +32,7 @@ from services.extractor.sources.coinpaprika.coin_list import CoinList
 from services.extractor.sources.coinpaprika.drift import change, shape
 from services.extractor.sources.http_client import HttpClient
 from shared.errors import TaskError
+from shared.identity.windows import KINDS, Window, window_of
 from shared.messages.asked import Asked, AskedOutcome, asked_now
 from shared.messages.base import Json, Source
 
@@ -84,8 +85,8 @@ class CoinPaprika(SourceConnector):
         ]
 
     def find(self, stream: str) -> StreamInfo | None:
-        window = history.window_of(stream)
-        return window.info if window else None
+        window = window_of(stream)
+        return history.info_of(window) if window else None
 
     def history(self, start: date, end: date) -> list[StreamInfo]:
         """Daily candles and prices of every coin of COIN_IDS.
@@ -95,14 +96,9 @@ class CoinPaprika(SourceConnector):
         if self._coin_ids == ["*"]:
             return []
         return [
-            history.Window(
-                coin,
-                kind,
-                start,
-                end,
-            ).info
+            history.info_of(Window(coin, kind, start, end))
             for coin in self._coin_ids
-            for kind in history.KINDS
+            for kind in KINDS
         ]
 
     def cursor_to_keep(self, cursor: Json) -> Json:
@@ -112,10 +108,10 @@ class CoinPaprika(SourceConnector):
     def asked_in_vain(
         self, info: StreamInfo, cursor: Any | None, reason: str
     ) -> list[Asked]:
-        window = history.window_of(info.stream)
+        window = window_of(info.stream)
         if window is None:
             return [asked_now(AskedOutcome.FAILED, reason)]
-        return window.asked_in_vain(cursor, reason)
+        return history.asked_in_vain(window, cursor, reason)
 
     def nothing_configured(self) -> str:
         return "COIN_IDS is empty"
@@ -127,7 +123,7 @@ class CoinPaprika(SourceConnector):
         *,
         resumed: bool = False,
     ) -> AsyncIterator[Slice]:
-        window = history.window_of(info.stream)
+        window = window_of(info.stream)
         if window is not None:
             slices = history.fetch(
                 window, self._get, cursor, resumed=resumed
