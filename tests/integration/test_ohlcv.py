@@ -60,14 +60,15 @@ def loaded(
     time: str = "Open time",
     offset: int = 0,
     coin: str = "btc-usd",
+    folder: str = "",
 ) -> None:
-    """As a file of this dataset."""
+    """As a file of this dataset, in a folder below it."""
     cells = [
         [str(round(moment.timestamp() * 1000)), *map(str, values)]
         for moment, *values in rows
     ]
     columns = [time, "open", "high", "low", "close", "Volume BTC"]
-    path = f"{dataset}/{coin}.csv"
+    path = f"{dataset}/{folder}{coin}.csv"
     for number, first in enumerate(range(0, len(cells), 1000)):
         load(
             engine,
@@ -581,3 +582,41 @@ def test_outside_of_the_data_there_is_nothing(
 )
 def test_what_is_no_interval(text: str) -> None:
     assert Interval.parse(text) is None
+
+
+def test_files_of_one_market_are_one_series(
+    api: httpx.Client,  # noqa: F811
+    engine: Engine,
+) -> None:
+    rows = hours()
+    for number, first in enumerate(range(0, len(rows), 300)):
+        loaded(
+            engine,
+            rows[first : first + 300],
+            offset=number,
+            folder=f"{number}/",
+        )
+    found = asked(api, interval="1d", limit=5000)
+    (series,) = found["series"]
+    assert len(series["ids"]) == len(range(0, len(rows), 300))
+    assert found["others"] == []
+    expected = resampled(rows, "1d", ZoneInfo("UTC"))
+    assert [bar["close"] for bar in series["bars"]] == [
+        bar["close"] for bar in expected
+    ]
+    then = {"as_of": datetime.now(UTC).isoformat()}
+    assert asked(api, interval="1d", limit=5000, **then)["series"] == [
+        series
+    ]
+    moment = rows[310][0] + HOUR
+    answer = api.get(
+        "/price", params={"symbol": "btc", "at": moment.isoformat()}
+    ).json()
+    assert answer["price"] == float(rows[310][4])
+    assert answer["seconds_before"] == 0
+    # Between the two spans the last price is that of another file, or of the one before.
+    late = api.get(
+        "/price", params={"symbol": "btc", "at": "2024-09-01T00:00:00Z"}
+    ).json()
+    (last,) = [row for row in rows if row[0].month < 9][-1:]
+    assert late["price"] == float(last[4])

@@ -33,7 +33,7 @@ SELECT {columns} FROM (
     SELECT (jsonb_populate_record(NULL::unified_data, data)).* FROM unified_revisions
     WHERE id >= {first} AND id < {past} AND replaced_at > {as_of}
     AND (data->>'updated_at')::timestamptz <= {as_of} AND data->>'retired_at' IS NULL
-) AS r WHERE EXISTS (SELECT FROM series AS s WHERE series_id = {series} AND {same})
+) AS r WHERE EXISTS (SELECT FROM series AS s WHERE series_id {series} AND {same})
 """
 _SAME = " AND ".join(
     f'r."{name}" IS NOT DISTINCT FROM s."{name}"'
@@ -122,12 +122,15 @@ def _points(
 ) -> str:
     """What is stored of the series in the window, or was at a time."""
     columns = ", ".join(f'"{name}"' for name in _COLUMNS)
-    number = arguments.bind(series.series_id)
+    ids = series.ids
+    if as_of is None:
+        ids = series.within(window.start, window.end + _MICROSECOND)
+    of_series = among(ids, arguments)
     first = arguments.bind(_first_id(series, window.start))
     past = arguments.bind(_first_id(series, window.end))
     stored = f"""
         SELECT {columns} FROM points
-        WHERE series_id = {number} AND id >= {first} AND id < {past}"""
+        WHERE series_id {of_series} AND id >= {first} AND id < {past}"""
     if as_of is None:
         return f"{stored} AND retired_at IS NULL"
     then = arguments.bind(as_of)
@@ -136,10 +139,17 @@ def _points(
         first=first,
         past=past,
         as_of=then,
-        series=number,
+        series=of_series,
         same=_SAME,
     )
     return f"{stored} AND {_stood_at(then)} UNION ALL {replaced}"
+
+
+def among(numbers: list[int], arguments: Where) -> str:
+    """`= $1` where there is one: a plan that is kept then knows the order of its index."""
+    if len(numbers) == 1:
+        return f"= {arguments.bind(numbers[0])}"
+    return f"= ANY({arguments.bind(numbers)}::int[])"
 
 
 def _stood_at(moment: str) -> str:
@@ -151,10 +161,11 @@ def _stood_at(moment: str) -> str:
 def _before(series: PriceSeries, window: Window, arguments: Where) -> str:
     """The last price before the window."""
     value = "close" if series.basis == CANDLES else "price"
-    number = arguments.bind(series.series_id)
+    earlier = series.last_before(window.start - _MICROSECOND)
+    of_series = among(earlier, arguments)
     first = arguments.bind(_first_id(series, window.start))
     return f"""(
-        SELECT {value} FROM points WHERE series_id = {number} AND retired_at IS NULL
+        SELECT {value} FROM points WHERE series_id {of_series} AND retired_at IS NULL
         AND id < {first} ORDER BY id DESC LIMIT 1)"""
 
 

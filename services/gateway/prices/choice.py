@@ -1,9 +1,13 @@
-"""Which series a question about prices is answered from, by one rule that is stated."""
+"""Which series a question about prices is answered from, by one rule that is stated.
+
+Series that differ in their stream alone, such as the months of one market in a folder of files, are
+the parts of one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -18,11 +22,11 @@ RULE = (
     "candles before sampled prices; of candles the coarsest interval that fits; then the series "
     "that reaches furthest, then the one with more data points, then the smaller number"
 )
-MAX_CHOSEN = 1_000  # series that a question may be about
+MAX_CHOSEN = 10_000  # rows of series that a question may be about
 CANDLES = "candles"
 SAMPLED = "sampled"
 _SELECT = """
-SELECT series_id, source, dataset, stream, kind, instrument, symbol, "interval", currency,
+SELECT series_id AS id, source, dataset, stream, kind, instrument, symbol, "interval", currency,
        timestamp_is, points, first_at, last_at
 FROM series {wanted}
 ORDER BY series_id LIMIT {most}
@@ -39,22 +43,65 @@ _HAVE_PRICES = (
 
 
 @dataclass(frozen=True)
-class PriceSeries:
-    """A series of candles or prices. `interval`: of its candles, None for prices."""
+class Part:
+    """The data points that one stream has of a series. `id`: as `GET /series` shows it."""
 
-    series_id: int
+    id: int
+    stream: str
+    points: int
+    first_at: datetime
+    last_at: datetime
+
+    def reaches(self, moment: datetime) -> datetime:
+        """The latest time, at most `moment`, of which it surely has a data point."""
+        return self.last_at if self.last_at <= moment else self.first_at
+
+
+@dataclass(frozen=True)
+class PriceSeries:
+    """Candles or prices. `interval`: of the candles, None for prices. `parts`: oldest first."""
+
     source: str
     dataset: str
-    stream: str
     kind: str
     instrument: str | None
     symbol: str | None
     interval: Interval | None
     currency: str | None
     timestamp_is: str | None
-    points: int
-    first_at: datetime
-    last_at: datetime
+    parts: tuple[Part, ...]
+
+    @cached_property
+    def ids(self) -> list[int]:
+        return [part.id for part in self.parts]
+
+    @cached_property
+    def points(self) -> int:
+        return sum(part.points for part in self.parts)
+
+    @cached_property
+    def first_at(self) -> datetime:
+        return self.parts[0].first_at
+
+    @cached_property
+    def last_at(self) -> datetime:
+        return max(part.last_at for part in self.parts)
+
+    def within(self, first: datetime, past: datetime) -> list[int]:
+        """The parts that may have data points from `first` to before `past`."""
+        return [
+            part.id
+            for part in self.parts
+            if part.first_at < past and part.last_at >= first
+        ]
+
+    def last_before(self, moment: datetime) -> list[int]:
+        """The parts one of which has the last data point at or before a moment."""
+        begun = [part for part in self.parts if part.first_at <= moment]
+        sure = max(
+            (part.reaches(moment) for part in begun), default=moment
+        )
+        return [part.id for part in begun if part.last_at >= sure]
 
     @property
     def basis(self) -> str:
@@ -69,7 +116,7 @@ class PriceSeries:
     def shown(self) -> dict[str, Any]:
         """For people."""
         return {
-            "id": self.series_id,
+            "ids": self.ids,
             "source": self.source,
             "dataset": self.dataset,
             "kind": self.kind,
@@ -79,6 +126,10 @@ class PriceSeries:
             "currency": self.currency,
             "timestamp_is": self.timestamp_is,
         }
+
+
+_OF_PART = fields(Part)
+_OF_SERIES = fields(PriceSeries)[:-1]
 
 
 def _text(interval: Interval | None) -> str | None:
@@ -99,12 +150,27 @@ async def found(database: Database, wanted: Where) -> list[PriceSeries]:
             f"query: more than {MAX_CHOSEN:,} series match: name a source, a dataset or a currency,"
             " or ask for fewer symbols",
         )
-    return [
-        PriceSeries(
-            **{**row, "interval": Interval.parse(row["interval"])}
-        )
-        for row in rows
-    ]
+    return _whole(rows)
+
+
+def _whole(rows: Iterable[Any]) -> list[PriceSeries]:
+    """Series with their parts, in the order of their smallest numbers."""
+    parts: dict[tuple[str | None, ...], list[Part]] = {}
+    for row in rows:
+        part = Part(**{field.name: row[field.name] for field in _OF_PART})
+        texts = tuple(row[field.name] for field in _OF_SERIES)
+        parts.setdefault(texts, []).append(part)
+    return [_series(texts, found) for texts, found in parts.items()]
+
+
+def _series(
+    texts: tuple[str | None, ...], parts: list[Part]
+) -> PriceSeries:
+    names = (field.name for field in _OF_SERIES)
+    known: dict[str, Any] = dict(zip(names, texts, strict=True))
+    known["interval"] = Interval.parse(known["interval"])
+    ordered = sorted(parts, key=lambda part: (part.first_at, part.id))
+    return PriceSeries(**known, parts=tuple(ordered))
 
 
 async def symbols(
@@ -152,5 +218,5 @@ def rank(series: PriceSeries) -> tuple[Any, ...]:
         -size if series.basis == CANDLES else 0,
         -extent,
         -series.points,
-        series.series_id,
+        min(series.ids),
     )

@@ -107,7 +107,7 @@ def _comparable(coin: Coin, found: Found) -> list[PriceSeries]:
         each
         for each in coin.series
         if each.currency == found.series.currency
-        and each.series_id != found.series.series_id
+        and each is not found.series
     ]
 
 

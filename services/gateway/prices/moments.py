@@ -80,9 +80,12 @@ def _looks(
     """(number of what is wanted, series, what lies behind, which value)."""
     for number, each in enumerate(wanted):
         for series in each.series:
-            past = _past(series, each.moment)
-            if past is not None:
-                yield number, series.series_id, past, _value(series)
+            last = _last(series, each.moment)
+            if last is None:
+                continue
+            past = first_id_at(last + _MICROSECOND)
+            for part in series.last_before(last):
+                yield number, part, past, _value(series)
 
 
 def _nearest(
@@ -96,9 +99,10 @@ def _nearest(
     answers: list[Found | None] = []
     for number, each in enumerate(wanted):
         found = [
-            _found(one, by_place[number, one.series_id])
-            for one in each.series
-            if (number, one.series_id) in by_place
+            _found(series, by_place[number, part])
+            for series in each.series
+            for part in series.ids
+            if (number, part) in by_place
         ]
         # max takes the first of equals.
         answers.append(max(found, key=lambda one: one.time, default=None))
@@ -121,15 +125,13 @@ def _length(series: PriceSeries) -> Interval | None:
     return None if is_at_once else series.interval
 
 
-def _past(series: PriceSeries, moment: datetime) -> UUID | None:
-    """The least id of what was not known yet; None where nothing was."""
+def _last(series: PriceSeries, moment: datetime) -> datetime | None:
+    """The last timestamp that could be known then; None where nothing was."""
     if moment < series.first_at:
         return None
     moment = min(moment, _LATEST)
     length = _length(series)
-    if length is not None:
-        moment = length.later(moment, -1)
-    return first_id_at(moment + _MICROSECOND)
+    return moment if length is None else length.later(moment, -1)
 
 
 def _value(series: PriceSeries) -> str:

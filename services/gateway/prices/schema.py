@@ -140,10 +140,10 @@ class Bar(BaseModel):
 
 
 class NamedSeries(BaseModel):
-    """A series, as `GET /series/{id}` shows it at length."""
+    """Series that differ in their stream alone, such as files of one market, are one here."""
 
-    id: int = Field(
-        description="Given by this database",
+    ids: list[int] = Field(
+        description="Of its parts, which `GET /series/{id}` shows at length",
     )
     source: Source = Field(
         description="Where it comes from",

@@ -272,8 +272,8 @@ def _others(
     series: list[PriceSeries], answers: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """The first of those that match and were not chosen."""
-    numbers = {answer["id"] for answer in answers}
-    others = [each for each in series if each.series_id not in numbers]
+    shown = {answer["ids"][0] for answer in answers}
+    others = [each for each in series if each.ids[0] not in shown]
     return [each.shown for each in others[:MAX_SERIES]]
 
 
