@@ -33,12 +33,12 @@ from services.gateway.routes import (
     health,
     ingest,
     lineage,
-    prices,
     replay,
     runs,
-    series,
     sources,
 )
+from services.gateway.routes.catalog import series
+from services.gateway.routes.prices import latest, ohlcv, price
 from services.gateway.settings import GatewaySettings
 from shared.errors import CONFIG_EXIT_CODE, POISON_EXIT_CODE, ConfigError
 from shared.runtime import logs
@@ -55,7 +55,9 @@ MAX_BODIES_BYTES = 32 * 1024 * 1024  # of all requests together
 ROUTES = (
     ingest,
     data,
-    prices,
+    ohlcv,
+    price,
+    latest,
     series,
     lineage,
     replay,
@@ -79,7 +81,7 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
         app.state.database = database
         visible = Visible(database)
         app.state.data_answers = data.kept_answers(database, visible)
-        app.state.ohlcv_answers = prices.kept_answers(database, visible)
+        app.state.ohlcv_answers = ohlcv.kept_answers(database, visible)
         app.state.bus = bus
         await database.start()
         connecting = asyncio.create_task(bus.run())

@@ -130,6 +130,17 @@ class Where:
         if value is not None:
             self.conditions.append(f"{left} {self.bind(value)}")
 
+    def add_among(self, column: str, values: list[str] | None) -> None:
+        """Add a condition that a column has one of these texts, unless they are None."""
+        if values is None:
+            return
+        if len(values) == 1:
+            self.add(f"{column} =", values[0])
+        else:
+            self.conditions.append(
+                f"{column} = ANY({self.bind(values)}::text[])"
+            )
+
     def add_before(
         self, columns: str, position: tuple[Any, ...] | None
     ) -> None:

@@ -193,3 +193,41 @@ def test_a_coin_that_is_not_there(api: httpx.Client) -> None:  # noqa: F811
         api.get("/price", params={"symbol": "btc", "at": "x"}).status_code
         == 422
     )
+
+
+def test_a_price_by_the_data_as_they_were(
+    api: httpx.Client,  # noqa: F811
+    engine: Engine,
+) -> None:
+    one, two = Decimal(1), Decimal(9)
+    rows = [
+        (START + n * HOUR, one, two, one, one + n, one) for n in range(4)
+    ]
+    loaded(engine, rows[:3])
+    first = datetime.now(UTC).isoformat()
+    changed = (rows[1][0], one, two, one, Decimal(8), one)
+    loaded(engine, [rows[0], changed, *rows[2:]], offset=5)
+    second = datetime.now(UTC).isoformat()
+    moments = [START + n * HOUR for n in range(1, 6)]
+    now = [price(api, moment)["price"] for moment in moments]
+    assert now == [1, 8, 3, 4, 4]
+    for then, expected in (
+        (first, [1, 2, 3, 3, 3]),
+        (second, now),
+    ):
+        assert [
+            price(api, moment, as_of=then)["price"] for moment in moments
+        ] == expected
+        answer = api.post(
+            "/price",
+            json={
+                "as_of": then,
+                "pairs": [["btc", each.isoformat()] for each in moments],
+            },
+        )
+        assert [each["price"] for each in answer.json()] == expected
+    assert price(api, moments[0], as_of="2020-01-01T00:00:00Z") is None
+    refused = api.post(
+        "/price", json={"as_of": 5, "pairs": [["btc", "2024-01-01"]]}
+    )
+    assert refused.status_code == 422

@@ -27,14 +27,6 @@ _COLUMNS = (
     "id",
 )
 _ORDERS = {"asc": "", "desc": "DESC"}
-# The values that a data point of the series had at a time and no longer has.
-_REPLACED = """
-SELECT {columns} FROM (
-    SELECT (jsonb_populate_record(NULL::unified_data, data)).* FROM unified_revisions
-    WHERE id >= {first} AND id < {past} AND replaced_at > {as_of}
-    AND (data->>'updated_at')::timestamptz <= {as_of} AND data->>'retired_at' IS NULL
-) AS r WHERE EXISTS (SELECT FROM series AS s WHERE series_id {series} AND {same})
-"""
 _SAME = " AND ".join(
     f'r."{name}" IS NOT DISTINCT FROM s."{name}"'
     for name in SERIES_COLUMNS
@@ -134,15 +126,9 @@ def _points(
     if as_of is None:
         return f"{stored} AND retired_at IS NULL"
     then = arguments.bind(as_of)
-    replaced = _REPLACED.format(
-        columns=columns,
-        first=first,
-        past=past,
-        as_of=then,
-        series=of_series,
-        same=_SAME,
-    )
-    return f"{stored} AND {_stood_at(then)} UNION ALL {replaced}"
+    since = replaced(then, first, past, of_series)
+    return f"""{stored} AND {stood_at(then)}
+        UNION ALL SELECT {columns} FROM ({since}) AS r"""
 
 
 def among(numbers: list[int], arguments: Where) -> str:
@@ -152,10 +138,20 @@ def among(numbers: list[int], arguments: Where) -> str:
     return f"= ANY({arguments.bind(numbers)}::int[])"
 
 
-def _stood_at(moment: str) -> str:
+def stood_at(moment: str) -> str:
     """Whether a stored data point has been what it is since before a time."""
     return f"""coalesce(updated_at, created_at) <= {moment}
         AND (retired_at IS NULL OR retired_at > {moment})"""
+
+
+def replaced(moment: str, first: str, past: str, of_series: str) -> str:
+    """The values that data points had at a time and no longer have, by ids and series."""
+    return f"""
+        SELECT r.* FROM (
+            SELECT (jsonb_populate_record(NULL::unified_data, data)).* FROM unified_revisions
+            WHERE id >= {first} AND id < {past} AND replaced_at > {moment}
+            AND (data->>'updated_at')::timestamptz <= {moment} AND data->>'retired_at' IS NULL
+        ) AS r WHERE EXISTS (SELECT FROM series AS s WHERE series_id {of_series} AND {_SAME})"""
 
 
 def _before(series: PriceSeries, window: Window, arguments: Where) -> str:

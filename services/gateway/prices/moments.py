@@ -15,21 +15,39 @@ from uuid import UUID
 import msgspec
 
 from services.gateway.database import Database
+from services.gateway.prices.bars import replaced, stood_at
 from services.gateway.prices.choice import CANDLES, PriceSeries
 from services.gateway.prices.intervals import Interval
 from shared.identity.point_ids import first_id_at
 
 _MICROSECOND = timedelta(microseconds=1)
-_LATEST = datetime(2200, 1, 1, tzinfo=UTC)  # what ids can say
-_SELECT = """
+# What ids can say.
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+_FIRST = UUID(int=0)
+_VALUE = "CASE a.value WHEN 'close' THEN close WHEN 'open' THEN open ELSE price END AS price"
+_LAST = f"""
+SELECT id, "timestamp", {_VALUE} FROM points
+WHERE points.series_id = a.series_id AND points.id < a.past AND {{condition}}
+ORDER BY points.id DESC LIMIT 1
+"""
+_SELECT = f"""
 SELECT a.n, a.series_id, p.id::text, p."timestamp", p.price::text
 FROM unnest($1::int[], $2::int[], $3::uuid[], $4::text[]) AS a (n, series_id, past, value)
+CROSS JOIN LATERAL ({_LAST.format(condition="retired_at IS NULL")}) AS p
+"""
+# Of what was replaced since only what lies behind that which still stands.
+_SELECT_THEN = f"""
+SELECT a.n, a.series_id, p.id::text, p."timestamp", p.price::text
+FROM unnest($1::int[], $2::int[], $3::uuid[], $4::text[]) AS a (n, series_id, past, value)
+LEFT JOIN LATERAL ({_LAST.format(condition=stood_at("$5"))}) AS standing ON true
 CROSS JOIN LATERAL (
-    SELECT id, "timestamp",
-           CASE a.value WHEN 'close' THEN close WHEN 'open' THEN open ELSE price END AS price
-    FROM points
-    WHERE points.series_id = a.series_id AND points.id < a.past AND retired_at IS NULL
-    ORDER BY points.id DESC LIMIT 1
+    SELECT standing.id, standing."timestamp", standing.price WHERE standing.id IS NOT NULL
+    UNION ALL
+    (SELECT id, "timestamp", {_VALUE}
+     FROM ({replaced("$5", "coalesce(standing.id, $6)", "a.past", "= a.series_id")}) AS r
+     ORDER BY id DESC LIMIT 1)
+    ORDER BY id DESC LIMIT 1
 ) AS p
 """
 
@@ -63,28 +81,36 @@ class Found:
 
 
 async def last_known(
-    database: Database, wanted: Sequence[Wanted]
+    database: Database,
+    wanted: Sequence[Wanted],
+    as_of: datetime | None = None,
 ) -> list[Found | None]:
-    """For each the price that was known last; of equally old ones that of the first series."""
-    looks = list(_looks(wanted))
+    """For each the price that was known last; of equally old ones that of the first series.
+
+    `as_of`: by the data as they were then.
+    """
+    looks = list(_looks(wanted, is_of_now=as_of is None))
     if not looks:
         return [None] * len(wanted)
     columns = map(list, zip(*looks, strict=True))
-    rows = await database.rows(_SELECT, *columns)
+    if as_of is None:
+        rows = await database.rows(_SELECT, *columns)
+    else:
+        rows = await database.rows(_SELECT_THEN, *columns, as_of, _FIRST)
     return _nearest(wanted, rows)
 
 
 def _looks(
-    wanted: Iterable[Wanted],
+    wanted: Iterable[Wanted], *, is_of_now: bool
 ) -> Iterator[tuple[int, int, UUID, str]]:
     """(number of what is wanted, series, what lies behind, which value)."""
     for number, each in enumerate(wanted):
         for series in each.series:
             last = _last(series, each.moment)
-            if last is None:
-                continue
             past = first_id_at(last + _MICROSECOND)
-            for part in series.last_before(last):
+            # Which parts had a data point then is not known.
+            parts = series.last_before(last) if is_of_now else series.ids
+            for part in parts:
                 yield number, part, past, _value(series)
 
 
@@ -125,11 +151,9 @@ def _length(series: PriceSeries) -> Interval | None:
     return None if is_at_once else series.interval
 
 
-def _last(series: PriceSeries, moment: datetime) -> datetime | None:
-    """The last timestamp that could be known then; None where nothing was."""
-    if moment < series.first_at:
-        return None
-    moment = min(moment, _LATEST)
+def _last(series: PriceSeries, moment: datetime) -> datetime:
+    """The last timestamp that could be known then."""
+    moment = min(max(moment, _EARLIEST), _LATEST)
     length = _length(series)
     return moment if length is None else length.later(moment, -1)
 

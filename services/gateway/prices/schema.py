@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
 from pydantic import BaseModel, BeforeValidator, Field, field_validator
 
 from services.gateway.prices.bars import Fill
 from services.gateway.prices.intervals import PATTERN
+from services.gateway.requests.filters import (
+    NAME,
+    CoinFilter,
+    IntervalFilter,
+    SeriesFilter,
+)
 from services.gateway.requests.times import Time, as_meant
 from services.gateway.requests.whole_numbers import InDigits
 from services.gateway.schemas.body import RequestBody
@@ -21,11 +27,6 @@ ALL = "all"
 MAX_BARS = 5_000
 MAX_PAIRS = 10_000
 MAX_COINS = 200
-_TEXT: dict[str, Any] = {
-    "min_length": 1,
-    "max_length": 500,
-    "pattern": r"^[^\x00]+$",
-}
 _ZONES = frozenset(available_timezones())
 
 
@@ -38,37 +39,24 @@ def _only_text(value: object) -> object:
     return as_meant(value)
 
 
+def _text_or_none(value: object) -> object:
+    return None if value is None else _only_text(value)
+
+
 Moment = Annotated[datetime, BeforeValidator(_only_text)]
 
 
-class OhlcvQuery(BaseModel):
+class OhlcvQuery(CoinFilter):
     """The parameters of GET /ohlcv. One of `symbol`, `instrument` and `dataset` is needed."""
 
     interval: str = Field(
         pattern=PATTERN,
         description="Such as `1m`, `15m`, `4h`, `1d`, `1w`, `1M` (months), or a multiple",
     )
-    symbol: str | None = Field(
-        None, **_TEXT, description="Such as `btc`, in any case"
-    )
-    instrument: str | None = Field(
-        None,
-        **_TEXT,
-        description="A coin's id, or a pair of a file",
-    )
     dataset: str | None = Field(
         None,
-        **_TEXT,
+        **NAME,
         description="Whose figures; `all`: bars of each series that fits",
-    )
-    source: Source | None = Field(
-        None,
-        description="Such as `coinpaprika`",
-    )
-    currency: str | None = Field(
-        None,
-        **_TEXT,
-        description="That prices are in, such as `USD`",
     )
     start: Time = Field(
         None,
@@ -98,6 +86,12 @@ class OhlcvQuery(BaseModel):
     limit: Annotated[int, InDigits] = Field(
         500, ge=1, le=MAX_BARS, description="Bars of each series"
     )
+
+    def values(self) -> dict[str, list[str] | None]:
+        found = super().values()
+        if self.dataset == ALL:
+            found["dataset"] = None
+        return found
 
     @field_validator("tz")
     @classmethod
@@ -198,29 +192,32 @@ class Ohlcv(BaseModel):
     )
 
 
-class PriceQuery(BaseModel):
+class PriceQuery(IntervalFilter):
     """The parameters of GET /price."""
 
-    symbol: str = Field(**_TEXT, description="Such as `btc`, in any case")
+    symbol: str = Field(**NAME, description="Such as `btc`, in any case")
     moment: Time = Field(
         None, alias="at", description="When; without it, now"
     )
-    currency: str | None = Field(None, **_TEXT)
-    source: Source | None = None
-    dataset: str | None = Field(None, **_TEXT)
+    as_of: Time = Field(
+        None, description="By the data as they were at this time"
+    )
+
+    def values(self) -> dict[str, list[str] | None]:
+        return {"symbol": [self.symbol.lower()], **super().values()}
 
 
-class PricesBody(RequestBody):
+class PricesBody(RequestBody, IntervalFilter):
     """Which prices, of which series."""
 
-    pairs: list[tuple[Annotated[str, Field(**_TEXT)], Moment]] = Field(
+    pairs: list[tuple[Annotated[str, Field(**NAME)], Moment]] = Field(
         min_length=1,
         max_length=MAX_PAIRS,
         description='Symbols and times, such as `[["btc", "2024-01-31T12:00:00Z"]]`',
     )
-    currency: str | None = Field(None, **_TEXT)
-    source: Source | None = None
-    dataset: str | None = Field(None, **_TEXT)
+    as_of: Annotated[datetime | None, BeforeValidator(_text_or_none)] = (
+        Field(None, description="By the data as they were at this time")
+    )
 
 
 class PriceAt(BaseModel):
@@ -248,25 +245,11 @@ class PriceAt(BaseModel):
     )
 
 
-class LatestQuery(BaseModel):
+class LatestQuery(SeriesFilter):
     """The parameters of GET /latest."""
 
-    symbol: str | None = Field(
-        None,
-        **_TEXT,
-        description="One, or several with commas between: `btc,eth`",
-    )
-    source: Source | None = None
-    dataset: str | None = Field(None, **_TEXT)
-    currency: str | None = Field(None, **_TEXT)
     limit: Annotated[int, InDigits] = Field(100, ge=1, le=MAX_COINS)
     skip: Annotated[int, InDigits] = Field(0, ge=0, le=2**31 - 1)
-
-    def symbols(self) -> list[str] | None:
-        """In lower case."""
-        if self.symbol is None:
-            return None
-        return [each.strip().lower() for each in self.symbol.split(",")]
 
 
 class Agreement(BaseModel):

@@ -1,32 +1,24 @@
-"""GET /ohlcv; GET and POST /price; GET /latest"""
+"""GET /ohlcv"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from services.gateway.database import Database, Where
-from services.gateway.dependencies import ApiKey, Db
+from services.gateway.database import Database
+from services.gateway.dependencies import ApiKey
 from services.gateway.prices import bars, choice
 from services.gateway.prices.choice import PriceSeries
 from services.gateway.prices.intervals import Interval
-from services.gateway.prices.latest import coins_of, latest
-from services.gateway.prices.moments import Found, Wanted, last_known
 from services.gateway.prices.schema import (
     ALL,
-    LatestPrice,
-    LatestQuery,
     Ohlcv,
     OhlcvQuery,
-    PriceAt,
-    PriceQuery,
-    PricesBody,
 )
 from services.gateway.prices.windows import (
     Window,
@@ -39,7 +31,6 @@ from services.gateway.problems import (
     field_problem,
 )
 from services.gateway.queries.raw_pages import check_is_kept
-from services.gateway.requests.json_body import JsonBodyRoute
 from services.gateway.requests.kept_answers import (
     ETAG,
     NOT_MODIFIED,
@@ -50,8 +41,7 @@ from services.gateway.requests.kept_answers import (
 )
 from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.requests.pagination import LINK
-from services.gateway.requests.times import as_utc, span, to_seconds, utc
-from shared.messages.base import Source
+from services.gateway.requests.times import span, to_seconds, utc
 
 MAX_READ = 2_000_000  # data points of an answer
 MAX_BARS_TOGETHER = 20_000
@@ -99,15 +89,14 @@ def _kept(request: Request) -> KeptAnswers[Asked]:
     return answers
 
 
-bars_router = APIRouter(route_class=keeping(_kept))
 router = APIRouter(
     tags=["prices"],
     dependencies=[Depends(check_parameters)],
-    route_class=JsonBodyRoute,
+    route_class=keeping(_kept),
 )
 
 
-@bars_router.get(
+@router.get(
     "/ohlcv",
     response_model=Ohlcv,
     responses=_RESPONSES,
@@ -155,7 +144,7 @@ async def _made(database: Database, asked: Asked) -> Answer:
     """Raises ProblemError 404, 410, 422."""
     if asked.as_of is not None:
         await check_is_kept(database, asked.as_of)
-    series = await choice.found(database, _of_query(asked.query))
+    series = await choice.found(database, asked.query.conditions())
     if not series:
         raise ProblemError(
             404, "there is no series of prices that matches: GET /series"
@@ -196,14 +185,6 @@ async def _bars_of(
     )
     (row,) = await database.rows(statement, *arguments)
     return _answer(series, row["body"].encode())
-
-
-def _of_query(asked: OhlcvQuery) -> Where:
-    dataset = None if asked.dataset == ALL else asked.dataset
-    wanted = _wanted(asked.source, dataset, asked.currency)
-    wanted.add("symbol =", asked.symbol and asked.symbol.lower())
-    wanted.add("instrument =", asked.instrument)
-    return wanted
 
 
 def _too_coarse(asked: Asked, series: list[PriceSeries]) -> ProblemError:
@@ -275,154 +256,3 @@ def _others(
     shown = {answer["ids"][0] for answer in answers}
     others = [each for each in series if each.ids[0] not in shown]
     return [each.shown for each in others[:MAX_SERIES]]
-
-
-# -- prices at moments ----------------------------------------------------------------------------
-
-
-@router.get(
-    "/price",
-    response_model=PriceAt,
-    responses=documented(401, 403, 404, 422, 503),
-    summary="The price at a moment",
-)
-async def read_price(
-    _key: ApiKey, database: Db, asked: Annotated[PriceQuery, Query()]
-) -> Response:
-    """The last price that was known at a moment, never a later one, and how old it was then."""
-    moment = utc("at", asked.moment) or datetime.now(UTC)
-    wanted = _wanted(asked.source, asked.dataset, asked.currency)
-    wanted.add("symbol =", asked.symbol.lower())
-    series = await choice.found(database, wanted)
-    ranked = sorted(series, key=choice.rank)
-    (found,) = await last_known(database, [Wanted(moment, ranked)])
-    if found is None:
-        raise ProblemError(
-            404,
-            f"no price of {asked.symbol} is known at or before that time",
-        )
-    return _response(_shown(asked.symbol, moment, found))
-
-
-@router.post(
-    "/price",
-    response_model=list[PriceAt],
-    responses=documented(401, 403, 422, 503),
-    summary="Prices at up to 10,000 moments",
-)
-async def read_prices(
-    _key: ApiKey, database: Db, body: PricesBody
-) -> Response:
-    """As `GET /price`, in the order of `pairs`; `price` is null where none was known."""
-    pairs = _pairs(body)
-    series = await _of_symbols(
-        database, body, {symbol.lower() for symbol, _ in pairs}
-    )
-    by_symbol = choice.by_symbol(series)
-    wanted = [
-        Wanted(moment, by_symbol.get(symbol.lower(), ()))
-        for symbol, moment in pairs
-    ]
-    _refuse_many(wanted)
-    found = await last_known(database, wanted)
-    return _response(
-        [
-            _shown(symbol, moment, each)
-            for (symbol, moment), each in zip(pairs, found, strict=True)
-        ]
-    )
-
-
-def _pairs(body: PricesBody) -> list[tuple[str, datetime]]:
-    return [(symbol, _moment(moment)) for symbol, moment in body.pairs]
-
-
-def _moment(moment: datetime) -> datetime:
-    """In UTC. Raises ProblemError 422 for one that UTC has no year for."""
-    try:
-        return as_utc(moment) or moment
-    except ValueError:
-        raise field_problem(
-            "body.pairs", "a time is out of range"
-        ) from None
-
-
-async def _of_symbols(
-    database: Database,
-    asked: PricesBody | LatestQuery,
-    symbols: Iterable[str],
-) -> list[PriceSeries]:
-    wanted = _wanted(asked.source, asked.dataset, asked.currency)
-    _add_symbols(wanted, sorted(symbols))
-    return await choice.found(database, wanted)
-
-
-def _wanted(
-    source: Source | None, dataset: str | None, currency: str | None
-) -> Where:
-    wanted = Where()
-    wanted.add("source =", source)
-    wanted.add("dataset =", dataset)
-    wanted.add("currency =", currency)
-    return wanted
-
-
-def _add_symbols(wanted: Where, symbols: list[str]) -> None:
-    among = wanted.bind(symbols)
-    wanted.conditions.append(f"symbol = ANY({among}::text[])")
-
-
-def _refuse_many(wanted: Sequence[Wanted]) -> None:
-    """Raises ProblemError 422."""
-    looks = sum(len(each.series) for each in wanted)
-    if looks > MAX_LOOKS:
-        raise field_problem(
-            "body.pairs",
-            f"they may come from {looks:,} places, at most {MAX_LOOKS:,} are looked at: name a"
-            " source, a dataset or a currency",
-        )
-
-
-def _shown(
-    symbol: str, moment: datetime, found: Found | None
-) -> dict[str, Any]:
-    shown: dict[str, Any] = {"symbol": symbol, "at": moment}
-    if found is None:
-        nothing = ("currency", "time", "seconds_before", "id", "series")
-        return {**shown, "price": None, **dict.fromkeys(nothing)}
-    return {**shown, **found.shown(moment)}
-
-
-def _response(body: Any) -> Response:
-    return Response(
-        msgspec.json.encode(body), media_type="application/json"
-    )
-
-
-# -- what is newest -------------------------------------------------------------------------------
-
-
-@router.get(
-    "/latest",
-    response_model=list[LatestPrice],
-    responses=documented(401, 403, 422, 503),
-    summary="The newest price of each coin, and how it has moved",
-)
-async def read_latest(
-    _key: ApiKey, database: Db, asked: Annotated[LatestQuery, Query()]
-) -> Response:
-    """By symbol. Of several series of a coin the one with the newest price."""
-    wanted = _wanted(asked.source, asked.dataset, asked.currency)
-    given = asked.symbols()
-    if given is not None:
-        _add_symbols(wanted, given)
-    names = await choice.symbols(
-        database, wanted, asked.limit, asked.skip
-    )
-    if not names:
-        return _response([])
-    coins = coins_of(await _of_symbols(database, asked, names))
-    return _response(await latest(database, coins, datetime.now(UTC)))
-
-
-router.include_router(bars_router)
