@@ -434,6 +434,11 @@ dead_letters = Table(
     ),
     Index("dead_letters_run", "run_id"),
     Index(
+        "dead_letters_untimed",
+        "stream",
+        postgresql_where=text("event_time IS NULL"),
+    ),
+    Index(
         "dead_letters_created", text("created_at DESC"), text("id DESC")
     ),
 )

@@ -75,6 +75,9 @@ _EXISTS_RUN = (
 _EXISTS_RAW = (
     "SELECT EXISTS (SELECT FROM raw_data WHERE broker_time < :before)"
 )
+_EXISTS_NEWS = (
+    'SELECT EXISTS (SELECT FROM points_news WHERE "timestamp" < :before)'
+)
 _EXISTS_REVISION = "SELECT EXISTS (SELECT FROM unified_revisions WHERE replaced_at < :before)"
 log = logs.get(__name__)
 
@@ -124,12 +127,15 @@ class Retention:
             self._delete("task_cursors", before, _DELETE_CURSORS)
 
     def _prune_points(self, before: datetime) -> None:
-        self._delete("news", before, _DELETE_NEWS)
+        self._prune("news", before, _EXISTS_NEWS, _DELETE_NEWS)
+        marked = {"what": "points", "before": before}
         for _ in range(MAX_BATCHES):
             with self._engine.begin() as transaction:
                 gone = transaction.execute(
                     text(_DETACH_PARTITION), {"before": before}
                 ).scalar()
+                if gone is not None:
+                    transaction.execute(text(_MARK_PRUNED), marked)
             # Also what was taken off before and, after a crash, not dropped.
             with self._engine.begin() as transaction:
                 rows = transaction.execute(text(_DROP_DETACHED)).scalar()

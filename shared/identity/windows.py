@@ -12,11 +12,14 @@ from datetime import date, timedelta
 
 from shared.messages.base import Source
 
-KINDS = {"ohlcv": "candle", "historical": "price"}  # of data points
+KINDS = ("ohlcv", "historical")
+STEP = "1d"  # what lies between two data points
 CHUNK = timedelta(days=365)  # what one request may ask for
+_OF_SERIES = rf"{Source.COINPAPRIKA}/(?P<coin>[^/]{{1,100}})/(?P<kind>{'|'.join(KINDS)})"
+_PARENT = re.compile(_OF_SERIES)
 _NAME = re.compile(
-    rf"{Source.COINPAPRIKA}/(?P<coin>[^/]{{1,100}})/(?P<kind>{'|'.join(KINDS)})"
-    r"/(?P<start>\d{4}-\d\d-\d\d)\.\.(?P<end>\d{4}-\d\d-\d\d)"
+    _OF_SERIES
+    + r"/(?P<start>\d{4}-\d\d-\d\d)\.\.(?P<end>\d{4}-\d\d-\d\d)"
 )
 
 
@@ -58,6 +61,12 @@ def window_of(stream: str) -> Window | None:
         if start < end
         else None
     )
+
+
+def parent_of(stream: str) -> tuple[str, str] | None:
+    """(coin, kind) of a series that is read in windows; None for the stream of another."""
+    found = _PARENT.fullmatch(stream)
+    return None if found is None else (found["coin"], found["kind"])
 
 
 def series_stream(stream: str) -> str:

@@ -117,6 +117,8 @@ class Simulator:
             "news": rss([entry(n) for n in range(5)])
         }
         self.allowed_from: date | None = None  # the plan's history
+        # Days of history that are another record, or none.
+        self.odd_days: dict[date, dict[str, Any] | None] = {}
         self.faults: dict[str, deque[Fault]] = defaultdict(deque)
         self.requests: list[tuple[str, dict[str, str]]] = []
         routes = [
@@ -289,11 +291,14 @@ class Simulator:
         days = [
             start + timedelta(n) for n in range((end - start).days + 1)
         ]
-        return _json(
-            [make(day, (day - date(2020, 1, 1)).days) for day in days][
-                : int(request.query_params["limit"])
-            ]
-        )
+        records = [
+            self.odd_days.get(
+                day, make(day, (day - date(2020, 1, 1)).days)
+            )
+            for day in days
+        ]
+        limit = int(request.query_params["limit"])
+        return _json([each for each in records if each][:limit])
 
     async def _feed(self, request: Request) -> Response:
         body = self.feeds.get(request.path_params["name"])

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from services.gateway.database import Where
-from services.gateway.prices.choice import CANDLES, PriceSeries
+from services.gateway.prices.series import CANDLES, WholeSeries
 from services.gateway.prices.windows import Window
 from shared.identity.point_ids import first_id_at
 from shared.messages.points import SERIES_COLUMNS
@@ -54,7 +54,7 @@ class Fill(StrEnum):
 
 
 def build(
-    series: PriceSeries,
+    series: WholeSeries,
     window: Window,
     fill: Fill,
     as_of: datetime | None,
@@ -92,14 +92,14 @@ def build(
     return query, arguments.arguments
 
 
-def _moment(series: PriceSeries) -> str:
+def _moment(series: WholeSeries) -> str:
     """A moment within the candle of a data point, or of the price."""
     if series.is_by_close:  # the end belongs to the next one
         return "\"timestamp\" - interval '1 microsecond'"
     return '"timestamp"'
 
 
-def _first_id(series: PriceSeries, begin: datetime) -> Any:
+def _first_id(series: WholeSeries, begin: datetime) -> Any:
     """The least id of what lies in bars that begin at a time or later."""
     return first_id_at(
         begin + _MICROSECOND if series.is_by_close else begin
@@ -107,7 +107,7 @@ def _first_id(series: PriceSeries, begin: datetime) -> Any:
 
 
 def _points(
-    series: PriceSeries,
+    series: WholeSeries,
     window: Window,
     arguments: Where,
     as_of: datetime | None,
@@ -154,7 +154,7 @@ def replaced(moment: str, first: str, past: str, of_series: str) -> str:
         ) AS r WHERE EXISTS (SELECT FROM series AS s WHERE series_id {of_series} AND {_SAME})"""
 
 
-def _before(series: PriceSeries, window: Window, arguments: Where) -> str:
+def _before(series: WholeSeries, window: Window, arguments: Where) -> str:
     """The last price before the window."""
     value = "close" if series.basis == CANDLES else "price"
     earlier = series.last_before(window.start - _MICROSECOND)
@@ -186,7 +186,7 @@ def _shown(fill: Fill, before: str) -> str:
         ) AS carried"""
 
 
-def _complete(series: PriceSeries, window: Window) -> str:
+def _complete(series: WholeSeries, window: Window) -> str:
     """Whether all candles of a bar are there; of sampled prices nobody can tell."""
     if series.interval is None or series.basis != CANDLES:
         return "NULL::boolean"

@@ -1,183 +1,46 @@
-"""Which series a question about prices is answered from, by one rule that is stated.
-
-Series that differ in their stream alone, such as the months of one market in a folder of files, are
-the parts of one.
-"""
+"""Which series a question about prices is answered from, by one rule that is stated."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
-from datetime import datetime
-from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.gateway.database import Database, Where, window_of
 from services.gateway.prices.intervals import Interval
-from services.gateway.problems import ProblemError
-from shared.messages.points import TimestampIs
+from services.gateway.prices.series import (
+    CANDLES,
+    HAVE_POINTS,
+    SAMPLED,
+    WholeSeries,
+    whole_series,
+)
 
 RULE = (
     "candles before sampled prices; of candles the coarsest interval that fits; then the series "
     "that reaches furthest, then the one with more data points, then the smaller number"
 )
-MAX_CHOSEN = 10_000  # rows of series that a question may be about
-CANDLES = "candles"
-SAMPLED = "sampled"
-_SELECT = """
-SELECT series_id AS id, source, dataset, stream, kind, instrument, symbol, "interval", currency,
-       timestamp_is, points, first_at, last_at
-FROM series {wanted}
-ORDER BY series_id LIMIT {most}
-"""
 _SELECT_SYMBOLS = """
 SELECT DISTINCT symbol FROM series {wanted} ORDER BY symbol {window}
 """
-_HAVE_PRICES = (
-    "kind IN ('candle', 'price', 'ticker')",
-    "first_at IS NOT NULL",
-    "last_at IS NOT NULL",
-    "points > 0",
-)
+_ARE_PRICES = ("kind IN ('candle', 'price', 'ticker')",)
 
 
-@dataclass(frozen=True)
-class Part:
-    """The data points that one stream has of a series. `id`: as `GET /series` shows it."""
-
-    id: int
-    stream: str
-    points: int
-    first_at: datetime
-    last_at: datetime
-
-    def reaches(self, moment: datetime) -> datetime:
-        """The latest time, at most `moment`, of which it surely has a data point."""
-        return self.last_at if self.last_at <= moment else self.first_at
-
-
-@dataclass(frozen=True)
-class PriceSeries:
-    """Candles or prices. `interval`: of the candles, None for prices. `parts`: oldest first."""
-
-    source: str
-    dataset: str
-    kind: str
-    instrument: str | None
-    symbol: str | None
-    interval: Interval | None
-    currency: str | None
-    timestamp_is: str | None
-    parts: tuple[Part, ...]
-
-    @cached_property
-    def ids(self) -> list[int]:
-        return [part.id for part in self.parts]
-
-    @cached_property
-    def points(self) -> int:
-        return sum(part.points for part in self.parts)
-
-    @cached_property
-    def first_at(self) -> datetime:
-        return self.parts[0].first_at
-
-    @cached_property
-    def last_at(self) -> datetime:
-        return max(part.last_at for part in self.parts)
-
-    def within(self, first: datetime, past: datetime) -> list[int]:
-        """The parts that may have data points from `first` to before `past`."""
-        return [
-            part.id
-            for part in self.parts
-            if part.first_at < past and part.last_at >= first
-        ]
-
-    def last_before(self, moment: datetime) -> list[int]:
-        """The parts one of which has the last data point at or before a moment."""
-        begun = [part for part in self.parts if part.first_at <= moment]
-        sure = max(
-            (part.reaches(moment) for part in begun), default=moment
-        )
-        return [part.id for part in begun if part.last_at >= sure]
-
-    @property
-    def basis(self) -> str:
-        return CANDLES if self.kind == "candle" else SAMPLED
-
-    @property
-    def is_by_close(self) -> bool:
-        """Whether the timestamp of its candles is their end."""
-        return self.timestamp_is == TimestampIs.CLOSE
-
-    @cached_property
-    def shown(self) -> dict[str, Any]:
-        """For people."""
-        return {
-            "ids": self.ids,
-            "source": self.source,
-            "dataset": self.dataset,
-            "kind": self.kind,
-            "instrument": self.instrument,
-            "symbol": self.symbol,
-            "interval": _text(self.interval),
-            "currency": self.currency,
-            "timestamp_is": self.timestamp_is,
-        }
-
-
-_OF_PART = fields(Part)
-_OF_SERIES = fields(PriceSeries)[:-1]
-
-
-def _text(interval: Interval | None) -> str | None:
-    return f"{interval.count}{interval.unit}" if interval else None
-
-
-async def found(database: Database, wanted: Where) -> list[PriceSeries]:
-    """The series of prices that match, which have data points.
-
-    Raises ProblemError 422 for more than a question may be about.
-    """
-    wanted.conditions += _HAVE_PRICES
-    query = _SELECT.format(wanted=wanted, most=MAX_CHOSEN + 1)
-    rows = await database.rows(query, *wanted.arguments)
-    if len(rows) > MAX_CHOSEN:
-        raise ProblemError(
-            422,
-            f"query: more than {MAX_CHOSEN:,} series match: name a source, a dataset or a currency,"
-            " or ask for fewer symbols",
-        )
-    return _whole(rows)
-
-
-def _whole(rows: Iterable[Any]) -> list[PriceSeries]:
-    """Series with their parts, in the order of their smallest numbers."""
-    parts: dict[tuple[str | None, ...], list[Part]] = {}
-    for row in rows:
-        part = Part(**{field.name: row[field.name] for field in _OF_PART})
-        texts = tuple(row[field.name] for field in _OF_SERIES)
-        parts.setdefault(texts, []).append(part)
-    return [_series(texts, found) for texts, found in parts.items()]
-
-
-def _series(
-    texts: tuple[str | None, ...], parts: list[Part]
-) -> PriceSeries:
-    names = (field.name for field in _OF_SERIES)
-    known: dict[str, Any] = dict(zip(names, texts, strict=True))
-    known["interval"] = Interval.parse(known["interval"])
-    ordered = sorted(parts, key=lambda part: (part.first_at, part.id))
-    return PriceSeries(**known, parts=tuple(ordered))
+async def found(database: Database, wanted: Where) -> list[WholeSeries]:
+    """The series of prices that match. Raises as `whole_series`."""
+    wanted.conditions += _ARE_PRICES
+    return await whole_series(database, wanted)
 
 
 async def symbols(
     database: Database, wanted: Where, limit: int, skip: int
 ) -> list[str]:
     """Symbols of series that match, in their order."""
-    wanted.conditions += [*_HAVE_PRICES, "symbol IS NOT NULL"]
+    wanted.conditions += [
+        *_ARE_PRICES,
+        *HAVE_POINTS,
+        "symbol IS NOT NULL",
+    ]
     query = _SELECT_SYMBOLS.format(
         wanted=wanted, window=window_of(limit, skip)
     )
@@ -186,8 +49,8 @@ async def symbols(
 
 
 def fitting(
-    series: Iterable[PriceSeries], interval: Interval, zone: ZoneInfo
-) -> list[PriceSeries]:
+    series: Iterable[WholeSeries], interval: Interval, zone: ZoneInfo
+) -> list[WholeSeries]:
     """Those of which bars of an interval can be made, the chosen one first (`RULE`)."""
     usable = [
         each
@@ -199,17 +62,17 @@ def fitting(
 
 
 def by_symbol(
-    series: Iterable[PriceSeries],
-) -> dict[str, list[PriceSeries]]:
+    series: Iterable[WholeSeries],
+) -> dict[str, list[WholeSeries]]:
     """Those of each symbol, in the order of `RULE`."""
-    found: dict[str, list[PriceSeries]] = {}
+    found: dict[str, list[WholeSeries]] = {}
     for each in sorted(series, key=rank):
         if each.symbol is not None:
             found.setdefault(each.symbol, []).append(each)
     return found
 
 
-def rank(series: PriceSeries) -> tuple[Any, ...]:
+def rank(series: WholeSeries) -> tuple[Any, ...]:
     """The place of a series by `RULE`, the least first."""
     size = series.interval.about_seconds() if series.interval else 0
     extent = series.last_at - series.first_at

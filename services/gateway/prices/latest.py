@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from services.gateway.database import Database
-from services.gateway.prices.choice import PriceSeries, by_symbol
+from services.gateway.prices.choice import by_symbol
 from services.gateway.prices.moments import Found, Wanted, last_known
+from services.gateway.prices.series import WholeSeries
 
 CHANGES = {
     "1h": timedelta(hours=1),
@@ -46,10 +47,10 @@ class Coin:
     """A coin with the series that know a price of it, in the order of the rule."""
 
     symbol: str
-    series: list[PriceSeries]
+    series: list[WholeSeries]
 
 
-def coins_of(series: Iterable[PriceSeries]) -> list[Coin]:
+def coins_of(series: Iterable[WholeSeries]) -> list[Coin]:
     """By their symbols."""
     return [Coin(*item) for item in sorted(by_symbol(series).items())]
 
@@ -102,7 +103,7 @@ def _looks(coin: Coin, found: Found) -> Iterator[Wanted]:
         yield Wanted(found.time + NEAR, [other])
 
 
-def _comparable(coin: Coin, found: Found) -> list[PriceSeries]:
+def _comparable(coin: Coin, found: Found) -> list[WholeSeries]:
     return [
         each
         for each in coin.series

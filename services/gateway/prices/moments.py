@@ -16,8 +16,8 @@ import msgspec
 
 from services.gateway.database import Database
 from services.gateway.prices.bars import replaced, stood_at
-from services.gateway.prices.choice import CANDLES, PriceSeries
 from services.gateway.prices.intervals import Interval
+from services.gateway.prices.series import CANDLES, WholeSeries
 from shared.identity.point_ids import first_id_at
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -57,14 +57,14 @@ class Wanted:
     """A price that is asked for: of these series, the nearest to a moment."""
 
     moment: datetime
-    series: Sequence[PriceSeries]
+    series: Sequence[WholeSeries]
 
 
 @dataclass(frozen=True)
 class Found:
     """A price, and since when it was known. `price`: exact, as JSON."""
 
-    series: PriceSeries
+    series: WholeSeries
     id: str
     time: datetime
     price: msgspec.Raw
@@ -135,7 +135,7 @@ def _nearest(
     return answers
 
 
-def _found(series: PriceSeries, row: Any) -> Found:
+def _found(series: WholeSeries, row: Any) -> Found:
     known = row["timestamp"]
     length = _length(series)
     if length is not None:
@@ -145,20 +145,20 @@ def _found(series: PriceSeries, row: Any) -> Found:
     )
 
 
-def _length(series: PriceSeries) -> Interval | None:
+def _length(series: WholeSeries) -> Interval | None:
     """How long after its timestamp the close of a candle is known; None where at once."""
     is_at_once = series.basis != CANDLES or series.is_by_close
     return None if is_at_once else series.interval
 
 
-def _last(series: PriceSeries, moment: datetime) -> datetime:
+def _last(series: WholeSeries, moment: datetime) -> datetime:
     """The last timestamp that could be known then."""
     moment = min(max(moment, _EARLIEST), _LATEST)
     length = _length(series)
     return moment if length is None else length.later(moment, -1)
 
 
-def _value(series: PriceSeries) -> str:
+def _value(series: WholeSeries) -> str:
     if series.basis != CANDLES:
         return "price"
     return "close" if series.interval or series.is_by_close else "open"

@@ -16,7 +16,7 @@ from services.gateway.requests.filters import (
     IntervalFilter,
     SeriesFilter,
 )
-from services.gateway.requests.times import Time, as_meant
+from services.gateway.requests.times import Time, only_text, text_or_none
 from services.gateway.requests.whole_numbers import InDigits
 from services.gateway.schemas.body import RequestBody
 from services.gateway.schemas.data import Kind
@@ -30,20 +30,7 @@ MAX_COINS = 200
 _ZONES = frozenset(available_timezones())
 
 
-def _only_text(value: object) -> object:
-    """A number would count as seconds."""
-    if not isinstance(value, str):
-        raise ValueError(  # noqa: TRY004  pydantic tells this one
-            "write a time such as 2024-01-31T12:00:00Z"
-        )
-    return as_meant(value)
-
-
-def _text_or_none(value: object) -> object:
-    return None if value is None else _only_text(value)
-
-
-Moment = Annotated[datetime, BeforeValidator(_only_text)]
+Moment = Annotated[datetime, BeforeValidator(only_text)]
 
 
 class OhlcvQuery(CoinFilter):
@@ -215,7 +202,7 @@ class PricesBody(RequestBody, IntervalFilter):
         max_length=MAX_PAIRS,
         description='Symbols and times, such as `[["btc", "2024-01-31T12:00:00Z"]]`',
     )
-    as_of: Annotated[datetime | None, BeforeValidator(_text_or_none)] = (
+    as_of: Annotated[datetime | None, BeforeValidator(text_or_none)] = (
         Field(None, description="By the data as they were at this time")
     )
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from services.gateway.prices.choice import PriceSeries
 from services.gateway.prices.intervals import Interval
+from services.gateway.prices.series import WholeSeries
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -57,7 +57,7 @@ class Window:
 
 
 def window_over(
-    series: Sequence[PriceSeries],
+    series: Sequence[WholeSeries],
     interval: Interval,
     zone: ZoneInfo,
     start: datetime | None,
@@ -77,12 +77,12 @@ def window_over(
     return Window(interval, zone, first, past)
 
 
-def _first_of(series: PriceSeries) -> datetime:
+def _first_of(series: WholeSeries) -> datetime:
     """A moment of its first candle."""
     return series.first_at - series.is_by_close * _MICROSECOND
 
 
-def _last_of(series: PriceSeries) -> datetime:
+def _last_of(series: WholeSeries) -> datetime:
     """A moment of its last candle."""
     return series.last_at - series.is_by_close * _MICROSECOND
 
@@ -93,14 +93,3 @@ def _at_or_after(
     """The first begin of a bar that is no earlier."""
     begin = interval.floor(moment, zone)
     return begin if begin == moment else interval.after(begin, zone)
-
-
-def points_within(series: PriceSeries, window: Window) -> int:
-    """About how many data points of a series lie within a window, at most."""
-    length = window.end - window.start
-    if series.interval is not None:
-        every = timedelta(seconds=series.interval.about_seconds())
-        return min(series.points, length // every)
-    extent = series.last_at - series.first_at
-    share = length / extent if extent else 1.0
-    return int(series.points * min(1.0, share))

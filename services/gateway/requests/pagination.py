@@ -82,3 +82,8 @@ def path_of_pages(request: Request) -> str:
 def next_link(path: str, cursor: str) -> dict[str, str]:
     """The header that leads to the page after `cursor`. `path`: as `path_of_pages` gives it."""
     return {"Link": f'<{path}cursor={cursor}>; rel="next"'}
+
+
+def link_to_skip(request: Request, skip: int) -> dict[str, str]:
+    """The header that leads on in a list that is paged by `skip`."""
+    return {"Link": f'<{path_of_pages(request)}skip={skip}>; rel="next"'}

@@ -26,6 +26,20 @@ def as_meant(value: object) -> object:
     return _LOST_PLUS.sub("+", text) if _CLOCK.search(text) else text
 
 
+def only_text(value: object) -> object:
+    """A time in JSON; a number would count as seconds. Raises ValueError."""
+    if not isinstance(value, str):
+        raise ValueError(  # noqa: TRY004  pydantic tells this one
+            "write a time such as 2024-01-31T12:00:00Z"
+        )
+    return as_meant(value)
+
+
+def text_or_none(value: object) -> object:
+    """As `only_text`, for one that need not be given."""
+    return None if value is None else only_text(value)
+
+
 Time = Annotated[datetime | None, BeforeValidator(as_meant)]
 
 

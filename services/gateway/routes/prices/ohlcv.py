@@ -13,18 +13,14 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from services.gateway.database import Database
 from services.gateway.dependencies import ApiKey
 from services.gateway.prices import bars, choice
-from services.gateway.prices.choice import PriceSeries
 from services.gateway.prices.intervals import Interval
 from services.gateway.prices.schema import (
     ALL,
     Ohlcv,
     OhlcvQuery,
 )
-from services.gateway.prices.windows import (
-    Window,
-    points_within,
-    window_over,
-)
+from services.gateway.prices.series import WholeSeries
+from services.gateway.prices.windows import Window, window_over
 from services.gateway.problems import (
     ProblemError,
     documented,
@@ -164,7 +160,7 @@ async def _made(database: Database, asked: Asked) -> Answer:
     return _whole(asked, answers, series, _link(asked, rest))
 
 
-def _chosen(asked: Asked, series: list[PriceSeries]) -> list[PriceSeries]:
+def _chosen(asked: Asked, series: list[WholeSeries]) -> list[WholeSeries]:
     """By the rule, or all that fit. Raises ProblemError 422 where none does."""
     fitting = choice.fitting(series, asked.interval, asked.zone)
     if not fitting:
@@ -178,7 +174,7 @@ def _page(asked: Asked, window: Window) -> tuple[Window, Window | None]:
 
 
 async def _bars_of(
-    database: Database, asked: Asked, series: PriceSeries, page: Window
+    database: Database, asked: Asked, series: WholeSeries, page: Window
 ) -> dict[str, Any]:
     statement, arguments = bars.build(
         series, page, asked.query.fill, asked.as_of, asked.query.order
@@ -187,7 +183,7 @@ async def _bars_of(
     return _answer(series, row["body"].encode())
 
 
-def _too_coarse(asked: Asked, series: list[PriceSeries]) -> ProblemError:
+def _too_coarse(asked: Asked, series: list[WholeSeries]) -> ProblemError:
     there = sorted(
         {each.shown["interval"] or "unknown" for each in series}
     )
@@ -207,7 +203,7 @@ def _link(asked: Asked, rest: Window | None) -> dict[str, str]:
     return {"Link": f'<{asked.path}{times}>; rel="next"'}
 
 
-def _refuse_much(chosen: list[PriceSeries], page: Window) -> None:
+def _refuse_much(chosen: list[WholeSeries], page: Window) -> None:
     """Raises ProblemError 422 for more than a request may read, or an answer hold."""
     bars = len(chosen) * page.count()
     if bars > MAX_BARS_TOGETHER:
@@ -216,7 +212,9 @@ def _refuse_much(chosen: list[PriceSeries], page: Window) -> None:
             f"{len(chosen)} series have {bars:,} bars, at most {MAX_BARS_TOGETHER:,} are answered"
             " at a time: ask for fewer",
         )
-    count = sum(points_within(each, page) for each in chosen)
+    count = sum(
+        each.points_within(page.start, page.end) for each in chosen
+    )
     if count > MAX_READ:
         raise field_problem(
             "query.limit",
@@ -225,7 +223,7 @@ def _refuse_much(chosen: list[PriceSeries], page: Window) -> None:
         )
 
 
-def _answer(series: PriceSeries, bars: bytes) -> dict[str, Any]:
+def _answer(series: WholeSeries, bars: bytes) -> dict[str, Any]:
     return {
         **series.shown,
         "basis": series.basis,
@@ -236,7 +234,7 @@ def _answer(series: PriceSeries, bars: bytes) -> dict[str, Any]:
 def _whole(
     asked: Asked,
     answers: list[dict[str, Any]],
-    series: list[PriceSeries],
+    series: list[WholeSeries],
     headers: dict[str, str],
 ) -> Answer:
     body = {
@@ -250,7 +248,7 @@ def _whole(
 
 
 def _others(
-    series: list[PriceSeries], answers: list[dict[str, Any]]
+    series: list[WholeSeries], answers: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """The first of those that match and were not chosen."""
     shown = {answer["ids"][0] for answer in answers}

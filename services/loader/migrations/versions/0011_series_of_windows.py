@@ -86,10 +86,19 @@ FROM page_receipts, unrecorded
 WHERE loaded_at <= until AND ids <> '{{}}' AND first_id IS NULL
 GROUP BY 1
 """
+# What may stand in a hole, and nobody knows.
+_INDEX_UNTIMED = """
+CREATE INDEX dead_letters_untimed ON dead_letters (stream) WHERE event_time IS NULL
+"""
 
 
 def upgrade() -> None:
-    for statement in (*_MOVE_SERIES, _MERGE_ASKED, _MARK_UNRECORDED):
+    for statement in (
+        *_MOVE_SERIES,
+        _MERGE_ASKED,
+        _MARK_UNRECORDED,
+        _INDEX_UNTIMED,
+    ):
         op.execute(statement)
 
 

@@ -1,0 +1,1 @@
+"""What is there of a series, what is missing, and why."""

@@ -1,0 +1,437 @@
+"""What is there of a series and what is not, read from PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any
+
+from services.gateway.coverage.causes import Cause, Claim, Span
+from services.gateway.coverage.grid import Grid
+from services.gateway.database import Database, Where
+from services.gateway.prices.bars import among
+from services.gateway.prices.intervals import Interval
+from services.gateway.prices.series import WholeSeries
+from services.gateway.problems import field_problem
+from shared.identity.point_ids import first_id_at
+from shared.identity.windows import STEP, parent_of
+from shared.messages.asked import LIVE_EVERY_S, AskedOutcome
+from shared.messages.base import Source
+
+MAX_GAPS = 1_000  # of a series
+MAX_ASKED = 20_000  # ranges
+NEWS = "news"
+_TICK = timedelta(microseconds=1)
+# What ids can say.
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+_SAMPLE = 10_000  # data points whose distances tell the usual one
+_LIVE = (Source.COINPAPRIKA, Source.COINGECKO)
+_CAUSES = {
+    AskedOutcome.ANSWERED: Cause.NO_DATA,
+    AskedOutcome.FAILED: Cause.FAILED,
+    AskedOutcome.REJECTED: Cause.REJECTED,
+    AskedOutcome.SKIPPED: Cause.SKIPPED,
+    AskedOutcome.UNKNOWN: Cause.UNKNOWN,
+}
+_SELECT_GAPS = """
+SELECT count(*) AS points, min(at) AS first, max(at) AS last,
+       (array_agg(at ORDER BY at) FILTER (WHERE next - at > {most}))[1:{gaps}] AS ends,
+       (array_agg(next ORDER BY at) FILTER (WHERE next - at > {most}))[1:{gaps}] AS begins
+FROM (
+    SELECT "timestamp" AS at, lead("timestamp") OVER (ORDER BY id) AS next
+    FROM points WHERE series_id {of_series} AND id >= {first} AND id < {past}
+    AND retired_at IS NULL
+) AS each
+"""
+_COUNT_NEWS = """
+SELECT count(*) AS points FROM points_news
+WHERE series_id {of_series} AND "timestamp" >= {first} AND "timestamp" < {past}
+AND retired_at IS NULL
+"""
+_SELECT_USUAL = """
+SELECT mode() WITHIN GROUP (ORDER BY next - at) AS usual FROM (
+    SELECT "timestamp" AS at, lead("timestamp") OVER (ORDER BY id) AS next FROM (
+        SELECT id, "timestamp" FROM points
+        WHERE series_id {of_series} AND retired_at IS NULL ORDER BY id DESC LIMIT {sample}
+    ) AS newest) AS each WHERE next > at
+"""
+_SELECT_RETIRED = """
+SELECT min(at) AS first, max(at) AS last FROM (
+    SELECT at, count(*) FILTER (WHERE is_begin) OVER (ORDER BY at) AS island FROM (
+        SELECT "timestamp" AS at,
+               "timestamp" - lag("timestamp") OVER (ORDER BY "timestamp") > {most} IS NOT FALSE
+               AS is_begin
+        FROM points WHERE series_id {of_series} AND id >= {first} AND id < {past}
+        AND retired_at IS NOT NULL
+    ) AS each) AS numbered
+GROUP BY island ORDER BY 1 LIMIT {gaps}
+"""
+_SELECT_EXTENTS = """
+SELECT stream, min(first_at) AS first, max(last_at) AS last FROM asked
+WHERE stream = ANY($1::text[]) AND outcome <> 'unknown' GROUP BY stream
+"""
+_SELECT_ANSWERED = """
+SELECT min(first_at) AS first FROM asked WHERE stream = ANY($1::text[]) AND outcome = 'answered'
+"""
+_SELECT_ASKED = """
+SELECT outcome, nullif(reason, '') AS reason, every_s, first_at, last_at, run_id::text
+FROM asked WHERE stream = ANY($1::text[]) AND last_at >= $2 AND first_at < $3
+ORDER BY first_at, last_at LIMIT $4
+"""
+_SELECT_PRUNED = """
+SELECT before FROM pruned WHERE what = CASE $1 WHEN 'news' THEN 'news' ELSE 'points' END
+"""
+_EXISTS_UNTIMED = """
+SELECT EXISTS (
+    SELECT FROM dead_letters WHERE stream = ANY($1::text[]) AND event_time IS NULL
+    AND record_index IS NOT NULL AND status IN ('open', 'requeued')) AS is_there
+"""
+
+
+class EveryIs(StrEnum):
+    """Where the distance of data points is from.
+
+    interval: of the series. asked: how often a live source is asked at least. usual: the most
+    common distance. given: by the request.
+    """
+
+    INTERVAL = "interval"
+    ASKED = "asked"
+    USUAL = "usual"
+    GIVEN = "given"
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """How far apart the data points of a series are. `most`: what is further apart has a hole."""
+
+    grid: Grid
+    every: timedelta | None
+    most: timedelta
+    source: EveryIs | None
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it is known how many data points there should be."""
+        return self.grid.step is not None
+
+
+def is_hole(series: WholeSeries, found: Claim) -> bool:
+    """Of news only what was not asked for: nobody knows how many there should be."""
+    return series.kind != NEWS or found.cause != Cause.NO_DATA
+
+
+@dataclass(frozen=True)
+class Present:
+    """`gaps`: in order. `more_from`: the time from which on gaps are not listed."""
+
+    points: int
+    gaps: list[Span]
+    more_from: datetime | None = None
+
+
+async def extents(
+    database: Database,
+    series: Sequence[WholeSeries],
+    start: datetime | None,
+    end: datetime | None,
+) -> list[tuple[datetime, datetime]]:
+    """From when to before when each is looked at: `start` and `end`, or all that is known of."""
+    streams = sorted(
+        {part.stream for each in series for part in each.parts}
+    )
+    rows = await database.rows(_SELECT_EXTENTS, streams)
+    by_stream = {row["stream"]: row for row in rows}
+    return [
+        _extent(
+            each,
+            [
+                by_stream[part.stream]
+                for part in each.parts
+                if part.stream in by_stream
+            ],
+            start,
+            end,
+        )
+        for each in series
+    ]
+
+
+def _extent(
+    series: WholeSeries,
+    asked: list[Any],
+    start: datetime | None,
+    end: datetime | None,
+) -> tuple[datetime, datetime]:
+    length = None if series.is_by_close else _step(series)
+    past = series.last_at + _TICK
+    if length is not None:
+        past = length.later(series.last_at, 1)
+    first = start or min(
+        [series.first_at, *(row["first"] for row in asked)]
+    )
+    end = end or max([past, *(row["last"] + _TICK for row in asked)])
+    first, end = (
+        min(max(each, _EARLIEST), _LATEST) for each in (first, end)
+    )
+    return first, max(first, end)
+
+
+async def rhythm_of(
+    database: Database, series: WholeSeries, given: Interval | None
+) -> Rhythm:
+    """`given`: for a series that has no interval."""
+    step = _step(series)
+    if step is not None:
+        every = timedelta(seconds=step.about_seconds())
+        return Rhythm(
+            Grid(series.first_at, step),
+            every,
+            every * 1.5,
+            EveryIs.INTERVAL,
+        )
+    if given is not None:
+        every = timedelta(seconds=given.about_seconds())
+        return Rhythm(Grid(), every, every, EveryIs.GIVEN)
+    if series.kind == NEWS:
+        return Rhythm(Grid(), None, timedelta(), None)
+    if series.source in _LIVE:
+        every = timedelta(seconds=LIVE_EVERY_S)
+        return Rhythm(Grid(), every, every, EveryIs.ASKED)
+    every = await _usual(database, series)
+    return Rhythm(Grid(), every, every * 1.5, EveryIs.USUAL)
+
+
+def _step(series: WholeSeries) -> Interval | None:
+    if all(parent_of(part.stream) for part in series.parts):
+        return Interval.parse(STEP)
+    return series.interval
+
+
+async def _usual(database: Database, series: WholeSeries) -> timedelta:
+    arguments = Where()
+    query = _SELECT_USUAL.format(
+        of_series=among(series.ids, arguments), sample=_SAMPLE
+    )
+    (row,) = await database.rows(query, *arguments.arguments)
+    usual: timedelta | None = row["usual"]
+    return usual or timedelta(seconds=LIVE_EVERY_S)
+
+
+async def present(
+    database: Database,
+    series: WholeSeries,
+    rhythm: Rhythm,
+    start: datetime,
+    end: datetime,
+) -> Present:
+    """How many data points there are from `start` to before `end`, and what lies between."""
+    whole = Span(
+        rhythm.grid.number_from(start), rhythm.grid.number_from(end)
+    )
+    arguments = Where()
+    of_series = among(series.ids, arguments)
+    if series.kind == NEWS:
+        query = _COUNT_NEWS.format(
+            of_series=of_series,
+            first=arguments.bind(start),
+            past=arguments.bind(end),
+        )
+        (row,) = await database.rows(query, *arguments.arguments)
+        return Present(row["points"], [whole])
+    query = _SELECT_GAPS.format(
+        of_series=of_series,
+        first=arguments.bind(first_id_at(start)),
+        past=arguments.bind(first_id_at(end)),
+        most=arguments.bind(rhythm.most),
+        gaps=MAX_GAPS + 1,
+    )
+    (row,) = await database.rows(query, *arguments.arguments)
+    return _present(row, rhythm, whole)
+
+
+def _present(row: Any, rhythm: Rhythm, whole: Span) -> Present:
+    if not row["points"]:
+        return Present(0, [whole] if whole.first < whole.past else [])
+    ends: list[datetime] = row["ends"] or []
+    begins: list[datetime] = row["begins"] or []
+    more_from = None
+    past: datetime | None = row["last"]
+    if len(ends) > MAX_GAPS:
+        more_from, past = ends[MAX_GAPS], None
+    between = zip(ends[:MAX_GAPS], begins[:MAX_GAPS], strict=True)
+    spans = [_before(row["first"], rhythm, whole)]
+    spans += [_between(end, begin, rhythm) for end, begin in between]
+    if past is not None:
+        spans.append(_after(past, rhythm, whole))
+    gaps = [each for each in spans if each.first < each.past]
+    return Present(row["points"], gaps, more_from)
+
+
+def _between(end: datetime, begin: datetime, rhythm: Rhythm) -> Span:
+    """What is missing between two data points."""
+    return Span(_behind(end, rhythm), rhythm.grid.nearest(begin))
+
+
+def _behind(point: datetime, rhythm: Rhythm) -> int:
+    """The first moment after a data point: uncounted ones are as near as can be."""
+    return rhythm.grid.nearest(point) + rhythm.is_counted
+
+
+def _before(first: datetime, rhythm: Rhythm, whole: Span) -> Span:
+    past = rhythm.grid.nearest(first)
+    if not rhythm.is_counted and _is_short(whole.first, past, rhythm):
+        return Span(past, past)
+    return Span(whole.first, past)
+
+
+def _after(last: datetime, rhythm: Rhythm, whole: Span) -> Span:
+    first = _behind(last, rhythm)
+    if not rhythm.is_counted and _is_short(first, whole.past, rhythm):
+        return Span(first, first)
+    return Span(first, whole.past)
+
+
+def _is_short(first: int, past: int, rhythm: Rhythm) -> bool:
+    return (past - first) * _TICK <= rhythm.most
+
+
+async def claims_of(
+    database: Database,
+    series: WholeSeries,
+    rhythm: Rhythm,
+    start: datetime,
+    end: datetime,
+    now: datetime,
+) -> list[Claim]:
+    """All that is known of the times from `start` to before `end`. Raises ProblemError 422."""
+    grid = rhythm.grid
+    claims = [_not_yet(series, grid, end, now)]
+    claims += await _pruned(database, series, grid, start)
+    claims += await _retired(database, series, rhythm, start, end)
+    claims += await _asked(database, series, grid, start, end)
+    return [each for each in claims if each.span.first < each.span.past]
+
+
+def _not_yet(
+    series: WholeSeries, grid: Grid, end: datetime, now: datetime
+) -> Claim:
+    """A candle that begins at its time is known only when it is over."""
+    begun = now
+    if grid.step is not None and not series.is_by_close:
+        begun = grid.step.later(now, -1)
+    first = grid.number_from(begun + _TICK)
+    return Claim(
+        Span(first, grid.number_from(max(end, now))),
+        Cause.NOT_YET,
+        is_certain=True,
+    )
+
+
+async def _pruned(
+    database: Database, series: WholeSeries, grid: Grid, start: datetime
+) -> list[Claim]:
+    row = await database.row(_SELECT_PRUNED, series.kind)
+    if row is None or row["before"] <= start:
+        return []
+    span = Span(grid.number_from(start), grid.number_from(row["before"]))
+    return [
+        Claim(span, Cause.UNKNOWN, "POINTS_RETENTION", is_certain=True)
+    ]
+
+
+async def _retired(
+    database: Database,
+    series: WholeSeries,
+    rhythm: Rhythm,
+    start: datetime,
+    end: datetime,
+) -> list[Claim]:
+    if series.kind == NEWS:
+        return []
+    arguments = Where()
+    query = _SELECT_RETIRED.format(
+        of_series=among(series.ids, arguments),
+        first=arguments.bind(first_id_at(start)),
+        past=arguments.bind(first_id_at(end)),
+        most=arguments.bind(rhythm.most),
+        gaps=MAX_GAPS,
+    )
+    rows = await database.rows(query, *arguments.arguments)
+    grid = rhythm.grid
+    return [
+        Claim(
+            Span(
+                grid.nearest(row["first"]), grid.nearest(row["last"]) + 1
+            ),
+            Cause.RETIRED,
+        )
+        for row in rows
+    ]
+
+
+async def _asked(
+    database: Database,
+    series: WholeSeries,
+    grid: Grid,
+    start: datetime,
+    end: datetime,
+) -> list[Claim]:
+    streams = sorted({part.stream for part in series.parts})
+    rows = await database.rows(
+        _SELECT_ASKED, streams, start, end, MAX_ASKED + 1
+    )
+    if len(rows) > MAX_ASKED:
+        raise field_problem(
+            "query.from",
+            f"its source was asked more than {MAX_ASKED:,} times in this range: ask for a shorter"
+            " one",
+        )
+    untimed = await database.row(_EXISTS_UNTIMED, streams)
+    has_untimed = bool(untimed and untimed["is_there"])
+    return list(_claims(rows, grid, has_untimed=has_untimed))
+
+
+async def first_answered(
+    database: Database, streams: list[str]
+) -> datetime | None:
+    """The earliest time that the source of these streams has answered for."""
+    row = await database.row(_SELECT_ANSWERED, streams)
+    found: datetime | None = row["first"] if row else None
+    return found
+
+
+def _claims(
+    rows: list[Any], grid: Grid, *, has_untimed: bool
+) -> Iterator[Claim]:
+    for row, past in zip(rows, _ends(rows), strict=True):
+        cause = _CAUSES[AskedOutcome(row["outcome"])]
+        reason = row["reason"]
+        if cause == Cause.NO_DATA and has_untimed:
+            cause, reason = Cause.UNKNOWN, "rejected_without_time"
+        if row["outcome"] == AskedOutcome.UNKNOWN:
+            reason = "loaded_before_asking_was_recorded"
+        span = Span(
+            grid.number_from(row["first_at"]), grid.number_from(past)
+        )
+        yield Claim(span, cause, reason, row["run_id"])
+
+
+def _ends(rows: list[Any]) -> Iterator[datetime]:
+    """Where each range ends, excluded.
+
+    What a live source said holds until it is asked again, at most as long as that usually takes.
+    """
+    live = [row["first_at"] for row in rows if row["every_s"]]
+    following = dict(pairwise(live))
+    for row in rows:
+        past = row["last_at"] + _TICK
+        if row["every_s"]:
+            until = row["last_at"] + timedelta(seconds=row["every_s"])
+            upcoming = following.get(row["first_at"], until)
+            past = max(past, min(until, upcoming))
+        yield past
