@@ -37,7 +37,7 @@ from services.gateway.routes import (
     runs,
     sources,
 )
-from services.gateway.routes.catalog import coverage, series
+from services.gateway.routes.catalog import coverage, instruments, series
 from services.gateway.routes.prices import latest, ohlcv, price
 from services.gateway.settings import GatewaySettings
 from shared.errors import CONFIG_EXIT_CODE, POISON_EXIT_CODE, ConfigError
@@ -59,6 +59,7 @@ ROUTES = (
     price,
     latest,
     series,
+    instruments,
     coverage,
     lineage,
     replay,

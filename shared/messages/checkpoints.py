@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -78,11 +78,26 @@ class SpentBudget(Message, frozen=True):
     per_second: float
 
 
+class ListedCoin(NamedTuple):
+    """A coin as its source lists it. `rank`: 0 where it has none."""
+
+    id: Name
+    symbol: Name
+    name: Name
+    rank: Count
+    is_active: bool
+
+
 class KeptCoins(Message, frozen=True):
-    """(symbol, name) of the coins of a source, as it listed them last."""
+    """The coins of a source, as it listed them last.
+
+    `coins`: (symbol, name) of those that news are tagged with, one a symbol. `listed`: all, those
+    that are active and well-ranked first.
+    """
 
     fetched_at: Annotated[datetime, msgspec.Meta(tz=True)]
     coins: list[tuple[Name, Name]]
+    listed: list[ListedCoin] = []
 
 
 class ConfiguredStreams(Message, frozen=True):

@@ -27,9 +27,7 @@ def no_odd_days(upstream: Simulator) -> Any:
 
 
 def ingest(stack: Stack, start: str, end: str) -> dict[str, Any]:
-    return stack.ingest(
-        streams=[f"{PARENT}/ohlcv/{start}..{end}"]
-    )
+    return stack.ingest(streams=[f"{PARENT}/ohlcv/{start}..{end}"])
 
 
 def holes(stack: Stack, **more: Any) -> list[tuple[Any, ...]]:

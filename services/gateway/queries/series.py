@@ -4,15 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.gateway.database import Database, Where, window_of
+from services.gateway.database import Database, window_of
 from services.gateway.schemas.series import SeriesQuery
 
 MAX_RETIRED = 10_000  # series of one run
+# How many candles of an interval there should be from the first to the last.
+_SECONDS = """CASE right("interval", 1)
+    WHEN 's' THEN 1 WHEN 'm' THEN 60 WHEN 'h' THEN 3600 WHEN 'd' THEN 86400 WHEN 'w' THEN 604800
+    END * left("interval", -1)::int"""
+_MONTHS = (
+    "(extract(year FROM {at}) * 12 + extract(month FROM {at}))::bigint"
+)
+_EXPECTED = f"""CASE
+    WHEN "interval" ~ '^[1-9][0-9]{{0,3}}[smhdw]$'
+    THEN round(extract(epoch FROM last_at - first_at) / ({_SECONDS}))::bigint + 1
+    WHEN "interval" ~ '^[1-9][0-9]{{0,3}}M$'
+    THEN ({_MONTHS.format(at="last_at")} - {_MONTHS.format(at="first_at")})
+         / left("interval", -1)::int + 1
+    END"""
 _COLUMNS = """
     series_id AS id, source, dataset, stream, kind, instrument, symbol, "interval", currency,
-    timestamp_is, points, first_at AS first, last_at AS last, arrived_at
+    timestamp_is, points, first_at AS first, last_at AS last, arrived_at, expected,
+    (least(trunc(points * 10000.0 / expected), 10000) / 10000)::float8 AS completeness
 """
-_SELECT_ONE = f"SELECT {_COLUMNS} FROM series WHERE series_id = $1"
+_SERIES = f"(SELECT *, {_EXPECTED} AS expected FROM series) AS series"
+_ORDERS = {"asc": "", "desc": "DESC"}
+_SELECT_ONE = f"SELECT {_COLUMNS} FROM {_SERIES} WHERE series_id = $1"
 _SELECT_NUMBERS = """
 SELECT series_id FROM series WHERE source = $1 AND dataset = $2 ORDER BY series_id LIMIT $3
 """
@@ -22,28 +39,18 @@ SELECT a.first_at AS first, a.last_at AS last, outcome, nullif(reason, '') AS re
 FROM asked AS a JOIN series AS s USING (stream) WHERE s.series_id = $1
 ORDER BY a.last_at DESC, outcome, a.reason, every_s LIMIT $2 OFFSET $3
 """
-_FILTERS = (
-    "source",
-    "dataset",
-    "stream",
-    "kind",
-    "instrument",
-    "interval",
-    "currency",
-)
 
 
 async def many(
     database: Database, wanted: SeriesQuery
 ) -> list[dict[str, Any]]:
-    """By their numbers."""
-    found = Where()
-    for name in _FILTERS:
-        value = getattr(wanted, name)
-        found.add(f'"{name}" =', value and str(value))
-    found.add("symbol =", wanted.symbol and wanted.symbol.lower())
-    window = window_of(wanted.limit, wanted.skip)
-    query = f"SELECT {_COLUMNS} FROM series {found} ORDER BY series_id {window}"
+    """In the order that is wanted, one more than fit on the page where there are so many."""
+    found = wanted.conditions()
+    window = window_of(wanted.limit + 1, wanted.skip)
+    order = _ORDERS[wanted.order]
+    query = f"""
+        SELECT {_COLUMNS} FROM {_SERIES} {found}
+        ORDER BY {wanted.sort} {order} NULLS LAST, id {order} {window}"""
     rows = await database.rows(query, *found.arguments)
     return [dict(row) for row in rows]
 

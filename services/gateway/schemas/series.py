@@ -3,38 +3,47 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from enum import StrEnum
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from services.gateway.requests.filters import NAME, SeriesFilter
 from services.gateway.requests.whole_numbers import InDigits
 from services.gateway.schemas.data import Kind
 from shared.messages.asked import AskedOutcome
 from shared.messages.base import Source
 from shared.messages.points import TimestampIs
 
-_TEXT: dict[str, Any] = {
-    "min_length": 1,
-    "max_length": 500,
-    "pattern": r"^[^\x00]+$",
-}
+
+class SeriesOrder(StrEnum):
+    """What series are listed by."""
+
+    ID = "id"
+    SYMBOL = "symbol"
+    POINTS = "points"
+    FIRST = "first"
+    LAST = "last"
+    ARRIVED_AT = "arrived_at"
+    COMPLETENESS = "completeness"
 
 
-class SeriesQuery(BaseModel):
-    """Which series. All that is given must match."""
+class SeriesQuery(SeriesFilter):
+    """Which series."""
 
-    source: Source | None = None
-    dataset: str | None = Field(None, **_TEXT)
-    stream: str | None = Field(None, **_TEXT)
-    kind: Kind | None = None
-    instrument: str | None = Field(None, **_TEXT)
-    symbol: str | None = Field(
-        None, **_TEXT, description="Such as `btc`, in any case"
+    stream: str | None = Field(
+        None,
+        **NAME,
+        description="The file, feed or answer they are read from",
     )
-    interval: str | None = Field(None, **_TEXT)
-    currency: str | None = Field(None, **_TEXT)
+    sort: SeriesOrder = SeriesOrder.ID
+    order: Literal["asc", "desc"] = "asc"
     limit: Annotated[int, InDigits] = Field(100, ge=1, le=1000)
     skip: Annotated[int, InDigits] = Field(0, ge=0, le=2**31 - 1)
+
+    def values(self) -> dict[str, list[str] | None]:
+        stream = None if self.stream is None else [self.stream]
+        return {**super().values(), "stream": stream}
 
 
 class Series(BaseModel):
@@ -62,6 +71,12 @@ class Series(BaseModel):
     )
     arrived_at: datetime | None = Field(
         description="When a data point was last added"
+    )
+    expected: int | None = Field(
+        description="How many there should be from the first to the last; null: nobody knows"
+    )
+    completeness: float | None = Field(
+        description="The share that is there, rounded down; `GET /coverage` says what is not"
     )
 
 

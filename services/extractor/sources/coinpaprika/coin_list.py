@@ -22,12 +22,14 @@ from shared.errors import TaskError
 from shared.kafka.checkpoint_log import COIN_LIST
 from shared.kafka.partitions import partition_of
 from shared.messages.base import Json, Source
+from shared.messages.checkpoints import ListedCoin
 from shared.messages.serialization import raw_json, to_python
 from shared.runtime import logs
 from shared.values.symbols import coins
 
 STREAM = f"{Source.COINPAPRIKA}/{COIN_LIST}"
 MAX_COINS = 3_000  # by rank
+MAX_LISTED = 20_000
 MAX_NAME = 100
 KEPT = timedelta(days=1)
 LOOK_EVERY = timedelta(hours=1)
@@ -61,14 +63,22 @@ class CoinList:
         if _is_fresh(to_python(checkpoint.cursor), now):
             return
         try:
-            coins = await _active_coins(get)
+            answer = await get("/coins")
+            found = parse_json(answer, "CoinPaprika's /coins")
+            coins = active(found)
         except TaskError as error:
             code = error.code
             log.warning(
                 "coin_list_not_fetched", code=code, error=error.message
             )
             return
-        cursor = raw_json({"fetched_at": now.isoformat(), "coins": coins})
+        cursor = raw_json(
+            {
+                "fetched_at": now.isoformat(),
+                "coins": coins,
+                "listed": all_of(found),
+            }
+        )
         following = msgspec.structs.replace(checkpoint, cursor=cursor)
         await self._checkpoints.publish(following)
         log.info("coin_list_fetched", coins=len(coins))
@@ -87,7 +97,7 @@ class CoinList:
 
 
 def _is_fresh(known: Json | None, now: datetime) -> bool:
-    if not known:
+    if not known or "listed" not in known:  # as older releases kept it
         return False
     return now - datetime.fromisoformat(known["fetched_at"]) < KEPT
 
@@ -101,13 +111,6 @@ def _beyond_built_in(cursor: bytes) -> tuple[tuple[str, str], ...]:
         for symbol, name in listed
         if symbol not in built_in
     )
-
-
-async def _active_coins(
-    get: Callable[[str], Awaitable[Answer]],
-) -> list[tuple[str, str]]:
-    answer = await get("/coins")
-    return active(parse_json(answer, "CoinPaprika's /coins"))
 
 
 def active(listed: Any) -> list[tuple[str, str]]:
@@ -128,6 +131,37 @@ def active(listed: Any) -> list[tuple[str, str]]:
     return list(best.items())[:MAX_COINS]
 
 
+def all_of(listed: list[Any]) -> list[ListedCoin]:
+    """Every coin, active and well-ranked ones first; those without a rank come last."""
+    found = [
+        ListedCoin(
+            coin["id"].strip(),
+            coin["symbol"].strip(),
+            coin["name"].strip(),
+            max(0, coin["rank"]),
+            coin["is_active"],
+        )
+        for coin in listed
+        if _is_whole(coin)
+    ]
+    return sorted(found, key=_place)[:MAX_LISTED]
+
+
+def _is_whole(coin: Any) -> bool:
+    if not isinstance(coin, dict):
+        return False
+    names = (coin.get("id"), coin.get("symbol"), coin.get("name"))
+    return (
+        all(_is_text(name) for name in names)
+        and isinstance(coin.get("rank"), int)
+        and isinstance(coin.get("is_active"), bool)
+    )
+
+
+def _place(coin: ListedCoin) -> tuple[bool, bool, int, str]:
+    return not coin.is_active, coin.rank == 0, coin.rank, coin.id
+
+
 def _is_usable(coin: Any) -> bool:
     if not isinstance(coin, dict) or coin.get("is_active") is not True:
         return False
@@ -138,4 +172,8 @@ def _is_usable(coin: Any) -> bool:
 
 
 def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and 1 < len(value.strip()) <= MAX_NAME
+    return _is_text(value) and len(value.strip()) > 1
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value.strip()) <= MAX_NAME

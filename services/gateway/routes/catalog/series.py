@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from services.gateway.command_bus import CommandBus
 from services.gateway.database import Database
@@ -12,6 +12,7 @@ from services.gateway.dependencies import ApiKey, Bus, Db
 from services.gateway.problems import ProblemError, documented
 from services.gateway.queries import series
 from services.gateway.requests.known_parameters import check_parameters
+from services.gateway.requests.pagination import LINK, link_to_skip
 from services.gateway.requests.parameters import (
     IdempotencyKey,
     Limit,
@@ -49,16 +50,28 @@ Mode = Annotated[
 @router.get(
     "/series",
     response_model=list[Series],
-    responses=documented(401, 403, 422, 503),
+    responses={
+        200: {"headers": LINK},
+        **documented(401, 403, 422, 503),
+    },
     summary="What there is: every series, with its extent",
 )
 async def read_many(
+    request: Request,
+    response: Response,
     _key: ApiKey,
     database: Db,
     wanted: Annotated[SeriesQuery, Query()],
 ) -> list[dict[str, Any]]:
-    """By number. Kept by the loader in the transactions that write data points."""
-    return await series.many(database, wanted)
+    """By number, or as `sort` says. Kept by the loader in the transactions that write data points.
+
+    Completeness is by the interval of candles, from the first to the last.
+    """
+    found = await series.many(database, wanted)
+    if len(found) > wanted.limit:
+        following = link_to_skip(request, wanted.skip + wanted.limit)
+        response.headers.update(following)
+    return found[: wanted.limit]
 
 
 @router.get(
