@@ -38,7 +38,7 @@ from services.gateway.routes import (
     sources,
 )
 from services.gateway.routes.catalog import coverage, instruments, series
-from services.gateway.routes.prices import latest, ohlcv, price
+from services.gateway.routes.prices import agreement, latest, ohlcv, price
 from services.gateway.settings import GatewaySettings
 from shared.errors import CONFIG_EXIT_CODE, POISON_EXIT_CODE, ConfigError
 from shared.runtime import logs
@@ -58,6 +58,7 @@ ROUTES = (
     ohlcv,
     price,
     latest,
+    agreement,
     series,
     instruments,
     coverage,

@@ -126,7 +126,7 @@ def _moved(found: Found, others: list[Found | None]) -> dict[str, Any]:
 def _changes(
     found: Found, before: list[Found | None]
 ) -> dict[str, float | None]:
-    price = _number(found)
+    price = found.number()
     return {
         f"change_{name}_percent": _change(
             price, found.time - back, back, each
@@ -159,7 +159,7 @@ def _change(
     """In percent; None where the price before is not of about that time."""
     if before is None or moment - before.time > back:
         return None
-    earlier = _number(before)
+    earlier = before.number()
     if not earlier:
         return None
     return round(float((price / earlier - 1) * 100), 4)
@@ -170,13 +170,13 @@ def _agreement(
 ) -> dict[str, Any] | None:
     """With the prices of other series of about the same time; None without any."""
     near = [
-        _number(each)
+        each.number()
         for each in others
         if each is not None and abs(each.time - found.time) <= NEAR
     ]
     if not near:
         return None
-    prices = [*near, _number(found)]
+    prices = [*near, found.number()]
     least = min(prices)
     spread = (max(prices) - least) / least if least else Decimal(0)
     return {
@@ -184,10 +184,6 @@ def _agreement(
         "spread_percent": round(float(spread * 100), 4),
         "agree": spread <= AGREE_WITHIN,
     }
-
-
-def _number(found: Found) -> Decimal:
-    return Decimal(bytes(found.price).decode())
 
 
 async def _more(

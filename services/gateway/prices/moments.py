@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -68,6 +69,9 @@ class Found:
     id: str
     time: datetime
     price: msgspec.Raw
+
+    def number(self) -> Decimal:
+        return Decimal(bytes(self.price).decode())
 
     def shown(self, moment: datetime) -> dict[str, Any]:
         return {

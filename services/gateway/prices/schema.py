@@ -179,6 +179,102 @@ class Ohlcv(BaseModel):
     )
 
 
+class AgreementQuery(CoinFilter):
+    """The parameters of GET /agreement. One of `symbol` and `instrument` is needed."""
+
+    symbol: str | None = Field(
+        None, **NAME, description="One, such as `btc`, in any case"
+    )
+    interval: str = Field(
+        "1h",
+        pattern=PATTERN,
+        description="Prices are compared at the end of each",
+    )
+    start: Time = Field(None, alias="from", description="Included")
+    end: Time = Field(None, alias="to", description="Not included")
+    threshold_percent: float = Field(
+        1.0,
+        gt=0,
+        le=100,
+        description="Prices this far apart still agree",
+    )
+    order: Literal["asc", "desc"] = "asc"
+    limit: Annotated[int, InDigits] = Field(
+        500, ge=1, le=MAX_BARS, description="Moments that are looked at"
+    )
+
+    def symbols(self) -> list[str] | None:
+        return None if self.symbol is None else [self.symbol.lower()]
+
+
+class ComparedPrice(BaseModel):
+    """What a series says at a moment."""
+
+    series: int = Field(description="Its place in `series`")
+    price: float = Field(description="An exact decimal")
+    id: str = Field(description="The data point that says it")
+    seconds_before: float = Field(
+        description="How long before the moment it was known"
+    )
+    deviation_percent: float = Field(
+        description="From the median of all at that moment"
+    )
+
+
+class WorstPrice(ComparedPrice):
+    """The price that lies furthest from the others."""
+
+    time: datetime
+
+
+class ComparedSeries(NamedSeries):
+    """A series, and how far it lies from the others."""
+
+    compared: int = Field(
+        description="Moments at which it and another have a price"
+    )
+    mean_deviation_percent: float | None
+    worst: WorstPrice | None
+    outliers: int
+
+
+class ComparedMoment(BaseModel):
+    """A moment at which at least two series have a price."""
+
+    time: datetime
+    spread_percent: float = Field(
+        description="From the least price to the greatest"
+    )
+    agree: bool
+    prices: list[ComparedPrice]
+    outliers: list[str] = Field(
+        description="Data points further from the median than the threshold, of three or more"
+    )
+
+
+class SourcesAgreement(BaseModel):
+    """Sources side by side."""
+
+    interval: str
+    currency: str | None = Field(
+        description="That all prices are in; without `currency` the one that most series have"
+    )
+    other_currencies: list[str | None] = Field(
+        description="Not compared: nobody knows the rate"
+    )
+    within_seconds: int = Field(
+        description="A price that was known longer before the moment does not count"
+    )
+    threshold_percent: float
+    series: list[ComparedSeries]
+    compared: int = Field(description="How many moments")
+    agreed: int = Field(description="At how many of them all agree")
+    worst: ComparedMoment | None = Field(
+        description="With the greatest spread"
+    )
+    moments: list[ComparedMoment]
+
+
 class PriceQuery(IntervalFilter):
     """The parameters of GET /price."""
 

@@ -1,0 +1,184 @@
+"""GET /agreement"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from services.gateway.dependencies import ApiKey, Db
+from services.gateway.prices import agreement, choice
+from services.gateway.prices.agreement import NEAR, compared
+from services.gateway.prices.intervals import Interval
+from services.gateway.prices.moments import Wanted, last_known
+from services.gateway.prices.schema import (
+    AgreementQuery,
+    SourcesAgreement,
+)
+from services.gateway.prices.series import WholeSeries
+from services.gateway.prices.windows import Window, window_over
+from services.gateway.problems import (
+    ProblemError,
+    documented,
+    field_problem,
+)
+from services.gateway.requests.known_parameters import check_parameters
+from services.gateway.requests.pagination import LINK
+from services.gateway.requests.times import span, to_seconds
+
+MAX_SERIES = 20
+MAX_LOOKS = 20_000  # moments times series
+_UTC = ZoneInfo("UTC")
+router = APIRouter(
+    tags=["prices"], dependencies=[Depends(check_parameters)]
+)
+
+
+@router.get(
+    "/agreement",
+    response_model=SourcesAgreement,
+    responses={
+        200: {"headers": LINK},
+        **documented(401, 403, 404, 422, 503),
+    },
+    summary="Whether sources agree on a price",
+)
+async def read_agreement(
+    request: Request,
+    _key: ApiKey,
+    database: Db,
+    asked: Annotated[AgreementQuery, Query()],
+) -> Response:
+    """Prices that were known at the end of each interval, side by side, and how far they differ.
+
+    A candle's close is known at its end, a price at its moment. Without `from` and `to` the newest
+    `limit` moments. `Link: rel="next"` leads to the next ones.
+    """
+    interval = _interval(asked)
+    start, end = span(asked.start, asked.end)
+    series = await choice.found(database, asked.conditions())
+    if not series:
+        raise ProblemError(
+            404, "there is no series of prices that matches: GET /series"
+        )
+    chosen, others = _of_one_currency(series)
+    window = window_over(chosen, interval, _UTC, start, end)
+    page, rest = _page(asked, window)
+    moments = page.begins()[1:] if page else []
+    _refuse_much(moments, chosen)
+    found = await last_known(
+        database,
+        [Wanted(moment, [each]) for moment in moments for each in chosen],
+    )
+    of_moments = [
+        found[first : first + len(chosen)]
+        for first in range(0, len(found), len(chosen))
+    ]
+    near = min(NEAR, timedelta(seconds=interval.about_seconds()))
+    rows = compared(moments, of_moments, near)
+    body = _body(asked, chosen, others, near, rows)
+    return Response(
+        msgspec.json.encode(body),
+        media_type="application/json",
+        headers=_link(request, asked, rest),
+    )
+
+
+def _interval(asked: AgreementQuery) -> Interval:
+    """Raises ProblemError 422, also where no coin is named."""
+    if asked.symbol is None and asked.instrument is None:
+        raise ProblemError(422, "query: give `symbol` or `instrument`")
+    interval = Interval.parse(asked.interval)
+    if interval is None:
+        raise field_problem("query.interval", "is no interval")
+    return interval
+
+
+def _page(
+    asked: AgreementQuery, window: Window | None
+) -> tuple[Window | None, Window | None]:
+    """(the intervals of this page, the rest)."""
+    if window is None:
+        return None, None
+    is_newest = asked.start is None or asked.order == "desc"
+    pages = window.newest if is_newest else window.oldest
+    return pages(asked.limit)
+
+
+def _refuse_much(
+    moments: list[datetime], series: list[WholeSeries]
+) -> None:
+    """Raises ProblemError 422."""
+    looks = len(moments) * len(series)
+    if looks > MAX_LOOKS:
+        raise field_problem(
+            "query.limit",
+            f"{len(moments)} moments of {len(series)} series are {looks:,} prices, at most"
+            f" {MAX_LOOKS:,} are looked at: ask for fewer",
+        )
+
+
+def _of_one_currency(
+    series: list[WholeSeries],
+) -> tuple[list[WholeSeries], list[str | None]]:
+    """(the series of the currency that most have, by the rule; the other currencies).
+
+    Raises ProblemError 422 for more than are compared.
+    """
+    counts = Counter(each.currency for each in series)
+    most = max(counts.values())
+    currency = min(
+        (each for each in counts if counts[each] == most), key=str
+    )
+    chosen = [each for each in series if each.currency == currency]
+    chosen.sort(key=choice.rank)
+    others = sorted(set(counts) - {currency}, key=str)
+    if len(chosen) > MAX_SERIES:
+        raise field_problem(
+            "query",
+            f"{len(chosen)} series have a price in {currency}, at most {MAX_SERIES} are compared:"
+            " name a source or a dataset",
+        )
+    return chosen, others
+
+
+def _body(
+    asked: AgreementQuery,
+    chosen: list[WholeSeries],
+    others: list[str | None],
+    near: timedelta,
+    rows: list[agreement.Compared],
+) -> dict[str, Any]:
+    threshold = Decimal(str(asked.threshold_percent)) / 100
+    shown = [agreement.shown(row, threshold) for row in rows]
+    worst = max(rows, key=lambda row: row.spread, default=None)
+    if asked.order == "desc":
+        shown.reverse()
+    return {
+        "interval": asked.interval,
+        "currency": chosen[0].currency,
+        "other_currencies": others,
+        "within_seconds": int(near.total_seconds()),
+        "threshold_percent": asked.threshold_percent,
+        "series": agreement.summary(chosen, rows, threshold),
+        "compared": len(rows),
+        "agreed": sum(row["agree"] for row in shown),
+        "worst": worst and agreement.shown(worst, threshold),
+        "moments": shown,
+    }
+
+
+def _link(
+    request: Request, asked: AgreementQuery, rest: Window | None
+) -> dict[str, str]:
+    is_newest = asked.start is None and asked.order == "asc"
+    if rest is None or is_newest:
+        return {}
+    url = request.url.remove_query_params(("from", "to"))
+    times = f"from={to_seconds(rest.start)}&to={to_seconds(rest.end)}"
+    return {"Link": f'<{url.path}?{url.query}&{times}>; rel="next"'}
