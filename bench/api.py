@@ -30,6 +30,7 @@ from services.gateway.queries.data import (
     build_choice,
     is_chosen,
 )
+from services.gateway.requests.filters import SeriesFilter
 from tests.support.product import KEY
 from tests.support.stack import Stack
 
@@ -59,7 +60,11 @@ def _measured(stack: Stack, read: dict[str, Any]) -> dict[str, Any]:
         anew, _ = uvloop.run(_load(stack.settings.api_port, path))
     limit = _pgbench([yardstick.page(**read)], yardstick.dsn_of(stack))
     dsn = stack.settings.dsn()
-    today = _pgbench(selects(Filters(**read), dsn), dsn)
+    of_series = {
+        name: value for name, value in read.items() if name != "limit"
+    }
+    filters = Filters(SeriesFilter(**of_series), limit=read["limit"])
+    today = _pgbench(selects(filters, dsn), dsn)
     return {
         "read": path,
         "requests_per_s": round(rate),

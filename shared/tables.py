@@ -275,6 +275,7 @@ page_receipts = Table(
     # Of two pages with one number in a task the first stands: the other is a stale worker's.
     Index("page_receipts_number", "task_id", "page_no", unique=True),
     Index("page_receipts_place", "raw_partition", "raw_offset"),
+    Index("page_receipts_loaded", "loaded_at"),
 )
 
 # One row a page and replay. As page_receipts, which stays as it was counted. `is_applied` false: a
@@ -300,6 +301,7 @@ replay_receipts = Table(
     _time_now("loaded_at"),
     Index("replay_receipts_task", "task_id"),
     Index("replay_receipts_page", "page_id"),
+    Index("replay_receipts_loaded", "loaded_at"),
 )
 
 # What a preview would write, with the values: data points that are new or differ. `is_contended`:

@@ -28,6 +28,7 @@ from bench.growth.workload import (
     Workload,
 )
 from services.gateway.queries.data import Filters
+from services.gateway.requests.filters import SeriesFilter
 from services.loader.database import build_engine
 from tests.support.stack import running
 
@@ -151,12 +152,14 @@ def _reads(pairs: int) -> dict[str, list[Filters]]:
     ]
     return {
         "newest": [Filters()] * READS,
-        "symbol": [Filters(symbol=symbol) for symbol in symbols],
+        "symbol": [
+            Filters(SeriesFilter(symbol=symbol)) for symbol in symbols
+        ],
         "symbol, a time": [
-            Filters(symbol=symbol, end=day, limit=1000)
+            Filters(SeriesFilter(symbol=symbol), end=day, limit=1000)
             for symbol, day in zip(symbols, days, strict=True)
         ],
-        "source": [Filters(source="csv", limit=1)] * READS,
+        "source": [Filters(SeriesFilter(source="csv"), limit=1)] * READS,
     }
 
 

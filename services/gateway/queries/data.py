@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import uuid
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from services.gateway.database import Database, Where, where, window_of
+from services.gateway.requests.filters import SeriesFilter
 from services.gateway.requests.pagination import PageToken
 from shared.identity.point_ids import FIRST_OF_NEWS, NEWS, first_id_at
 from shared.versions import stored
@@ -37,12 +38,9 @@ _OF_STORED = """
     coalesce(p.run_id, r.run_id) AS run_id, page_id, revision, p.normalizer_version, created_at,
     coalesce(updated_at, created_at) AS updated_at
 """
-_ORDER = "ORDER BY place DESC, id DESC"
 FEW = 32  # series that are read one by one
 REMEMBERED = 1_000  # filters, with the series that they leave
-Choice = tuple[
-    str | None, ...
-]  # what a filter says of series: symbol, source, kind, dataset
+Choice = tuple[str | None, ...]  # what a filter says of series
 # What a run inserted or updated, each data point with the values that the run gave it, wherever
 # they are kept now.
 _CONTRIBUTED = """(
@@ -78,14 +76,38 @@ _REPLACED = """(
 ) AS replaced"""
 
 
+# What was written since a time, as far as it stands; also what was brought back to sight.
+_CHANGED = """(
+    WITH changed AS (
+        SELECT y.id FROM page_receipts AS p
+        CROSS JOIN LATERAL unnest(p.ids, string_to_array(p.outcomes, NULL)) AS y (id, outcome)
+        WHERE p.loaded_at >= {since} AND y.outcome <> 'n'
+        UNION
+        SELECT y.id FROM replay_receipts AS p
+        CROSS JOIN LATERAL unnest(p.ids, string_to_array(p.outcomes, NULL)) AS y (id, outcome)
+        WHERE p.loaded_at >= {since} AND y.outcome <> 'n'
+        UNION
+        SELECT u.id FROM retirements AS r JOIN run_tasks AS t USING (task_id)
+        JOIN points AS u USING (series_id)
+        WHERE coalesce(t.finished_at, 'infinity') >= {since} AND u.updated_at >= {since}
+    )
+    SELECT u.* FROM changed AS c CROSS JOIN LATERAL ({stored}) AS u
+    WHERE u.updated_at >= {since} AND u.retired_at IS NULL
+) AS changed"""
+_COUNT_CHANGED = """
+SELECT (SELECT coalesce(sum(inserted + updated), 0) FROM page_receipts WHERE loaded_at >= $1)
+     + (SELECT coalesce(sum(inserted + updated), 0) FROM replay_receipts WHERE loaded_at >= $1)
+     + (SELECT coalesce(sum(changed), 0) FROM retirements JOIN run_tasks AS t USING (task_id)
+        WHERE coalesce(t.finished_at, 'infinity') >= $1) AS changed
+"""
+FIELDS = tuple(name.strip() for name in _COLUMNS.split(","))
+
+
 @dataclass(frozen=True)
 class Filters:
-    """What `GET /data` was asked for."""
+    """What `GET /data` was asked for. `fields`: of each data point, None for all."""
 
-    symbol: str | None = None
-    source: str | None = None
-    kind: str | None = None
-    dataset: str | None = None
+    of: SeriesFilter = field(default_factory=SeriesFilter)
     start: datetime | None = None
     end: datetime | None = None
     position: PageToken | None = None
@@ -93,6 +115,22 @@ class Filters:
     skip: int = 0
     as_of: datetime | None = None
     run_id: str | None = None
+    updated_since: datetime | None = None
+    is_ascending: bool = False
+    fields: tuple[str, ...] | None = None
+
+    @property
+    def direction(self) -> str:
+        return "ASC" if self.is_ascending else "DESC"
+
+    @property
+    def order(self) -> str:
+        return f"ORDER BY place {self.direction}, id {self.direction}"
+
+    @property
+    def is_of_now(self) -> bool:
+        """Whether it is about all that stands now."""
+        return not (self.as_of or self.run_id or self.updated_since)
 
 
 @dataclass(frozen=True)
@@ -124,6 +162,25 @@ class DataPages:
             row = await self._read(filters, await self._choose(filters))
         return row
 
+    async def count(self, filters: Filters) -> int:
+        """How many data points are on all pages together."""
+        if filters.is_of_now and _is_of_series_alone(filters):
+            wanted = filters.of.conditions()
+            query = f"SELECT coalesce(sum(points), 0)::bigint AS count FROM series {wanted}"
+            arguments = wanted.arguments
+        else:
+            chosen = None
+            if is_chosen(filters):
+                chosen = await self._choose(filters)
+            query, arguments = build_count(filters, chosen)
+        (row,) = await self._database.rows(query, *arguments)
+        return int(row["count"])
+
+    async def changed_since(self, moment: datetime) -> int:
+        """How many data points were written since a time, at most."""
+        (row,) = await self._database.rows(_COUNT_CHANGED, moment)
+        return int(row["changed"])
+
     async def _read(self, filters: Filters, chosen: Chosen | None) -> Any:
         query, arguments = build(filters, chosen)
         (row,) = await self._database.rows(query, *arguments)
@@ -147,22 +204,32 @@ class DataPages:
 
 def _choice(filters: Filters) -> Choice:
     return (
-        _symbol(filters),
-        filters.source,
-        filters.kind,
-        filters.dataset,
+        filters.of.symbol and filters.of.symbol.lower(),
+        filters.of.source,
+        filters.of.dataset,
+        filters.of.kind,
+        filters.of.instrument,
+        filters.of.interval,
+        filters.of.currency,
+    )
+
+
+def _is_of_series_alone(filters: Filters) -> bool:
+    """Whether the sums of series tell how many there are: news have more symbols than one."""
+    return filters.of.symbol is None and not (
+        filters.start or filters.end
     )
 
 
 def is_chosen(filters: Filters) -> bool:
     """Whether the series that are asked for have to be known first."""
-    return filters.run_id is None and any(_choice(filters))
+    is_by_ids = filters.run_id or filters.updated_since
+    return not is_by_ids and any(_choice(filters))
 
 
 def build_choice(filters: Filters) -> tuple[str, list[Any]]:
     """The query of the series that are asked for: a row as `Chosen`."""
-    wanted = _of_series(filters, Where())
-    wanted.add("symbol =", _symbol(filters))
+    wanted = filters.of.conditions()
     is_news = f"kind = '{NEWS}'"
     query = f"""
         SELECT coalesce(array_agg(series_id) FILTER (WHERE NOT {is_news}), '{{}}') AS timed,
@@ -185,65 +252,103 @@ def build(
     arguments = Where()
     streams = _streams(filters, chosen, arguments)
     window = window_of(filters.limit, filters.skip)
+    columns = _COLUMNS
+    if filters.fields is not None:
+        columns = ", ".join(f'"{name}"' for name in filters.fields)
+    last, back = ("max", "DESC") if filters.is_ascending else ("min", "")
     query = f"""
         WITH rows AS (
             SELECT * FROM ({" UNION ALL ".join(streams)}) AS either
-            {_ORDER} {window}
+            {filters.order} {window}
         )
         SELECT coalesce((
                    SELECT json_agg(shown)::text FROM (
-                       SELECT {_COLUMNS} FROM rows {_ORDER}) AS shown), '[]') AS body,
-               count(*) AS count, min(place) AS last_timestamp,
-               (array_agg(id ORDER BY place, id))[1] AS last_id,
+                       SELECT {columns} FROM rows {filters.order}) AS shown), '[]') AS body,
+               count(*) AS count, {last}(place) AS last_timestamp,
+               (array_agg(id ORDER BY place {back}, id {back}))[1] AS last_id,
                (SELECT version FROM series_version) AS version
         FROM rows
     """
     return query, arguments.arguments
 
 
+def build_count(
+    filters: Filters, chosen: Chosen | None
+) -> tuple[str, list[Any]]:
+    """The query of how many there are on all pages: one row, `count`."""
+    arguments = Where()
+    whole = replace(filters, position=None)
+    conditions, table = _meant(whole, arguments)
+    each = []
+    if conditions:
+        each += [
+            stream.but(conditions).count(arguments)
+            for stream in _stored(whole, chosen, arguments)
+        ]
+    if table is not None:
+        each.append(
+            f"(SELECT count(*) FROM {_rows(table, whole, arguments)})"
+        )
+    return f"SELECT {' + '.join(each)} AS count", arguments.arguments
+
+
 def _streams(
     filters: Filters, chosen: Chosen | None, arguments: Where
 ) -> list[str]:
+    conditions, table = _meant(filters, arguments)
+    most = window_of(filters.limit + filters.skip)
+    found = []
+    if conditions:
+        each = [
+            stream.but(conditions).sql(most, arguments)
+            for stream in _stored(filters, chosen, arguments)
+        ]
+        # The texts of their series come to the first alone.
+        found.append(f"""(
+            SELECT {_OF_STORED}, place
+            FROM (SELECT * FROM ({" UNION ALL ".join(each)}) AS either
+                  {filters.order} {most}) AS p
+            JOIN series AS s USING (series_id) LEFT JOIN page_receipts AS r USING (page_id))""")
+    if table is not None:
+        rows = _rows(table, filters, arguments)
+        found.append(
+            f"(SELECT {_COLUMNS}, place FROM {rows} {filters.order} {most})"
+        )
+    return found
+
+
+def _meant(
+    filters: Filters, arguments: Where
+) -> tuple[list[str], str | None]:
+    """(conditions on what is stored, none of which: nothing; a table of further whole rows)."""
     if filters.run_id is not None:
         run = arguments.bind(filters.run_id)
-        table = _CONTRIBUTED.format(run=run, stored=stored("c.id"))
-        return [_whole(table, filters, arguments)]
-    if filters.as_of is not None:
-        as_of = arguments.bind(filters.as_of)
-        then = [
-            f"coalesce(updated_at, created_at) <= {as_of}",
-            f"(retired_at IS NULL OR retired_at > {as_of})",
-        ]
-        replaced = _REPLACED.format(as_of=as_of)
-        return [
-            _stored(filters, chosen, then, arguments),
-            _whole(replaced, filters, arguments),
-        ]
-    return [_stored(filters, chosen, ["retired_at IS NULL"], arguments)]
+        return [], _CONTRIBUTED.format(run=run, stored=stored("c.id"))
+    if filters.updated_since is not None:
+        since = arguments.bind(filters.updated_since)
+        return [], _CHANGED.format(since=since, stored=stored("c.id"))
+    if filters.as_of is None:
+        return ["retired_at IS NULL"], None
+    as_of = arguments.bind(filters.as_of)
+    then = [
+        f"coalesce(updated_at, created_at) <= {as_of}",
+        f"(retired_at IS NULL OR retired_at > {as_of})",
+    ]
+    return then, _REPLACED.format(as_of=as_of)
 
 
 def _stored(
-    filters: Filters,
-    chosen: Chosen | None,
-    conditions: list[str],
-    arguments: Where,
-) -> str:
-    """What is stored, in the order of the indexes; the texts of their series come to the first."""
+    filters: Filters, chosen: Chosen | None, arguments: Where
+) -> list[_Stream]:
+    """What is stored, in the order of the indexes."""
     streams = []
     if chosen is None or chosen.timed or not chosen.news:
         streams.append(_timed(filters, chosen, arguments))
     if chosen is None or chosen.news:
         streams.append(_news(filters, chosen, arguments))
-    if filters.symbol is not None:
+    if filters.of.symbol is not None:
         streams.append(_mentioning(filters, arguments))
-    most = window_of(filters.limit + filters.skip)
-    each = [
-        stream.but(conditions).sql(most, arguments) for stream in streams
-    ]
-    return f"""(
-        SELECT {_OF_STORED}, place
-        FROM (SELECT * FROM ({" UNION ALL ".join(each)}) AS either {_ORDER} {most}) AS p
-        JOIN series AS s USING (series_id) LEFT JOIN page_receipts AS r USING (page_id))"""
+    return streams
 
 
 @dataclass(frozen=True)
@@ -261,6 +366,14 @@ class _Stream:
     def sql(self, most: str, arguments: Where) -> str:
         """No more rows than the page can need."""
         return f"(SELECT *, {_PLACE} FROM ({self._first(most, arguments)}) AS own)"
+
+    def count(self, arguments: Where) -> str:
+        """How many there are."""
+        conditions = list(self.conditions)
+        if self.series is not None:
+            numbers = arguments.bind(self.series)
+            conditions.append(f"series_id = ANY({numbers}::int[])")
+        return f"(SELECT count(*) FROM {self.table} {where(conditions)})"
 
     def _first(self, most: str, arguments: Where) -> str:
         if self.series is None:
@@ -296,25 +409,40 @@ def _timed(
     ends = [FIRST_OF_NEWS]
     if filters.end is not None:
         ends.append(first_id_at(filters.end))
-    if filters.position is not None:
-        ends.append(_end_at(filters.position))
     starts = []
     if filters.start is not None:
         starts.append(first_id_at(filters.start))
+    if filters.position is not None and filters.is_ascending:
+        starts.append(_start_at(filters.position))
+    elif filters.position is not None:
+        ends.append(_end_at(filters.position))
     if chosen is not None and chosen.first_id and chosen.past_id:
         starts.append(chosen.first_id)
         ends.append(chosen.past_id)
     own.add("id <", min(ends))
     own.add("id >=", max(starts, default=None))
     numbers = None if chosen is None else chosen.timed
-    return _Stream("points", own.conditions, "ORDER BY id DESC", numbers)
+    order = f"ORDER BY id {filters.direction}"
+    return _Stream("points", own.conditions, order, numbers)
 
 
 def _end_at(position: PageToken) -> uuid.UUID:
-    """The id before which what comes after a position begins."""
+    """The id before which what comes after a position begins, newest first."""
     if position.id < FIRST_OF_NEWS:
         return position.id
-    try:  # news stand before all others of their time
+    return _behind_news(position)
+
+
+def _start_at(position: PageToken) -> uuid.UUID:
+    """The first id of what comes after a position, oldest first."""
+    if position.id < FIRST_OF_NEWS:
+        return uuid.UUID(int=position.id.int + 1)
+    return _behind_news(position)
+
+
+def _behind_news(position: PageToken) -> uuid.UUID:
+    """News stand behind all others of their time."""
+    try:
         return first_id_at(position.timestamp + timedelta(microseconds=1))
     except OverflowError:
         return FIRST_OF_NEWS
@@ -326,55 +454,56 @@ def _news(
     own = Where(arguments)
     own.add("timestamp >=", filters.start)
     own.add("timestamp <", filters.end)
-    own.add_before("timestamp, id", _bound(filters))
-    order = "ORDER BY timestamp DESC, id DESC"
+    _add_position(own, "timestamp, id", filters)
+    way = filters.direction
+    order = f"ORDER BY timestamp {way}, id {way}"
     numbers = None if chosen is None else chosen.news
     return _Stream("points_news", own.conditions, order, numbers)
 
 
+def _add_position(own: Where, columns: str, filters: Filters) -> None:
+    position = filters.position
+    if position is not None:
+        bound = ", ".join(
+            map(own.bind, (position.timestamp, position.id))
+        )
+        sign = ">" if filters.is_ascending else "<"
+        own.conditions.append(f"({columns}) {sign} ({bound})")
+
+
 def _mentioning(filters: Filters, arguments: Where) -> _Stream:
     """News of which the symbol is another than the first, and which have an index of their own."""
-    symbol = arguments.bind(_symbol(filters))
+    symbols = arguments.bind(filters.of.symbols())
     series = _of_series(filters, Where(arguments))
     series.conditions += [
         f"kind = '{NEWS}'",
-        f"symbol IS DISTINCT FROM {symbol}",
+        f"(symbol = ANY({symbols}::text[])) IS NOT TRUE",
     ]
     about = [
-        f"symbols @> ARRAY[{symbol}::text]",
+        f"symbols && {symbols}::text[]",
         f"series_id IN (SELECT series_id FROM series {series})",
     ]
     return _news(filters, None, arguments).but(about)
 
 
 def _of_series(filters: Filters, wanted: Where) -> Where:
-    wanted.add("source =", filters.source)
-    wanted.add("kind =", filters.kind)
-    wanted.add("dataset =", filters.dataset)
+    """All but the symbol, which news have several of."""
+    for name, values in filters.of.values().items():
+        if name != "symbol":
+            wanted.add_among(f'"{name}"', values)
     return wanted
 
 
-def _whole(table: str, filters: Filters, arguments: Where) -> str:
+def _rows(table: str, filters: Filters, arguments: Where) -> str:
     """Rows of all kinds that are whole, which no index has in order."""
     own = _of_series(filters, Where(arguments))
     own.add("place >=", filters.start)
     own.add("place <", filters.end)
-    own.add_before("place, id", _bound(filters))
-    if filters.symbol is not None:
-        symbol = arguments.bind(_symbol(filters))
+    _add_position(own, "place, id", filters)
+    if filters.of.symbol is not None:
+        symbols = arguments.bind(filters.of.symbols())
         own.conditions.append(
-            f"(symbol = {symbol} OR symbols @> ARRAY[{symbol}::text])"
+            f"(symbol = ANY({symbols}::text[]) OR symbols && {symbols}::text[])"
         )
-    most = window_of(filters.limit + filters.skip)
     return f"""(
-        SELECT {_COLUMNS}, place FROM (SELECT *, {_PLACE} FROM {table}) AS placed
-        {own} {_ORDER} {most})"""
-
-
-def _bound(filters: Filters) -> tuple[Any, ...] | None:
-    position = filters.position
-    return (position.timestamp, position.id) if position else None
-
-
-def _symbol(filters: Filters) -> str | None:
-    return filters.symbol and filters.symbol.lower()
+        SELECT * FROM (SELECT *, {_PLACE} FROM {table}) AS placed {own}) AS wanted"""

@@ -14,6 +14,7 @@ from shared.messages.base import Source
 from shared.names import meant
 
 MAX_VALUES = 100
+MAX_SYMBOL = 50  # characters
 NAME: dict[str, Any] = {
     "min_length": 1,
     "max_length": 500,
@@ -36,6 +37,12 @@ def split(text: str | None) -> list[str] | None:
 def _bounded(text: str) -> str:
     if text.count(",") >= MAX_VALUES:
         raise ValueError(f"at most {MAX_VALUES} values are taken")
+    return text
+
+
+def _short(text: str) -> str:
+    if any(len(each) > MAX_SYMBOL for each in split(text) or ()):
+        raise ValueError(f"must have at most {MAX_SYMBOL} characters")
     return text
 
 
@@ -62,6 +69,7 @@ def _listed(known: type[StrEnum]) -> WithJsonSchema:
 
 _Text = Annotated[str, Field(max_length=500)]
 Several = Annotated[str, Field(**_VALUES), AfterValidator(_bounded)]
+Symbols = Annotated[Several, AfterValidator(_short)]
 Sources = Annotated[_Text, _among(Source), _listed(Source)]
 Kinds = Annotated[_Text, _among(Kind), _listed(Kind)]
 
@@ -109,7 +117,7 @@ class SourceFilter(BaseModel):
 class CoinFilter(SourceFilter):
     """With the coins."""
 
-    symbol: Several | None = Field(
+    symbol: Symbols | None = Field(
         None, description="Such as `btc` or `btc,eth`, in any case"
     )
 

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from services.gateway.database import Database
 from services.gateway.dependencies import ApiKey
-from services.gateway.problems import ProblemError, documented
-from services.gateway.queries.data import DataPages, Filters
+from services.gateway.problems import (
+    ProblemError,
+    documented,
+    field_problem,
+)
+from services.gateway.queries.data import FIELDS, DataPages, Filters
 from services.gateway.queries.raw_pages import (
     check_is_kept,
     pruned_before,
 )
+from services.gateway.requests.filters import SeriesFilter
 from services.gateway.requests.kept_answers import (
     ETAG,
     NOT_MODIFIED,
@@ -35,10 +41,10 @@ from services.gateway.requests.pagination import (
     path_of_pages,
 )
 from services.gateway.requests.parameters import text_or_none
-from services.gateway.requests.times import Time, span, utc
+from services.gateway.requests.times import Time, span, to_seconds, utc
 from services.gateway.requests.whole_numbers import InDigits
-from services.gateway.schemas.data import DataPoint, Kind
-from shared.messages.base import Source
+from services.gateway.schemas.data import DataPoint
+from shared.names import meant
 
 _OFFSET = '+00:00"'
 # A quote within a text stands behind a backslash.
@@ -55,14 +61,21 @@ _PRUNED: dict[str, Any] = {
         "schema": {"type": "string"},
     },
 }
+_COUNT: dict[str, Any] = {
+    "X-Total-Count": {
+        "description": "With `count=true`: how many there are on all pages",
+        "schema": {"type": "integer"},
+    },
+}
+MAX_CHANGED = 200_000  # data points since a time
 _RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"headers": {**LINK, **ETAG, **_PRUNED}},
+    200: {"headers": {**LINK, **ETAG, **_COUNT, **_PRUNED}},
     **NOT_MODIFIED,
     **documented(401, 403, 410, 422, 503),
 }
 
 
-class DataQuery(BaseModel):
+class DataQuery(SeriesFilter):
     """The parameters of GET /data.
 
     As one model, which FastAPI validates in less time than it takes for them one by one.
@@ -76,27 +89,6 @@ class DataQuery(BaseModel):
     )
     limit: Annotated[int, InDigits] = Field(
         100, ge=1, le=1000, description="Return at most this many"
-    )
-    symbol: str | None = Field(
-        None,
-        min_length=1,
-        max_length=50,
-        pattern=r"^[^\x00]+$",
-        description="Such as `btc`, in any case; news about the coin are found too",
-    )
-    source: Source | None = Field(
-        None, description="Such as `coinpaprika`"
-    )
-    kind: Kind | None = Field(None, description="What a data point is")
-    dataset: str | None = Field(
-        None,
-        min_length=1,
-        max_length=500,
-        pattern=r"^[^\x00]+$",
-        description=(
-            "Whose figures: a feed's name, a folder or file of CSV_DIR; of CoinPaprika `live` or "
-            "`daily`"
-        ),
     )
     start: Time = Field(
         None,
@@ -114,6 +106,24 @@ class DataQuery(BaseModel):
         None,
         description="What this run inserted or updated, with the values that it gave them",
     )
+    updated_since: Time = Field(
+        None,
+        description="Only what was inserted or updated at this time or later, and still stands",
+    )
+    order: Literal["asc", "desc"] = Field(
+        "desc", description="By time: the newest first, or the oldest"
+    )
+    fields: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1_000,
+        pattern=r"^[a-z_]+(,[a-z_]+)*$",
+        description="Only these fields, such as `timestamp,close`",
+    )
+    count: bool = Field(
+        default=False,
+        description="Whether `X-Total-Count` says how many there are on all pages",
+    )
     cursor: str | None = Field(None, **CURSOR)
 
     def filters(self) -> Filters:
@@ -122,15 +132,9 @@ class DataQuery(BaseModel):
         if self.cursor is not None:
             position = PageToken.decode(self.cursor)
         start, end = span(self.start, self.end)
-        if self.as_of is not None and self.run_id is not None:
-            raise ProblemError(
-                422, "query: give either `as_of` or `run_id`"
-            )
+        self._refuse_both()
         return Filters(
-            symbol=self.symbol,
-            source=self.source,
-            kind=self.kind,
-            dataset=self.dataset,
+            of=self,
             start=start,
             end=end,
             position=position,
@@ -138,7 +142,34 @@ class DataQuery(BaseModel):
             skip=self.skip,
             as_of=utc("as_of", self.as_of),
             run_id=text_or_none(self.run_id),
+            updated_since=utc("updated_since", self.updated_since),
+            is_ascending=self.order == "asc",
+            fields=self._fields(),
         )
+
+    def _refuse_both(self) -> None:
+        """Raises ProblemError 422."""
+        given = [
+            name
+            for name in ("as_of", "run_id", "updated_since")
+            if getattr(self, name) is not None
+        ]
+        if len(given) > 1:
+            either = " or ".join(f"`{name}`" for name in given)
+            raise ProblemError(422, f"query: give either {either}")
+
+    def _fields(self) -> tuple[str, ...] | None:
+        """Raises ProblemError 422."""
+        if self.fields is None:
+            return None
+        names = tuple(dict.fromkeys(self.fields.split(",")))
+        for name in names:
+            if name not in FIELDS:
+                raise field_problem(
+                    "query.fields",
+                    f"there is no field {name!r}{meant(name, FIELDS)}",
+                )
+        return names
 
 
 @dataclass(frozen=True)
@@ -147,6 +178,7 @@ class Asked:
 
     filters: Filters
     path: str
+    is_counted: bool
 
 
 def kept_answers(
@@ -159,8 +191,12 @@ def kept_answers(
         filters = asked.filters
         if filters.as_of is not None:
             await check_is_kept(database, filters.as_of)
+        if filters.updated_since is not None:
+            await _refuse_much(pages, filters.updated_since)
         page = await pages.page(filters)
         headers: dict[str, str] = {}
+        if asked.is_counted:
+            headers["X-Total-Count"] = str(await pages.count(filters))
         if filters.run_id is not None:
             headers |= await _pruned(database)
         if page["count"] == filters.limit:
@@ -194,13 +230,24 @@ async def read_data(
     _key: ApiKey,
     asked: Annotated[DataQuery, Query()],
 ) -> Response:
-    """A JSON list in a stable order: by time, newest first, then by id.
+    """A JSON list in a stable order: by time, newest first or as `order` says, then by id.
 
     `Link: rel="next"` leads to the next page. 410 when `as_of` lies before what REVISIONS_RETENTION
     has kept.
     """
-    known = Asked(asked.filters(), path_of_pages(request))
+    known = Asked(asked.filters(), path_of_pages(request), asked.count)
     return await _kept(request).response(request, known)
+
+
+async def _refuse_much(pages: DataPages, since: datetime) -> None:
+    """Raises ProblemError 422."""
+    changed = await pages.changed_since(since)
+    if changed > MAX_CHANGED:
+        raise field_problem(
+            "query.updated_since",
+            f"about {changed:,} data points were written since then, at most {MAX_CHANGED:,} are"
+            " looked at: give a later time",
+        )
 
 
 def with_z(body: str) -> str:
@@ -219,5 +266,5 @@ async def _pruned(database: Database) -> dict[str, str]:
     return (
         {}
         if before is None
-        else {"X-Values-Pruned-Before": before.isoformat()}
+        else {"X-Values-Pruned-Before": to_seconds(before)}
     )

@@ -90,6 +90,11 @@ GROUP BY 1
 _INDEX_UNTIMED = """
 CREATE INDEX dead_letters_untimed ON dead_letters (stream) WHERE event_time IS NULL
 """
+# What was written since a time.
+_INDEX_LOADED = """
+CREATE INDEX page_receipts_loaded ON page_receipts (loaded_at);
+CREATE INDEX replay_receipts_loaded ON replay_receipts (loaded_at)
+"""
 
 
 def upgrade() -> None:
@@ -98,6 +103,7 @@ def upgrade() -> None:
         _MERGE_ASKED,
         _MARK_UNRECORDED,
         _INDEX_UNTIMED,
+        _INDEX_LOADED,
     ):
         op.execute(statement)
 
