@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import compile_path
 
 import shared
 from services.gateway import problems
-from services.gateway.api_key import WrongKeys
+from services.gateway.api_key import HEADER, WrongKeys
 from services.gateway.command_bus import CommandBus
 from services.gateway.database import Database
 from services.gateway.middleware.access_log import AccessLog
 from services.gateway.middleware.body_limit import BodyLimit
+from services.gateway.middleware.head_requests import HeadRequests
+from services.gateway.middleware.kept_by_clients import KeptByClients
 from services.gateway.middleware.key_guard import KeyGuard
+from services.gateway.middleware.request_rate import RequestRate
 from services.gateway.middleware.security_headers import SecurityHeaders
 from services.gateway.middleware.slow_clients import SlowClients
 from services.gateway.requests.kept_answers import Visible
@@ -48,9 +55,22 @@ DESCRIPTION = """Crypto prices, history and news in one schema.
 Every endpoint but health needs the header `x-api-key`.
 
 Errors are RFC 9457 problems (`application/problem+json`). `Link: rel="next"` leads to the next
-page of `/data`, `/dead-letters`, `/raw` and `/runs/{a}/diff/{b}`; `/stats` and `/checkpoints` take
-`skip`."""
+page of every list. Answers have an `ETag`: give it as `If-None-Match`, and what has not changed is
+a 304. `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` (seconds) say what a key may
+still ask in this minute."""
 PREFIX = "/api/v1"
+# What pages of other origins may read of an answer's headers.
+EXPOSED = (
+    "ETag",
+    "Link",
+    "Location",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "Retry-After",
+    "X-Total-Count",
+    "X-Values-Pruned-Before",
+)
 MAX_BODIES_BYTES = 32 * 1024 * 1024  # of all requests together
 ROUTES = (
     ingest,
@@ -71,6 +91,7 @@ ROUTES = (
     sources,
     health,
 )
+_EXAMPLES = Path(__file__).with_name("examples.json")
 log = logs.get(__name__)
 
 
@@ -110,26 +131,52 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
         openapi_url="/openapi.json",
         # It would lead to whatever the Host header says.
         redirect_slashes=False,
+        swagger_ui_parameters={"persistAuthorization": True},
     )
     app.state.settings = settings
     app.state.health_file = health_file
     app.state.wrong_keys = WrongKeys()
+    app.add_middleware(KeptByClients)
     app.add_middleware(
         BodyLimit,
         limit=settings.max_body_bytes,
         together=MAX_BODIES_BYTES,
     )
+    if settings.requests_per_minute:
+        app.add_middleware(
+            RequestRate, a_minute=settings.requests_per_minute
+        )
     app.add_middleware(KeyGuard)
+    if settings.cors_origins:
+        _allow(app, settings.cors_origins)
     app.add_middleware(SlowClients, timeout_s=settings.client_timeout_s)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(HeadRequests)
     if settings.access_log:
         app.add_middleware(AccessLog)
     problems.install(app)
     for routes in ROUTES:
         app.include_router(routes.router, prefix=PREFIX)
     app.state.methods = list(_methods())
-    _document_problems(app)
+    _complete_document(app)
     return app
+
+
+def _allow(app: FastAPI, origins: list[str]) -> None:
+    """Let pages of other origins use the API, with the key in a header: there are no cookies."""
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
+        allow_headers=[
+            HEADER,
+            "Content-Type",
+            "Idempotency-Key",
+            "If-None-Match",
+        ],
+        expose_headers=EXPOSED,
+        max_age=600,
+    )
 
 
 def _methods() -> Iterator[tuple[re.Pattern[str], set[str]]]:
@@ -156,18 +203,30 @@ def _end_when_broken(job: asyncio.Task[None]) -> None:
     os._exit(POISON_EXIT_CODE)
 
 
-def _document_problems(app: FastAPI) -> None:
-    """Put the Problem schema into the OpenAPI document: `problems.documented` refers to it."""
+def _complete_document(app: FastAPI) -> None:
+    """Problems once for all routes (`problems.documented` refers to them), and real examples."""
     generate = app.openapi
 
-    def openapi() -> dict[str, object]:
-        document = generate()
-        document["components"]["schemas"]["Problem"] = (
-            problems.Problem.model_json_schema()
-        )
-        return document
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = generate()
+            problems.share(document)
+            _add_examples(document)
+            app.openapi_schema = document
+        return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _add_examples(document: dict[str, Any]) -> None:
+    """Answers as the API gave them; tests hold them to the schemas."""
+    for path, example in json.loads(_EXAMPLES.read_text("utf-8")).items():
+        responses = document["paths"][f"{PREFIX}{path}"]["get"][
+            "responses"
+        ]
+        responses["200"]["content"]["application/json"]["example"] = (
+            example
+        )
 
 
 async def _report(

@@ -119,6 +119,26 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def share(document: dict[str, Any]) -> None:
+    """Let all routes of an OpenAPI document refer to one response with a problem."""
+    components = document["components"]
+    components["schemas"]["Problem"] = Problem.model_json_schema()
+    components["responses"] = {
+        "Problem": {
+            "description": "What is wrong, and what to do",
+            "content": _CONTENT,
+        }
+    }
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            responses = operation["responses"]
+            for status, response in responses.items():
+                if response.get("content") == _CONTENT:
+                    responses[status] = {
+                        "$ref": "#/components/responses/Problem"
+                    }
+
+
 def install(app: FastAPI) -> None:
     """Have every error of the app answered with a problem."""
     handlers: dict[type[Exception], Any] = {
@@ -180,6 +200,8 @@ def _allowed(request: Request) -> list[str]:
     for pattern, of_route in request.app.state.methods:
         if pattern.match(request.url.path):
             methods |= of_route
+    if "GET" in methods:
+        methods.add("HEAD")
     return sorted(methods)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
@@ -9,6 +10,7 @@ from pydantic import Field, SecretStr, field_validator
 from shared.runtime.settings import CommonSettings, Role, role_dsn
 
 MIN_KEY = 8  # characters
+_ORIGIN = re.compile(r"https?://[^/\s?#@]+")
 KEY_RULE = f"must have at least {MIN_KEY} printable characters"
 
 
@@ -29,6 +31,10 @@ class GatewaySettings(CommonSettings):
     )  # only read by GET /sources/csv/inspect
     # Addresses of proxies whose X-Forwarded-For is believed; `*`: everybody's.
     trusted_proxies: str = ""
+    # Of a key, counted by each gateway; 0: no limit.
+    requests_per_minute: int = Field(default=600_000, ge=0)
+    # Origins whose pages may read the API, such as ["https://example.org"].
+    cors_origins: list[str] = Field(default_factory=list)
     access_log: bool = True  # a line of the log for each request
     # For a body to arrive, and for an answer to be taken.
     client_timeout_s: float = Field(default=30.0, gt=0)
@@ -39,6 +45,16 @@ class GatewaySettings(CommonSettings):
         key = value.get_secret_value()
         if not key.isprintable() or len(key) < MIN_KEY:
             raise ValueError(KEY_RULE)
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: list[str]) -> list[str]:
+        for origin in value:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin!r} is no origin: write it as https://example.org, or *"
+                )
         return value
 
     def reader(self) -> str:

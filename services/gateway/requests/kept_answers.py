@@ -154,7 +154,7 @@ class KeptAnswers(Generic[Asked]):
             self._keep(query, known)
         else:
             self._known.move_to_end(query)
-        return await _response(request, known.answer)
+        return await answered(request, known.answer)
 
     def _keep(self, query: bytes, known: _Known[Asked]) -> None:
         self._drop(query)
@@ -192,7 +192,8 @@ def keeping(
     return Route
 
 
-async def _response(request: Request, answer: Answer) -> Response:
+async def answered(request: Request, answer: Answer) -> Response:
+    """Whole, compressed where the client takes that, or 304."""
     headers = {**_HEADERS, "ETag": answer.tag, **answer.headers}
     if _is_known(request.headers.get("if-none-match", ""), answer.tag):
         return Response(status_code=304, headers=headers)

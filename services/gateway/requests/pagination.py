@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from fastapi import Request
+from fastapi import Request, Response
 
 from services.gateway.problems import field_problem
 
@@ -82,6 +82,19 @@ def path_of_pages(request: Request) -> str:
 def next_link(path: str, cursor: str) -> dict[str, str]:
     """The header that leads to the page after `cursor`. `path`: as `path_of_pages` gives it."""
     return {"Link": f'<{path}cursor={cursor}>; rel="next"'}
+
+
+def cut(
+    request: Request,
+    response: Response,
+    found: list[Any],
+    limit: int,
+    skip: int,
+) -> list[Any]:
+    """A page, of a list that was read one further, with the header that leads on."""
+    if len(found) > limit:
+        response.headers.update(link_to_skip(request, skip + limit))
+    return found[:limit]
 
 
 def link_to_skip(request: Request, skip: int) -> dict[str, str]:

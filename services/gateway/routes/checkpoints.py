@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Response
+from fastapi import APIRouter, Body, Depends, Request, Response
 
 from services.gateway.command_bus import CommandBus
 from services.gateway.dependencies import ApiKey, Bus, Db
@@ -17,6 +17,7 @@ from services.gateway.problems import (
 from services.gateway.queries.checkpoints import states
 from services.gateway.requests.json_body import JsonBodyRoute
 from services.gateway.requests.known_parameters import check_parameters
+from services.gateway.requests.pagination import LINK, cut
 from services.gateway.requests.parameters import (
     IdempotencyKey,
     Limit,
@@ -61,10 +62,15 @@ router = APIRouter(
 @router.get(
     "/checkpoints",
     response_model=list[CheckpointState],
-    responses=documented(401, 403, 422, 503),
+    responses={
+        200: {"headers": LINK},
+        **documented(401, 403, 422, 503),
+    },
     summary="The position of every stream",
 )
 async def checkpoints(
+    request: Request,
+    response: Response,
     _key: ApiKey,
     database: Db,
     bus: Bus,
@@ -86,9 +92,10 @@ async def checkpoints(
         and checkpoint.stream.startswith(prefix)
         and stream in (None, checkpoint.stream)
     ]
-    return await states(
-        database, bus.checkpoints, found[skip : skip + limit]
+    page = cut(
+        request, response, found[skip : skip + limit + 1], limit, skip
     )
+    return await states(database, bus.checkpoints, page)
 
 
 @router.delete(

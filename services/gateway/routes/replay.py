@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Query, Response
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
 from services.gateway.database import Database
 from services.gateway.dependencies import ApiKey, Bus, Db
@@ -17,6 +17,7 @@ from services.gateway.problems import ProblemError, documented
 from services.gateway.queries import previews
 from services.gateway.requests.json_body import JsonBodyRoute
 from services.gateway.requests.known_parameters import check_parameters
+from services.gateway.requests.pagination import LINK, link_to_skip
 from services.gateway.requests.parameters import (
     IdempotencyKey,
     OfSource,
@@ -106,10 +107,14 @@ async def cancel_run(
 @router.get(
     "/runs/{run_id}/diff",
     response_model=PreviewDiff,
-    responses=documented(401, 403, 404, 409, 422, 503),
+    responses={
+        200: {"headers": LINK},
+        **documented(401, 403, 404, 409, 422, 503),
+    },
     summary="What publishing a preview would do",
 )
 async def read_preview(
+    request: Request,
     _key: ApiKey,
     database: Db,
     run_id: RunPath,
@@ -139,16 +144,21 @@ async def read_preview(
         resolved,
         kind=kind,
         source=text_or_none(source),
-        limit=limit,
+        limit=limit + 1,
         skip=skip,
     )
+    headers = {}
+    if 0 < limit < len(changes):
+        headers = link_to_skip(request, skip + limit)
     found = {
         "run_id": resolved,
         "preview": run["preview"],
         **counts,
-        "changes": changes,
+        "changes": changes[:limit],
     }
-    return Response(encode(found), media_type="application/json")
+    return Response(
+        encode(found), media_type="application/json", headers=headers
+    )
 
 
 @router.post(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.gateway.database import DATABASE_UNAVAILABLE
 from services.gateway.dependencies import ApiKey, Bus, Db
@@ -14,6 +14,7 @@ from services.gateway.problems import ProblemError, documented
 from services.gateway.queries import runs
 from services.gateway.queries.comparison import compare
 from services.gateway.requests.known_parameters import check_parameters
+from services.gateway.requests.pagination import LINK, cut
 from services.gateway.requests.parameters import (
     Limit,
     RunName,
@@ -37,13 +38,18 @@ router = APIRouter(
 )
 _HISTORY: dict[str, Any] = {
     "response_model": list[Run],
-    "responses": documented(401, 403, 422, 503),
+    "responses": {
+        200: {"headers": LINK},
+        **documented(401, 403, 422, 503),
+    },
 }
 
 
 @router.get("/runs", **_HISTORY, include_in_schema=False)
 @router.get("/stats", **_HISTORY, summary="History of runs, newest first")
 async def stats(
+    request: Request,
+    response: Response,
     _key: ApiKey,
     database: Db,
     limit: Limit = 100,
@@ -53,9 +59,10 @@ async def stats(
     ] = None,
 ) -> list[dict[str, Any]]:
     """Success or failure, items processed, and what became of them; per source too."""
-    return await runs.history(
-        database, limit=limit, skip=skip, status=status
+    found = await runs.history(
+        database, limit=limit + 1, skip=skip, status=status
     )
+    return cut(request, response, found, limit, skip)
 
 
 @router.get(

@@ -12,7 +12,7 @@ from services.gateway.dependencies import ApiKey, Bus, Db
 from services.gateway.problems import ProblemError, documented
 from services.gateway.queries import series
 from services.gateway.requests.known_parameters import check_parameters
-from services.gateway.requests.pagination import LINK, link_to_skip
+from services.gateway.requests.pagination import LINK, cut
 from services.gateway.requests.parameters import (
     IdempotencyKey,
     Limit,
@@ -68,10 +68,7 @@ async def read_many(
     Completeness is by the interval of candles, from the first to the last.
     """
     found = await series.many(database, wanted)
-    if len(found) > wanted.limit:
-        following = link_to_skip(request, wanted.skip + wanted.limit)
-        response.headers.update(following)
-    return found[: wanted.limit]
+    return cut(request, response, found, wanted.limit, wanted.skip)
 
 
 @router.get(
@@ -90,10 +87,15 @@ async def read_one(
 @router.get(
     "/series/{number}/asked",
     response_model=list[AskedRange],
-    responses=documented(401, 403, 404, 422, 503),
+    responses={
+        200: {"headers": LINK},
+        **documented(401, 403, 404, 422, 503),
+    },
     summary="What the source of a series was asked for",
 )
 async def read_asked(
+    request: Request,
+    response: Response,
     _key: ApiKey,
     database: Db,
     number: SeriesNumber,
@@ -105,7 +107,8 @@ async def read_asked(
     Of a file all from its first time to its last. Kept for good.
     """
     await _found(database, number)
-    return await series.asked(database, number, limit, skip)
+    found = await series.asked(database, number, limit + 1, skip)
+    return cut(request, response, found, limit, skip)
 
 
 @router.delete(
