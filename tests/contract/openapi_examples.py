@@ -16,17 +16,15 @@ KEY = "test-api-key"
 MOST = 3  # entries of a list within an example
 QUESTIONS = {
     "/agreement": {"symbol": "btc", "interval": "1d", "limit": 2},
-    "/checkpoints": {"limit": 1},
-    "/coverage": {"symbol": "btc", "limit": 1},
+    "/checkpoints": {"source": "csv", "limit": 1},
+    "/coverage": {"symbol": "btc", "to": "2025-01-04", "limit": 1},
     "/data": {"symbol": "btc", "kind": "candle", "limit": 1},
-    "/dead-letters": {"limit": 1},
     "/instruments": {"q": "btc", "limit": 1},
     "/latest": {"symbol": "btc"},
     "/ohlcv": {"symbol": "btc", "interval": "1w", "limit": 2},
     "/price": {"symbol": "btc", "at": "2024-01-15T12:00:00Z"},
-    "/raw": {"limit": 1},
+    "/raw": {"source": "csv", "limit": 1},
     "/series": {"kind": "candle", "limit": 1},
-    "/sources": {},
     "/stats": {"limit": 1},
 }
 

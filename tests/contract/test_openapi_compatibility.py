@@ -8,14 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
+from services.gateway import app
 from services.gateway.app import create_app
 from services.gateway.settings import GatewaySettings
 from shared.runtime.health import Health
 from tests.support.openapi_changes import breaking
 
 RELEASED = Path(__file__).parent.parent / "data" / "openapi-0.2.0.json"
+EXAMPLES = Path(app.__file__).with_name("examples.json")
 DATA = "/api/v1/data"
 
 
@@ -103,3 +106,37 @@ def test_what_would_break_a_client_is_seen(
     found = breaking(before, after)
     assert any(said in each for each in found), found
     assert breaking(before, before) == []
+
+
+def test_examples_are_answers_that_the_api_gives() -> None:
+    document = today()
+    shown = {}
+    for path, operations in document["paths"].items():
+        answer = (
+            operations.get("get", {}).get("responses", {}).get("200", {})
+        )
+        content = answer.get("content", {}).get("application/json", {})
+        if "example" in content:
+            shown[path] = content
+    assert set(shown) == {
+        f"/api/v1{path}" for path in json.loads(EXAMPLES.read_text())
+    }
+    for path, content in shown.items():
+        schema = {
+            **content["schema"],
+            "components": document["components"],
+        }
+        jsonschema_rs.validate(schema, content["example"])
+        assert content["example"], path
+
+
+def test_every_answer_with_a_problem_is_the_same_one() -> None:
+    document = today()
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            for status, answer in operation["responses"].items():
+                if int(status) >= 400 and not path.endswith("/health"):
+                    assert (
+                        "$ref" in answer
+                        or "application/json" in (answer["content"])
+                    ), (path, status)
