@@ -7,7 +7,7 @@ export PYTHONDONTWRITEBYTECODE ?= 1
 .DEFAULT_GOAL := help
 .PHONY: help setup up demo down status logs stop start kafka-groups clean check test test-unit \
 	test-contract test-integration test-e2e test-long test-compose chaos soak bench bench-memory \
-	bench-growth eval lint measure format lock
+	bench-growth bench-questions eval lint measure format lock
 
 ##@ Use
 help: ## this list
@@ -69,6 +69,8 @@ eval: setup ## coins and sentiment in headlines, against plain VADER; ARGS=--wro
 	@$(PY) -m eval $(ARGS)
 bench-memory: setup ## peak memory of each service for a file of 1 GB; BENCH_GB=0.2 for a smaller
 	@$(PY) -m bench.memory
+bench-questions: setup ## what questions about prices cost beside their SQL; ROWS=10000000 for more
+	@ROWS=$(ROWS) $(PY) -m bench.questions
 bench-growth: setup ## cost of a record as the tables grow; ROWS=50000000, goes on when called again
 	@ROWS=$(ROWS) $(PY) -m bench.growth
 lint: setup ## ruff and mypy

@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -55,16 +55,17 @@ def measure(stack: Stack, symbol: str) -> list[dict[str, Any]]:
 
 def _measured(stack: Stack, read: dict[str, Any]) -> dict[str, Any]:
     path = f"/data?{urlencode(read)}"
-    rate, p99_ms = uvloop.run(_load(stack.settings.api_port, path))
-    with _writing(stack.settings.dsn()):
-        anew, _ = uvloop.run(_load(stack.settings.api_port, path))
-    limit = _pgbench([yardstick.page(**read)], yardstick.dsn_of(stack))
+    request = f"GET /api/v1{path} HTTP/1.1\r\nHost: localhost\r\nx-api-key: {KEY}\r\n\r\n".encode()
+    rate, p99_ms = uvloop.run(load(stack.settings.api_port, request))
+    with writing(stack.settings.dsn()):
+        anew, _ = uvloop.run(load(stack.settings.api_port, request))
+    limit = pgbench([yardstick.page(**read)], yardstick.dsn_of(stack))
     dsn = stack.settings.dsn()
     of_series = {
         name: value for name, value in read.items() if name != "limit"
     }
     filters = Filters(SeriesFilter(**of_series), limit=read["limit"])
-    today = _pgbench(selects(filters, dsn), dsn)
+    today = pgbench(selects(filters, dsn), dsn)
     return {
         "read": path,
         "requests_per_s": round(rate),
@@ -78,7 +79,7 @@ def _measured(stack: Stack, read: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _writing(dsn: str) -> Iterator[None]:
+def writing(dsn: str) -> Iterator[None]:
     """Something is written each millisecond, so that no answer that was kept holds."""
     done = threading.Event()
 
@@ -99,9 +100,8 @@ def _writing(dsn: str) -> Iterator[None]:
         writer.join()
 
 
-async def _load(port: int, path: str) -> tuple[float, float]:
+async def load(port: int, request: bytes) -> tuple[float, float]:
     """(requests per second, 99th percentile in ms); bounded in time."""
-    request = f"GET /api/v1{path} HTTP/1.1\r\nHost: localhost\r\nx-api-key: {KEY}\r\n\r\n".encode()
     until, started, loop = (
         time.monotonic() + SECONDS,
         time.monotonic(),
@@ -181,8 +181,8 @@ class _Client(asyncio.Protocol):
 def selects(filters: Filters, dsn: str) -> list[str]:
     """The gateway's select for a page, with its arguments in place, once it knows the series."""
     if not is_chosen(filters):
-        return [_filled(*build(filters, None))]
-    choice = _filled(*build_choice(filters))
+        return [filled(*build(filters, None))]
+    choice = filled(*build_choice(filters))
     nothing = ([], [], None, None, 0)
     with (
         psycopg2.connect(dsn) as connection,
@@ -193,24 +193,31 @@ def selects(filters: Filters, dsn: str) -> list[str]:
     connection.close()
     first_id, past_id = (each and uuid.UUID(each) for each in bounds)
     chosen = Chosen(timed, news, first_id, past_id)
-    return [_filled(*build(filters, chosen))]
+    return [filled(*build(filters, chosen))]
 
 
-def _filled(query: str, arguments: list[Any]) -> str:
+def filled(query: str, arguments: list[Any]) -> str:
     for number, value in sorted(enumerate(arguments, 1), reverse=True):
         query = query.replace(f"${number}", _literal(value))
     return query
 
 
 def _literal(value: Any) -> str:
+    if value is None:
+        return "NULL"
     if isinstance(value, list):
-        return f"'{{{','.join(map(str, value))}}}'"
+        inner = ",".join(
+            "NULL" if each is None else f'"{each}"' for each in value
+        )
+        return f"'{{{inner}}}'"
+    if isinstance(value, timedelta):
+        return f"interval '{value.total_seconds()} seconds'"
     if isinstance(value, str | datetime | uuid.UUID):
-        return f"'{value}'"
+        return "'" + str(value).replace("'", "''") + "'"
     return str(value)
 
 
-def _pgbench(queries: list[str], dsn: str) -> float:
+def pgbench(queries: list[str], dsn: str) -> float:
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
         for query in queries:
             script.write(" ".join(query.split()) + ";\n")

@@ -34,7 +34,7 @@ class GatewaySettings(CommonSettings):
     # Of a key, counted by each gateway; 0: no limit.
     requests_per_minute: int = Field(default=600_000, ge=0)
     # Origins whose pages may read the API, such as ["https://example.org"].
-    cors_origins: list[str] = Field(default_factory=list)
+    cors_origins: list[str] = Field(default=[])
     access_log: bool = True  # a line of the log for each request
     # For a body to arrive, and for an answer to be taken.
     client_timeout_s: float = Field(default=30.0, gt=0)

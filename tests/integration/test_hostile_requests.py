@@ -423,5 +423,7 @@ def test_what_is_no_http_is_a_problem(gateway: Gateway) -> None:
 def test_browsers_are_told_what_not_to_do(api: httpx.Client) -> None:
     answer = api.get("/stats")
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["cache-control"] == "private, no-cache"
+    missing = api.get("/runs/none")
+    assert missing.headers["cache-control"] == "no-store"
     assert "frame-ancestors" in answer.headers["content-security-policy"]

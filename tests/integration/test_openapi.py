@@ -43,7 +43,10 @@ def test_the_api_keeps_its_contract(
                 "POST /api/v1/ingest",
                 "POST /api/v1/replay",
                 "GET /api/v1/data",
+                "GET /api/v1/agreement",
+                "GET /api/v1/coverage",
                 "GET /api/v1/ohlcv",
+                "POST /api/v1/coverage/fill",
                 "GET /api/v1/raw",
             )
         )

@@ -15,15 +15,11 @@ from shared.names import meant
 
 MAX_VALUES = 100
 MAX_SYMBOL = 50  # characters
+MAX_NAME = 200
 NAME: dict[str, Any] = {
     "min_length": 1,
     "max_length": 500,
     "pattern": r"^[^\x00]+$",
-}
-_VALUES: dict[str, Any] = {
-    "min_length": 1,
-    "max_length": 2_000,
-    "pattern": r"^[^\x00,]+(,[^\x00,]+)*$",
 }
 
 
@@ -34,16 +30,30 @@ def split(text: str | None) -> list[str] | None:
     return list(dict.fromkeys(each.strip() for each in text.split(",")))
 
 
-def _bounded(text: str) -> str:
-    if text.count(",") >= MAX_VALUES:
-        raise ValueError(f"at most {MAX_VALUES} values are taken")
-    return text
+def _bounded(characters: int) -> AfterValidator:
+    """Each value of at most so many characters."""
+
+    def check(text: str) -> str:
+        values = split(text) or []
+        if text.count(",") >= MAX_VALUES:
+            raise ValueError(f"at most {MAX_VALUES} values are taken")
+        if "" in values or "\0" in text:
+            raise ValueError("a value is empty, or holds NUL")
+        if any(len(each) > characters for each in values):
+            raise ValueError(f"must have at most {characters} characters")
+        return text
+
+    return AfterValidator(check)
 
 
-def _short(text: str) -> str:
-    if any(len(each) > MAX_SYMBOL for each in split(text) or ()):
-        raise ValueError(f"must have at most {MAX_SYMBOL} characters")
-    return text
+def _values(characters: int) -> WithJsonSchema:
+    one = rf"[^\x00, ]{{1,{characters}}}"
+    return WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": f"^{one}(,{one}){{0,{MAX_VALUES - 1}}}$",
+        }
+    )
 
 
 def _among(known: Iterable[str]) -> AfterValidator:
@@ -68,8 +78,8 @@ def _listed(known: type[StrEnum]) -> WithJsonSchema:
 
 
 _Text = Annotated[str, Field(max_length=500)]
-Several = Annotated[str, Field(**_VALUES), AfterValidator(_bounded)]
-Symbols = Annotated[Several, AfterValidator(_short)]
+Several = Annotated[str, _bounded(MAX_NAME), _values(MAX_NAME)]
+Symbols = Annotated[str, _bounded(MAX_SYMBOL), _values(MAX_SYMBOL)]
 Sources = Annotated[_Text, _among(Source), _listed(Source)]
 Kinds = Annotated[_Text, _among(Kind), _listed(Kind)]
 
