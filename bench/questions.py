@@ -193,7 +193,11 @@ async def statements(
 ) -> list[tuple[str, list[Any]]]:
     """What a gateway asks PostgreSQL to answer a question for the first time."""
     settings = GatewaySettings(
-        _env_file=None, database_url=dsn, api_key=KEY, mode="native"
+        _env_file=None,
+        database_url=dsn,
+        api_key=KEY,
+        mode="native",
+        access_log=False,
     )
     app = create_app(settings, Health(None))
     database = Recording(settings)
