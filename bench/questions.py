@@ -138,8 +138,8 @@ def worst() -> list[Question]:
             f"/ohlcv?{coin}&interval=6h&limit=5000",
         ),
         Question(
-            "5,000 bars of each, as of now",
-            f"/ohlcv?{coin}&dataset=all&interval=4h&limit=5000&as_of=2100-01-01",
+            "8,000 bars of two, as of now",
+            f"/ohlcv?{coin}&dataset=all&interval=4h&limit=4000&as_of=2100-01-01",
         ),
         Question(
             "coverage of two million",

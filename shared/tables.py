@@ -319,6 +319,30 @@ preview_points = Table(
     Index("preview_points_id", "run_id", "id"),
 )
 
+# What changed data points, a row for each kind of change of a statement, numbered in the order in
+# which they became visible, without a gap. Triggers write it (migration 0012). `kind`: i(nserted),
+# u(pdated), r(etired), b(rought back). `revisions`: of each data point then, null for 1.
+changes = Table(
+    "changes",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    _time("at", nullable=False),
+    _required("kind", Text),
+    _required("count", Integer),
+    Column("ids", ARRAY(UUID(as_uuid=False)), nullable=False),
+    Column("revisions", ARRAY(Integer)),
+)
+
+# One row: the last number that was given, the first that is kept, and which database this is.
+change_position = Table(
+    "change_position",
+    metadata,
+    Column("is_only", Boolean, primary_key=True),
+    _required("last", BigInteger),
+    _required("oldest", BigInteger),
+    _uuid("incarnation"),
+)
+
 # What retention has removed: rows older than `before`.
 pruned = Table(
     "pruned",
