@@ -28,6 +28,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 from sqlalchemy.types import TypeEngine
 
+from shared.identity.windows import OF_WINDOW
+
 Type = TypeEngine[Any] | type[TypeEngine[Any]]
 metadata = MetaData()
 _NOW = text("clock_timestamp()")
@@ -461,7 +463,7 @@ dead_letters = Table(
     Index("dead_letters_run", "run_id"),
     Index(
         "dead_letters_untimed",
-        "stream",
+        text(rf"regexp_replace(stream, '{OF_WINDOW}', '')"),
         postgresql_where=text("event_time IS NULL"),
     ),
     Index(

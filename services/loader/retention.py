@@ -6,7 +6,7 @@ may be edited, in batches.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine, text
 
@@ -82,6 +82,15 @@ _EXISTS_REVISION = "SELECT EXISTS (SELECT FROM unified_revisions WHERE replaced_
 log = logs.get(__name__)
 
 
+def _end_of(partition: str) -> datetime:
+    """Of the times of a partition, such as `points_2024` or `points_2024_02`."""
+    year, _, month = partition.removeprefix("points_").partition("_")
+    if not month:
+        return datetime(int(year) + 1, 1, 1, tzinfo=UTC)
+    first = datetime(int(year), int(month), 1, tzinfo=UTC)
+    return (first + timedelta(days=31)).replace(day=1)
+
+
 class Retention:
     """Removes what is older than its span. None keeps everything."""
 
@@ -128,13 +137,13 @@ class Retention:
 
     def _prune_points(self, before: datetime) -> None:
         self._prune("news", before, _EXISTS_NEWS, _DELETE_NEWS)
-        marked = {"what": "points", "before": before}
         for _ in range(MAX_BATCHES):
             with self._engine.begin() as transaction:
                 gone = transaction.execute(
                     text(_DETACH_PARTITION), {"before": before}
                 ).scalar()
                 if gone is not None:
+                    marked = {"what": "points", "before": _end_of(gone)}
                     transaction.execute(text(_MARK_PRUNED), marked)
             # Also what was taken off before and, after a crash, not dropped.
             with self._engine.begin() as transaction:

@@ -14,6 +14,8 @@ from shared.messages.base import Source
 
 KINDS = ("ohlcv", "historical")
 STEP = "1d"  # what lies between two data points
+# The days in a stream's name, as a pattern of PostgreSQL.
+OF_WINDOW = r"/\d{4}-\d\d-\d\d\.\.\d{4}-\d\d-\d\d$"
 CHUNK = timedelta(days=365)  # what one request may ask for
 _OF_SERIES = rf"{Source.COINPAPRIKA}/(?P<coin>[^/]{{1,100}})/(?P<kind>{'|'.join(KINDS)})"
 _PARENT = re.compile(_OF_SERIES)

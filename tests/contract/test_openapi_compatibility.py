@@ -84,9 +84,38 @@ def require_body_field(document: dict[str, Any]) -> None:
     ]
 
 
+def allow_null(document: dict[str, Any]) -> None:
+    fields = document["components"]["schemas"]["DataPoint"]["properties"]
+    fields["revision"] = {
+        "anyOf": [{"type": "integer"}, {"type": "null"}]
+    }
+
+
+def leave_out(document: dict[str, Any]) -> None:
+    document["components"]["schemas"]["DataPoint"]["required"].remove(
+        "revision"
+    )
+
+
+def narrow_values(document: dict[str, Any]) -> None:
+    for each in document["paths"]["/api/v1/raw"]["get"]["parameters"]:
+        if each["name"] == "stream":
+            each["schema"] = {"type": "string", "enum": ["rss/x"]}
+
+
+def drop_value(document: dict[str, Any]) -> None:
+    document["components"]["schemas"]["RunStatus"]["enum"].remove(
+        "queued"
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
+        (allow_null, "revision may be null now"),
+        (leave_out, "revision may be left out now"),
+        (narrow_values, "no other values any more"),
+        (drop_value, "takes no 'queued' any more"),
         (drop_path, "GET /api/v1/data is gone"),
         (drop_parameter, "skip is gone"),
         (require_parameter, "symbol is required now"),

@@ -27,6 +27,12 @@ DAY = timedelta(days=1)
 RUN = str(uuid.uuid4())
 STREAM = "csv/sample/btc-usd.csv"
 
+CONTEXT = {
+    "columns": ["date", "open", "high", "low", "close", "volume"],
+    "preamble": [],
+    "sample": [candle(1), candle(2)],
+}
+
 
 def candles(engine: Engine, *days: int, offset: int = 0) -> None:
     """Daily candles of these days of January."""
@@ -203,21 +209,29 @@ def test_what_nobody_knows_is_unknown(
             ),
             {"stream": STREAM},
         )
-    assert holes(api)[2:] == [
+    unsure = [
         (5, 2, "unknown", "rejected_without_time"),
         (8, 2, "unknown", "rejected_without_time"),
     ]
+    assert holes(api)[2:] == unsure
+    # Also one that was rejected while it was read, and one that was closed.
+    change = (
+        "UPDATE dead_letters SET record_index = NULL, status = :status"
+    )
+    for status, expected in (
+        ("open", unsure),
+        ("discarded", unsure),
+        ("requeued", [(5, 2, "no_data", None), (8, 2, "no_data", None)]),
+    ):
+        with engine.begin() as transaction:
+            transaction.execute(text(change), {"status": status})
+        assert holes(api)[2:] == expected
 
 
 def test_files_of_one_market_are_looked_at_together(
     api: httpx.Client,  # noqa: F811
     engine: Engine,
 ) -> None:
-    context = {
-        "columns": ["date", "open", "high", "low", "close", "volume"],
-        "preamble": [],
-        "sample": [candle(1), candle(2)],
-    }
     for offset, (name, days) in enumerate(
         {"a": (1, 2, 3), "b": (5, 6), "c": (7, 8)}.items()
     ):
@@ -227,7 +241,7 @@ def test_files_of_one_market_are_looked_at_together(
             [candle(day) for day in days],
             offset=offset,
             stream=f"csv/{path}",
-            context={**context, "path": path},
+            context={**CONTEXT, "path": path},
         )
         ask(engine, days[0], days[-1], stream=f"csv/{path}")
     found = coverage(api)
@@ -377,3 +391,218 @@ def test_a_list_of_many_series_leads_on(
             following["url"].removeprefix("/api/v1") if following else ""
         )
     assert seen == ["set0", "set1", "set2"]
+
+
+def retire(engine: Engine, condition: str) -> None:
+    with engine.begin() as transaction:
+        transaction.execute(
+            text(
+                f"UPDATE points SET retired_at = now() WHERE {condition}"
+            )
+        )
+
+
+def test_a_file_that_was_retired_whole_is_told(
+    api: httpx.Client,  # noqa: F811
+    engine: Engine,
+) -> None:
+    for offset, (name, days) in enumerate(
+        {"a": (1, 2, 3), "b": (4, 5, 6), "c": (7, 8)}.items()
+    ):
+        path = f"sample/{name}/btc-usd.csv"
+        load(
+            engine,
+            [candle(day) for day in days],
+            offset=offset,
+            stream=f"csv/{path}",
+            context={**CONTEXT, "path": path},
+        )
+        ask(engine, days[0], days[-1], stream=f"csv/{path}")
+    retire(
+        engine,
+        "series_id = (SELECT series_id FROM series"
+        " WHERE stream = 'csv/sample/b/btc-usd.csv')",
+    )
+    assert holes(api) == [(4, 3, "retired", None)]
+    retire(engine, "retired_at IS NULL")
+    assert holes(api) == [(1, 8, "retired", None)]
+    assert coverage(api)["points"] == 0
+
+
+def test_a_record_of_history_without_a_time_makes_its_windows_unsure(
+    api: httpx.Client,  # noqa: F811
+    engine: Engine,
+) -> None:
+    parent = "coinpaprika/btc-bitcoin/ohlcv"
+    stream = f"{parent}/2024-01-01..2024-01-06"
+    days = [
+        {
+            "time_open": f"2024-01-{day:02}T00:00:00Z"
+            if day != 3
+            else "?",
+            "open": 1,
+            "high": 2,
+            "low": 1,
+            "close": 2,
+            "volume": 3,
+        }
+        for day in range(1, 6)
+    ]
+    load(
+        engine,
+        days,
+        stream=stream,
+        dataset="daily",
+        context={
+            "kind": "ohlcv",
+            "coin": "btc-bitcoin",
+            "symbol": "BTC",
+            "quote": "USD",
+            "interval": "1d",
+        },
+    )
+    ask(engine, 1, 5, stream=stream)
+    found = coverage(api)
+    assert [
+        (each["cause"], each["reason"], each["can_fill"])
+        for each in found["holes"]
+    ] == [("unknown", "rejected_without_time", True)]
+    (series,) = api.get("/series").json()
+    assert series["stream"] == parent
+
+
+def test_an_answer_after_a_failure_counts(
+    api: httpx.Client,  # noqa: F811
+    engine: Engine,
+) -> None:
+    stream = "coinpaprika/btc-bitcoin"
+    minute = timedelta(minutes=1)
+    for number, at in enumerate((0, 400)):
+        moment = f"{START + at * minute:%Y-%m-%dT%H:%M:%SZ}"
+        load(
+            engine,
+            [
+                {
+                    "id": "btc-bitcoin",
+                    "symbol": "BTC",
+                    "last_updated": moment,
+                    "quotes": {"USD": {"price": 1 + number}},
+                }
+            ],
+            stream=stream,
+            dataset="live",
+            context={},
+            offset=number,
+        )
+    for at, outcome in (
+        (1, "answered"),
+        (20, "failed"),
+        (30, "answered"),
+        (61, "answered"),
+    ):
+        moment = f"{START + at * minute:%Y-%m-%dT%H:%M:%SZ}"
+        keep(
+            engine,
+            Asked(
+                first=moment, last=moment, outcome=outcome, every_s=3600
+            ),
+            stream,
+        )
+    assert [
+        (each["from"][11:16], each["to"][11:16], each["cause"])
+        for each in coverage(api)["holes"]
+    ] == [
+        ("00:00", "00:01", "never_asked"),
+        ("00:01", "02:01", "no_data"),
+        ("02:01", "06:40", "never_asked"),
+    ]
+
+
+def test_of_news_only_what_was_not_asked_for_is_a_hole(
+    api: httpx.Client,  # noqa: F811
+    engine: Engine,
+) -> None:
+    load(
+        engine,
+        [
+            {
+                "title": "Bitcoin rises",
+                "link": "http://x/1",
+                "id": "http://x/1",
+                "published": "Mon, 01 Jan 2024 05:00:00 GMT",
+                "summary": "",
+            }
+        ],
+        stream="rss/paper",
+        context={},
+    )
+    for hour in range(10):
+        if hour in (4, 5, 6):
+            continue
+        moment = f"2024-01-01T{hour:02}:00:00Z"
+        keep(
+            engine,
+            Asked(first=moment, last=moment, every_s=3600),
+            "rss/paper",
+        )
+    with engine.begin() as transaction:
+        transaction.execute(
+            text(
+                "INSERT INTO dead_letters (id, stage, reason, message,"
+                " stream) VALUES (gen_random_uuid(), 'extract',"
+                " 'too_large', 'x', 'rss/paper')"
+            )
+        )
+    found = coverage(api, source="rss")
+    assert [
+        (each["from"][11:16], each["to"][11:16], each["cause"])
+        for each in found["holes"]
+    ] == [("04:00", "07:00", "never_asked")]
+    assert (found["points"], found["every_seconds"]) == (1, None)
+
+
+def test_days_of_another_zone_have_no_hole_where_its_clocks_change(
+    api: httpx.Client,  # noqa: F811
+    engine: Engine,
+) -> None:
+    rows = []
+    for day in range(21):
+        at = datetime(2024, 10, 20, 4, tzinfo=UTC) + day * DAY
+        at += timedelta(hours=at >= datetime(2024, 11, 3, 6, tzinfo=UTC))
+        rows.append([at.isoformat(), "1", "2", "0.5", "1.5", "9"])
+    load(
+        engine,
+        rows,
+        context={
+            **CONTEXT,
+            "path": "sample/btc-usd.csv",
+            "sample": rows[:5],
+        },
+    )
+    found = coverage(api)
+    assert found["holes"] == []
+    assert (
+        found["points"],
+        found["expected"],
+        found["completeness"],
+    ) == (
+        21,
+        21,
+        1,
+    )
+
+
+def test_retired_prices_are_retired_up_to_their_neighbours(
+    api: httpx.Client,  # noqa: F811
+    engine: Engine,
+) -> None:
+    minute = timedelta(minutes=1)
+    ticks(engine, [(START + n * minute, "1.5") for n in range(60)])
+    retire(
+        engine,
+        "\"timestamp\" BETWEEN '2024-01-01T00:20Z' AND '2024-01-01T00:29Z'",
+    )
+    assert [
+        (each["from"][11:16], each["to"][11:16], each["cause"])
+        for each in coverage(api)["holes"]
+    ] == [("00:19", "00:30", "retired")]

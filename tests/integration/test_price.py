@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from tests.integration.test_gateway import (  # noqa: F401  fixtures
     address,
@@ -231,3 +231,29 @@ def test_a_price_by_the_data_as_they_were(
         "/price", json={"as_of": 5, "pairs": [["btc", "2024-01-01"]]}
     )
     assert refused.status_code == 422
+
+
+def test_what_was_retired_later_counts_by_the_data_as_they_were(
+    api: httpx.Client,  # noqa: F811
+    engine: Engine,
+) -> None:
+    one = Decimal(1)
+    loaded(
+        engine,
+        [(START + n * HOUR, one, one, one, one, one) for n in range(3)],
+    )
+    then = datetime.now(UTC).isoformat()
+    with engine.begin() as transaction:
+        transaction.execute(
+            text(
+                "UPDATE points SET retired_at = clock_timestamp(),"
+                " updated_at = clock_timestamp(), revision = 2"
+            )
+        )
+    assert price(api, START + HOUR) is None
+    assert price(api, START + HOUR, as_of=then)["price"] == 1
+    bars = api.get(
+        "/ohlcv",
+        params={"symbol": "btc", "interval": "1d", "as_of": then},
+    ).json()
+    assert bars["series"][0]["bars"][0]["points"] == 3

@@ -31,7 +31,6 @@ from services.loader.migrate import alembic_config, is_current, migrate
 from services.loader.runs import event_handlers, ledger, retirements
 from services.loader.runs.event_handlers import ReceivedMessage
 from shared.identity import point_ids
-from shared.identity.ids import text_id
 from shared.messages.commands import PublishReplay, UndoRun
 from shared.messages.runs import RunKind
 from tests.integration.conftest import loader_settings
@@ -349,10 +348,10 @@ def test_a_database_of_0_2_0_is_current_and_goes_on(
     engine.dispose()
 
 
-def test_windows_of_history_become_one_series(
+def test_what_windows_were_asked_for_is_one_record(
     infra: Infrastructure,
 ) -> None:
-    """As 0.2.0 kept them: a series and a range of what was asked for each window of days."""
+    """As 0.2.0 kept it: a series and a range of what was asked for each window of days."""
     dsn = new_database(infra, "windows_of_history")
     settings = loader_settings(Infrastructure(dsn, infra.bootstrap))
     engine = create_engine(settings.sqlalchemy_url())
@@ -366,9 +365,7 @@ def test_windows_of_history_become_one_series(
             db.execute(_FILL_WINDOW, {"stream": stream, "n": number})
     filled.close()
     migrate(settings)
-    assert query_on(
-        dsn, "SELECT stream, points, first_at::date FROM series"
-    ) == [("coinpaprika/btc-bitcoin/ohlcv", 2, date(2024, 1, 15))]
+    assert query_on(dsn, "SELECT points FROM series") == [(1,), (1,)]
     assert query_on(dsn, WRONG_SUMS) == []
     assert query_on(
         dsn, "SELECT stream, first_at::date, last_at::date FROM asked"
@@ -379,22 +376,17 @@ def test_windows_of_history_become_one_series(
             date(2024, 2, 29),
         )
     ]
-    # The loader finds the series by the same key.
-    label = (
-        "coinpaprika",
-        "daily",
-        "coinpaprika/btc-bitcoin/ohlcv",
-        "candle",
-        "btc-bitcoin",
-        "btc",
-        "1d",
-        "USD",
-        "open",
-    )
-    ((key,),) = query_on(
-        dsn, "SELECT replace(key::text, '-', '') FROM series"
-    )
-    assert key == text_id("\x1f".join(label))
+
+
+def test_what_was_loaded_before_asking_was_recorded_says_so(
+    upgraded: Engine,
+) -> None:
+    with upgraded.connect() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT DISTINCT split_part(stream, '/', 1) FROM asked"
+            " WHERE outcome = 'unknown' ORDER BY 1"
+        ).all()
+    assert [source for (source,) in rows] == ["coinpaprika", "csv", "rss"]
 
 
 _FILL_WINDOW = """

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 Json = dict[str, Any]
+_ONLY = {"enum", "const", "pattern"}
 METHODS = ("get", "post", "put", "delete", "patch")
 
 
@@ -124,6 +125,14 @@ def _forms(document: Json, schema: Json) -> list[Json]:
     ]
 
 
+def _may_be_null(document: Json, schema: Json) -> bool:
+    schema = _resolved(document, schema)
+    either = schema.get("anyOf") or schema.get("oneOf") or [schema]
+    return any(
+        _resolved(document, form).get("type") == "null" for form in either
+    )
+
+
 def _narrower(
     at: str, old: tuple[Json, Json], new: tuple[Json, Json]
 ) -> Iterator[str]:
@@ -153,6 +162,28 @@ def _narrower(
             for each in same:
                 if is_tighter(form.get(bound), each.get(bound)):
                     yield f"{at}: {bound} is {each[bound]} now"
+
+
+def _fewer_values(at: str, form: Json, same: list[Json]) -> Iterator[str]:
+    """Values that were taken; of patterns only that there was none."""
+    known = _values(form)
+    listed = [value for each in same for value in _values(each)]
+    if not same or not all(_ONLY & each.keys() for each in same):
+        return
+    if any("pattern" in each for each in same):
+        if not _ONLY & form.keys():
+            yield f"{at} takes no other values any more"
+    elif not known:
+        yield f"{at} takes no other values any more"
+    for value in sorted(set(known) - set(listed)) if listed else ():
+        yield f"{at} takes no {value!r} any more"
+
+
+def _values(form: Json) -> list[Any]:
+    return [
+        *form.get("enum", ()),
+        *([form["const"]] if "const" in form else ()),
+    ]
 
 
 def _fewer_fields(
@@ -203,6 +234,8 @@ def _poorer(
     before, after = _forms(*old), _forms(*new)
     if not before or not after:
         return
+    if _may_be_null(*new) and not _may_be_null(*old):
+        yield f"{at} may be null now"
     types = {each.get("type") for each in before}
     for each in after:
         if each.get("type") not in types and None not in types:
@@ -216,6 +249,9 @@ def _poorer(
             depth + 1,
         )
     fields = last.get("properties", {})
+    always = set(first.get("required", ())) & fields.keys()
+    for name in sorted(always - set(last.get("required", ()))):
+        yield f"{at}: {name} may be left out now"
     for name, schema in first.get("properties", {}).items():
         if name not in fields:
             yield f"{at}: {name} is gone"

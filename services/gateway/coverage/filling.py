@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 
 from services.gateway.coverage.causes import Cause
 from services.gateway.prices.series import WholeSeries
-from shared.identity.windows import Window, parent_of
+from shared.identity.windows import Window, parent_of, series_stream
 
 EARLIEST = date(2009, 1, 1)  # before any coin was traded
 _FILLED = frozenset({Cause.NEVER_ASKED, Cause.FAILED, Cause.UNKNOWN})
@@ -55,7 +55,9 @@ def _windows(hole: Missing, today: date) -> Iterator[Window]:
     end = min((hole.end - timedelta(microseconds=1)).date() + _DAY, today)
     if start >= end:
         return
-    for stream in {part.stream for part in hole.series.parts}:
+    for stream in {
+        series_stream(part.stream) for part in hole.series.parts
+    }:
         found = parent_of(stream)
         if found is not None:
             yield Window(*found, start, end)
@@ -79,12 +81,9 @@ def _joined(ordered: Iterable[Window]) -> list[Window]:
     return found
 
 
-def most_calls(asked: Iterable[Window], answered: date | None) -> int:
-    """The most that they take. `answered`: the earliest day that the source has answered for.
+def most_calls(asked: Iterable[Window]) -> int:
+    """The most that they take.
 
-    A plan that does not reach back so far is found out by a call that is refused, once a window.
+    How far back a plan reaches moves with the days: a call that it refuses tells, once a window.
     """
-    return sum(
-        window.calls() + (answered is None or window.start < answered)
-        for window in asked
-    )
+    return sum(window.calls() + 1 for window in asked)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from itertools import pairwise
 from typing import Any
 
 from services.gateway.coverage.causes import Cause, Claim, Span
@@ -17,7 +17,12 @@ from services.gateway.prices.intervals import Interval
 from services.gateway.prices.series import WholeSeries
 from services.gateway.problems import field_problem
 from shared.identity.point_ids import first_id_at
-from shared.identity.windows import STEP, parent_of
+from shared.identity.windows import (
+    OF_WINDOW,
+    STEP,
+    parent_of,
+    series_stream,
+)
 from shared.messages.asked import LIVE_EVERY_S, AskedOutcome
 from shared.messages.base import Source
 
@@ -28,6 +33,7 @@ _TICK = timedelta(microseconds=1)
 # What ids can say.
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+_MEAN_MONTH_S = 2_629_746
 _SAMPLE = 10_000  # data points whose distances tell the usual one
 _LIVE = (Source.COINPAPRIKA, Source.COINGECKO)
 _CAUSES = {
@@ -40,7 +46,9 @@ _CAUSES = {
 _SELECT_GAPS = """
 SELECT count(*) AS points, min(at) AS first, max(at) AS last,
        (array_agg(at ORDER BY at) FILTER (WHERE next - at > {most}))[1:{gaps}] AS ends,
-       (array_agg(next ORDER BY at) FILTER (WHERE next - at > {most}))[1:{gaps}] AS begins
+       (array_agg(next ORDER BY at) FILTER (WHERE next - at > {most}))[1:{gaps}] AS begins,
+       coalesce(sum(round(extract(epoch FROM next - at) / {every}) - 1)
+                FILTER (WHERE next - at > {most}), 0)::bigint AS missing
 FROM (
     SELECT "timestamp" AS at, lead("timestamp") OVER (ORDER BY id) AS next
     FROM points WHERE series_id {of_series} AND id >= {first} AND id < {past}
@@ -74,9 +82,6 @@ _SELECT_EXTENTS = """
 SELECT stream, min(first_at) AS first, max(last_at) AS last FROM asked
 WHERE stream = ANY($1::text[]) AND outcome <> 'unknown' GROUP BY stream
 """
-_SELECT_ANSWERED = """
-SELECT min(first_at) AS first FROM asked WHERE stream = ANY($1::text[]) AND outcome = 'answered'
-"""
 _SELECT_ASKED = """
 SELECT outcome, nullif(reason, '') AS reason, every_s, first_at, last_at, run_id::text
 FROM asked WHERE stream = ANY($1::text[]) AND last_at >= $2 AND first_at < $3
@@ -85,10 +90,14 @@ ORDER BY first_at, last_at LIMIT $4
 _SELECT_PRUNED = """
 SELECT before FROM pruned WHERE what = CASE $1 WHEN 'news' THEN 'news' ELSE 'points' END
 """
-_EXISTS_UNTIMED = """
+# One that was closed with a note had a time all the same; one that is processed again has it still.
+_EXISTS_UNTIMED = f"""
 SELECT EXISTS (
-    SELECT FROM dead_letters WHERE stream = ANY($1::text[]) AND event_time IS NULL
-    AND record_index IS NOT NULL AND status IN ('open', 'requeued')) AS is_there
+    SELECT FROM dead_letters AS d
+    WHERE regexp_replace(stream, '{OF_WINDOW}', '') = ANY($1::text[]) AND event_time IS NULL
+    AND (status IN ('open', 'discarded') OR status = 'requeued' AND EXISTS (
+        SELECT FROM runs AS r WHERE r.run_id = d.requeued_run_id AND r.finished_at IS NULL))
+) AS is_there
 """
 
 
@@ -114,6 +123,13 @@ class Rhythm:
     most: timedelta
     source: EveryIs | None
 
+    def seconds(self) -> float:
+        return (self.every or _TICK).total_seconds()
+
+    def steps(self, length: timedelta) -> int:
+        """How many there are in a length of time."""
+        return round(length.total_seconds() / self.seconds())
+
     @property
     def is_counted(self) -> bool:
         """Whether it is known how many data points there should be."""
@@ -127,11 +143,20 @@ def is_hole(series: WholeSeries, found: Claim) -> bool:
 
 @dataclass(frozen=True)
 class Present:
-    """`gaps`: in order. `more_from`: the time from which on gaps are not listed."""
+    """`gaps`: in order. `more_from`: the time from which on gaps are not listed.
+
+    `missing`: data points in all gaps, listed or not, where they are counted.
+    """
 
     points: int
     gaps: list[Span]
+    missing: int
     more_from: datetime | None = None
+
+
+def streams_of(series: WholeSeries) -> list[str]:
+    """By which asking is recorded."""
+    return sorted({series_stream(part.stream) for part in series.parts})
 
 
 async def extents(
@@ -150,9 +175,9 @@ async def extents(
         _extent(
             each,
             [
-                by_stream[part.stream]
-                for part in each.parts
-                if part.stream in by_stream
+                by_stream[name]
+                for name in streams_of(each)
+                if name in by_stream
             ],
             start,
             end,
@@ -187,7 +212,9 @@ async def rhythm_of(
     """`given`: for a series that has no interval."""
     step = _step(series)
     if step is not None:
-        every = timedelta(seconds=step.about_seconds())
+        every = timedelta(
+            seconds=step.seconds or step.count * _MEAN_MONTH_S
+        )
         return Rhythm(
             Grid(series.first_at, step),
             every,
@@ -207,7 +234,7 @@ async def rhythm_of(
 
 
 def _step(series: WholeSeries) -> Interval | None:
-    if all(parent_of(part.stream) for part in series.parts):
+    if all(map(parent_of, streams_of(series))):
         return Interval.parse(STEP)
     return series.interval
 
@@ -242,39 +269,52 @@ async def present(
             past=arguments.bind(end),
         )
         (row,) = await database.rows(query, *arguments.arguments)
-        return Present(row["points"], [whole])
+        return Present(row["points"], [whole], 0)
     query = _SELECT_GAPS.format(
         of_series=of_series,
         first=arguments.bind(first_id_at(start)),
         past=arguments.bind(first_id_at(end)),
         most=arguments.bind(rhythm.most),
+        every=rhythm.seconds(),
         gaps=MAX_GAPS + 1,
     )
     (row,) = await database.rows(query, *arguments.arguments)
-    return _present(row, rhythm, whole)
+    return _present(row, rhythm, whole, end)
 
 
-def _present(row: Any, rhythm: Rhythm, whole: Span) -> Present:
+def _present(
+    row: Any, rhythm: Rhythm, whole: Span, end: datetime
+) -> Present:
     if not row["points"]:
-        return Present(0, [whole] if whole.first < whole.past else [])
+        gaps = [whole] if whole.first < whole.past else []
+        return Present(0, gaps, whole.past - whole.first)
     ends: list[datetime] = row["ends"] or []
     begins: list[datetime] = row["begins"] or []
-    more_from = None
-    past: datetime | None = row["last"]
+    before = _before(row["first"], rhythm, whole)
+    after = _after(row["last"], rhythm, whole, end)
+    missing = row["missing"]
+    missing += before.past - before.first + after.past - after.first
+    between = [
+        _between(*pair, rhythm)
+        for pair in zip(ends[:MAX_GAPS], begins[:MAX_GAPS], strict=True)
+    ]
     if len(ends) > MAX_GAPS:
-        more_from, past = ends[MAX_GAPS], None
-    between = zip(ends[:MAX_GAPS], begins[:MAX_GAPS], strict=True)
-    spans = [_before(row["first"], rhythm, whole)]
-    spans += [_between(end, begin, rhythm) for end, begin in between]
-    if past is not None:
-        spans.append(_after(past, rhythm, whole))
-    gaps = [each for each in spans if each.first < each.past]
-    return Present(row["points"], gaps, more_from)
+        gaps = _not_empty([before, *between])
+        return Present(row["points"], gaps, missing, ends[MAX_GAPS])
+    gaps = _not_empty([before, *between, after])
+    return Present(row["points"], gaps, missing)
+
+
+def _not_empty(spans: list[Span]) -> list[Span]:
+    return [each for each in spans if each.first < each.past]
 
 
 def _between(end: datetime, begin: datetime, rhythm: Rhythm) -> Span:
-    """What is missing between two data points."""
-    return Span(_behind(end, rhythm), rhythm.grid.nearest(begin))
+    """What is missing between two data points, which need not lie on the grid exactly."""
+    first = _behind(end, rhythm)
+    if not rhythm.is_counted:
+        return Span(first, rhythm.grid.nearest(begin))
+    return Span(first, first + rhythm.steps(begin - end) - 1)
 
 
 def _behind(point: datetime, rhythm: Rhythm) -> int:
@@ -286,14 +326,21 @@ def _before(first: datetime, rhythm: Rhythm, whole: Span) -> Span:
     past = rhythm.grid.nearest(first)
     if not rhythm.is_counted and _is_short(whole.first, past, rhythm):
         return Span(past, past)
-    return Span(whole.first, past)
+    return Span(min(whole.first, past), past)
 
 
-def _after(last: datetime, rhythm: Rhythm, whole: Span) -> Span:
+def _after(
+    last: datetime, rhythm: Rhythm, whole: Span, end: datetime
+) -> Span:
     first = _behind(last, rhythm)
-    if not rhythm.is_counted and _is_short(first, whole.past, rhythm):
-        return Span(first, first)
-    return Span(first, whole.past)
+    if not rhythm.is_counted:
+        is_short = _is_short(first, whole.past, rhythm)
+        return Span(first, first if is_short else whole.past)
+    # The last data point may lie behind its place: what would be the next one has to lie before
+    # the end too.
+    late = last - rhythm.grid.at(first - 1)
+    past = rhythm.grid.number_from(end - max(late, timedelta()))
+    return Span(first, max(first, past))
 
 
 def _is_short(first: int, past: int, rhythm: Rhythm) -> bool:
@@ -359,19 +406,25 @@ async def _retired(
         first=arguments.bind(first_id_at(start)),
         past=arguments.bind(first_id_at(end)),
         most=arguments.bind(rhythm.most),
-        gaps=MAX_GAPS,
+        gaps=MAX_ASKED + 1,
     )
     rows = await database.rows(query, *arguments.arguments)
-    grid = rhythm.grid
-    return [
-        Claim(
-            Span(
-                grid.nearest(row["first"]), grid.nearest(row["last"]) + 1
-            ),
-            Cause.RETIRED,
+    if len(rows) > MAX_ASKED:
+        raise field_problem(
+            "query.from",
+            f"more than {MAX_ASKED:,} parts of it are retired in this range: ask for a shorter one",
         )
-        for row in rows
-    ]
+    return [_of_retired(row, rhythm) for row in rows]
+
+
+def _of_retired(row: Any, rhythm: Rhythm) -> Claim:
+    """Where it is not known when data points should be, up to those beside it."""
+    wide = timedelta() if rhythm.is_counted else rhythm.most
+    grid = rhythm.grid
+    first = grid.nearest(row["first"] - wide)
+    return Claim(
+        Span(first, grid.nearest(row["last"] + wide) + 1), Cause.RETIRED
+    )
 
 
 async def _asked(
@@ -381,7 +434,7 @@ async def _asked(
     start: datetime,
     end: datetime,
 ) -> list[Claim]:
-    streams = sorted({part.stream for part in series.parts})
+    streams = streams_of(series)
     rows = await database.rows(
         _SELECT_ASKED, streams, start, end, MAX_ASKED + 1
     )
@@ -392,32 +445,30 @@ async def _asked(
             " one",
         )
     untimed = await database.row(_EXISTS_UNTIMED, streams)
-    has_untimed = bool(untimed and untimed["is_there"])
-    return list(_claims(rows, grid, has_untimed=has_untimed))
-
-
-async def first_answered(
-    database: Database, streams: list[str]
-) -> datetime | None:
-    """The earliest time that the source of these streams has answered for."""
-    row = await database.row(_SELECT_ANSWERED, streams)
-    found: datetime | None = row["first"] if row else None
-    return found
+    # How many news there should be nobody knows anyway.
+    is_unsure = series.kind != NEWS and bool(
+        untimed and untimed["is_there"]
+    )
+    looked_at = Span(grid.number_from(start), grid.number_from(end))
+    return list(_claims(rows, grid, looked_at, is_unsure=is_unsure))
 
 
 def _claims(
-    rows: list[Any], grid: Grid, *, has_untimed: bool
+    rows: list[Any], grid: Grid, looked_at: Span, *, is_unsure: bool
 ) -> Iterator[Claim]:
+    """`is_unsure`: what is not there may be among records whose time nobody knows."""
     for row, past in zip(rows, _ends(rows), strict=True):
         cause = _CAUSES[AskedOutcome(row["outcome"])]
         reason = row["reason"]
-        if cause == Cause.NO_DATA and has_untimed:
+        if cause == Cause.NO_DATA and is_unsure:
             cause, reason = Cause.UNKNOWN, "rejected_without_time"
         if row["outcome"] == AskedOutcome.UNKNOWN:
             reason = "loaded_before_asking_was_recorded"
-        span = Span(
-            grid.number_from(row["first_at"]), grid.number_from(past)
+        first, past = (
+            min(max(each, grid.at(looked_at.first)), _LATEST)
+            for each in (row["first_at"], past)
         )
+        span = Span(grid.number_from(first), grid.number_from(past))
         yield Claim(span, cause, reason, row["run_id"])
 
 
@@ -426,12 +477,12 @@ def _ends(rows: list[Any]) -> Iterator[datetime]:
 
     What a live source said holds until it is asked again, at most as long as that usually takes.
     """
-    live = [row["first_at"] for row in rows if row["every_s"]]
-    following = dict(pairwise(live))
+    asked = sorted(row["first_at"] for row in rows if row["every_s"])
     for row in rows:
         past = row["last_at"] + _TICK
         if row["every_s"]:
             until = row["last_at"] + timedelta(seconds=row["every_s"])
-            upcoming = following.get(row["first_at"], until)
-            past = max(past, min(until, upcoming))
+            following = bisect_right(asked, row["last_at"])
+            again = asked[following : following + 1] or [until]
+            past = max(past, min(until, *again))
         yield past

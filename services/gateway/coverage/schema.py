@@ -119,8 +119,10 @@ class FillWindow(BaseModel):
 class Filling(BaseModel):
     """What filling takes. Follow the run at `links.self`."""
 
-    windows: list[FillWindow]
-    calls: int = Field(
+    windows: list[FillWindow] | None = Field(
+        description="null: an earlier request of this Idempotency-Key told"
+    )
+    calls: int | None = Field(
         description=(
             "Of the source's budget, at most; a call that fails is tried again and counts again"
         )

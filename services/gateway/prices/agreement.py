@@ -36,11 +36,21 @@ class Priced:
 
 @dataclass(frozen=True)
 class Compared:
-    """A moment at which at least two series have a price. `spread`: a share of the least one."""
+    """A moment at which at least two series have a price.
+
+    `spread`: a share of the least one; None where that is 0 and another is not.
+    """
 
     moment: datetime
     prices: list[Priced]
-    spread: Decimal
+    spread: Decimal | None
+
+    def agrees(self, threshold: Decimal) -> bool:
+        return self.spread is not None and self.spread <= threshold
+
+    def width(self) -> Decimal:
+        """For comparing."""
+        return Decimal("Infinity") if self.spread is None else self.spread
 
     def outliers(self, threshold: Decimal) -> list[Priced]:
         """Those further from the median than `threshold`, of three or more."""
@@ -81,7 +91,7 @@ def _compared(moment: datetime, found: dict[int, Found]) -> Compared:
             Priced(number, found[number], _share(price - middle, middle))
             for number, price in prices.items()
         ],
-        _share(most - least, least),
+        None if most and not least else _share(most - least, least),
     )
 
 
@@ -138,8 +148,10 @@ def _of_series(
 def shown(row: Compared, threshold: Decimal) -> dict[str, Any]:
     return {
         "time": row.moment,
-        "spread_percent": percent(row.spread),
-        "agree": row.spread <= threshold,
+        "spread_percent": None
+        if row.spread is None
+        else percent(row.spread),
+        "agree": row.agrees(threshold),
         "prices": [each.shown(row.moment) for each in row.prices],
         "outliers": [each.found.id for each in row.outliers(threshold)],
     }

@@ -26,9 +26,13 @@ SELECT DISTINCT symbol FROM series {wanted} ORDER BY symbol {window}
 _ARE_PRICES = ("kind IN ('candle', 'price', 'ticker')",)
 
 
-async def found(database: Database, wanted: Where) -> list[WholeSeries]:
+async def found(
+    database: Database, wanted: Where, *, is_of_now: bool = True
+) -> list[WholeSeries]:
     """The series of prices that match. Raises as `whole_series`."""
     wanted.conditions += _ARE_PRICES
+    if is_of_now:
+        wanted.conditions += HAVE_POINTS
     return await whole_series(database, wanted)
 
 

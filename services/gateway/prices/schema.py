@@ -242,8 +242,8 @@ class ComparedMoment(BaseModel):
     """A moment at which at least two series have a price."""
 
     time: datetime
-    spread_percent: float = Field(
-        description="From the least price to the greatest"
+    spread_percent: float | None = Field(
+        description="From the least price to the greatest; null: the least is 0"
     )
     agree: bool
     prices: list[ComparedPrice]

@@ -20,16 +20,19 @@ from shared.messages.points import TimestampIs
 MAX_CHOSEN = 10_000  # rows of series that a question may be about
 CANDLES = "candles"
 SAMPLED = "sampled"
-HAVE_POINTS = (
-    "first_at IS NOT NULL",
-    "last_at IS NOT NULL",
-    "points > 0",
-)
-_SELECT = """
+HAVE_POINTS = ("points > 0",)
+# Where all data points are retired, those count: what was there once may be asked for.
+_EXTENT = """
+CASE WHEN {column} IS NOT NULL THEN {column} ELSE (
+    SELECT p."timestamp" FROM points AS p WHERE p.series_id = series.series_id
+    ORDER BY p.id {way} LIMIT 1) END
+"""
+_SELECT = f"""
 SELECT series_id AS id, source, dataset, stream, kind, instrument, symbol, "interval", currency,
-       timestamp_is, points, first_at, last_at
-FROM series {wanted}
-ORDER BY series_id LIMIT {most}
+       timestamp_is, points, {_EXTENT.format(column="first_at", way="ASC")} AS first_at,
+       {_EXTENT.format(column="last_at", way="DESC")} AS last_at
+FROM series {{wanted}}
+ORDER BY series_id LIMIT {{most}}
 """
 
 
@@ -140,11 +143,11 @@ def _text(interval: Interval | None) -> str | None:
 async def whole_series(
     database: Database, wanted: Where
 ) -> list[WholeSeries]:
-    """Those that match and have data points, in the order of their smallest numbers.
+    """Those that match, in the order of their smallest numbers.
 
+    With those whose data points are all retired, unless `HAVE_POINTS` is among the conditions.
     Raises ProblemError 422 for more than a question may be about.
     """
-    wanted.conditions += HAVE_POINTS
     query = _SELECT.format(wanted=wanted, most=MAX_CHOSEN + 1)
     rows = await database.rows(query, *wanted.arguments)
     if len(rows) > MAX_CHOSEN:
@@ -153,7 +156,7 @@ async def whole_series(
             f"query: more than {MAX_CHOSEN:,} series match: name a source, a dataset or a currency,"
             " or ask for fewer symbols",
         )
-    return _whole(rows)
+    return _whole(row for row in rows if row["first_at"] is not None)
 
 
 def _whole(rows: Iterable[Any]) -> list[WholeSeries]:

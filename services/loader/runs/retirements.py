@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from services.loader.database import by_index, db_of
 from shared.identity.ids import task_id
+from shared.identity.windows import OF_WINDOW
 from shared.messages.commands import ReplayMode, RetireSeries
 from shared.messages.runs import (
     PreviewState,
@@ -34,11 +35,7 @@ BATCH = 5_000
 MAX_BATCHES = 20  # at a time: others wait for the reconciler too
 _NOW = func.clock_timestamp()
 # The stream of a series, see shared/identity/windows.py.
-_PARENT = func.regexp_replace(
-    stream_state.c.stream,
-    r"/\d{4}-\d\d-\d\d\.\.\d{4}-\d\d-\d\d$",
-    "",
-)
+_PARENT = func.regexp_replace(stream_state.c.stream, OF_WINDOW, "")
 _FIRST = "00000000-0000-0000-0000-000000000000"
 _STAY = "stay retired: their replaced values are older than REVISIONS_RETENTION"
 _RETIRE = f"""
@@ -234,7 +231,10 @@ def _series(transaction: Connection, numbers: list[int]) -> list[Any]:
             func.coalesce(newest.c.raw_offset, 0).label("raw_offset"),
         )
         .outerjoin_from(
-            series, newest, newest.c.stream == series.c.stream
+            series,
+            newest,
+            newest.c.stream
+            == func.regexp_replace(series.c.stream, OF_WINDOW, ""),
         )
         .where(series.c.series_id.in_(numbers))
     )

@@ -21,7 +21,6 @@ from services.gateway.coverage.gaps import (
     Rhythm,
     claims_of,
     extents,
-    first_answered,
     is_hole,
     present,
     rhythm_of,
@@ -189,12 +188,8 @@ def _refuse_much(
 
 def _shown(found: _Found, today: date) -> dict[str, Any]:
     rhythm = found.rhythm
-    expected = None
-    if rhythm.is_counted:
-        grid = rhythm.grid
-        expected = grid.number_from(found.end) - grid.number_from(
-            found.start
-        )
+    missing = found.there.missing if rhythm.is_counted else None
+    expected = None if missing is None else found.there.points + missing
     every = rhythm.every
     return {
         **found.series.shown,
@@ -272,7 +267,7 @@ async def fill(
     if name is not None and await bus.find(run_id) is not None:
         run = accepted(response, run_id)
         response.status_code = 202
-        return _filling([], 0, budget, run)
+        return _filling(None, None, budget, run)
     asked, calls = await _wanted(database, body)
     if body.dry_run or not asked:
         return _filling(asked, calls, budget, None)
@@ -282,7 +277,7 @@ async def fill(
         streams=[each.stream for each in asked],
         requested_at=now_text(),
     )
-    run = await opened(response, bus, command, None)
+    run = await opened(response, bus, command, name)
     response.status_code = 202
     return _filling(asked, calls, budget, run)
 
@@ -306,9 +301,7 @@ async def _wanted(
             f"it takes {len(asked)} windows, at most {MAX_WINDOWS} are filled at a time: name fewer"
             " series, or a shorter time",
         )
-    streams = sorted({each.parent for each in asked})
-    first = await first_answered(database, streams)
-    return asked, most_calls(asked, first.date() if first else None)
+    return asked, most_calls(asked)
 
 
 def refuse_beyond(budget: Budget | None, calls: int) -> None:
@@ -325,18 +318,20 @@ def refuse_beyond(budget: Budget | None, calls: int) -> None:
 
 
 def _filling(
-    asked: list[Window],
-    calls: int,
+    asked: list[Window] | None,
+    calls: int | None,
     budget: Budget | None,
     run: RunAccepted | None,
 ) -> Filling:
     return Filling(
-        windows=[
+        windows=None
+        if asked is None
+        else [
             FillWindow(
                 stream=each.stream,
                 start=str(each.start),
                 end=str(each.end),
-                calls=each.calls(),
+                calls=most_calls([each]),
             )
             for each in asked
         ],

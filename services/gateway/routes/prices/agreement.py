@@ -156,7 +156,7 @@ def _body(
 ) -> dict[str, Any]:
     threshold = Decimal(str(asked.threshold_percent)) / 100
     shown = [agreement.shown(row, threshold) for row in rows]
-    worst = max(rows, key=lambda row: row.spread, default=None)
+    worst = max(rows, key=agreement.Compared.width, default=None)
     if asked.order == "desc":
         shown.reverse()
     return {

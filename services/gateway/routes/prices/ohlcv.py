@@ -140,7 +140,11 @@ async def _made(database: Database, asked: Asked) -> Answer:
     """Raises ProblemError 404, 410, 422."""
     if asked.as_of is not None:
         await check_is_kept(database, asked.as_of)
-    series = await choice.found(database, asked.query.conditions())
+    series = await choice.found(
+        database,
+        asked.query.conditions(),
+        is_of_now=asked.as_of is None,
+    )
     if not series:
         raise ProblemError(
             404, "there is no series of prices that matches: GET /series"

@@ -45,7 +45,9 @@ async def read_price(
     """The last price that was known at a moment, never a later one, and how old it was then."""
     moment = utc("at", asked.moment) or datetime.now(UTC)
     as_of = await _as_of(database, "query.as_of", asked.as_of)
-    series = await choice.found(database, asked.conditions())
+    series = await choice.found(
+        database, asked.conditions(), is_of_now=as_of is None
+    )
     ranked = sorted(series, key=choice.rank)
     (found,) = await last_known(database, [Wanted(moment, ranked)], as_of)
     if found is None:
@@ -72,7 +74,9 @@ async def read_prices(
     conditions.add_among(
         "symbol", sorted({symbol.lower() for symbol, _ in pairs})
     )
-    series = await choice.found(database, conditions)
+    series = await choice.found(
+        database, conditions, is_of_now=as_of is None
+    )
     by_symbol = choice.by_symbol(series)
     wanted = [
         Wanted(moment, by_symbol.get(symbol.lower(), ()))

@@ -1,6 +1,7 @@
-"""Windows of history become one series, and what was loaded before asking was recorded says so.
+"""What windows of history were asked for is kept as of one stream.
 
-A window of days was a stream, and so a series, of its own.
+And what was loaded before asking was recorded says so. Series that windows had stay as they are:
+questions take them for parts of one.
 """
 
 from alembic import op
@@ -11,52 +12,7 @@ branch_labels = None
 depends_on = None
 _WINDOW = r"^(coinpaprika/[^/]+/(ohlcv|historical))/\d{4}-\d\d-\d\d\.\.\d{4}-\d\d-\d\d$"
 _PARENT = rf"regexp_replace(stream, '{_WINDOW}', '\1')"
-_TEXTS = (
-    "source",
-    "dataset",
-    _PARENT,
-    "kind",
-    "instrument",
-    "symbol",
-    '"interval"',
-    "currency",
-    "timestamp_is",
-)
-_KEY = " || E'\\x1f' || ".join(
-    f"coalesce({text}, E'\\x1e')" for text in _TEXTS
-)
-_GROUPS = ", ".join(map(str, range(1, len(_TEXTS) + 2)))
-# `key`: as services/loader/pages/series.py makes it.
-_MOVE_SERIES = (
-    f"""
-    CREATE TEMP TABLE moved ON COMMIT DROP AS
-    SELECT series_id AS old, md5({_KEY})::uuid AS key FROM series WHERE stream ~ '{_WINDOW}'
-    """,
-    f"""
-    INSERT INTO series (key, source, dataset, stream, kind, instrument, symbol, "interval",
-                        currency, timestamp_is, first_id, past_id)
-    SELECT m.key, {", ".join(_TEXTS)}, min(first_id::text)::uuid, max(past_id::text)::uuid
-    FROM moved AS m JOIN series ON series_id = m.old GROUP BY {_GROUPS}
-    """,
-    """
-    ALTER TABLE moved ADD COLUMN new integer
-    """,
-    """
-    UPDATE moved SET new = series_id FROM series WHERE series.key = moved.key
-    """,
-    """
-    UPDATE points AS p SET series_id = moved.new FROM moved WHERE p.series_id = moved.old
-    """,
-    """
-    UPDATE preview_points AS p SET series_id = moved.new FROM moved WHERE p.series_id = moved.old
-    """,
-    """
-    UPDATE retirements AS r SET series_id = moved.new FROM moved WHERE r.series_id = moved.old
-    """,
-    """
-    DELETE FROM series USING moved WHERE series_id = moved.old
-    """,
-)
+_LOCK = "LOCK TABLE asked IN SHARE ROW EXCLUSIVE MODE"
 _MERGE_ASKED = f"""
 WITH of_windows AS (DELETE FROM asked WHERE stream ~ '{_WINDOW}' RETURNING *), marked AS (
     SELECT *, coalesce(first_at > make_interval(secs => every_s + 0.000001) + max(last_at) OVER (
@@ -81,14 +37,17 @@ WITH unrecorded AS (
     WHERE first_id IS NULL AND ids <> '{{}}' AND source <> 'rss'
 )
 INSERT INTO asked (stream, outcome, reason, every_s, first_at, last_at, run_id)
-SELECT {_PARENT}, 'unknown', '', 0, '0001-01-01Z', max(until), (array_agg(run_id))[1]
-FROM page_receipts, unrecorded
-WHERE loaded_at <= until AND ids <> '{{}}' AND first_id IS NULL
+SELECT {_PARENT}, 'unknown', '', 0, '0001-01-01Z', max(loaded_at), (array_agg(run_id))[1]
+FROM page_receipts AS r, unrecorded
+WHERE first_id IS NULL AND ids <> '{{}}' AND (
+    loaded_at <= until OR NOT EXISTS (SELECT FROM asked AS a WHERE a.stream = r.stream))
 GROUP BY 1
 """
 # What may stand in a hole, and nobody knows.
 _INDEX_UNTIMED = """
-CREATE INDEX dead_letters_untimed ON dead_letters (stream) WHERE event_time IS NULL
+CREATE INDEX dead_letters_untimed ON dead_letters (
+    regexp_replace(stream, '/\\d{4}-\\d\\d-\\d\\d\\.\\.\\d{4}-\\d\\d-\\d\\d$', '')
+) WHERE event_time IS NULL
 """
 # What was written since a time.
 _INDEX_LOADED = """
@@ -99,7 +58,7 @@ CREATE INDEX replay_receipts_loaded ON replay_receipts (loaded_at)
 
 def upgrade() -> None:
     for statement in (
-        *_MOVE_SERIES,
+        _LOCK,
         _MERGE_ASKED,
         _MARK_UNRECORDED,
         _INDEX_UNTIMED,
