@@ -152,12 +152,7 @@ def _narrower(
             yield from _fewer_fields(
                 at, (old[0], form), (new[0], same[0])
             )
-        values = {
-            value for each in same for value in each.get("enum", ())
-        }
-        gone = set(form.get("enum", ())) - values if values else set()
-        for value in sorted(gone):
-            yield f"{at} takes no {value!r} any more"
+        yield from _fewer_values(at, form, same)
         for bound, is_tighter in _BOUNDS.items():
             for each in same:
                 if is_tighter(form.get(bound), each.get(bound)):
