@@ -203,7 +203,7 @@ async def statements(
     database = Recording(settings)
     await database.start()
     visible = Visible(database)
-    app.state.database = database
+    app.state.database = app.state.questions = database
     app.state.data_answers = data.kept_answers(database, visible)
     app.state.ohlcv_answers = ohlcv.kept_answers(database, visible)
     checkpoints = SimpleNamespace(get=lambda _: None)

@@ -29,13 +29,18 @@ class WrongKeys:
         return not self._limiter.hit(self._limit, address[:MAX_ADDRESS])
 
 
+def plain(given: str) -> str:
+    """Without blanks around it, which are no part of a header's value."""
+    return given.strip(" \t")
+
+
 def check_key(request: Request, given: str | None) -> str:
-    """The key, without blanks around it, which are no part of a header's value.
+    """The key, `plain`.
 
     Raises ProblemError 401 without, 403 with a wrong key, 429 after many of them. Compared in
     constant time.
     """
-    key = (given or "").strip(" \t")
+    key = plain(given or "")
     if not key:
         challenge = {"WWW-Authenticate": "ApiKey"}
         raise ProblemError(

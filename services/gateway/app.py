@@ -31,6 +31,7 @@ from services.gateway.middleware.key_guard import KeyGuard
 from services.gateway.middleware.request_rate import RequestRate
 from services.gateway.middleware.security_headers import SecurityHeaders
 from services.gateway.middleware.slow_clients import SlowClients
+from services.gateway.middleware.unexpected import Unexpected
 from services.gateway.requests.kept_answers import Visible
 from services.gateway.routes import (
     checkpoints,
@@ -45,6 +46,7 @@ from services.gateway.routes import (
     sources,
 )
 from services.gateway.routes.catalog import coverage, instruments, series
+from services.gateway.routes.live import changes
 from services.gateway.routes.prices import agreement, latest, ohlcv, price
 from services.gateway.settings import GatewaySettings
 from shared.errors import CONFIG_EXIT_CODE, POISON_EXIT_CODE, ConfigError
@@ -71,10 +73,13 @@ EXPOSED = (
     "X-Total-Count",
     "X-Values-Pruned-Before",
 )
+PROBES = 2  # connections that no question can take from health checks
+LOOKUPS = 2  # requests that look up many prices, at a time
 MAX_BODIES_BYTES = 32 * 1024 * 1024  # of all requests together
 ROUTES = (
     ingest,
     data,
+    changes,
     ohlcv,
     price,
     latest,
@@ -101,18 +106,21 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings)
+        questions = Database(settings, settings.pool_size // 2 + 1)
+        probes = Database(settings, PROBES)
         bus = CommandBus(settings)
         app.state.database = database
+        app.state.questions = questions
+        app.state.probes = probes
         visible = Visible(database)
         app.state.data_answers = data.kept_answers(database, visible)
-        app.state.ohlcv_answers = ohlcv.kept_answers(database, visible)
+        app.state.ohlcv_answers = ohlcv.kept_answers(questions, visible)
         app.state.bus = bus
-        await database.start()
+        for each in (database, questions, probes):
+            await each.start()
         connecting = asyncio.create_task(bus.run())
         connecting.add_done_callback(_end_when_broken)
-        reporting = asyncio.create_task(
-            _report(health_file, database, bus)
-        )
+        reporting = asyncio.create_task(_report(health_file, probes, bus))
         yield
         for job in (connecting, reporting):
             job.cancel()
@@ -120,7 +128,8 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
             connecting, reporting, return_exceptions=True
         )
         await bus.close()
-        await database.close()
+        for each in (database, questions, probes):
+            await each.close()
         health_file.set(ready=False, reason="stopped")
 
     app = FastAPIOffline(
@@ -136,6 +145,8 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
     app.state.settings = settings
     app.state.health_file = health_file
     app.state.wrong_keys = WrongKeys()
+    app.state.lookups = asyncio.Semaphore(LOOKUPS)
+    app.add_middleware(Unexpected)
     app.add_middleware(KeptByClients)
     app.add_middleware(
         BodyLimit,

@@ -48,11 +48,14 @@ class Database:
     So the gateway starts, and answers, without PostgreSQL.
     """
 
-    def __init__(self, settings: GatewaySettings) -> None:
+    def __init__(
+        self, settings: GatewaySettings, size: int | None = None
+    ) -> None:
+        """`size`: queries at a time, of POOL_SIZE."""
         self._dsn = settings.reader()
-        self._size = settings.pool_size
+        self._size = size or settings.pool_size
         self._pool: asyncpg.Pool | None = None
-        self._turns = asyncio.Semaphore(settings.pool_size)
+        self._turns = asyncio.Semaphore(self._size)
 
     async def start(self) -> None:
         self._pool = await asyncpg.create_pool(

@@ -29,10 +29,21 @@ async def _database(request: Request) -> Database:
     return request.app.state.database  # type: ignore[no-any-return]
 
 
+async def _questions(request: Request) -> Database:
+    return request.app.state.questions  # type: ignore[no-any-return]
+
+
+async def _probes(request: Request) -> Database:
+    return request.app.state.probes  # type: ignore[no-any-return]
+
+
 async def _bus(request: Request) -> CommandBus:
     return request.app.state.bus  # type: ignore[no-any-return]
 
 
 ApiKey = Annotated[str, Depends(require_key)]
 Db = Annotated[Database, Depends(_database)]
+# Of questions that read much: others do not wait for them.
+QuestionsDb = Annotated[Database, Depends(_questions)]
+ProbesDb = Annotated[Database, Depends(_probes)]
 Bus = Annotated[CommandBus, Depends(_bus)]

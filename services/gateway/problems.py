@@ -150,7 +150,6 @@ def install(app: FastAPI) -> None:
         asyncpg.DataError: _on_bad_value,
         UnicodeEncodeError: _on_half_a_character,
         RecursionError: _on_depth,
-        Exception: _on_unexpected,
         **dict.fromkeys(DATABASE_UNAVAILABLE, _on_database_unavailable),
     }
     for error, handler in handlers.items():
@@ -256,7 +255,8 @@ async def _on_depth(request: Request, _error: Exception) -> Response:
     return respond(request, 422, detail)
 
 
-async def _on_unexpected(request: Request, error: Exception) -> Response:
+def unexpected(request: Request, error: Exception) -> Response:
+    """The response to an error that nobody foresaw; the log has it."""
     log.error("unexpected_error", path=request.url.path, exc_info=error)
     return respond(
         request, 500, "an unexpected error; it is in the gateway's log"

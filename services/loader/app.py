@@ -97,6 +97,7 @@ def _retention(engine: Engine, settings: LoaderSettings) -> Retention:
         revisions=settings.revisions_retention,
         points=settings.points_retention,
         runs=settings.runs_retention,
+        changes=settings.changes_retention,
     )
 
 

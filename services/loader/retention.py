@@ -60,6 +60,16 @@ DELETE FROM task_cursors WHERE digest IN (
     SELECT digest FROM task_cursors WHERE used_at < :before
     ORDER BY used_at LIMIT 2000 FOR UPDATE SKIP LOCKED)
 """
+# Numbers rise with the time. What is no longer kept is told in the same moment.
+_DELETE_CHANGES = """
+WITH gone AS (
+    DELETE FROM changes WHERE seq IN (
+        SELECT seq FROM changes WHERE seq > 0 ORDER BY seq LIMIT 500) AND at < :before
+    RETURNING seq
+)
+UPDATE change_position SET oldest = (SELECT max(seq) + 1 FROM gone)
+WHERE EXISTS (SELECT FROM gone)
+"""
 _DETACH_PARTITION = "SELECT detach_partition(:before)"
 _DROP_DETACHED = "SELECT drop_detached()"
 _DELETE_NEWS = """
@@ -102,12 +112,14 @@ class Retention:
         revisions: timedelta | None,
         points: timedelta | None = None,
         runs: timedelta | None = None,
+        changes: timedelta | None = None,
     ) -> None:
         self._engine = engine
         self._raw = raw
         self._revisions = revisions
         self._points = points
         self._runs = runs
+        self._changes = changes
 
     def prune(self) -> None:
         """Remove some batches of each, oldest first. Blocks; raises DATABASE_UNAVAILABLE."""
@@ -134,6 +146,11 @@ class Retention:
             before = self._before(self._runs)
             self._prune("runs", before, _EXISTS_RUN, _DELETE_RUNS)
             self._delete("task_cursors", before, _DELETE_CURSORS)
+
+        if self._changes is not None:
+            self._delete(
+                "changes", self._before(self._changes), _DELETE_CHANGES
+            )
 
     def _prune_points(self, before: datetime) -> None:
         self._prune("news", before, _EXISTS_NEWS, _DELETE_NEWS)

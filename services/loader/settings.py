@@ -51,6 +51,8 @@ class LoaderSettings(CommonSettings):
     )
     revisions_retention: Span = None  # as are replaced values
     points_retention: Span = None  # as are data points of an older time
+    # What changed, in order.
+    changes_retention: Span = Field(default="30d")  # type: ignore[assignment]
     runs_retention: Span = None  # as are runs of which nothing is kept
 
     def writer_url(self) -> str:

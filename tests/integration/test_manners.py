@@ -12,6 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import Engine
 
+from services.gateway.api_key import plain
 from services.gateway.app import create_app
 from services.gateway.settings import GatewaySettings
 from shared.runtime.health import Health
@@ -30,6 +31,7 @@ LISTS = (
     "/data",
     "/series",
     "/instruments",
+    "/changes",
     "/coverage",
     "/latest",
     "/stats",
@@ -210,6 +212,10 @@ def test_a_key_beyond_its_rate_has_to_wait_and_others_do_not(
         assert limited.headers["ratelimit-remaining"] == "0"
         assert "REQUESTS_PER_MINUTE" in limited.json()["detail"]
     assert strict.get("/health/live").status_code == 200
+
+
+def test_blanks_around_a_key_are_no_part_of_it() -> None:
+    assert plain(f" {KEY}\t ") == KEY
 
 
 def test_without_a_setting_no_origin_may_read(

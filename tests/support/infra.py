@@ -162,4 +162,8 @@ def empty_tables(dsn: str) -> None:
     connection = psycopg2.connect(_checked(dsn))
     with connection, connection.cursor() as cursor:
         cursor.execute(f"TRUNCATE {', '.join(metadata.tables)}")
+        cursor.execute(
+            "INSERT INTO change_position"
+            " VALUES (true, 0, 1, gen_random_uuid())"
+        )
     connection.close()

@@ -5,17 +5,21 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from services.gateway.coverage.causes import Cause, Claim, Span
 from services.gateway.coverage.grid import Grid
 from services.gateway.database import Database, Where
-from services.gateway.prices.bars import among
+from services.gateway.prices.bars import MAX_READ, among
 from services.gateway.prices.intervals import Interval
-from services.gateway.prices.series import WholeSeries
-from services.gateway.problems import field_problem
+from services.gateway.prices.series import (
+    EARLIEST,
+    LATEST,
+    WholeSeries,
+)
+from services.gateway.problems import ProblemError, field_problem
 from shared.identity.point_ids import first_id_at
 from shared.identity.windows import (
     OF_WINDOW,
@@ -30,9 +34,6 @@ MAX_GAPS = 1_000  # of a series
 MAX_ASKED = 20_000  # ranges
 NEWS = "news"
 _TICK = timedelta(microseconds=1)
-# What ids can say.
-_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 _MEAN_MONTH_S = 2_629_746
 _SAMPLE = 10_000  # data points whose distances tell the usual one
 _LIVE = (Source.COINPAPRIKA, Source.COINGECKO)
@@ -50,9 +51,11 @@ SELECT count(*) AS points, min(at) AS first, max(at) AS last,
        coalesce(sum(round(extract(epoch FROM next - at) / {every}) - 1)
                 FILTER (WHERE next - at > {most}), 0)::bigint AS missing
 FROM (
-    SELECT "timestamp" AS at, lead("timestamp") OVER (ORDER BY id) AS next
-    FROM points WHERE series_id {of_series} AND id >= {first} AND id < {past}
-    AND retired_at IS NULL
+    SELECT at, lead(at) OVER (ORDER BY id) AS next FROM (
+        SELECT id, "timestamp" AS at FROM points
+        WHERE series_id {of_series} AND id >= {first} AND id < {past}
+        AND retired_at IS NULL ORDER BY id LIMIT {read}
+    ) AS read
 ) AS each
 """
 _COUNT_NEWS = """
@@ -154,6 +157,15 @@ class Present:
     more_from: datetime | None = None
 
 
+def too_much(count: int) -> ProblemError:
+    """For more than a request may look at."""
+    return field_problem(
+        "query.limit",
+        f"these series have about {count:,} data points in that time, at most {MAX_READ:,} are"
+        " looked at: ask for fewer, or for a shorter time with `from` and `to`",
+    )
+
+
 def streams_of(series: WholeSeries) -> list[str]:
     """By which asking is recorded."""
     return sorted({series_stream(part.stream) for part in series.parts})
@@ -201,7 +213,7 @@ def _extent(
     )
     end = end or max([past, *(row["last"] + _TICK for row in asked)])
     first, end = (
-        min(max(each, _EARLIEST), _LATEST) for each in (first, end)
+        min(max(each, EARLIEST), LATEST) for each in (first, end)
     )
     return first, max(first, end)
 
@@ -277,8 +289,11 @@ async def present(
         most=arguments.bind(rhythm.most),
         every=rhythm.seconds(),
         gaps=MAX_GAPS + 1,
+        read=MAX_READ + 1,
     )
     (row,) = await database.rows(query, *arguments.arguments)
+    if row["points"] > MAX_READ:
+        raise too_much(row["points"])
     return _present(row, rhythm, whole, end)
 
 
@@ -465,7 +480,7 @@ def _claims(
         if row["outcome"] == AskedOutcome.UNKNOWN:
             reason = "loaded_before_asking_was_recorded"
         first, past = (
-            min(max(each, grid.at(looked_at.first)), _LATEST)
+            min(max(each, grid.at(looked_at.first)), LATEST)
             for each in (row["first_at"], past)
         )
         span = Span(grid.number_from(first), grid.number_from(past))

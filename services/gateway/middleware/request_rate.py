@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.gateway import problems
-from services.gateway.api_key import HEADER
+from services.gateway.api_key import HEADER, plain
 from services.gateway.middleware.key_guard import is_guarded
 
 
@@ -33,7 +33,7 @@ class RequestRate:
         if scope["type"] != "http" or not is_guarded(scope["path"]):
             await self._app(scope, receive, send)
             return
-        key = Headers(scope=scope).get(HEADER, "")
+        key = plain(Headers(scope=scope).get(HEADER, ""))
         is_within = self._limiter.hit(self._limit, key)
         stands = self._limiter.get_window_stats(self._limit, key)
         wait = max(0, math.ceil(stands.reset_time - time.time()))

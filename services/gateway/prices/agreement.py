@@ -84,15 +84,23 @@ def compared(
 def _compared(moment: datetime, found: dict[int, Found]) -> Compared:
     prices = {number: each.number() for number, each in found.items()}
     middle = median(prices.values())
-    least, most = min(prices.values()), max(prices.values())
     return Compared(
         moment,
         [
             Priced(number, found[number], _share(price - middle, middle))
             for number, price in prices.items()
         ],
-        None if most and not least else _share(most - least, least),
+        spread_of(prices.values()),
     )
+
+
+def spread_of(prices: Iterable[Decimal]) -> Decimal | None:
+    """From the least price to the greatest, as a share of the least; None where that is none."""
+    found = list(prices)
+    least, most = min(found), max(found)
+    if most == least:
+        return Decimal(0)
+    return (most - least) / least if least > 0 else None
 
 
 def _share(part: Decimal, whole: Decimal) -> Decimal:

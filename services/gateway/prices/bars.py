@@ -12,6 +12,7 @@ from services.gateway.prices.windows import Window
 from shared.identity.point_ids import first_id_at
 from shared.messages.points import SERIES_COLUMNS
 
+MAX_READ = 2_000_000  # data points of an answer
 _ISO = 'YYYY-MM-DD"T"HH24:MI:SS"Z"'
 _MICROSECOND = timedelta(microseconds=1)
 _COLUMNS = (
@@ -60,7 +61,10 @@ def build(
     as_of: datetime | None,
     order: str,
 ) -> tuple[str, list[Any]]:
-    """The query of the bars: one row, `body` with their JSON. `order`: asc or desc, by time."""
+    """The query of the bars: one row, `body` with their JSON. `order`: asc or desc, by time.
+
+    `read`: the data points that they are made of; more than MAX_READ are not all of them.
+    """
     arguments = Where()
     begins = arguments.bind(window.begins())
     points = _points(series, window, arguments, as_of)
@@ -76,7 +80,7 @@ def build(
         ), bars AS (
             SELECT width_bucket({_moment(series)}, {begins}::timestamptz[]) AS n, {values},
                    count(*) AS points
-            FROM ({points}) AS points_of GROUP BY 1
+            FROM ({points} LIMIT {MAX_READ + 1}) AS points_of GROUP BY 1
         ), shown AS (
             {_shown(fill, before)}
         )
@@ -86,7 +90,8 @@ def build(
             'open', open, 'high', high, 'low', low, 'close', close, 'volume', volume,
             'base_volume', base_volume, 'quote_volume', quote_volume,
             'points', points, 'complete', {_complete(series, window)}
-        ) ORDER BY open_time {_ORDERS[order]}), '[]')::text AS body
+        ) ORDER BY open_time {_ORDERS[order]}), '[]')::text AS body,
+        (SELECT sum(points) FROM bars) AS read
         FROM shown WHERE close_time IS NOT NULL
     """
     return query, arguments.arguments

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from services.gateway.database import Database
+from services.gateway.prices.agreement import percent, spread_of
 from services.gateway.prices.choice import by_symbol
 from services.gateway.prices.moments import Found, Wanted, last_known
 from services.gateway.prices.series import WholeSeries
@@ -177,12 +178,11 @@ def _agreement(
     if not near:
         return None
     prices = [*near, found.number()]
-    least = min(prices)
-    spread = (max(prices) - least) / least if least else Decimal(0)
+    spread = spread_of(prices)
     return {
         "series": len(prices),
-        "spread_percent": round(float(spread * 100), 4),
-        "agree": spread <= AGREE_WITHIN,
+        "spread_percent": None if spread is None else percent(spread),
+        "agree": spread is not None and spread <= AGREE_WITHIN,
     }
 
 

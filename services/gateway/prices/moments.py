@@ -6,9 +6,10 @@ is known at their timestamp.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -18,13 +19,18 @@ import msgspec
 from services.gateway.database import Database
 from services.gateway.prices.bars import replaced, stood_at
 from services.gateway.prices.intervals import Interval
-from services.gateway.prices.series import CANDLES, WholeSeries
+from services.gateway.prices.series import (
+    CANDLES,
+    EARLIEST,
+    LATEST,
+    WholeSeries,
+)
 from shared.identity.point_ids import first_id_at
 
 _MICROSECOND = timedelta(microseconds=1)
-# What ids can say.
-_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+MANY = (
+    200  # prices, from which on they are looked for beside the event loop
+)
 _FIRST = UUID(int=0)
 _VALUE = "CASE a.value WHEN 'close' THEN close WHEN 'open' THEN open ELSE price END AS price"
 _LAST = f"""
@@ -93,15 +99,34 @@ async def last_known(
 
     `as_of`: by the data as they were then.
     """
-    looks = list(_looks(wanted, is_of_now=as_of is None))
-    if not looks:
+    columns = await _aside(wanted, _columns, wanted, as_of is None)
+    if not columns:
         return [None] * len(wanted)
-    columns = map(list, zip(*looks, strict=True))
     if as_of is None:
         rows = await database.rows(_SELECT, *columns)
     else:
         rows = await database.rows(_SELECT_THEN, *columns, as_of, _FIRST)
-    return _nearest(wanted, rows)
+    found: list[Found | None] = await _aside(
+        wanted, _nearest, wanted, rows
+    )
+    return found
+
+
+async def _aside(
+    wanted: Sequence[Wanted], work: Callable[..., Any], *arguments: Any
+) -> Any:
+    """Much work in a thread, so that other requests are answered beside it."""
+    if len(wanted) < MANY:
+        return work(*arguments)
+    return await asyncio.to_thread(work, *arguments)
+
+
+def _columns(
+    wanted: Sequence[Wanted],
+    is_of_now: bool,  # noqa: FBT001
+) -> list[list[Any]]:
+    looks = list(_looks(wanted, is_of_now=is_of_now))
+    return [list(column) for column in zip(*looks, strict=True)]
 
 
 def _looks(
@@ -157,7 +182,7 @@ def _length(series: WholeSeries) -> Interval | None:
 
 def _last(series: WholeSeries, moment: datetime) -> datetime:
     """The last timestamp that could be known then."""
-    moment = min(max(moment, _EARLIEST), _LATEST)
+    moment = min(max(moment, EARLIEST), LATEST)
     length = _length(series)
     return moment if length is None else length.later(moment, -1)
 

@@ -339,8 +339,8 @@ class Agreement(BaseModel):
     """How prices of other series, at most an hour apart, compare."""
 
     series: int = Field(description="With this one")
-    spread_percent: float = Field(
-        description="From the least price to the greatest"
+    spread_percent: float | None = Field(
+        description="From the least price to the greatest; null: the least is 0"
     )
     agree: bool = Field(description="Whether that is at most one percent")
 

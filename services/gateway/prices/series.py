@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,9 @@ from services.gateway.problems import ProblemError
 from shared.messages.points import TimestampIs
 
 MAX_CHOSEN = 10_000  # rows of series that a question may be about
+# What ids can say.
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 CANDLES = "candles"
 SAMPLED = "sampled"
 HAVE_POINTS = ("points > 0",)
@@ -132,7 +135,6 @@ class WholeSeries:
         }
 
 
-_OF_PART = fields(Part)
 _OF_SERIES = fields(WholeSeries)[:-1]
 
 
@@ -163,10 +165,21 @@ def _whole(rows: Iterable[Any]) -> list[WholeSeries]:
     """Series with their parts, in the order of their smallest numbers."""
     parts: dict[tuple[str | None, ...], list[Part]] = {}
     for row in rows:
-        part = Part(**{field.name: row[field.name] for field in _OF_PART})
+        part = Part(
+            row["id"],
+            row["stream"],
+            row["points"],
+            _within_ids(row["first_at"]),
+            _within_ids(row["last_at"]),
+        )
         texts = tuple(row[field.name] for field in _OF_SERIES)
         parts.setdefault(texts, []).append(part)
     return [_series(texts, found) for texts, found in parts.items()]
+
+
+def _within_ids(moment: datetime) -> datetime:
+    """Where data points of a time stand, see shared/identity/point_ids.py."""
+    return min(max(moment, EARLIEST), LATEST)
 
 
 def _series(

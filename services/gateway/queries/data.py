@@ -19,7 +19,7 @@ from services.gateway.requests.pagination import PageToken
 from shared.identity.point_ids import FIRST_OF_NEWS, NEWS, first_id_at
 from shared.versions import stored
 
-_COLUMNS = """
+SHOWN_COLUMNS = """
     id, source, dataset, stream, kind, instrument, symbol, symbols, interval, timestamp, currency,
     price, open, high, low, close, volume, market_cap, base_volume, quote_volume, timestamp_is,
     title, url, summary, sentiment, attributes,
@@ -40,6 +40,7 @@ _OF_STORED = """
 """
 FEW = 32  # series that are read one by one
 REMEMBERED = 1_000  # filters, with the series that they leave
+REMEMBERED_SERIES = 100_000  # of all of them
 Choice = tuple[str | None, ...]  # what a filter says of series
 # What a run inserted or updated, each data point with the values that the run gave it, wherever
 # they are kept now.
@@ -100,7 +101,7 @@ SELECT (SELECT coalesce(sum(inserted + updated), 0) FROM page_receipts WHERE loa
      + (SELECT coalesce(sum(changed), 0) FROM retirements JOIN run_tasks AS t USING (task_id)
         WHERE coalesce(t.finished_at, 'infinity') >= $1) AS changed
 """
-FIELDS = tuple(name.strip() for name in _COLUMNS.split(","))
+FIELDS = tuple(name.strip() for name in SHOWN_COLUMNS.split(","))
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,9 @@ class Chosen:
     first_id: uuid.UUID | None = None
     past_id: uuid.UUID | None = None
     version: int | None = None
+
+    def count(self) -> int:
+        return len(self.timed) + len(self.news)
 
 
 class DataPages:
@@ -197,8 +201,14 @@ class DataPages:
         (found,) = await self._database.rows(query, *arguments)
         chosen = Chosen(**found)
         self._chosen[_choice(filters)] = chosen
-        if len(self._chosen) > REMEMBERED:
-            self._chosen.popitem(last=False)
+        self._numbers = sum(
+            each.count() for each in self._chosen.values()
+        )
+        while self._numbers > REMEMBERED_SERIES or (
+            len(self._chosen) > REMEMBERED
+        ):
+            _, dropped = self._chosen.popitem(last=False)
+            self._numbers -= dropped.count()
         return chosen
 
 
@@ -252,7 +262,7 @@ def build(
     arguments = Where()
     streams = _streams(filters, chosen, arguments)
     window = window_of(filters.limit, filters.skip)
-    columns = _COLUMNS
+    columns = SHOWN_COLUMNS
     if filters.fields is not None:
         columns = ", ".join(f'"{name}"' for name in filters.fields)
     last, back = ("max", "DESC") if filters.is_ascending else ("min", "")
@@ -312,7 +322,7 @@ def _streams(
     if table is not None:
         rows = _rows(table, filters, arguments)
         found.append(
-            f"(SELECT {_COLUMNS}, place FROM {rows} {filters.order} {most})"
+            f"(SELECT {SHOWN_COLUMNS}, place FROM {rows} {filters.order} {most})"
         )
     return found
 

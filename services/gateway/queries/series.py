@@ -11,7 +11,7 @@ MAX_RETIRED = 10_000  # series of one run
 # How many candles of an interval there should be from the first to the last.
 _SECONDS = """CASE right("interval", 1)
     WHEN 's' THEN 1 WHEN 'm' THEN 60 WHEN 'h' THEN 3600 WHEN 'd' THEN 86400 WHEN 'w' THEN 604800
-    END * left("interval", -1)::int"""
+    END * left("interval", -1)::bigint"""
 _MONTHS = (
     "(extract(year FROM {at}) * 12 + extract(month FROM {at}))::bigint"
 )
@@ -20,7 +20,7 @@ _EXPECTED = f"""CASE
     THEN round(extract(epoch FROM last_at - first_at) / ({_SECONDS}))::bigint + 1
     WHEN "interval" ~ '^[1-9][0-9]{{0,3}}M$'
     THEN ({_MONTHS.format(at="last_at")} - {_MONTHS.format(at="first_at")})
-         / left("interval", -1)::int + 1
+         / left("interval", -1)::bigint + 1
     END"""
 _COLUMNS = """
     series_id AS id, source, dataset, stream, kind, instrument, symbol, "interval", currency,

@@ -223,7 +223,7 @@ def _takes_gzip(encodings: str) -> bool:
     for each in encodings.split(","):
         name, _, weight = each.partition(";")
         if name.strip().lower() in ("gzip", "x-gzip"):
-            return weight.replace(" ", "") not in (
+            return weight.replace(" ", "").lower() not in (
                 "q=0",
                 "q=0.0",
                 "q=0.00",

@@ -64,19 +64,21 @@ def as_utc(moment: datetime | None) -> datetime | None:
 
 
 def span(
-    start: datetime | None, end: datetime | None
+    start: datetime | None, end: datetime | None, place: str = "query"
 ) -> tuple[datetime | None, datetime | None]:
-    """The parameters `from` and `to` in UTC. Raises ProblemError 422."""
-    begin = utc("from", start)
-    until = utc("to", end)
+    """`from` and `to` in UTC, which stand in the `query` or the `body`. Raises ProblemError 422."""
+    begin = utc("from", start, place)
+    until = utc("to", end, place)
     if begin is not None and until is not None and begin > until:
-        raise field_problem("query.from", "it lies after `to`")
+        raise field_problem(f"{place}.from", "it lies after `to`")
     return begin, until
 
 
-def utc(name: str, moment: datetime | None) -> datetime | None:
+def utc(
+    name: str, moment: datetime | None, place: str = "query"
+) -> datetime | None:
     """As `as_utc`, for a parameter of this name. Raises ProblemError 422."""
     try:
         return as_utc(moment)
     except ValueError:
-        raise field_problem(f"query.{name}", "out of range") from None
+        raise field_problem(f"{place}.{name}", "out of range") from None

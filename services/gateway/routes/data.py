@@ -49,9 +49,9 @@ from shared.names import meant
 _OFFSET = '+00:00"'
 # A quote within a text stands behind a backslash.
 _TIME = re.compile(
-    r'"(?:timestamp|created_at|updated_at)":"[0-9T:.\-]{19,26}\Z'
+    r'"(?:timestamp|created_at|updated_at|at)" ?: ?"[0-9T:.\-]{19,26}\Z'
 )
-_LONGEST_TIME = len('"created_at":"2024-01-01T00:00:00.000000')
+_LONGEST_TIME = len('"created_at" : "2024-01-01T00:00:00.000000')
 _PRUNED: dict[str, Any] = {
     "X-Values-Pruned-Before": {
         "description": (

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from services.gateway.dependencies import Bus, Db
+from services.gateway.dependencies import Bus, ProbesDb
 from services.gateway.queries.health import (
     budgets_of,
     reasons_of,
@@ -31,7 +31,7 @@ _NOT_READY: dict[int | str, dict[str, Any]] = {
     summary="Database, Kafka, last run, lag",
 )
 async def health(
-    request: Request, response: Response, database: Db, bus: Bus
+    request: Request, response: Response, database: ProbesDb, bus: Bus
 ) -> dict[str, Any]:
     """200 with `ok` or `degraded`; 503 when the database cannot be reached.
 
@@ -91,7 +91,7 @@ async def live() -> dict[str, str]:
     summary="Whether requests can be served",
 )
 async def ready(
-    response: Response, database: Db, bus: Bus
+    response: Response, database: ProbesDb, bus: Bus
 ) -> dict[str, str]:
     """200 when both the database and Kafka can be reached."""
     missing = []

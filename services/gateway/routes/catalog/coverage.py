@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
@@ -24,6 +25,7 @@ from services.gateway.coverage.gaps import (
     is_hole,
     present,
     rhythm_of,
+    too_much,
 )
 from services.gateway.coverage.schema import (
     MAX_SERIES,
@@ -34,13 +36,15 @@ from services.gateway.coverage.schema import (
     FillWindow,
 )
 from services.gateway.database import Database
-from services.gateway.dependencies import ApiKey, Bus, Db
+from services.gateway.dependencies import ApiKey, Bus, QuestionsDb
+from services.gateway.prices.bars import MAX_READ
 from services.gateway.prices.intervals import Interval
 from services.gateway.prices.series import WholeSeries, whole_series
 from services.gateway.problems import (
     ProblemError,
     documented,
     field_problem,
+    unavailable,
 )
 from services.gateway.queries.sources import budget_of
 from services.gateway.requests.json_body import JsonBodyRoute
@@ -60,7 +64,7 @@ from shared.identity.windows import Window
 from shared.messages.base import Source
 from shared.messages.commands import StartIngestion
 
-MAX_READ = 2_000_000  # data points of an answer
+TIMEOUT_S = 20.0  # of all that a request reads
 MAX_WINDOWS = 500  # of a run
 router = APIRouter(
     tags=["series"],
@@ -106,7 +110,7 @@ class _Found:
 async def read_coverage(
     request: Request,
     _key: ApiKey,
-    database: Db,
+    database: QuestionsDb,
     asked: Annotated[CoverageQuery, Query()],
 ) -> Response:
     """Each series that matches, with every hole in it and its cause.
@@ -118,7 +122,7 @@ async def read_coverage(
     page = found[asked.skip : asked.skip + asked.limit]
     every = Interval.parse(asked.every)
     covered = await _covered(
-        database, page, asked.start, asked.end, every
+        database, page, asked.start, asked.end, every, "query"
     )
     today = datetime.now(UTC).date()
     body = [_shown(each, today) for each in covered]
@@ -138,16 +142,23 @@ async def _covered(
     start: datetime | None,
     end: datetime | None,
     every: Interval | None,
+    place: str,
 ) -> list[_Found]:
-    """Raises ProblemError 422."""
-    first, past = span(start, end)
+    """`place`: of `from` and `to`. Raises ProblemError 422, 503."""
+    first, past = span(start, end, place)
     now = datetime.now(UTC)
     looked_at = await extents(database, series, first, past)
     _refuse_much(series, looked_at)
-    return [
-        await _found(database, each, *own, every, now)
-        for each, own in zip(series, looked_at, strict=True)
-    ]
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            return [
+                await _found(database, each, *own, every, now)
+                for each, own in zip(series, looked_at, strict=True)
+            ]
+    except TimeoutError:
+        raise unavailable(
+            "it took too long: ask for fewer series, or a shorter time"
+        ) from None
 
 
 async def _found(
@@ -179,11 +190,7 @@ def _refuse_much(
         for each, own in zip(series, looked_at, strict=True)
     )
     if count > MAX_READ:
-        raise field_problem(
-            "query.limit",
-            f"these series have about {count:,} data points in that time, at most {MAX_READ:,} are"
-            " looked at: ask for fewer, or for a shorter time with `from` and `to`",
-        )
+        raise too_much(count)
 
 
 def _shown(found: _Found, today: date) -> dict[str, Any]:
@@ -249,7 +256,7 @@ def _hole(
 async def fill(
     response: Response,
     key: ApiKey,
-    database: Db,
+    database: QuestionsDb,
     bus: Bus,
     body: Annotated[FillBody, Body()],
     idempotency_key: IdempotencyKey = None,
@@ -292,7 +299,9 @@ async def _wanted(
             "body",
             f"{len(series)} series match, at most {MAX_SERIES} are filled at a time: name fewer",
         )
-    found = await _covered(database, series, body.start, body.end, None)
+    found = await _covered(
+        database, series, body.start, body.end, None, "body"
+    )
     missing = [hole for each in found for hole in each.missing()]
     asked = windows(missing, datetime.now(UTC).date())
     if len(asked) > MAX_WINDOWS:

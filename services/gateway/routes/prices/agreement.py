@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
@@ -11,11 +13,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from services.gateway.dependencies import ApiKey, Db
+from services.gateway.dependencies import ApiKey, QuestionsDb
 from services.gateway.prices import agreement, choice
 from services.gateway.prices.agreement import NEAR, compared
 from services.gateway.prices.intervals import Interval
-from services.gateway.prices.moments import Wanted, last_known
+from services.gateway.prices.moments import Found, Wanted, last_known
 from services.gateway.prices.schema import (
     AgreementQuery,
     SourcesAgreement,
@@ -51,7 +53,7 @@ router = APIRouter(
 async def read_agreement(
     request: Request,
     _key: ApiKey,
-    database: Db,
+    database: QuestionsDb,
     asked: Annotated[AgreementQuery, Query()],
 ) -> Response:
     """Prices that were known at the end of each interval, side by side, and how far they differ.
@@ -71,19 +73,20 @@ async def read_agreement(
     page, rest = _page(asked, window)
     moments = page.begins()[1:] if page else []
     _refuse_much(moments, chosen)
-    found = await last_known(
-        database,
-        [Wanted(moment, [each]) for moment in moments for each in chosen],
-    )
-    of_moments = [
-        found[first : first + len(chosen)]
-        for first in range(0, len(found), len(chosen))
-    ]
-    near = min(NEAR, timedelta(seconds=interval.about_seconds()))
-    rows = compared(moments, of_moments, near)
-    body = _body(asked, chosen, others, near, rows)
+    lookups: asyncio.Semaphore = request.app.state.lookups
+    async with lookups:
+        found = await last_known(
+            database,
+            [
+                Wanted(moment, [each])
+                for moment in moments
+                for each in chosen
+            ],
+        )
+        make = _Answer(asked, interval, chosen, others, moments).encoded
+        content = await asyncio.to_thread(make, found)
     return Response(
-        msgspec.json.encode(body),
+        content,
         media_type="application/json",
         headers=_link(request, asked, rest),
     )
@@ -147,30 +150,47 @@ def _of_one_currency(
     return chosen, others
 
 
-def _body(
-    asked: AgreementQuery,
-    chosen: list[WholeSeries],
-    others: list[str | None],
-    near: timedelta,
-    rows: list[agreement.Compared],
-) -> dict[str, Any]:
-    threshold = Decimal(str(asked.threshold_percent)) / 100
-    shown = [agreement.shown(row, threshold) for row in rows]
-    worst = max(rows, key=agreement.Compared.width, default=None)
-    if asked.order == "desc":
-        shown.reverse()
-    return {
-        "interval": asked.interval,
-        "currency": chosen[0].currency,
-        "other_currencies": others,
-        "within_seconds": int(near.total_seconds()),
-        "threshold_percent": asked.threshold_percent,
-        "series": agreement.summary(chosen, rows, threshold),
-        "compared": len(rows),
-        "agreed": sum(row["agree"] for row in shown),
-        "worst": worst and agreement.shown(worst, threshold),
-        "moments": shown,
-    }
+@dataclass(frozen=True)
+class _Answer:
+    """What is compared, and how it is shown."""
+
+    asked: AgreementQuery
+    interval: Interval
+    chosen: list[WholeSeries]
+    others: list[str | None]
+    moments: list[datetime]
+
+    def encoded(self, found: list[Found | None]) -> bytes:
+        """`found`: the price of each series at each moment."""
+        near = min(NEAR, timedelta(seconds=self.interval.about_seconds()))
+        size = len(self.chosen)
+        of_moments = [
+            found[first : first + size]
+            for first in range(0, len(found), size)
+        ]
+        rows = compared(self.moments, of_moments, near)
+        return msgspec.json.encode(self._body(rows, near))
+
+    def _body(
+        self, rows: list[agreement.Compared], near: timedelta
+    ) -> dict[str, Any]:
+        threshold = Decimal(str(self.asked.threshold_percent)) / 100
+        shown = [agreement.shown(row, threshold) for row in rows]
+        worst = max(rows, key=agreement.Compared.width, default=None)
+        if self.asked.order == "desc":
+            shown.reverse()
+        return {
+            "interval": self.asked.interval,
+            "currency": self.chosen[0].currency,
+            "other_currencies": self.others,
+            "within_seconds": int(near.total_seconds()),
+            "threshold_percent": self.asked.threshold_percent,
+            "series": agreement.summary(self.chosen, rows, threshold),
+            "compared": len(rows),
+            "agreed": sum(row["agree"] for row in shown),
+            "worst": worst and agreement.shown(worst, threshold),
+            "moments": shown,
+        }
 
 
 def _link(

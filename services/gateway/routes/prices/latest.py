@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from services.gateway.dependencies import ApiKey, Db
+from services.gateway.dependencies import ApiKey, QuestionsDb
 from services.gateway.prices import choice
 from services.gateway.prices.latest import coins_of, latest
 from services.gateway.prices.schema import LatestPrice, LatestQuery
@@ -33,7 +33,7 @@ router = APIRouter(
 async def read_latest(
     request: Request,
     _key: ApiKey,
-    database: Db,
+    database: QuestionsDb,
     asked: Annotated[LatestQuery, Query()],
 ) -> Response:
     """By symbol. Of several series of a coin the one with the newest price."""

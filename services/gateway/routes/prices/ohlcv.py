@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from services.gateway.database import Database
 from services.gateway.dependencies import ApiKey
 from services.gateway.prices import bars, choice
+from services.gateway.prices.bars import MAX_READ
 from services.gateway.prices.intervals import Interval
 from services.gateway.prices.schema import (
     ALL,
@@ -39,7 +40,6 @@ from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.requests.pagination import LINK
 from services.gateway.requests.times import span, to_seconds, utc
 
-MAX_READ = 2_000_000  # data points of an answer
 MAX_BARS_TOGETHER = 20_000
 MAX_SERIES = 20
 MAX_LOOKS = 100_000  # prices times series that they may come from
@@ -184,6 +184,8 @@ async def _bars_of(
         series, page, asked.query.fill, asked.as_of, asked.query.order
     )
     (row,) = await database.rows(statement, *arguments)
+    if (row["read"] or 0) > MAX_READ:
+        raise _too_much(row["read"])
     return _answer(series, row["body"].encode())
 
 
@@ -220,11 +222,15 @@ def _refuse_much(chosen: list[WholeSeries], page: Window) -> None:
         each.points_within(page.start, page.end) for each in chosen
     )
     if count > MAX_READ:
-        raise field_problem(
-            "query.limit",
-            f"these bars are made of about {count:,} data points, at most {MAX_READ:,} are read at"
-            " a time: ask for fewer",
-        )
+        raise _too_much(count)
+
+
+def _too_much(count: int) -> ProblemError:
+    return field_problem(
+        "query.limit",
+        f"these bars are made of about {count:,} data points, at most {MAX_READ:,} are read at a"
+        " time: ask for fewer",
+    )
 
 
 def _answer(series: WholeSeries, bars: bytes) -> dict[str, Any]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.gateway.database import Database
-from services.gateway.dependencies import ApiKey, Db
+from services.gateway.dependencies import ApiKey, QuestionsDb
 from services.gateway.prices import choice
 from services.gateway.prices.moments import Found, Wanted, last_known
 from services.gateway.prices.schema import PriceAt, PriceQuery, PricesBody
@@ -40,7 +41,9 @@ router = APIRouter(
     summary="The price at a moment",
 )
 async def read_price(
-    _key: ApiKey, database: Db, asked: Annotated[PriceQuery, Query()]
+    _key: ApiKey,
+    database: QuestionsDb,
+    asked: Annotated[PriceQuery, Query()],
 ) -> Response:
     """The last price that was known at a moment, never a later one, and how old it was then."""
     moment = utc("at", asked.moment) or datetime.now(UTC)
@@ -65,7 +68,10 @@ async def read_price(
     summary="Prices at up to 10,000 moments",
 )
 async def read_prices(
-    _key: ApiKey, database: Db, body: PricesBody
+    request: Request,
+    _key: ApiKey,
+    database: QuestionsDb,
+    body: PricesBody,
 ) -> Response:
     """As `GET /price`, in the order of `pairs`; `price` is null where none was known."""
     pairs = _pairs(body)
@@ -83,8 +89,17 @@ async def read_prices(
         for symbol, moment in pairs
     ]
     _refuse_many(wanted, then=as_of is not None)
-    found = await last_known(database, wanted, as_of)
-    return _response(
+    lookups: asyncio.Semaphore = request.app.state.lookups
+    async with lookups:
+        found = await last_known(database, wanted, as_of)
+        content = await asyncio.to_thread(_together, pairs, found)
+    return Response(content, media_type="application/json")
+
+
+def _together(
+    pairs: list[tuple[str, datetime]], found: list[Found | None]
+) -> bytes:
+    return msgspec.json.encode(
         [
             _shown(symbol, moment, each)
             for (symbol, moment), each in zip(pairs, found, strict=True)

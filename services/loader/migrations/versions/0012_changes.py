@@ -29,6 +29,7 @@ CREATE TABLE change_position (
     oldest bigint NOT NULL,
     incarnation uuid NOT NULL
 );
+INSERT INTO change_position VALUES (true, 0, 1, gen_random_uuid());
 CREATE SEQUENCE change_unnumbered
 """
 _NOTE = """
@@ -57,8 +58,7 @@ CREATE FUNCTION number_change() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     next bigint;
 BEGIN
-    INSERT INTO change_position AS p VALUES (true, 1, 1, gen_random_uuid())
-    ON CONFLICT (is_only) DO UPDATE SET last = p.last + 1 RETURNING last INTO next;
+    UPDATE change_position SET last = last + 1 RETURNING last INTO STRICT next;
     UPDATE changes SET seq = next, at = clock_timestamp() WHERE seq = NEW.seq;
     RETURN NULL;
 END $$;

@@ -1,0 +1,1 @@
+"""What changes, in the order in which it became visible."""

@@ -1,0 +1,157 @@
+"""Changes of data points, read from where a token says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from services.gateway.database import Database, Where
+from services.gateway.live.tokens import INCARNATION_BYTES, Place
+from services.gateway.problems import ProblemError
+from services.gateway.queries.data import SHOWN_COLUMNS
+from services.gateway.requests.filters import SeriesFilter
+from shared.versions import stored
+
+MAX_ROWS = 1_000  # of the table `changes` that a page looks at
+OLDEST = "oldest"
+NOW = "now"
+# Which database this is: one that was restored, copied or has failed over is another.
+_POSITION = """
+SELECT coalesce(p.last, 0) AS last, coalesce(p.oldest, 1) AS oldest, md5(concat(
+    p.incarnation, ' ',
+    (SELECT oid FROM pg_database WHERE datname = current_database()), ' ',
+    (SELECT system_identifier FROM pg_control_system()), ' ',
+    (SELECT timeline_id FROM pg_control_checkpoint()))) AS incarnation
+FROM (SELECT) AS one LEFT JOIN change_position AS p ON true
+"""
+# Only as many rows as the page needs; `upto`: data points up to the end of each.
+_SELECT = """
+WITH position AS ({position}), looked AS (
+    SELECT seq, at, kind, count, ids, revisions FROM changes
+    WHERE seq > {seq} ORDER BY seq LIMIT {rows}
+), needed AS (
+    SELECT * FROM (
+        SELECT *, sum(count) OVER (ORDER BY seq) - count AS before FROM looked) AS summed
+    WHERE before < {limit} + {index}
+), page AS (
+    SELECT c.seq, c.at, c.kind, y.id, y.n, coalesce(c.revisions[y.n], 1) AS revision, c.count
+    FROM needed AS c CROSS JOIN LATERAL unnest(c.ids) WITH ORDINALITY AS y (id, n)
+    WHERE c.seq > {seq} + 1 OR y.n > {index} ORDER BY c.seq, y.n LIMIT {limit}
+), shown AS (
+    SELECT page.seq, page.n, json_build_object(
+        'change', CASE page.kind WHEN 'i' THEN 'insert' WHEN 'u' THEN 'update'
+                                 WHEN 'r' THEN 'retire' ELSE 'restore' END,
+        'seq', page.seq, 'at', page.at, 'id', page.id,
+        'value', CASE
+            WHEN page.kind = 'r' THEN
+                CASE WHEN u.revision = page.revision THEN 'then' ELSE 'now' END
+            WHEN u.id IS NULL OR u.retired_at IS NOT NULL THEN 'gone'
+            WHEN u.revision = page.revision THEN 'then' ELSE 'now' END,
+        'point', CASE WHEN page.kind <> 'r' AND u.id IS NOT NULL AND u.retired_at IS NULL
+                      THEN (SELECT row_to_json(of_point) FROM (
+                          SELECT {columns} FROM (SELECT u.*) AS own) AS of_point) END
+    ) AS change
+    FROM page LEFT JOIN LATERAL ({stored}) AS u ON true {wanted}
+)
+SELECT position.*, (SELECT count(*) FROM looked) AS looked,
+       (SELECT coalesce(json_agg(change ORDER BY seq, n), '[]')::text FROM shown) AS body,
+       (SELECT count(*) FROM page) AS points, last_of.seq AS last_seq, last_of.n AS last_n,
+       last_of.count AS last_count
+FROM position LEFT JOIN LATERAL (
+    SELECT seq, n, count FROM page ORDER BY seq DESC, n DESC LIMIT 1) AS last_of ON true
+"""
+
+
+@dataclass(frozen=True)
+class Page:
+    """`body`: JSON text of the list. `next`: where the next page begins."""
+
+    body: str
+    next: Place
+    is_last: bool
+
+
+async def page(
+    database: Database,
+    since: Place | str,
+    wanted: SeriesFilter,
+    limit: int,
+) -> Page:
+    """The changes behind a place, at most `limit` data points, those that match of them.
+
+    Raises ProblemError 410 for a place that is not kept, or of another database.
+    """
+    place = await _begin(database, since)
+    arguments = Where()
+    query = _SELECT.format(
+        position=_POSITION,
+        seq=arguments.bind(place.seq),
+        index=arguments.bind(place.index),
+        limit=int(limit),
+        rows=MAX_ROWS,
+        columns=SHOWN_COLUMNS,
+        stored=stored("page.id"),
+        wanted=_conditions(wanted, arguments),
+    )
+    (row,) = await database.rows(query, *arguments.arguments)
+    _refuse_gone(place, row)
+    return _page(row, place, limit)
+
+
+async def _begin(database: Database, since: Place | str) -> Place:
+    if isinstance(since, Place):
+        return since
+    (row,) = await database.rows(_POSITION)
+    seq = row["last"] if since == NOW else row["oldest"] - 1
+    return Place(_incarnation(row), seq)
+
+
+async def last_place(database: Database) -> Place:
+    """Behind all changes that are visible now."""
+    return await _begin(database, NOW)
+
+
+def _incarnation(row: Any) -> bytes:
+    return bytes.fromhex(row["incarnation"])[:INCARNATION_BYTES]
+
+
+def _refuse_gone(place: Place, row: Any) -> None:
+    """Raises ProblemError 410."""
+    advice = "read all data points anew, then go on from `since=now` as it was before you began"
+    if place.incarnation != _incarnation(row) or place.seq > row["last"]:
+        raise ProblemError(
+            410,
+            "query.since: it is of another database, or of this one before it was restored:"
+            f" {advice}",
+        )
+    if place.seq < row["oldest"] - 1:
+        raise ProblemError(
+            410,
+            f"query.since: changes since then are kept no more (CHANGES_RETENTION): {advice}",
+        )
+
+
+def _page(row: Any, place: Place, limit: int) -> Page:
+    if row["last_seq"] is None:
+        return Page(row["body"], place, is_last=True)
+    seq, index = row["last_seq"] - 1, row["last_n"]
+    if index == row["last_count"]:
+        seq, index = seq + 1, 0
+    following = Place(place.incarnation, seq, index)
+    is_last = row["points"] < limit and seq >= row["last"]
+    return Page(row["body"], following, is_last)
+
+
+def _conditions(wanted: SeriesFilter, arguments: Where) -> str:
+    """On what a data point is now; news match by each of their symbols."""
+    own = Where(arguments)
+    for name, values in wanted.values().items():
+        if name != "symbol":
+            own.add_among(f'u."{name}"', values)
+    symbols = wanted.symbols()
+    if symbols is not None:
+        listed = own.bind(symbols)
+        own.conditions.append(
+            f"(u.symbol = ANY({listed}::text[]) OR u.symbols && {listed}::text[])"
+        )
+    return str(own)

@@ -1,0 +1,1 @@
+"""What changes, as a list and as events."""
