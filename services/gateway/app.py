@@ -23,6 +23,7 @@ from services.gateway import problems
 from services.gateway.api_key import HEADER, WrongKeys
 from services.gateway.command_bus import CommandBus
 from services.gateway.database import Database
+from services.gateway.live.hub import Hub
 from services.gateway.middleware.access_log import AccessLog
 from services.gateway.middleware.body_limit import BodyLimit
 from services.gateway.middleware.head_requests import HeadRequests
@@ -46,7 +47,7 @@ from services.gateway.routes import (
     sources,
 )
 from services.gateway.routes.catalog import coverage, instruments, series
-from services.gateway.routes.live import changes
+from services.gateway.routes.live import changes, events
 from services.gateway.routes.prices import agreement, latest, ohlcv, price
 from services.gateway.settings import GatewaySettings
 from shared.errors import CONFIG_EXIT_CODE, POISON_EXIT_CODE, ConfigError
@@ -80,6 +81,7 @@ ROUTES = (
     ingest,
     data,
     changes,
+    events,
     ohlcv,
     price,
     latest,
@@ -116,6 +118,7 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
         app.state.data_answers = data.kept_answers(database, visible)
         app.state.ohlcv_answers = ohlcv.kept_answers(questions, visible)
         app.state.bus = bus
+        app.state.hub = Hub(database, bus.checkpoints, settings.csv_dir)
         for each in (database, questions, probes):
             await each.start()
         connecting = asyncio.create_task(bus.run())

@@ -94,6 +94,11 @@ class Stack(Product):
         """Send a signal to one instance of a service."""
         os.kill(self.pids(service)[0], number)
 
+    def kill_pid(self, pid: int) -> None:
+        """Without a word, if it is there still."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
     def stop_part(self, name: str) -> None:
         supervision.rpc(self.settings).stopProcessGroup(name, True)
 

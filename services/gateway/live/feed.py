@@ -10,6 +10,7 @@ from services.gateway.live.tokens import INCARNATION_BYTES, Place
 from services.gateway.problems import ProblemError
 from services.gateway.queries.data import SHOWN_COLUMNS
 from services.gateway.requests.filters import SeriesFilter
+from services.gateway.requests.times import with_z
 from shared.versions import stored
 
 MAX_ROWS = 1_000  # of the table `changes` that a page looks at
@@ -53,20 +54,29 @@ WITH position AS ({position}), looked AS (
     ) AS change
     FROM page LEFT JOIN LATERAL ({stored}) AS u ON true {wanted}
 )
-SELECT position.*, (SELECT count(*) FROM looked) AS looked,
-       (SELECT coalesce(json_agg(change ORDER BY seq, n), '[]')::text FROM shown) AS body,
-       (SELECT count(*) FROM page) AS points, last_of.seq AS last_seq, last_of.n AS last_n,
-       last_of.count AS last_count
+SELECT position.*, shown.changes, shown.seqs, shown.numbers, (SELECT count(*) FROM page) AS points,
+       last_of.seq AS last_seq, last_of.n AS last_n, last_of.count AS last_count
 FROM position LEFT JOIN LATERAL (
     SELECT seq, n, count FROM page ORDER BY seq DESC, n DESC LIMIT 1) AS last_of ON true
+CROSS JOIN (SELECT array_agg(change::text ORDER BY seq, n) AS changes,
+                   array_agg(seq ORDER BY seq, n) AS seqs,
+                   array_agg(n ORDER BY seq, n) AS numbers FROM shown) AS shown
 """
 
 
 @dataclass(frozen=True)
-class Page:
-    """`body`: JSON text of the list. `next`: where the next page begins."""
+class Told:
+    """A change as JSON text, and the place behind it."""
 
-    body: str
+    place: Place
+    text: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """`next`: where the next page begins."""
+
+    changes: list[Told]
     next: Place
     is_last: bool
 
@@ -81,7 +91,7 @@ async def page(
 
     Raises ProblemError 410 for a place that is not kept, or of another database.
     """
-    place = await _begin(database, since)
+    place = await begin(database, since)
     arguments = Where()
     query = _SELECT.format(
         position=_POSITION,
@@ -98,17 +108,13 @@ async def page(
     return _page(row, place, limit)
 
 
-async def _begin(database: Database, since: Place | str) -> Place:
+async def begin(database: Database, since: Place | str) -> Place:
+    """The place that a text means."""
     if isinstance(since, Place):
         return since
     (row,) = await database.rows(_POSITION)
     seq = row["last"] if since == NOW else row["oldest"] - 1
     return Place(_incarnation(row), seq)
-
-
-async def last_place(database: Database) -> Place:
-    """Behind all changes that are visible now."""
-    return await _begin(database, NOW)
 
 
 def _incarnation(row: Any) -> bytes:
@@ -133,13 +139,22 @@ def _refuse_gone(place: Place, row: Any) -> None:
 
 def _page(row: Any, place: Place, limit: int) -> Page:
     if row["last_seq"] is None:
-        return Page(row["body"], place, is_last=True)
+        return Page([], place, is_last=True)
     seq, index = row["last_seq"] - 1, row["last_n"]
     if index == row["last_count"]:
         seq, index = seq + 1, 0
-    following = Place(place.incarnation, seq, index)
+    incarnation = place.incarnation
+    changes = [
+        Told(Place(incarnation, number - 1, n), with_z(text))
+        for text, number, n in zip(
+            row["changes"] or (),
+            row["seqs"] or (),
+            row["numbers"] or (),
+            strict=True,
+        )
+    ]
     is_last = row["points"] < limit and seq >= row["last"]
-    return Page(row["body"], following, is_last)
+    return Page(changes, Place(incarnation, seq, index), is_last)
 
 
 def _conditions(wanted: SeriesFilter, arguments: Where) -> str:

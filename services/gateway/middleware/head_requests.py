@@ -6,7 +6,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class HeadRequests:
-    """ASGI middleware. The headers are those of GET, its length too."""
+    """ASGI middleware. The headers are those of GET, its length too.
+
+    `is_head` in the scope tells answers that never end.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -23,5 +26,5 @@ class HeadRequests:
                 message = {**message, "body": b""}
             await send(message)
 
-        as_get = {**scope, "method": "GET"}
+        as_get = {**scope, "method": "GET", "is_head": True}
         await self._app(as_get, receive, without_body)

@@ -14,6 +14,12 @@ _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?")
 # In an address a `+` that is not written as %2B arrives as a space.
 _LOST_PLUS = re.compile(r"(?<=\d) (?=\d\d:?\d\d$)")
 _CLOCK = re.compile(r"\d[T ]\d\d:\d\d")
+_OFFSET = '+00:00"'
+# A quote within a text stands behind a backslash.
+_TIME = re.compile(
+    r'"(?:timestamp|created_at|updated_at|at)" ?: ?"[0-9T:.\-]{19,26}\Z'
+)
+_LONGEST_TIME = len('"created_at" : "2024-01-01T00:00:00.000000')
 
 
 def as_meant(value: object) -> object:
@@ -82,3 +88,14 @@ def utc(
         return as_utc(moment)
     except ValueError:
         raise field_problem(f"{place}.{name}", "out of range") from None
+
+
+def with_z(body: str) -> str:
+    """PostgreSQL writes UTC as +00:00. Cut there, which is faster than to search for times."""
+    *parts, last = body.split(_OFFSET)
+    return "".join([*map(_with_ending, parts), last])
+
+
+def _with_ending(part: str) -> str:
+    is_time = _TIME.search(part[-_LONGEST_TIME:])
+    return part + ('Z"' if is_time else _OFFSET)

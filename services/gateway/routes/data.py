@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -41,17 +40,17 @@ from services.gateway.requests.pagination import (
     path_of_pages,
 )
 from services.gateway.requests.parameters import text_or_none
-from services.gateway.requests.times import Time, span, to_seconds, utc
+from services.gateway.requests.times import (
+    Time,
+    span,
+    to_seconds,
+    utc,
+    with_z,
+)
 from services.gateway.requests.whole_numbers import InDigits
 from services.gateway.schemas.data import DataPoint
 from shared.names import meant
 
-_OFFSET = '+00:00"'
-# A quote within a text stands behind a backslash.
-_TIME = re.compile(
-    r'"(?:timestamp|created_at|updated_at|at)" ?: ?"[0-9T:.\-]{19,26}\Z'
-)
-_LONGEST_TIME = len('"created_at" : "2024-01-01T00:00:00.000000')
 _PRUNED: dict[str, Any] = {
     "X-Values-Pruned-Before": {
         "description": (
@@ -248,17 +247,6 @@ async def _refuse_much(pages: DataPages, since: datetime) -> None:
             f"about {changed:,} data points were written since then, at most {MAX_CHANGED:,} are"
             " looked at: give a later time",
         )
-
-
-def with_z(body: str) -> str:
-    """PostgreSQL writes UTC as +00:00. Cut there, which is faster than to search for times."""
-    *parts, last = body.split(_OFFSET)
-    return "".join([*map(_with_ending, parts), last])
-
-
-def _with_ending(part: str) -> str:
-    is_time = _TIME.search(part[-_LONGEST_TIME:])
-    return part + ('Z"' if is_time else _OFFSET)
 
 
 async def _pruned(database: Database) -> dict[str, str]:

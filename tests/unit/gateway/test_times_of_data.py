@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.gateway.routes.data import with_z
+from services.gateway.requests.times import with_z
 
 
 def test_only_times_change() -> None:

@@ -13,7 +13,6 @@ from services.gateway.live.schema import Changes, ChangesQuery
 from services.gateway.problems import documented
 from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.requests.pagination import LINK
-from services.gateway.routes.data import with_z
 
 router = APIRouter(
     tags=["data"], dependencies=[Depends(check_parameters)]
@@ -43,7 +42,9 @@ async def read_changes(
     page = await feed.page(database, asked.place(), asked, asked.limit)
     token = page.next.encode()
     body = {
-        "changes": msgspec.Raw(with_z(page.body).encode()),
+        "changes": [
+            msgspec.Raw(each.text.encode()) for each in page.changes
+        ],
         "next": token,
         "is_last": page.is_last,
     }

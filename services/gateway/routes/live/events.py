@@ -1,0 +1,139 @@
+"""GET /events"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import Field
+
+from services.gateway.database import Database
+from services.gateway.dependencies import ApiKey, QuestionsDb
+from services.gateway.live import feed
+from services.gateway.live.feed import NOW
+from services.gateway.live.hub import Hub, Listener
+from services.gateway.live.tokens import PATTERN, Place
+from services.gateway.problems import documented, field_problem
+from services.gateway.requests.filters import SeriesFilter
+from services.gateway.requests.known_parameters import check_parameters
+from shared.runtime import logs
+
+HEARTBEAT_S = 10.0
+PAGE = 500  # changes that are read at a time
+KINDS = ("change", "run", "task", "dead_letter", "source")
+RETRY_MS = 1_000
+log = logs.get(__name__)
+router = APIRouter(
+    tags=["data"], dependencies=[Depends(check_parameters)]
+)
+
+
+class EventsQuery(SeriesFilter):
+    """The parameters of GET /events. The filters are those of changes."""
+
+    types: str | None = Field(
+        None,
+        pattern=rf"^({'|'.join(KINDS)})(,({'|'.join(KINDS)}))*$",
+        description=f"Only these, of {', '.join(KINDS)}",
+    )
+    since: str = Field(
+        NOW,
+        pattern=PATTERN,
+        description="As of GET /changes; `Last-Event-ID` counts before it",
+    )
+
+    def kinds(self) -> frozenset[str]:
+        return frozenset(self.types.split(",") if self.types else KINDS)
+
+
+async def _begin(
+    database: QuestionsDb,
+    asked: Annotated[EventsQuery, Query()],
+    last_event_id: Annotated[
+        str | None,
+        Header(description="The `id` of the last event that arrived"),
+    ] = None,
+) -> Place:
+    """Where changes begin. Raises ProblemError 410, 422, before an answer begins."""
+    since = asked.since
+    field = "query.since"
+    if last_event_id:
+        since, field = last_event_id, "header.Last-Event-ID"
+    if since in (NOW, feed.OLDEST):
+        return await feed.begin(database, since)
+    if len(since) > 100:
+        raise field_problem(field, "is no token of this API")
+    place = Place.decode(since, field)
+    await feed.page(database, place, SeriesFilter(), 1)
+    return place
+
+
+@router.get(
+    "/events",
+    response_class=EventSourceResponse,
+    responses=documented(401, 403, 410, 422, 503),
+    summary="What happens, live",
+)
+async def read_events(
+    request: Request,
+    _key: ApiKey,
+    database: QuestionsDb,
+    asked: Annotated[EventsQuery, Query()],
+    place: Annotated[Place, Depends(_begin)],
+) -> AsyncIterator[ServerSentEvent]:
+    """Server-sent events: changes as GET /changes tells them, runs, tasks, dead letters, sources.
+
+    `id` stands with changes alone: give the last one as `Last-Event-ID`, to any gateway, and each
+    change comes once, in order. A client that does not read is dropped. `heartbeat` comes when
+    nothing else does.
+    """
+    if request.scope.get("is_head"):
+        return
+    hub: Hub = request.app.state.hub
+    kinds = asked.kinds()
+    async with hub.listening() as listener:
+        yield ServerSentEvent(
+            event="heartbeat", raw_data="{}", retry=RETRY_MS
+        )
+        while not listener.is_too_slow:
+            for event in listener.take():
+                if event.name in kinds:
+                    yield ServerSentEvent(
+                        event=event.name, raw_data=event.text
+                    )
+            if "change" in kinds:
+                async for told in _changes(database, place, asked):
+                    place = told.next
+                    for each in told.changes:
+                        yield ServerSentEvent(
+                            event="change",
+                            id=each.place.encode(),
+                            raw_data=each.text,
+                        )
+            if not await _has_news(listener):
+                yield ServerSentEvent(event="heartbeat", raw_data="{}")
+        log.warning("slow_listener_dropped")
+
+
+async def _changes(
+    database: Database, place: Place, asked: EventsQuery
+) -> AsyncIterator[feed.Page]:
+    """What became visible since a place."""
+    while True:
+        found = await feed.page(database, place, asked, PAGE)
+        yield found
+        place = found.next
+        if found.is_last:
+            return
+
+
+async def _has_news(listener: Listener) -> bool:
+    try:
+        async with asyncio.timeout(HEARTBEAT_S):
+            await listener.news.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,119 @@
+"""What happens, live: server-sent events of a gateway."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import Engine
+
+from tests.integration.test_gateway import (  # noqa: F401  fixtures
+    KEY,
+    address,
+    api,
+    finished_run,
+    load,
+)
+from tests.support.events import events
+from tests.support.pages import candle
+
+
+def listen(
+    address: str,  # noqa: F811
+    since: str | None = None,
+    **params: Any,
+) -> Iterator[tuple[str, str | None, Any]]:
+    headers = {"x-api-key": KEY}
+    if since is not None:
+        headers["Last-Event-ID"] = since
+    with (
+        httpx.Client(trust_env=False, timeout=30) as client,
+        client.stream(
+            "GET",
+            f"{address}/api/v1/events",
+            params=params,
+            headers=headers,
+        ) as answer,
+    ):
+        assert answer.status_code == 200, answer.read()
+        assert answer.headers["content-type"].startswith(
+            "text/event-stream"
+        )
+        yield from events(answer)
+
+
+def test_changes_come_as_they_are_committed_and_resume(
+    address: str,  # noqa: F811
+    engine: Engine,
+) -> None:
+    following = listen(address, types="change")
+    assert next(following)[0] == "heartbeat"
+    load(engine, [candle(1), candle(2)], offset=1)
+    seen = []
+    ids = []
+    for name, id_, data in following:
+        if name == "change":
+            seen.append(
+                (data["change"], data["point"]["timestamp"][8:10])
+            )
+            ids.append(id_)
+        if len(seen) == 2:
+            break
+    following.close()
+    assert seen == [("insert", "01"), ("insert", "02")]
+    load(engine, [candle(2, close="1.75"), candle(3)], offset=2)
+    resumed = [
+        (data["change"], data["point"]["timestamp"][8:10])
+        for name, _, data in islice(
+            listen(address, since=ids[0], types="change"), 4
+        )
+        if name == "change"
+    ]
+    assert resumed[0] == ("insert", "02")
+    assert sorted(resumed[1:]) == [("insert", "03"), ("update", "02")]
+
+
+def test_runs_tasks_and_dead_letters_are_told(
+    address: str,  # noqa: F811
+    engine: Engine,
+) -> None:
+    following = listen(address)
+    assert next(following)[0] == "heartbeat"
+    run_id = finished_run(engine, 3, at_ms=int(time.time() * 1000))
+    load(engine, [["no date", "1", "2", "0.5", "1", "9"]], offset=9)
+    found: dict[str, Any] = {}
+    for name, _, data in following:
+        found.setdefault(name, data)
+        if {"run", "dead_letter", "source", "change"} <= found.keys():
+            break
+    following.close()
+    assert found["run"]["run_id"] == run_id
+    assert found["dead_letter"]["stage"] == "map"
+    assert found["source"]["name"]
+
+
+def test_a_place_that_is_gone_is_refused_before_the_answer_begins(
+    api: httpx.Client,  # noqa: F811
+    engine: Engine,
+) -> None:
+    load(engine, [candle(1)], offset=1)
+    for since, status in (("x" * 28, 410), ("nonsense", 422)):
+        answer = api.get("/events", headers={"Last-Event-ID": since})
+        assert answer.status_code == status, answer.text
+    assert api.get("/events", params={"types": "news"}).status_code == 422
+    assert api.head("/events").status_code == 200
+    assert (
+        httpx.get(f"{api.base_url}events", trust_env=False).status_code
+        == 401
+    )
+
+
+@pytest.mark.usefixtures("engine")
+def test_events_are_json(address: str) -> None:  # noqa: F811
+    name, id_, data = next(listen(address))
+    assert (name, id_, json.dumps(data)) == ("heartbeat", None, "{}")
