@@ -21,6 +21,7 @@ from bench import (
     latency,
     pipeline,
     plot,
+    questions,
     replay,
     timeline,
     yardstick,
@@ -144,6 +145,7 @@ def _measure(
             f"  {name:<11} {_memory(name, more_usage)}  "
             f" {more_usage.peak_mb[name] - usage.peak_mb[name]:+.0f} MB"
         )
+    asked = _questions(stack)
     return {
         "pipeline": {
             "records_per_s": whole["records_per_s"],
@@ -157,6 +159,7 @@ def _measure(
         "peak_mb": usage.peak_mb,
         "confined": confined_costs,
         "reads": reads,
+        "questions": asked,
         "first_row": first_row,
         "first_row_1gb_s": first_of_large,
         "bytes_a_record": sizes,
@@ -205,6 +208,15 @@ def _reads(stack: Stack, symbol: str) -> list[dict[str, Any]]:
             f"   ratio {read['ratio']}   today's: {read['today_ratio']}"
         )
     return reads
+
+
+def _questions(stack: Stack) -> list[dict[str, Any]]:
+    _say(f"questions, with {questions.ROWS:,} candles more:")
+    questions.fill(stack)
+    found = questions.measure(stack)
+    for line in questions.lines(found):
+        _say(line)
+    return found
 
 
 def _say(text: str) -> None:

@@ -126,7 +126,7 @@ class Hub:
             except (*DATABASE_UNAVAILABLE, BusyError) as error:
                 log.warning("events_wait", error=repr(error))
                 await asyncio.sleep(1)
-            except Exception as error:  # noqa: BLE001  whoever listens would wait without end
+            except Exception as error:
                 log.error("events_failed", exc_info=error)
                 await asyncio.sleep(1)
             await asyncio.sleep(LOOK_EVERY_S)
