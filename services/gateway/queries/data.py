@@ -166,6 +166,15 @@ class DataPages:
             row = await self._read(filters, await self._choose(filters))
         return row
 
+    async def file_query(
+        self, filters: Filters, expressions: str
+    ) -> tuple[str, list[Any]]:
+        """The query of all that matches, with these expressions of columns."""
+        chosen = (
+            await self._choose(filters) if is_chosen(filters) else None
+        )
+        return build_file(filters, chosen, expressions)
+
     async def count(self, filters: Filters) -> int:
         """How many data points are on all pages together."""
         if filters.is_of_now and _is_of_series_alone(filters):
@@ -302,6 +311,29 @@ def build_count(
     return f"SELECT {' + '.join(each)} AS count", arguments.arguments
 
 
+def build_file(
+    filters: Filters, chosen: Chosen | None, expressions: str
+) -> tuple[str, list[Any]]:
+    """The query of all rows, those of a series in the order of time, news last."""
+    arguments = Where()
+    conditions, table = _meant(filters, arguments)
+    each = []
+    if conditions:
+        each += [
+            stream.but(conditions).whole(arguments)
+            for stream in _stored(filters, chosen, arguments)
+        ]
+    if table is not None:
+        each.append(
+            f"(SELECT {SHOWN_COLUMNS} FROM {_rows(table, filters, arguments)} {filters.order})"
+        )
+    rows = " UNION ALL ".join(each)
+    return (
+        f"SELECT {expressions} FROM ({rows}) AS rows",
+        arguments.arguments,
+    )
+
+
 def _streams(
     filters: Filters, chosen: Chosen | None, arguments: Where
 ) -> list[str]:
@@ -384,6 +416,27 @@ class _Stream:
             numbers = arguments.bind(self.series)
             conditions.append(f"series_id = ANY({numbers}::int[])")
         return f"(SELECT count(*) FROM {self.table} {where(conditions)})"
+
+    def whole(self, arguments: Where) -> str:
+        """All of them with the texts of their series, in the order of an index."""
+        many = self.series
+        if many is not None and len(many) <= FEW:
+            numbers = arguments.bind(many)
+            each = self._select("", "series_id = s.number")
+            rows = f"""
+                SELECT p.* FROM unnest({numbers}::int[]) AS s (number)
+                CROSS JOIN LATERAL ({each}) AS p"""
+        else:
+            more: tuple[str, ...] = ()
+            if many is not None:
+                numbers = arguments.bind(many)
+                more = (
+                    f"(series_id IN (SELECT unnest({numbers}::int[]))) IS TRUE",
+                )
+            rows = self._select("", *more)
+        return f"""(
+            SELECT {_OF_STORED} FROM ({rows}) AS p
+            JOIN series AS s USING (series_id) LEFT JOIN page_receipts AS r USING (page_id))"""
 
     def _first(self, most: str, arguments: Where) -> str:
         if self.series is None:

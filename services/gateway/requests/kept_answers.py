@@ -183,7 +183,7 @@ def keeping(
             async def handle(request: Request) -> Response:
                 answers = answers_of(request)
                 asked = answers.known(request.scope["query_string"])
-                if asked is None:
+                if asked is None or not _takes_json(request):
                     return await check(request)
                 return await answers.response(request, asked)
 
@@ -216,6 +216,12 @@ def _is_known(tags: str, tag: str) -> bool:
     own = tag.removeprefix("W/")
     given = [each.strip().removeprefix("W/") for each in tags.split(",")]
     return own in given or given == ["*"]
+
+
+def _takes_json(request: Request) -> bool:
+    """Whether nothing else is asked for than what is kept."""
+    accepted = request.headers.get("accept", "*/*")
+    return accepted.startswith(("*/*", "application/json"))
 
 
 def _takes_gzip(encodings: str) -> bool:

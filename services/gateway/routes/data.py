@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -12,6 +12,10 @@ from pydantic import Field
 
 from services.gateway.database import Database
 from services.gateway.dependencies import ApiKey
+from services.gateway.files.child import Task
+from services.gateway.files.columns import shown
+from services.gateway.files.export import file_response
+from services.gateway.files.formats import FileFormat, wanted_format
 from services.gateway.problems import (
     ProblemError,
     documented,
@@ -49,6 +53,7 @@ from services.gateway.requests.times import (
 )
 from services.gateway.requests.whole_numbers import InDigits
 from services.gateway.schemas.data import DataPoint
+from services.gateway.settings import GatewaySettings
 from shared.names import meant
 
 _PRUNED: dict[str, Any] = {
@@ -70,7 +75,7 @@ MAX_CHANGED = 200_000  # data points since a time
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"headers": {**LINK, **ETAG, **_COUNT, **_PRUNED}},
     **NOT_MODIFIED,
-    **documented(401, 403, 410, 422, 503),
+    **documented(401, 403, 406, 410, 422, 503),
 }
 
 
@@ -124,6 +129,13 @@ class DataQuery(SeriesFilter):
         description="Whether `X-Total-Count` says how many there are on all pages",
     )
     cursor: str | None = Field(None, **CURSOR)
+    format: FileFormat | None = Field(
+        None,
+        description=(
+            "csv, ndjson, parquet, arrow: everything that matches, as a file; `Accept` may say it"
+            " too"
+        ),
+    )
 
     def filters(self) -> Filters:
         """As the query takes them. Raises ProblemError 422."""
@@ -234,8 +246,36 @@ async def read_data(
     `Link: rel="next"` leads to the next page. 410 when `as_of` lies before what REVISIONS_RETENTION
     has kept.
     """
+    form = wanted_format(asked.format, request.headers.get("accept", ""))
+    if form != FileFormat.JSON:
+        return await _file(request, asked, form)
     known = Asked(asked.filters(), path_of_pages(request), asked.count)
     return await _kept(request).response(request, known)
+
+
+async def _file(
+    request: Request, asked: DataQuery, form: FileFormat
+) -> Response:
+    """Raises ProblemError 422, 429, 503."""
+    of_pages = {"skip", "limit", "cursor", "count", "order"}
+    given = sorted(of_pages & asked.model_fields_set)
+    if given:
+        raise field_problem(
+            f"query.{given[0]}", "a file has everything: leave it out"
+        )
+    database: Database = request.app.state.questions
+    filters = replace(asked.filters(), is_ascending=True)
+    if filters.as_of is not None:
+        await check_is_kept(database, filters.as_of)
+    pages = DataPages(database)
+    if filters.updated_since is not None:
+        await _refuse_much(pages, filters.updated_since)
+    names = filters.fields or FIELDS
+    expressions = ", ".join(shown(name, form) for name in names)
+    query, arguments = await pages.file_query(filters, expressions)
+    settings: GatewaySettings = request.app.state.settings
+    task = Task(form, names, settings.reader(), query, tuple(arguments))
+    return await file_response("data", task)
 
 
 async def _refuse_much(pages: DataPages, since: datetime) -> None:

@@ -1,0 +1,1 @@
+"""Answers as files, made by a child process in constant memory."""

@@ -1,0 +1,179 @@
+"""Writes the answer of one query to its output in one of the forms, and ends.
+
+Run by `export.py`, which tells what to do on the input. PostgreSQL sends rows as they come (COPY);
+what does not fit, such as a number of more digits than Parquet holds here, ends it with an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import sys
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from services.gateway.files.columns import (
+    DECIMALS,
+    FLOATS,
+    TIMES,
+    WHOLE,
+)
+from services.gateway.files.formats import FileFormat
+
+TIMEOUT_S = 3_600
+BLOCK_BYTES = 1 << 20
+OUT = 1
+# Enough for prices and volumes of every coin: 20 digits before the point, 18 behind it.
+PRECISION, SCALE = 38, 18
+_SETTINGS = {
+    "statement_timeout": str(TIMEOUT_S * 1000),
+    "timezone": "UTC",
+    "application_name": "gateway-file",
+    "default_transaction_read_only": "on",
+    # Rows come in the order of an index, not after all have been sorted.
+    "enable_sort": "off",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "max_parallel_workers_per_gather": "0",
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """`query`: of rows with these columns. `dsn` None: the rows are `content`, as CSV."""
+
+    form: FileFormat
+    columns: tuple[str, ...]
+    dsn: str | None = None
+    query: str = ""
+    arguments: tuple[Any, ...] = ()
+    content: bytes = b""
+
+
+def main() -> int:
+    task: Task = pickle.loads(sys.stdin.buffer.read())  # noqa: S301  from this program alone
+    try:
+        asyncio.run(_write(task))
+    except BrokenPipeError:
+        return 1
+    except Exception as error:  # noqa: BLE001  told in a line
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return 1
+    return 0
+
+
+async def _write(task: Task) -> None:
+    if task.form in (FileFormat.CSV, FileFormat.NDJSON):
+        await _copy(task, OUT)
+        return
+    source, sink = os.pipe()
+    failed: list[BaseException] = []
+
+    def convert() -> None:
+        try:
+            _columnar(task, source)
+        except BaseException as error:  # noqa: BLE001  raised below
+            failed.append(error)
+            os.close(source)
+
+    thread = threading.Thread(target=convert)
+    thread.start()
+    try:
+        await _copy(task, sink)
+    except BrokenPipeError:
+        pass  # the reason is in `failed`
+    finally:
+        os.close(sink)
+        await asyncio.to_thread(thread.join)
+    if failed:
+        raise failed[0]
+
+
+async def _copy(task: Task, output: int) -> None:
+    async def write(part: bytes) -> None:
+        await asyncio.to_thread(_write_all, output, part)
+
+    if task.dsn is None:
+        await write(task.content)
+        return
+    connection = await asyncpg.connect(
+        task.dsn, server_settings=_SETTINGS
+    )
+    try:
+        if task.form == FileFormat.NDJSON:
+            # Signs that JSON never holds, so that nothing is quoted.
+            await connection.copy_from_query(
+                f"SELECT row_to_json(row_of)::text FROM ({task.query}) AS row_of",
+                *task.arguments,
+                output=write,
+                format="csv",
+                delimiter="\x02",
+                quote="\x01",
+            )
+        else:
+            await connection.copy_from_query(
+                task.query,
+                *task.arguments,
+                output=write,
+                format="csv",
+                header=True,
+            )
+    finally:
+        connection.terminate()
+
+
+def _write_all(output: int, part: bytes) -> None:
+    view = memoryview(part)
+    while view:
+        view = view[os.write(output, view) :]
+
+
+def _columnar(task: Task, source: int) -> None:
+    """CSV from a pipe as Parquet or Arrow to the output."""
+    # Only these forms need it, and it takes 60 MB.
+    import pyarrow as pa
+    from pyarrow import csv, ipc, parquet
+
+    types = {name: _type(pa, name) for name in task.columns}
+    reader = csv.open_csv(
+        pa.PythonFile(os.fdopen(source, "rb"), mode="r"),
+        read_options=csv.ReadOptions(
+            block_size=BLOCK_BYTES, use_threads=False
+        ),
+        parse_options=csv.ParseOptions(newlines_in_values=True),
+        convert_options=csv.ConvertOptions(
+            column_types=types,
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            null_values=[""],
+        ),
+    )
+    sink = pa.PythonFile(os.fdopen(OUT, "wb", closefd=False), mode="w")
+    if task.form == FileFormat.PARQUET:
+        with parquet.ParquetWriter(sink, reader.schema) as writer:
+            for batch in reader:
+                writer.write_batch(batch)
+    else:
+        with ipc.new_stream(sink, reader.schema) as stream:
+            for batch in reader:
+                stream.write_batch(batch)
+    sink.flush()
+
+
+def _type(pa: Any, name: str) -> Any:
+    if name in TIMES:
+        return pa.timestamp("us", "UTC")
+    if name in DECIMALS:
+        return pa.decimal128(PRECISION, SCALE)
+    if name in FLOATS:
+        return pa.float64()
+    return pa.int32() if name in WHOLE else pa.string()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,242 @@
+"""Everything as a file: whole, exact, or visibly broken."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyarrow import ipc
+from sqlalchemy import Engine, text
+
+from tests.integration.test_data_manners import filled
+from tests.integration.test_gateway import (  # noqa: F401  fixtures
+    address,
+    api,
+    load,
+)
+from tests.support.pages import candle
+
+__all__ = ["filled"]
+FORMS = ("csv", "ndjson", "parquet", "arrow")
+
+
+def rows_of(answer: httpx.Response, form: str) -> list[dict[str, Any]]:
+    """As each form says them; numbers as Decimal."""
+    match form:
+        case "csv":
+            return [
+                {name: value or None for name, value in row.items()}
+                for row in csv.DictReader(io.StringIO(answer.text))
+            ]
+        case "ndjson":
+            return [
+                json.loads(line, parse_float=Decimal)
+                for line in answer.text.splitlines()
+            ]
+        case "parquet":
+            table = pq.read_table(io.BytesIO(answer.content))
+            return table.to_pylist()
+        case _:
+            with ipc.open_stream(answer.content) as reader:
+                return reader.read_all().to_pylist()
+
+
+def get(api: httpx.Client, **params: Any) -> httpx.Response:  # noqa: F811
+    answer = api.get("/data", params=params)
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"symbol": "btc"},
+        {"source": "rss"},
+        {"kind": "candle", "from": "2024-01-05", "to": "2024-01-09"},
+        {"as_of": "2100-01-01T00:00:00Z"},
+        {"updated_since": "2020-01-01T00:00:00Z"},
+    ],
+)
+def test_a_file_has_what_the_list_has(
+    api: httpx.Client,  # noqa: F811
+    form: str,
+    params: dict[str, str],
+) -> None:
+    listed = get(api, limit=1000, **params).json()
+    answer = get(api, format=form, **params)
+    found = rows_of(answer, form)
+    assert sorted(row["id"] for row in found) == sorted(
+        row["id"] for row in listed
+    )
+    by_id = {row["id"]: row for row in listed}
+    for row in found:
+        expected = by_id[row["id"]]["close"]
+        close = row["close"]
+        assert (close is None) == (expected is None)
+        if close is not None:
+            assert Decimal(close) == Decimal(str(expected))
+    assert answer.headers["content-disposition"].startswith(
+        'attachment; filename="data-'
+    )
+
+
+def test_numbers_and_times_are_exact(
+    api: httpx.Client,  # noqa: F811
+    engine: Engine,
+) -> None:
+    load(engine, [candle(1), candle(2)], offset=1)
+    exact = "1.123456789012345678"
+    with engine.begin() as transaction:
+        transaction.execute(
+            text(
+                f"UPDATE points SET close = {exact}, market_cap ="
+                " 12345678901234567890 WHERE \"timestamp\" = '2024-01-01Z'"
+            )
+        )
+    for form in FORMS:
+        answer = get(
+            api, format=form, fields="timestamp,close,market_cap"
+        )
+        row = rows_of(answer, form)[0]
+        assert list(row) == ["timestamp", "close", "market_cap"]
+        assert Decimal(row["close"]) == Decimal(exact)
+        assert Decimal(row["market_cap"]) == 12345678901234567890
+        assert str(row["timestamp"])[:10] == "2024-01-01"
+    schema = pq.read_schema(
+        io.BytesIO(get(api, format="parquet").content)
+    )
+    assert schema.field("close").type == pa.decimal128(38, 18)
+    assert schema.field("timestamp").type == pa.timestamp("us", "UTC")
+
+
+def test_the_oldest_comes_first(
+    api: httpx.Client,  # noqa: F811
+    engine: Engine,
+) -> None:
+    load(engine, [candle(day) for day in range(20, 0, -1)], offset=1)
+    rows = rows_of(get(api, format="csv", fields="timestamp"), "csv")
+    times = [row["timestamp"] for row in rows]
+    assert times == sorted(times)
+    assert times[0] == "2024-01-01T00:00:00.000000Z"
+
+
+def test_what_does_not_fit_breaks_the_file(
+    api: httpx.Client,  # noqa: F811
+    engine: Engine,
+) -> None:
+    load(engine, [candle(1)], offset=1)
+    with engine.begin() as transaction:
+        transaction.execute(text("UPDATE points SET close = 1e-30"))
+    # Nothing had been sent: it is told in words.
+    answer = api.get("/data", params={"format": "parquet"})
+    assert answer.status_code == 503
+    assert "file cannot be written" in answer.text
+    assert (
+        "0.000000000000000000000000000001" in get(api, format="csv").text
+    )
+
+
+def test_a_file_that_breaks_looks_broken(
+    api: httpx.Client,  # noqa: F811
+    engine: Engine,
+) -> None:
+    for number in range(6):
+        load(
+            engine,
+            [candle(day % 28 + 1) for day in range(900)],
+            offset=number,
+            stream=f"csv/set{number}/btc-usd.csv",
+        )
+    with engine.begin() as transaction:
+        transaction.execute(
+            text(
+                'INSERT INTO points (id, series_id, "timestamp", close,'
+                " value_hash, raw_time, raw_offset, normalizer_version,"
+                " record_index, page_id, created_at)"
+                " SELECT point_id('candle', at, gen_random_uuid()),"
+                " (SELECT min(series_id) FROM series), at, 1, 1, 1, 1, 5, 0,"
+                " gen_random_uuid(), now() FROM (SELECT"
+                " '2024-01-02Z'::timestamptz + n * interval '1 second' AS at"
+                " FROM generate_series(1, 60000) AS n) AS t"
+            )
+        )
+        transaction.execute(
+            text(
+                "UPDATE points SET close = 1e-30 WHERE id ="
+                " (SELECT id FROM points ORDER BY id DESC LIMIT 1)"
+            )
+        )
+    with pytest.raises(httpx.RemoteProtocolError):
+        api.get("/data", params={"format": "arrow"})
+
+
+@pytest.mark.usefixtures("filled")
+def test_accept_says_the_form_too(
+    api: httpx.Client,  # noqa: F811
+) -> None:
+    plain = api.get("/data", params={"symbol": "btc"})
+    as_csv = api.get(
+        "/data", params={"symbol": "btc"}, headers={"Accept": "text/csv"}
+    )
+    assert as_csv.headers["content-type"].startswith("text/csv")
+    again = api.get("/data", params={"symbol": "btc"})
+    assert again.json() == plain.json()
+    refused = api.get(
+        "/data",
+        params={"symbol": "btc"},
+        headers={"Accept": "application/pdf"},
+    )
+    assert refused.status_code == 406
+
+
+def test_cells_like_formulas_are_harmless(
+    api: httpx.Client,  # noqa: F811
+    engine: Engine,
+) -> None:
+    load(
+        engine,
+        [
+            {
+                "title": "=HYPERLINK(1) Bitcoin",
+                "link": "http://x/1",
+                "id": "http://x/1",
+                "published": "Mon, 01 Jan 2024 05:00:00 GMT",
+                "summary": "+1",
+            }
+        ],
+        stream="rss/paper",
+        context={},
+    )
+    (row,) = rows_of(get(api, format="csv"), "csv")
+    assert (row["title"], row["summary"]) == (
+        "'=HYPERLINK(1) Bitcoin",
+        "'+1",
+    )
+    (exact,) = rows_of(get(api, format="ndjson"), "ndjson")
+    assert exact["title"] == "=HYPERLINK(1) Bitcoin"
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"format": "xlsx"},
+        {"format": "csv", "skip": "1"},
+        {"format": "csv", "limit": "5"},
+        {"format": "csv", "cursor": "A" * 32},
+    ],
+)
+def test_what_a_file_cannot_be_is_refused(
+    api: httpx.Client,  # noqa: F811
+    params: dict[str, str],
+) -> None:
+    assert api.get("/data", params=params).status_code == 422
