@@ -15,7 +15,7 @@ from typing import Any
 import psycopg2
 
 from tests.chaos.feed import CsvFile, Input
-from tests.support.series import WRONG_SUMS
+from tests.support.series import WRONG_CHANGES, WRONG_SUMS
 
 # records, inserted, updated, unchanged, skipped, rejected
 Counts = tuple[int, int, int, int, int, int]
@@ -384,6 +384,9 @@ class Oracle:
     def _series(self, given: Input) -> None:
         """Sums are those of the points; of each file all was asked that lies within it."""
         self._say("series with other sums", [], self.rows(WRONG_SUMS))
+        self._say(
+            "changes that are not told once", [], self.rows(WRONG_CHANGES)
+        )
         for file in given.files:
             moments = [
                 row.moment
