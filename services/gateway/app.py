@@ -48,6 +48,7 @@ from services.gateway.routes import (
 )
 from services.gateway.routes.catalog import coverage, instruments, series
 from services.gateway.routes.live import changes, events
+from services.gateway.routes.news import news, sentiment
 from services.gateway.routes.prices import agreement, latest, ohlcv, price
 from services.gateway.settings import GatewaySettings
 from shared.errors import CONFIG_EXIT_CODE, POISON_EXIT_CODE, ConfigError
@@ -86,6 +87,8 @@ ROUTES = (
     price,
     latest,
     agreement,
+    sentiment,
+    news,
     series,
     instruments,
     coverage,

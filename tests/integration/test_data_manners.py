@@ -26,6 +26,7 @@ def article(number: int, title: str, moment: datetime) -> dict[str, Any]:
         "title": title,
         "link": f"http://x/{number}",
         "id": f"http://x/{number}",
+        "key": f"http://x/{number}",
         "published": moment.strftime("%a, %d %b %Y %H:%M:%S GMT"),
         "summary": "",
     }

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from services.gateway.prices.bars import Fill
 from services.gateway.prices.intervals import PATTERN
@@ -30,6 +30,22 @@ MAX_COINS = 200
 _ZONES = frozenset(available_timezones())
 
 
+def _known_zone(name: str) -> str:
+    if name not in _ZONES:
+        raise ValueError(
+            "is no time zone: use a name such as Europe/Berlin"
+        )
+    return name
+
+
+Zone = Annotated[
+    str,
+    Field(
+        max_length=50,
+        description="Whose calendar days, weeks and months are, such as `Europe/Berlin`",
+    ),
+    AfterValidator(_known_zone),
+]
 Moment = Annotated[datetime, BeforeValidator(only_text)]
 
 
@@ -65,11 +81,7 @@ class OhlcvQuery(CoinFilter):
         None, description="Made of the data as they were at this time"
     )
     order: Literal["asc", "desc"] = "asc"
-    tz: str = Field(
-        "UTC",
-        max_length=50,
-        description="Whose calendar days, weeks and months are, such as `Europe/Berlin`",
-    )
+    tz: Zone = "UTC"
     limit: Annotated[int, InDigits] = Field(
         500, ge=1, le=MAX_BARS, description="Bars of each series"
     )
@@ -79,15 +91,6 @@ class OhlcvQuery(CoinFilter):
         if self.dataset == ALL:
             found["dataset"] = None
         return found
-
-    @field_validator("tz")
-    @classmethod
-    def _is_known(cls, value: str) -> str:
-        if value not in _ZONES:
-            raise ValueError(
-                "is no time zone: use a name such as Europe/Berlin"
-            )
-        return value
 
 
 class Bar(BaseModel):

@@ -1,0 +1,1 @@
+"""News about coins: how they feel, and what prices did after them."""

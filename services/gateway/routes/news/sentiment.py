@@ -1,0 +1,127 @@
+"""GET /sentiment"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from services.gateway.database import Database
+from services.gateway.dependencies import ApiKey, QuestionsDb
+from services.gateway.news.schema import Sentiment, SentimentQuery
+from services.gateway.news.sentiment import MAX_NEWS, build
+from services.gateway.prices.intervals import Interval
+from services.gateway.prices.windows import Window
+from services.gateway.problems import documented, field_problem
+from services.gateway.requests.known_parameters import check_parameters
+from services.gateway.requests.pagination import LINK
+from services.gateway.requests.times import span, to_seconds
+
+_EXTENT = """
+SELECT min("timestamp") AS first, max("timestamp") AS last FROM points_news
+WHERE symbols @> ARRAY[$1::text] AND retired_at IS NULL
+"""
+router = APIRouter(
+    tags=["news"], dependencies=[Depends(check_parameters)]
+)
+
+
+@router.get(
+    "/sentiment",
+    response_model=Sentiment,
+    responses={
+        200: {"headers": LINK},
+        **documented(401, 403, 422, 503),
+    },
+    summary="How news about a coin feel, over time",
+)
+async def read_sentiment(
+    request: Request,
+    _key: ApiKey,
+    database: QuestionsDb,
+    asked: Annotated[SentimentQuery, Query()],
+) -> Response:
+    """Mean, counts and headlines of each interval, with the words that the sentiment comes from.
+
+    Without `from` and `to` the newest `limit` bars. `Link: rel="next"` leads to the next ones.
+    """
+    window = await _window(database, asked)
+    bars: Any = []
+    headers = {}
+    if window is not None:
+        is_newest = asked.start is None or asked.order == "desc"
+        pages = window.newest if is_newest else window.oldest
+        page, rest = pages(asked.limit)
+        bars = msgspec.Raw(await _bars(database, asked, page))
+        if rest is not None and not (
+            asked.start is None and asked.order == "asc"
+        ):
+            headers = _link(request, rest)
+    body = {
+        "symbol": asked.symbol,
+        "interval": asked.interval,
+        "tz": asked.tz,
+        "bars": bars,
+    }
+    return Response(
+        msgspec.json.encode(body),
+        media_type="application/json",
+        headers=headers,
+    )
+
+
+async def _window(
+    database: Database, asked: SentimentQuery
+) -> Window | None:
+    """The bars from the first news to the last, as far as they are asked for."""
+    interval = Interval.parse(asked.interval)
+    if interval is None:
+        raise field_problem("query.interval", "is no interval")
+    start, end = span(asked.start, asked.end)
+    row = await database.row(_EXTENT, asked.coin())
+    if row is None or row["first"] is None:
+        return None
+    zone = ZoneInfo(asked.tz)
+    first = _begin(interval, zone, row["first"], start)
+    past = interval.after(interval.floor(row["last"], zone), zone)
+    if end is not None and end < past:
+        past = interval.floor(end, zone)
+        if past < end:
+            past = interval.after(past, zone)
+    return Window(interval, zone, first, past) if first < past else None
+
+
+def _begin(
+    interval: Interval,
+    zone: ZoneInfo,
+    first: datetime,
+    start: datetime | None,
+) -> datetime:
+    if start is None or start <= first:
+        return interval.floor(first, zone)
+    begin = interval.floor(start, zone)
+    return begin if begin == start else interval.after(begin, zone)
+
+
+async def _bars(
+    database: Database, asked: SentimentQuery, page: Window
+) -> bytes:
+    query, arguments = build(
+        asked.coin(), asked, page, asked.headlines, asked.order
+    )
+    (row,) = await database.rows(query, *arguments)
+    if row["read"] > MAX_NEWS:
+        raise field_problem(
+            "query.limit",
+            f"more than {MAX_NEWS:,} news lie in that time: ask for fewer bars",
+        )
+    return bytes(row["body"].encode())
+
+
+def _link(request: Request, rest: Window) -> dict[str, str]:
+    url = request.url.remove_query_params(("from", "to"))
+    times = f"from={to_seconds(rest.start)}&to={to_seconds(rest.end)}"
+    return {"Link": f'<{url.path}?{url.query}&{times}>; rel="next"'}
