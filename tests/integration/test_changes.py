@@ -19,7 +19,7 @@ from tests.integration.test_gateway import (  # noqa: F401  fixtures
     api,
     load,
 )
-from tests.support.pages import candle
+from tests.support.pages import candle, csv_context
 
 
 def page(api: httpx.Client, since: str, **params: Any) -> Any:  # noqa: F811
@@ -163,19 +163,7 @@ def test_changes_of_loaders_side_by_side_are_gap_free(
                 [candle(day, close=f"1.{turn}5") for day in range(1, 12)],
                 offset=number * 100 + turn,
                 stream=f"csv/{path}",
-                context={
-                    "path": path,
-                    "columns": [
-                        "date",
-                        "open",
-                        "high",
-                        "low",
-                        "close",
-                        "volume",
-                    ],
-                    "preamble": [],
-                    "sample": [candle(1), candle(2)],
-                },
+                context=csv_context(path),
             )
 
     reader = threading.Thread(target=follow)

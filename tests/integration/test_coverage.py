@@ -20,18 +20,12 @@ from tests.integration.test_gateway import (  # noqa: F401  fixtures
     load,
 )
 from tests.integration.test_price import ticks
-from tests.support.pages import candle
+from tests.support.pages import candle, csv_context
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 RUN = str(uuid.uuid4())
 STREAM = "csv/sample/btc-usd.csv"
-
-CONTEXT = {
-    "columns": ["date", "open", "high", "low", "close", "volume"],
-    "preamble": [],
-    "sample": [candle(1), candle(2)],
-}
 
 
 def candles(engine: Engine, *days: int, offset: int = 0) -> None:
@@ -241,7 +235,7 @@ def test_files_of_one_market_are_looked_at_together(
             [candle(day) for day in days],
             offset=offset,
             stream=f"csv/{path}",
-            context={**CONTEXT, "path": path},
+            context=csv_context(path),
         )
         ask(engine, days[0], days[-1], stream=f"csv/{path}")
     found = coverage(api)
@@ -367,19 +361,7 @@ def test_a_list_of_many_series_leads_on(
             [candle(1), candle(2)],
             offset=number,
             stream=f"csv/{path}",
-            context={
-                "path": path,
-                "columns": [
-                    "date",
-                    "open",
-                    "high",
-                    "low",
-                    "close",
-                    "volume",
-                ],
-                "preamble": [],
-                "sample": [candle(1), candle(2)],
-            },
+            context=csv_context(path),
         )
     seen = []
     url = "/coverage?symbol=btc&limit=2"
@@ -415,7 +397,7 @@ def test_a_file_that_was_retired_whole_is_told(
             [candle(day) for day in days],
             offset=offset,
             stream=f"csv/{path}",
-            context={**CONTEXT, "path": path},
+            context=csv_context(path),
         )
         ask(engine, days[0], days[-1], stream=f"csv/{path}")
     retire(
@@ -574,8 +556,7 @@ def test_days_of_another_zone_have_no_hole_where_its_clocks_change(
         engine,
         rows,
         context={
-            **CONTEXT,
-            "path": "sample/btc-usd.csv",
+            **csv_context("sample/btc-usd.csv"),
             "sample": rows[:5],
         },
     )

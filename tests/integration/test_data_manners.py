@@ -15,10 +15,9 @@ from tests.integration.test_gateway import (  # noqa: F401  fixtures
     api,
     load,
 )
-from tests.support.pages import candle
+from tests.support.pages import candle, csv_context
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
-COLUMNS = ["date", "open", "high", "low", "close", "volume"]
 
 
 def article(number: int, title: str, moment: datetime) -> dict[str, Any]:
@@ -43,12 +42,7 @@ def filled(engine: Engine) -> None:
             [candle(day + 1) for day in range(20)],
             offset=number,
             stream=f"csv/{path}",
-            context={
-                "path": path,
-                "columns": COLUMNS,
-                "preamble": [],
-                "sample": [candle(1), candle(2)],
-            },
+            context=csv_context(path),
         )
     titles = ("Bitcoin rises", "Ethereum and Bitcoin fall", "Markets")
     load(

@@ -13,7 +13,7 @@ from tests.integration.test_gateway import (  # noqa: F401  fixtures
     api,
     load,
 )
-from tests.support.pages import candle
+from tests.support.pages import candle, csv_context
 
 
 def get(api: httpx.Client, path: str, **params: Any) -> Any:  # noqa: F811
@@ -37,19 +37,7 @@ def filled(engine: Engine) -> None:
             [candle(day) for day in days],
             offset=number,
             stream=f"csv/{path}",
-            context={
-                "path": path,
-                "columns": [
-                    "date",
-                    "open",
-                    "high",
-                    "low",
-                    "close",
-                    "volume",
-                ],
-                "preamble": [],
-                "sample": [candle(1), candle(2)],
-            },
+            context=csv_context(path),
         )
 
 

@@ -23,6 +23,16 @@ def candle(day: int = 1, close: str = "1.5") -> list[str]:
     return [f"2024-01-{day:02}", "1", "2", "0.5", close, "9"]
 
 
+def csv_context(path: str) -> dict[str, Any]:
+    """Of a file of daily candles."""
+    return {
+        "path": path,
+        "columns": CANDLE_COLUMNS,
+        "preamble": [],
+        "sample": [candle(1), candle(2)],
+    }
+
+
 def raw_page(
     records: list[Any] | None = None,
     *,
@@ -37,16 +47,7 @@ def raw_page(
     run_id = run_id or str(uuid.uuid4())
     encoded = encode(records)
     source, _, rest = stream.partition("/")
-    context = (
-        {
-            "path": rest,
-            "columns": CANDLE_COLUMNS,
-            "preamble": [],
-            "sample": [candle(1), candle(2)],
-        }
-        if context is None
-        else context
-    )
+    context = csv_context(rest) if context is None else context
     fields: dict[str, Any] = {
         "page_id": page_id(run_id, stream, page_no, encoded),
         "run_id": run_id,

@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import Request, Response
 
 from services.gateway.problems import field_problem
+from services.gateway.requests.times import to_seconds
 
 TOKEN_BYTES = 24
 # The parameters of pages but for `limit`, which a link keeps.
@@ -100,3 +101,12 @@ def cut(
 def link_to_skip(request: Request, skip: int) -> dict[str, str]:
     """The header that leads on in a list that is paged by `skip`."""
     return {"Link": f'<{path_of_pages(request)}skip={skip}>; rel="next"'}
+
+
+def link_to_times(
+    request: Request, start: datetime, end: datetime
+) -> dict[str, str]:
+    """The header that leads on in a list that is paged by `from` and `to`."""
+    url = request.url.remove_query_params(("from", "to"))
+    times = f"from={to_seconds(start)}&to={to_seconds(end)}"
+    return {"Link": f'<{url.path}?{url.query}&{times}>; rel="next"'}

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
-import msgspec
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
 from services.gateway.coverage.causes import Claim, explained
@@ -47,6 +46,7 @@ from services.gateway.problems import (
     unavailable,
 )
 from services.gateway.queries.sources import budget_of
+from services.gateway.requests.answers import as_json
 from services.gateway.requests.json_body import JsonBodyRoute
 from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.requests.pagination import LINK, link_to_skip
@@ -129,11 +129,7 @@ async def read_coverage(
     headers = {}
     if len(found) > asked.skip + asked.limit:
         headers = link_to_skip(request, asked.skip + asked.limit)
-    return Response(
-        msgspec.json.encode(body),
-        media_type="application/json",
-        headers=headers,
-    )
+    return as_json(body, headers)
 
 
 async def _covered(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.gateway.dependencies import ApiKey, Bus, Db
@@ -16,6 +15,7 @@ from services.gateway.instruments.schema import (
 )
 from services.gateway.instruments.search import fitting, known
 from services.gateway.problems import documented
+from services.gateway.requests.answers import as_json
 from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.requests.pagination import LINK, link_to_skip
 
@@ -52,8 +52,4 @@ async def read_instruments(
         each.shown(coins.listed_at) for each in ordered[asked.skip : end]
     ]
     headers = link_to_skip(request, end) if len(ordered) > end else {}
-    return Response(
-        msgspec.json.encode(body),
-        media_type="application/json",
-        headers=headers,
-    )
+    return as_json(body, headers)

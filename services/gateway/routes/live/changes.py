@@ -11,6 +11,7 @@ from services.gateway.dependencies import ApiKey, QuestionsDb
 from services.gateway.live import feed
 from services.gateway.live.schema import Changes, ChangesQuery
 from services.gateway.problems import documented
+from services.gateway.requests.answers import as_json
 from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.requests.pagination import LINK
 
@@ -52,8 +53,4 @@ async def read_changes(
     if not page.is_last:
         url = request.url.include_query_params(since=token)
         headers = {"Link": f'<{url.path}?{url.query}>; rel="next"'}
-    return Response(
-        msgspec.json.encode(body),
-        media_type="application/json",
-        headers=headers,
-    )
+    return as_json(body, headers)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
-import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.gateway.database import Database, Where, window_of
@@ -22,6 +21,7 @@ from services.gateway.prices import choice
 from services.gateway.prices.intervals import Interval
 from services.gateway.prices.series import WholeSeries
 from services.gateway.problems import documented, field_problem
+from services.gateway.requests.answers import as_json
 from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.requests.pagination import (
     LINK,
@@ -82,11 +82,7 @@ async def read_news(
     if len(found) == asked.limit:
         last = PageToken(found[-1].published_at, UUID(found[-1].id))
         headers = next_link(path_of_pages(request), last.encode())
-    return Response(
-        msgspec.json.encode(body),
-        media_type="application/json",
-        headers=headers,
-    )
+    return as_json(body, headers)
 
 
 @router.get(

@@ -16,9 +16,10 @@ from services.gateway.news.sentiment import MAX_NEWS, build
 from services.gateway.prices.intervals import Interval
 from services.gateway.prices.windows import Window
 from services.gateway.problems import documented, field_problem
+from services.gateway.requests.answers import as_json
 from services.gateway.requests.known_parameters import check_parameters
-from services.gateway.requests.pagination import LINK
-from services.gateway.requests.times import span, to_seconds
+from services.gateway.requests.pagination import LINK, link_to_times
+from services.gateway.requests.times import span
 
 _EXTENT = """
 SELECT min("timestamp") AS first, max("timestamp") AS last FROM points_news
@@ -59,18 +60,14 @@ async def read_sentiment(
         if rest is not None and not (
             asked.start is None and asked.order == "asc"
         ):
-            headers = _link(request, rest)
+            headers = link_to_times(request, rest.start, rest.end)
     body = {
         "symbol": asked.symbol,
         "interval": asked.interval,
         "tz": asked.tz,
         "bars": bars,
     }
-    return Response(
-        msgspec.json.encode(body),
-        media_type="application/json",
-        headers=headers,
-    )
+    return as_json(body, headers)
 
 
 async def _window(
@@ -119,9 +116,3 @@ async def _bars(
             f"more than {MAX_NEWS:,} news lie in that time: ask for fewer bars",
         )
     return bytes(row["body"].encode())
-
-
-def _link(request: Request, rest: Window) -> dict[str, str]:
-    url = request.url.remove_query_params(("from", "to"))
-    times = f"from={to_seconds(rest.start)}&to={to_seconds(rest.end)}"
-    return {"Link": f'<{url.path}?{url.query}&{times}>; rel="next"'}

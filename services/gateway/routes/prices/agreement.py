@@ -29,9 +29,10 @@ from services.gateway.problems import (
     documented,
     field_problem,
 )
+from services.gateway.requests.answers import encoded
 from services.gateway.requests.known_parameters import check_parameters
-from services.gateway.requests.pagination import LINK
-from services.gateway.requests.times import span, to_seconds
+from services.gateway.requests.pagination import LINK, link_to_times
+from services.gateway.requests.times import span
 
 MAX_SERIES = 20
 MAX_LOOKS = 20_000  # moments times series
@@ -85,11 +86,7 @@ async def read_agreement(
         )
         make = _Answer(asked, interval, chosen, others, moments).encoded
         content = await asyncio.to_thread(make, found)
-    return Response(
-        content,
-        media_type="application/json",
-        headers=_link(request, asked, rest),
-    )
+    return encoded(content, _link(request, asked, rest))
 
 
 def _interval(asked: AgreementQuery) -> Interval:
@@ -199,6 +196,4 @@ def _link(
     is_newest = asked.start is None and asked.order == "asc"
     if rest is None or is_newest:
         return {}
-    url = request.url.remove_query_params(("from", "to"))
-    times = f"from={to_seconds(rest.start)}&to={to_seconds(rest.end)}"
-    return {"Link": f'<{url.path}?{url.query}&{times}>; rel="next"'}
+    return link_to_times(request, rest.start, rest.end)

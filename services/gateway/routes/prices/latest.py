@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.gateway.dependencies import ApiKey, QuestionsDb
@@ -13,6 +12,7 @@ from services.gateway.prices import choice
 from services.gateway.prices.latest import coins_of, latest
 from services.gateway.prices.schema import LatestPrice, LatestQuery
 from services.gateway.problems import documented
+from services.gateway.requests.answers import as_json
 from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.requests.pagination import LINK, link_to_skip
 
@@ -48,8 +48,4 @@ async def read_latest(
     conditions.add_among("symbol", names)
     coins = coins_of(await choice.found(database, conditions))
     body = await latest(database, coins, datetime.now(UTC))
-    return Response(
-        msgspec.json.encode(body),
-        media_type="application/json",
-        headers=headers,
-    )
+    return as_json(body, headers)

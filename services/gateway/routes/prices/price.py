@@ -21,6 +21,7 @@ from services.gateway.problems import (
     field_problem,
 )
 from services.gateway.queries.raw_pages import check_is_kept
+from services.gateway.requests.answers import as_json, encoded
 from services.gateway.requests.json_body import JsonBodyRoute
 from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.requests.times import as_utc, utc
@@ -93,7 +94,7 @@ async def read_prices(
     async with lookups:
         found = await last_known(database, wanted, as_of)
         content = await asyncio.to_thread(_together, pairs, found)
-    return Response(content, media_type="application/json")
+    return encoded(content)
 
 
 def _together(
@@ -163,6 +164,4 @@ def _shown(
 
 
 def _response(body: Any) -> Response:
-    return Response(
-        msgspec.json.encode(body), media_type="application/json"
-    )
+    return as_json(body)
