@@ -71,6 +71,9 @@ class Listener:
     news: asyncio.Event = field(default_factory=asyncio.Event)
     is_too_slow: bool = False
 
+    def has_room(self, events: list[Event]) -> bool:
+        return len(self.events) + len(events) <= MAX_WAITING
+
     def take(self) -> list[Event]:
         self.news.clear()
         taken, self.events = self.events, []
@@ -193,9 +196,9 @@ class Hub:
 
 
 def _tell(listener: Listener, last: int, events: list[Event]) -> None:
-    if len(listener.events) + len(events) > MAX_WAITING:
-        listener.is_too_slow = True
-    else:
+    if listener.has_room(events):
         listener.events += events
+    else:
+        listener.is_too_slow = True
     listener.last = last
     listener.news.set()

@@ -65,6 +65,11 @@ def fitting(
     return sorted(usable, key=rank)
 
 
+def ranked(series: Iterable[WholeSeries]) -> list[WholeSeries]:
+    """In the order of `RULE`."""
+    return sorted(series, key=rank)
+
+
 def by_symbol(
     series: Iterable[WholeSeries],
 ) -> dict[str, list[WholeSeries]]:

@@ -222,14 +222,15 @@ class DataPages:
 
 
 def _choice(filters: Filters) -> Choice:
+    of = filters.of
     return (
-        filters.of.symbol and filters.of.symbol.lower(),
-        filters.of.source,
-        filters.of.dataset,
-        filters.of.kind,
-        filters.of.instrument,
-        filters.of.interval,
-        filters.of.currency,
+        of.symbol and of.symbol.lower(),
+        of.source,
+        of.dataset,
+        of.kind,
+        of.instrument,
+        of.interval,
+        of.currency,
     )
 
 

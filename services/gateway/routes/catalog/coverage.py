@@ -181,12 +181,19 @@ def _refuse_much(
     looked_at: list[tuple[datetime, datetime]],
 ) -> None:
     """Raises ProblemError 422."""
-    count = sum(
+    count = _about(series, looked_at)
+    if count > MAX_READ:
+        raise too_much(count)
+
+
+def _about(
+    series: list[WholeSeries],
+    looked_at: list[tuple[datetime, datetime]],
+) -> int:
+    return sum(
         each.points_within(*own)
         for each, own in zip(series, looked_at, strict=True)
     )
-    if count > MAX_READ:
-        raise too_much(count)
 
 
 def _shown(found: _Found, today: date) -> dict[str, Any]:

@@ -154,8 +154,7 @@ async def _prices(
     wanted = Where()
     wanted.add("symbol =", symbol)
     wanted.add("currency =", currency)
-    series = await choice.found(database, wanted)
-    return sorted(series, key=choice.rank)
+    return choice.ranked(await choice.found(database, wanted))
 
 
 def _delays(names: list[str]) -> dict[str, Interval]:

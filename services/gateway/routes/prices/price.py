@@ -52,7 +52,7 @@ async def read_price(
     series = await choice.found(
         database, asked.conditions(), is_of_now=as_of is None
     )
-    ranked = sorted(series, key=choice.rank)
+    ranked = choice.ranked(series)
     (found,) = await last_known(database, [Wanted(moment, ranked)], as_of)
     if found is None:
         raise ProblemError(
