@@ -22,10 +22,12 @@ class Grid:
 
     def at(self, number: int) -> datetime:
         """Raises OverflowError beyond the calendar."""
-        months = self._months()
-        if months is not None:
-            return _later(self.anchor, number * months)
-        return self.anchor + number * self._size()
+        if self._months() is None:
+            return self.anchor + number * self._size()
+        return self._month(number)
+
+    def _month(self, number: int) -> datetime:
+        return _later(self.anchor, number * (self._months() or 1))
 
     def number_from(self, moment: datetime) -> int:
         """Of the first moment that is no earlier."""
@@ -33,7 +35,7 @@ class Grid:
         if months is None:
             return -((self.anchor - moment) // self._size())
         number = _months_between(self.anchor, moment) // months
-        while _later(self.anchor, number * months) < moment:
+        while self._month(number) < moment:
             number += 1
         return number
 

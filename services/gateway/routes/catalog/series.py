@@ -199,8 +199,8 @@ async def _retired(
 async def _found(database: Database, number: int) -> dict[str, Any]:
     found = await series.one(database, number)
     if found is None:
-        message = f"there is no series {number}"
         raise ProblemError(
-            404, f"{message}: GET /api/v1/series lists them"
+            404,
+            f"there is no series {number}: GET /api/v1/series lists them",
         )
     return found
