@@ -94,6 +94,10 @@ async def _output(
         yield part
     said = await child.stderr.read(MAX_ERROR)
     if await child.wait():
-        error = said.decode(errors="replace").strip()
-        log.error("file_broken", error=error)
-        raise FileError(error or "the child was killed")
+        raise _broken(said)
+
+
+def _broken(said: bytes) -> FileError:
+    error = said.decode(errors="replace").strip()
+    log.error("file_broken", error=error)
+    return FileError(error or "the child was killed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,17 +145,15 @@ def _page(row: Any, place: Place, limit: int) -> Page:
     if index == row["last_count"]:
         seq, index = seq + 1, 0
     incarnation = place.incarnation
-    changes = [
-        Told(Place(incarnation, number - 1, n), with_z(text))
-        for text, number, n in zip(
-            row["changes"] or (),
-            row["seqs"] or (),
-            row["numbers"] or (),
-            strict=True,
-        )
-    ]
+    changes = list(_told(row, incarnation))
     is_last = row["points"] < limit and seq >= row["last"]
     return Page(changes, Place(incarnation, seq, index), is_last)
+
+
+def _told(row: Any, incarnation: bytes) -> Iterator[Told]:
+    columns = (row[name] or () for name in ("changes", "seqs", "numbers"))
+    for text, seq, n in zip(*columns, strict=True):
+        yield Told(Place(incarnation, seq - 1, n), with_z(text))
 
 
 def _conditions(wanted: SeriesFilter, arguments: Where) -> str:

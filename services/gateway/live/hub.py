@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from services.gateway.database import (
 )
 from services.gateway.problems import ProblemError
 from services.gateway.queries.sources import states
+from services.gateway.schemas.sources import SourceState
 from shared.kafka.checkpoint_log import CheckpointLog
 from shared.messages.serialization import encode
 from shared.runtime import logs
@@ -173,13 +175,11 @@ class Hub:
         found = await states(
             self._database, self._checkpoints, self._csv_dir
         )
-        return [
-            event
-            for state in found
-            for event in self._new(
-                "source", state.name, state.model_dump(mode="json")
-            )
-        ]
+        return list(chain.from_iterable(map(self._of_source, found)))
+
+    def _of_source(self, state: SourceState) -> list[Event]:
+        shown = state.model_dump(mode="json")
+        return self._new("source", state.name, shown)
 
     def _new(
         self, name: str, id_: str, shown: dict[str, Any]

@@ -56,13 +56,16 @@ def fitting(
     series: Iterable[WholeSeries], interval: Interval, zone: ZoneInfo
 ) -> list[WholeSeries]:
     """Those of which bars of an interval can be made, the chosen one first (`RULE`)."""
-    usable = [
-        each
-        for each in series
-        if each.basis == SAMPLED
-        or (each.interval and interval.holds(each.interval, zone))
-    ]
-    return sorted(usable, key=rank)
+    return ranked(each for each in series if _fits(each, interval, zone))
+
+
+def _fits(
+    series: WholeSeries, interval: Interval, zone: ZoneInfo
+) -> bool:
+    if series.basis == SAMPLED:
+        return True
+    own = series.interval
+    return own is not None and interval.holds(own, zone)
 
 
 def ranked(series: Iterable[WholeSeries]) -> list[WholeSeries]:

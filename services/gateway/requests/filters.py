@@ -61,13 +61,18 @@ def _among(known: Iterable[str]) -> AfterValidator:
 
     def check(text: str) -> str:
         for each in split(text) or ():
-            if each not in names:
-                raise ValueError(
-                    f"must be of {', '.join(names)}{meant(each, names)}"
-                )
+            _refuse_other(each, names)
         return text
 
     return AfterValidator(check)
+
+
+def _refuse_other(value: str, names: list[str]) -> None:
+    """Raises ValueError."""
+    if value not in names:
+        raise ValueError(
+            f"must be of {', '.join(names)}{meant(value, names)}"
+        )
 
 
 def _listed(known: type[StrEnum]) -> WithJsonSchema:
