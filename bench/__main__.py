@@ -17,6 +17,7 @@ from bench import (
     api,
     confined,
     data,
+    events,
     goals,
     latency,
     pipeline,
@@ -145,6 +146,8 @@ def _measure(
             f"  {name:<11} {_memory(name, more_usage)}  "
             f" {more_usage.peak_mb[name] - usage.peak_mb[name]:+.0f} MB"
         )
+    live = events.measure(stack)
+    _say(events.line(live))
     asked = _questions(stack)
     return {
         "pipeline": {
@@ -160,6 +163,7 @@ def _measure(
         "confined": confined_costs,
         "reads": reads,
         "questions": asked,
+        "events": live,
         "first_row": first_row,
         "first_row_1gb_s": first_of_large,
         "bytes_a_record": sizes,

@@ -22,7 +22,7 @@ import httpx
 import psycopg2
 import uvloop
 
-from bench import api
+from bench import api, events
 from services.gateway.app import create_app
 from services.gateway.database import Database
 from services.gateway.requests.kept_answers import Visible
@@ -327,6 +327,7 @@ def main() -> int:
         for line in plans(stack):
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
+        sys.stdout.write(f"{events.line(events.measure(stack))}\n")
         for line in lines(measure(stack)):
             sys.stdout.write(f"{line}\n")
     return 0
