@@ -37,6 +37,22 @@ def stack(
         yield stack
 
 
+@pytest.fixture(scope="module")
+def own(
+    upstream: Simulator, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """One of a module's own, for tests that leave much behind."""
+    root: Path = tmp_path_factory.mktemp("own")
+    (root / "csv").mkdir()
+    settings = {
+        **upstream.settings("news"),
+        "COIN_IDS": '["btc-bitcoin"]',
+    }
+    upstream.allowed_from = None
+    with running(root / "state", root / "csv", **settings) as stack:
+        yield stack
+
+
 @pytest.fixture(scope="session")
 def broken(
     upstream: Simulator, tmp_path_factory: pytest.TempPathFactory

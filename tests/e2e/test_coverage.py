@@ -53,7 +53,7 @@ def fill(stack: Stack, **body: Any) -> Any:
 
 
 def test_each_cause_is_told_and_what_can_be_filled_is(
-    stack: Stack, upstream: Simulator
+    own: Stack, upstream: Simulator
 ) -> None:
     upstream.odd_days = {
         date(2022, 1, 4): None,
@@ -73,21 +73,21 @@ def test_each_cause_is_told_and_what_can_be_filled_is(
             "close": None,
         },
     }
-    ingest(stack, "2022-01-01", "2022-01-11")
+    ingest(own, "2022-01-01", "2022-01-11")
     for _ in range(20):
         upstream.fail(OHLCV, Fault(status=503))
-    failed = ingest(stack, "2022-01-21", "2022-01-25")
+    failed = ingest(own, "2022-01-21", "2022-01-25")
     assert failed["status"] != "succeeded"
     (error,) = failed["errors"]
     upstream.faults.clear()
-    ingest(stack, "2022-02-01", "2022-02-05")
+    ingest(own, "2022-02-01", "2022-02-05")
 
     for_good = [
         ("01-04", "01-05", "no_data", None, False),
         ("01-06", "01-07", "rejected", "high_below_low", False),
         ("01-08", "01-09", "skipped", "no_value", False),
     ]
-    found = holes(stack)
+    found = holes(own)
     assert [each[:3] for each in found[:3]] == [
         each[:3] for each in for_good
     ]
@@ -97,15 +97,15 @@ def test_each_cause_is_told_and_what_can_be_filled_is(
         ("01-25", "02-01", "never_asked", None, True),
     ]
 
-    announced = fill(stack, dry_run=True)
+    announced = fill(own, dry_run=True)
     assert announced["run_id"] is None
     assert [each["stream"] for each in announced["windows"]] == [
         f"{PARENT}/ohlcv/2022-01-11..2022-02-01"
     ]
     before = len(upstream.requests)
-    filling = fill(stack)
+    filling = fill(own)
     assert filling["windows"] == announced["windows"]
-    run = stack.wait_for(filling["run_id"])
+    run = own.wait_for(filling["run_id"])
     assert run["status"] == "succeeded", run
     calls = [
         path
@@ -113,15 +113,15 @@ def test_each_cause_is_told_and_what_can_be_filled_is(
         if path.startswith("/v1/")
     ]
     assert (len(calls), announced["calls"]) == (2, 3)
-    assert holes(stack) == found[:3]
-    assert fill(stack) == {
+    assert holes(own) == found[:3]
+    assert fill(own) == {
         **announced,
         "windows": [],
         "calls": 0,
-        "budget": fill(stack, dry_run=True)["budget"],
+        "budget": fill(own, dry_run=True)["budget"],
     }
     # All of it is one series, and so are its bars.
-    bars = stack.api.get(
+    bars = own.api.get(
         "/ohlcv",
         params={**SERIES, "interval": "1d", "from": "2022-01-01"},
     ).json()
@@ -129,18 +129,18 @@ def test_each_cause_is_told_and_what_can_be_filled_is(
 
 
 def test_a_fill_is_one_run_however_often_it_is_sent(
-    stack: Stack,
+    own: Stack,
 ) -> None:
     body = {**SERIES, "from": "2021-12-30", "to": "2022-01-01"}
     headers = {"Idempotency-Key": "fill-once"}
     first, again = (
-        stack.api.post("/coverage/fill", json=body, headers=headers)
+        own.api.post("/coverage/fill", json=body, headers=headers)
         for _ in range(2)
     )
     assert (first.status_code, again.status_code) == (202, 202)
     assert first.json()["run_id"] == again.json()["run_id"]
-    assert stack.wait_for(first.json()["run_id"])["inserted"] == 2
-    third = stack.api.post("/coverage/fill", json=body, headers=headers)
+    assert own.wait_for(first.json()["run_id"])["inserted"] == 2
+    third = own.api.post("/coverage/fill", json=body, headers=headers)
     assert third.json()["run_id"] == first.json()["run_id"]
     assert (third.json()["windows"], third.json()["calls"]) == (
         None,

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.events import events
 from tests.support.oracle import write_candles
-from tests.support.product import KEY
+from tests.support.product import KEY, until
 from tests.support.stack import Stack, running
 
 ROWS = 10_000
@@ -80,11 +80,22 @@ def test_each_point_comes_once_in_order_while_gateways_are_killed(
     write_candles(stack.csv_dir / "mine" / "btc-usd.csv", ROWS)
     run_id = stack.start_run()
     thread.start()
+    killed = 0
     while thread.is_alive():
-        for pid in stack.pids("gateway"):
-            stack.kill_pid(pid)
-            time.sleep(0.7)
-        thread.join(1.5)
+        # One after the other, each after a part of the way.
+        goal = len(listener.seen) + ROWS // 12
+        until(
+            "events to come",
+            lambda goal=goal: (
+                len(listener.seen) >= goal or not thread.is_alive()
+            ),
+            60,
+        )
+        pids = stack.pids("gateway")
+        if pids and thread.is_alive():
+            stack.kill_pid(pids[killed % len(pids)])
+            killed += 1
+    assert killed > 3
     stack.wait_ready()
     assert stack.wait_for(run_id)["status"] == "succeeded"
     assert len(listener.seen) == ROWS

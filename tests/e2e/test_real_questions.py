@@ -77,31 +77,31 @@ def values(series: dict[str, Any]) -> dict[str, list[float]]:
 
 
 def test_days_of_two_monthly_files_in_different_units(
-    stack: Stack,
+    own: Stack,
 ) -> None:
     expected = []
     for name, month in HOURS:
-        target = stack.csv_dir / "binance" / f"BTCUSDT-1h-{month}.csv"
+        target = own.csv_dir / "binance" / f"BTCUSDT-1h-{month}.csv"
         target.parent.mkdir(exist_ok=True)
         shutil.copyfile(REAL / name, target)
         expected += list(rows(REAL / name))
-    run = stack.ingest(
+    run = own.ingest(
         streams=[
             f"csv/binance/BTCUSDT-1h-{month}.csv" for _, month in HOURS
         ]
     )
     assert run["status"] == "succeeded", run
-    found = bars(stack, dataset="binance")
+    found = bars(own, dataset="binance")
     assert len(found["ids"]) == 2
     assert values(found) == days(expected)
     assert all(bar["complete"] for bar in found["bars"])
-    (covered,) = stack.api.get(
+    (covered,) = own.api.get(
         "/coverage", params={"dataset": "binance"}
     ).json()
     assert covered["completeness"] == 1
     assert covered["holes"] == []
     # A day's close is known when it is over, and is the next day's open or near it.
-    price = stack.api.get(
+    price = own.api.get(
         "/price",
         params={
             "symbol": "btc",
@@ -113,17 +113,17 @@ def test_days_of_two_monthly_files_in_different_units(
     assert price["seconds_before"] == 0
 
 
-def test_days_of_five_months_of_minutes(stack: Stack) -> None:
-    target = stack.csv_dir / "fil" / "FILUSDT.csv"
+def test_days_of_five_months_of_minutes(own: Stack) -> None:
+    target = own.csv_dir / "fil" / "FILUSDT.csv"
     target.parent.mkdir(exist_ok=True)
     shutil.copyfile(REAL / MINUTES, target)
-    run = stack.ingest(streams=["csv/fil/FILUSDT.csv"])
+    run = own.ingest(streams=["csv/fil/FILUSDT.csv"])
     assert run["status"] == "succeeded", run
     minutes = list(rows(REAL / MINUTES))
     expected = days(minutes)
-    found = bars(stack, dataset="fil")
+    found = bars(own, dataset="fil")
     assert values(found) == expected
-    (covered,) = stack.api.get(
+    (covered,) = own.api.get(
         "/coverage", params={"dataset": "fil"}
     ).json()
     assert covered["points"] == len({moment for moment, _ in minutes})

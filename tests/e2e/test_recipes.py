@@ -25,7 +25,7 @@ BLOCKS = re.findall(
 
 
 def test_each_recipe_does_what_it_says(
-    stack: Stack,
+    own: Stack,
     upstream: Simulator,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -33,7 +33,7 @@ def test_each_recipe_does_what_it_says(
 ) -> None:
     for name in ("first", "second"):
         for coin in ("btc", "eth"):
-            path = stack.csv_dir / f"recipes-{name}" / f"{coin}-usd.csv"
+            path = own.csv_dir / f"recipes-{name}" / f"{coin}-usd.csv"
             write_candles(path, 3_000, start=START)
     at = {"date": format_datetime(START + timedelta(days=1))}
     upstream.feeds["news"] = rss(
@@ -42,8 +42,8 @@ def test_each_recipe_does_what_it_says(
             {**entry(902, "Ethereum rallies to record"), **at},
         ]
     )
-    assert stack.ingest()["status"] in ("succeeded", "partial")
-    monkeypatch.setenv("API", str(stack.api.base_url).rstrip("/"))
+    assert own.ingest()["status"] in ("succeeded", "partial")
+    monkeypatch.setenv("API", str(own.api.base_url).rstrip("/"))
     monkeypatch.setenv("API_KEY", KEY)
     monkeypatch.chdir(tmp_path)
     assert len(BLOCKS) == 13

@@ -259,15 +259,16 @@ def test_days_that_cannot_be_had_were_asked_in_vain(
         f"coinpaprika/eth-ethereum/{kind}/2023-03-01..2023-03-05"
         for kind in ("ohlcv", "historical")
     ]
+    parents = [stream.rpartition("/")[0] for stream in streams]
     upstream.allowed_from = date(2000, 1, 1)
     stack.ingest(streams=streams)
     assert stack.query(
         "SELECT stream, outcome, reason, first_at::date::text, last_at::date::text FROM asked"
         " WHERE stream = ANY(%s) ORDER BY stream",
-        streams,
+        parents,
     ) == [
-        (streams[1], "answered", "", "2023-03-01", "2023-03-04"),
-        (streams[0], "failed", "plan_limit", "2023-03-01", "2023-03-04"),
+        (parents[1], "answered", "", "2023-03-01", "2023-03-04"),
+        (parents[0], "failed", "plan_limit", "2023-03-01", "2023-03-04"),
     ]
 
 

@@ -41,7 +41,7 @@ def test_the_api_keeps_its_contract(
         "".join(
             "[[operations]]\ninclude-name ="
             f" '{name}'\nchecks.positive_data_acceptance.expected-statuses = ['2xx', '401',"
-            " '403', '404', '409', '422', '429', '5xx']\n"
+            " '403', '404', '409', '410', '422', '429', '5xx']\n"
             for name in (
                 "POST /api/v1/ingest",
                 "POST /api/v1/replay",
