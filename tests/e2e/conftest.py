@@ -38,17 +38,22 @@ def stack(
 
 
 @pytest.fixture(scope="module")
+def own_upstream() -> Iterator[Simulator]:
+    with Simulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="module")
 def own(
-    upstream: Simulator, tmp_path_factory: pytest.TempPathFactory
+    own_upstream: Simulator, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
     """One of a module's own, for tests that leave much behind."""
     root: Path = tmp_path_factory.mktemp("own")
     (root / "csv").mkdir()
     settings = {
-        **upstream.settings("news"),
+        **own_upstream.settings("news"),
         "COIN_IDS": '["btc-bitcoin"]',
     }
-    upstream.allowed_from = None
     with running(root / "state", root / "csv", **settings) as stack:
         yield stack
 

@@ -20,10 +20,10 @@ SERIES = {
 
 
 @pytest.fixture(autouse=True)
-def no_odd_days(upstream: Simulator) -> Any:
+def no_odd_days(own_upstream: Simulator) -> Any:
     yield
-    upstream.odd_days.clear()
-    upstream.faults.clear()
+    own_upstream.odd_days.clear()
+    own_upstream.faults.clear()
 
 
 def ingest(stack: Stack, start: str, end: str) -> dict[str, Any]:
@@ -53,9 +53,9 @@ def fill(stack: Stack, **body: Any) -> Any:
 
 
 def test_each_cause_is_told_and_what_can_be_filled_is(
-    own: Stack, upstream: Simulator
+    own: Stack, own_upstream: Simulator
 ) -> None:
-    upstream.odd_days = {
+    own_upstream.odd_days = {
         date(2022, 1, 4): None,
         date(2022, 1, 6): {
             "time_open": "2022-01-06T00:00:00Z",
@@ -75,11 +75,11 @@ def test_each_cause_is_told_and_what_can_be_filled_is(
     }
     ingest(own, "2022-01-01", "2022-01-11")
     for _ in range(20):
-        upstream.fail(OHLCV, Fault(status=503))
+        own_upstream.fail(OHLCV, Fault(status=503))
     failed = ingest(own, "2022-01-21", "2022-01-25")
     assert failed["status"] != "succeeded"
     (error,) = failed["errors"]
-    upstream.faults.clear()
+    own_upstream.faults.clear()
     ingest(own, "2022-02-01", "2022-02-05")
 
     for_good = [
@@ -102,14 +102,14 @@ def test_each_cause_is_told_and_what_can_be_filled_is(
     assert [each["stream"] for each in announced["windows"]] == [
         f"{PARENT}/ohlcv/2022-01-11..2022-02-01"
     ]
-    before = len(upstream.requests)
+    before = len(own_upstream.requests)
     filling = fill(own)
     assert filling["windows"] == announced["windows"]
     run = own.wait_for(filling["run_id"])
     assert run["status"] == "succeeded", run
     calls = [
         path
-        for path, _ in upstream.requests[before:]
+        for path, _ in own_upstream.requests[before:]
         if path.startswith("/v1/")
     ]
     assert (len(calls), announced["calls"]) == (2, 3)

@@ -26,7 +26,7 @@ BLOCKS = re.findall(
 
 def test_each_recipe_does_what_it_says(
     own: Stack,
-    upstream: Simulator,
+    own_upstream: Simulator,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -36,7 +36,7 @@ def test_each_recipe_does_what_it_says(
             path = own.csv_dir / f"recipes-{name}" / f"{coin}-usd.csv"
             write_candles(path, 3_000, start=START)
     at = {"date": format_datetime(START + timedelta(days=1))}
-    upstream.feeds["news"] = rss(
+    own_upstream.feeds["news"] = rss(
         [
             {**entry(901, "Bitcoin plunges after exchange hack"), **at},
             {**entry(902, "Ethereum rallies to record"), **at},
