@@ -12,7 +12,7 @@ from services.gateway.requests.kept_answers import Answer, answered
 
 OK = 200
 MAX_BYTES = 4 << 20  # of an answer that is held back
-_CODINGS = ("etag", "content-encoding", "transfer-encoding")
+_CODINGS = frozenset({b"etag", b"content-encoding", b"transfer-encoding"})
 
 
 class KeptByClients:
@@ -53,6 +53,8 @@ class KeptByClients:
 
 
 def _is_held(start: Message) -> bool:
+    if any(name in _CODINGS for name, _ in start["headers"]):
+        return False
     headers = Headers(raw=start["headers"])
     size = headers.get("content-length")
     return (
@@ -60,7 +62,6 @@ def _is_held(start: Message) -> bool:
         and headers.get("content-type") == "application/json"
         and size is not None
         and int(size) <= MAX_BYTES
-        and not any(name in headers for name in _CODINGS)
     )
 
 
