@@ -55,16 +55,18 @@ def get(api: httpx.Client, **params: Any) -> httpx.Response:  # noqa: F811
 
 
 @pytest.mark.usefixtures("filled")
-@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
-    "params",
+    ("form", "params"),
     [
-        {},
-        {"symbol": "btc"},
-        {"source": "rss"},
-        {"kind": "candle", "from": "2024-01-05", "to": "2024-01-09"},
-        {"as_of": "2100-01-01T00:00:00Z"},
-        {"updated_since": "2020-01-01T00:00:00Z"},
+        *((form, {}) for form in FORMS),
+        ("ndjson", {"symbol": "btc"}),
+        ("csv", {"source": "rss"}),
+        (
+            "ndjson",
+            {"kind": "candle", "from": "2024-01-05", "to": "2024-01-09"},
+        ),
+        ("csv", {"as_of": "2100-01-01T00:00:00Z"}),
+        ("ndjson", {"updated_since": "2020-01-01T00:00:00Z"}),
     ],
 )
 def test_a_file_has_what_the_list_has(
