@@ -25,7 +25,7 @@ from services.gateway.files.columns import (
 from services.gateway.files.formats import FileFormat
 
 TIMEOUT_S = 3_600
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 18
 OUT = 1
 # Enough for prices and volumes of every coin: 20 digits before the point, 18 behind it.
 PRECISION, SCALE = 38, 18
@@ -139,6 +139,8 @@ def _columnar(task: Task, source: int) -> None:
     import pyarrow as pa
     from pyarrow import csv, ipc, parquet
 
+    # Gives back what it no longer needs, which others keep.
+    pa.set_memory_pool(pa.system_memory_pool())
     types = {name: _type(pa, name) for name in task.columns}
     reader = csv.open_csv(
         pa.PythonFile(os.fdopen(source, "rb"), mode="r"),

@@ -11,14 +11,21 @@ from collections.abc import AsyncIterator
 from fastapi.responses import StreamingResponse
 
 from services.gateway.files.child import Task
-from services.gateway.files.formats import MEDIA_TYPES, headers_of
+from services.gateway.files.formats import (
+    MEDIA_TYPES,
+    FileFormat,
+    headers_of,
+)
 from services.gateway.problems import ProblemError, unavailable
 from shared.runtime import logs
 
-MAX_FILES = 4  # at a time
+# At a time: those of rows take 55 MB each, those of columns 250.
+MAX_OF_ROWS = 3
+MAX_OF_COLUMNS = 1
 CHUNK_BYTES = 256 * 1024
 MAX_ERROR = 500  # bytes of what a child says
-_turns = asyncio.Semaphore(MAX_FILES)
+_of_rows = asyncio.Semaphore(MAX_OF_ROWS)
+_of_columns = asyncio.Semaphore(MAX_OF_COLUMNS)
 log = logs.get(__name__)
 
 
@@ -28,10 +35,10 @@ class FileError(Exception):
 
 async def file_response(name: str, task: Task) -> StreamingResponse:
     """Raises ProblemError 429 for too many at a time, 503 where nothing could be written."""
-    if _turns.locked():
+    if _turns(task.form).locked():
         raise ProblemError(
             429,
-            f"{MAX_FILES} files are being written: try again in a moment",
+            f"as many {task.form} files are being written as may: try again in a moment",
             headers={"Retry-After": "10"},
         )
     parts = _parts(task)
@@ -48,6 +55,11 @@ async def file_response(name: str, task: Task) -> StreamingResponse:
     )
 
 
+def _turns(form: FileFormat) -> asyncio.Semaphore:
+    is_of_rows = form in (FileFormat.CSV, FileFormat.NDJSON)
+    return _of_rows if is_of_rows else _of_columns
+
+
 async def _whole(
     first: bytes, rest: AsyncIterator[bytes]
 ) -> AsyncIterator[bytes]:
@@ -58,7 +70,7 @@ async def _whole(
 
 async def _parts(task: Task) -> AsyncIterator[bytes]:
     """Raises FileError where the child fails, also in the midst."""
-    async with _turns:
+    async with _turns(task.form):
         child = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
