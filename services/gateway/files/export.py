@@ -36,11 +36,7 @@ class FileError(Exception):
 async def file_response(name: str, task: Task) -> StreamingResponse:
     """Raises ProblemError 429 for too many at a time, 503 where nothing could be written."""
     if _turns(task.form).locked():
-        raise ProblemError(
-            429,
-            f"as many {task.form} files are being written as may: try again in a moment",
-            headers={"Retry-After": "10"},
-        )
+        raise _busy(task.form)
     parts = _parts(task)
     try:
         first = await anext(parts, b"")
@@ -58,6 +54,14 @@ async def file_response(name: str, task: Task) -> StreamingResponse:
 def _turns(form: FileFormat) -> asyncio.Semaphore:
     is_of_rows = form in (FileFormat.CSV, FileFormat.NDJSON)
     return _of_rows if is_of_rows else _of_columns
+
+
+def _busy(form: FileFormat) -> ProblemError:
+    return ProblemError(
+        429,
+        f"as many {form} files are being written as may: try again in a moment",
+        headers={"Retry-After": "10"},
+    )
 
 
 async def _whole(

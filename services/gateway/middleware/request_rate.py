@@ -57,7 +57,9 @@ class RequestRate:
         if minute != self._minute:
             self._minute = minute
             self._counts.clear()
-        key = plain(given)
+        return self._one_more(plain(given))
+
+    def _one_more(self, key: str) -> int:
         self._counts[key] = self._counts.get(key, 0) + 1
         return self._counts[key]
 
