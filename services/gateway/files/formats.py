@@ -25,6 +25,14 @@ MEDIA_TYPES = {
     FileFormat.PARQUET: "application/vnd.apache.parquet",
     FileFormat.ARROW: "application/vnd.apache.arrow.stream",
 }
+# For the OpenAPI document.
+CONTENT = {
+    media_type.partition(";")[0]: {
+        "schema": {"type": "string", "format": "binary"}
+    }
+    for form, media_type in MEDIA_TYPES.items()
+    if form != FileFormat.JSON
+}
 _BY_TYPE = {
     media_type.partition(";")[0]: form
     for form, media_type in MEDIA_TYPES.items()

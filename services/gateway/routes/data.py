@@ -15,7 +15,11 @@ from services.gateway.dependencies import ApiKey
 from services.gateway.files.child import Task
 from services.gateway.files.columns import shown
 from services.gateway.files.export import file_response
-from services.gateway.files.formats import FileFormat, wanted_format
+from services.gateway.files.formats import (
+    CONTENT,
+    FileFormat,
+    wanted_format,
+)
 from services.gateway.problems import (
     ProblemError,
     documented,
@@ -73,7 +77,10 @@ _COUNT: dict[str, Any] = {
 }
 MAX_CHANGED = 200_000  # data points since a time
 _RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"headers": {**LINK, **ETAG, **_COUNT, **_PRUNED}},
+    200: {
+        "headers": {**LINK, **ETAG, **_COUNT, **_PRUNED},
+        "content": CONTENT,
+    },
     **NOT_MODIFIED,
     **documented(401, 403, 406, 410, 422, 503),
 }
