@@ -8,9 +8,9 @@ from datetime import date, datetime, timedelta
 
 from services.gateway.coverage.causes import Cause
 from services.gateway.prices.series import WholeSeries
+from services.gateway.schemas.ingest import EARLIEST
 from shared.identity.windows import Window, parent_of, series_stream
 
-EARLIEST = date(2009, 1, 1)  # before any coin was traded
 _FILLED = frozenset({Cause.NEVER_ASKED, Cause.FAILED, Cause.UNKNOWN})
 # Asking again would change nothing: another plan is needed, or it would be removed again.
 _IN_VAIN = frozenset({"plan_limit", "POINTS_RETENTION"})

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import chain
 from typing import Any
 
 from services.gateway.coverage.causes import Cause, Claim, Span
@@ -20,7 +21,8 @@ from services.gateway.prices.series import (
     WholeSeries,
 )
 from services.gateway.problems import ProblemError, field_problem
-from shared.identity.point_ids import first_id_at
+from services.gateway.queries.raw_pages import pruned_before
+from shared.identity.point_ids import NEWS, first_id_at
 from shared.identity.windows import (
     OF_WINDOW,
     STEP,
@@ -32,7 +34,6 @@ from shared.messages.base import Source
 
 MAX_GAPS = 1_000  # of a series
 MAX_ASKED = 20_000  # ranges
-NEWS = "news"
 _TICK = timedelta(microseconds=1)
 _MEAN_MONTH_S = 2_629_746
 _SAMPLE = 10_000  # data points whose distances tell the usual one
@@ -89,9 +90,6 @@ _SELECT_ASKED = """
 SELECT outcome, nullif(reason, '') AS reason, every_s, first_at, last_at, run_id::text
 FROM asked WHERE stream = ANY($1::text[]) AND last_at >= $2 AND first_at < $3
 ORDER BY first_at, last_at LIMIT $4
-"""
-_SELECT_PRUNED = """
-SELECT before FROM pruned WHERE what = CASE $1 WHEN 'news' THEN 'news' ELSE 'points' END
 """
 # One that was closed with a note had a time all the same; one that is processed again has it still.
 _EXISTS_UNTIMED = f"""
@@ -178,9 +176,7 @@ async def extents(
     end: datetime | None,
 ) -> list[tuple[datetime, datetime]]:
     """From when to before when each is looked at: `start` and `end`, or all that is known of."""
-    streams = sorted(
-        {part.stream for each in series for part in each.parts}
-    )
+    streams = sorted(set(chain.from_iterable(map(streams_of, series))))
     rows = await database.rows(_SELECT_EXTENTS, streams)
     by_stream = {row["stream"]: row for row in rows}
     return [
@@ -397,10 +393,11 @@ def _not_yet(
 async def _pruned(
     database: Database, series: WholeSeries, grid: Grid, start: datetime
 ) -> list[Claim]:
-    row = await database.row(_SELECT_PRUNED, series.kind)
-    if row is None or row["before"] <= start:
+    what = "news" if series.kind == NEWS else "points"
+    before = await pruned_before(database, what)
+    if before is None or before <= start:
         return []
-    span = Span(grid.number_from(start), grid.number_from(row["before"]))
+    span = Span(grid.number_from(start), grid.number_from(before))
     return [
         Claim(span, Cause.UNKNOWN, "POINTS_RETENTION", is_certain=True)
     ]

@@ -66,9 +66,8 @@ class Event:
 
 @dataclass(eq=False)
 class Listener:
-    """What waits to be sent to one client. `last`: the number of the newest change."""
+    """What waits to be sent to one client."""
 
-    last: int = 0
     events: list[Event] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
     is_too_slow: bool = False
@@ -144,7 +143,7 @@ class Hub:
             return
         self._last = last
         for listener in self._listeners:
-            _tell(listener, last, events)
+            _tell(listener, events)
 
     async def _events(self) -> AsyncIterator[Event]:
         since = self._since
@@ -195,10 +194,9 @@ class Hub:
         return [Event(name, text)]
 
 
-def _tell(listener: Listener, last: int, events: list[Event]) -> None:
+def _tell(listener: Listener, events: list[Event]) -> None:
     if listener.has_room(events):
         listener.events += events
     else:
         listener.is_too_slow = True
-    listener.last = last
     listener.news.set()

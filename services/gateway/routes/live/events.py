@@ -16,7 +16,7 @@ from services.gateway.live import feed
 from services.gateway.live.feed import NOW
 from services.gateway.live.hub import Hub, Listener
 from services.gateway.live.tokens import PATTERN, Place
-from services.gateway.problems import documented, field_problem
+from services.gateway.problems import documented
 from services.gateway.requests.filters import SeriesFilter
 from services.gateway.requests.known_parameters import check_parameters
 from shared.runtime import logs
@@ -64,8 +64,6 @@ async def _begin(
         since, field = last_event_id, "header.Last-Event-ID"
     if since in (NOW, feed.OLDEST):
         return await feed.begin(database, since)
-    if len(since) > 100:
-        raise field_problem(field, "is no token of this API")
     place = Place.decode(since, field)
     await feed.page(database, place, SeriesFilter(), 1)
     return place
