@@ -105,6 +105,8 @@ def test_bars_count_and_name_what_they_are_made_of(
     only = get(api, "/sentiment", dataset="paper")["bars"]
     assert only[0]["news"] == 2
     assert get(api, "/sentiment", symbol="none")["bars"] == []
+    late = {"from": "9999-12-31", "interval": "1M"}
+    assert get(api, "/sentiment", **late)["bars"] == []
 
 
 @pytest.mark.usefixtures("filled")

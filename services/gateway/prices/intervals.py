@@ -37,6 +37,14 @@ class Interval:
         found = _TEXT.fullmatch(text or "")
         return cls(int(found[1]), found[2]) if found else None
 
+    @classmethod
+    def of(cls, text: str) -> Interval:
+        """Of a text that was held to `PATTERN`. Raises ValueError for another."""
+        found = cls.parse(text)
+        if found is None:
+            raise ValueError(f"{text!r} is no interval")
+        return found
+
     @property
     def seconds(self) -> int | None:
         """None of months, which are not equally long."""

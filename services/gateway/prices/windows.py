@@ -34,6 +34,19 @@ class Window:
             found.append(self.interval.after(found[-1], self.zone))
         return found
 
+    def page(
+        self, limit: int, start: datetime | None, order: str
+    ) -> tuple[Window, Window | None]:
+        """The bars of a page, and those that a link leads to.
+
+        Without a `start` the newest; then those after them are yet to come, unless `order` is desc.
+        """
+        if order == "desc":
+            return self.newest(limit)
+        if start is None:
+            return self.newest(limit)[0], None
+        return self.oldest(limit)
+
     def newest(self, limit: int) -> tuple[Window, Window | None]:
         """The last bars, and those before them where there are more."""
         start = self._away(self.end, -limit)
@@ -64,9 +77,22 @@ def window_over(
     end: datetime | None,
 ) -> Window | None:
     """All bars from `start` to `end` in which data points may lie; None where there are none."""
-    first = interval.floor(min(map(_first_of, series)), zone)
-    last = interval.floor(max(map(_last_of, series)), zone)
-    past = interval.after(last, zone)
+    first = min(map(_first_of, series))
+    last = max(map(_last_of, series))
+    return window_between(first, last, interval, zone, start, end)
+
+
+def window_between(
+    earliest: datetime,
+    latest: datetime,
+    interval: Interval,
+    zone: ZoneInfo,
+    start: datetime | None,
+    end: datetime | None,
+) -> Window | None:
+    """The same, of what lies between two moments, both included."""
+    first = interval.floor(earliest, zone)
+    past = interval.after(interval.floor(latest, zone), zone)
     # What lies beyond all data may be beyond the calendar too.
     if start is not None and start > first:
         first = _at_or_after(min(start, past), interval, zone)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -14,7 +13,7 @@ from services.gateway.dependencies import ApiKey, QuestionsDb
 from services.gateway.news.schema import Sentiment, SentimentQuery
 from services.gateway.news.sentiment import MAX_NEWS, build
 from services.gateway.prices.intervals import Interval
-from services.gateway.prices.windows import Window
+from services.gateway.prices.windows import Window, window_between
 from services.gateway.problems import documented, field_problem
 from services.gateway.requests.answers import as_json
 from services.gateway.requests.known_parameters import check_parameters
@@ -53,13 +52,9 @@ async def read_sentiment(
     bars: Any = []
     headers = {}
     if window is not None:
-        is_newest = asked.start is None or asked.order == "desc"
-        pages = window.newest if is_newest else window.oldest
-        page, rest = pages(asked.limit)
+        page, rest = window.page(asked.limit, asked.start, asked.order)
         bars = msgspec.Raw(await _bars(database, asked, page))
-        if rest is not None and not (
-            asked.start is None and asked.order == "asc"
-        ):
+        if rest is not None:
             headers = link_to_times(request, rest.start, rest.end)
     body = {
         "symbol": asked.symbol,
@@ -74,33 +69,18 @@ async def _window(
     database: Database, asked: SentimentQuery
 ) -> Window | None:
     """The bars from the first news to the last, as far as they are asked for."""
-    interval = Interval.parse(asked.interval)
-    if interval is None:
-        raise field_problem("query.interval", "is no interval")
     start, end = span(asked.start, asked.end)
     row = await database.row(_EXTENT, asked.coin())
     if row is None or row["first"] is None:
         return None
-    zone = ZoneInfo(asked.tz)
-    first = _begin(interval, zone, row["first"], start)
-    past = interval.after(interval.floor(row["last"], zone), zone)
-    if end is not None and end < past:
-        past = interval.floor(end, zone)
-        if past < end:
-            past = interval.after(past, zone)
-    return Window(interval, zone, first, past) if first < past else None
-
-
-def _begin(
-    interval: Interval,
-    zone: ZoneInfo,
-    first: datetime,
-    start: datetime | None,
-) -> datetime:
-    if start is None or start <= first:
-        return interval.floor(first, zone)
-    begin = interval.floor(start, zone)
-    return begin if begin == start else interval.after(begin, zone)
+    return window_between(
+        row["first"],
+        row["last"],
+        Interval.of(asked.interval),
+        ZoneInfo(asked.tz),
+        start,
+        end,
+    )
 
 
 async def _bars(

@@ -62,7 +62,9 @@ async def read_agreement(
     A candle's close is known at its end, a price at its moment. Without `from` and `to` the newest
     `limit` moments. `Link: rel="next"` leads to the next ones.
     """
-    interval = _interval(asked)
+    if asked.symbol is None and asked.instrument is None:
+        raise ProblemError(422, "query: give `symbol` or `instrument`")
+    interval = Interval.of(asked.interval)
     start, end = span(asked.start, asked.end)
     series = await choice.found(database, asked.conditions())
     if not series:
@@ -71,8 +73,7 @@ async def read_agreement(
         )
     chosen, others = _of_one_currency(series)
     window = window_over(chosen, interval, _UTC, start, end)
-    page, rest = _page(asked, window)
-    moments = page.begins()[1:] if page else []
+    moments, rest = _page(asked, window)
     _refuse_much(moments, chosen)
     lookups: asyncio.Semaphore = request.app.state.lookups
     async with lookups:
@@ -86,28 +87,20 @@ async def read_agreement(
         )
         make = _Answer(asked, interval, chosen, others, moments).encoded
         content = await asyncio.to_thread(make, found)
-    return encoded(content, _link(request, asked, rest))
-
-
-def _interval(asked: AgreementQuery) -> Interval:
-    """Raises ProblemError 422, also where no coin is named."""
-    if asked.symbol is None and asked.instrument is None:
-        raise ProblemError(422, "query: give `symbol` or `instrument`")
-    interval = Interval.parse(asked.interval)
-    if interval is None:
-        raise field_problem("query.interval", "is no interval")
-    return interval
+    headers = {}
+    if rest is not None:
+        headers = link_to_times(request, rest.start, rest.end)
+    return encoded(content, headers)
 
 
 def _page(
     asked: AgreementQuery, window: Window | None
-) -> tuple[Window | None, Window | None]:
-    """(the intervals of this page, the rest)."""
+) -> tuple[list[datetime], Window | None]:
+    """(the ends of this page's intervals, the rest)."""
     if window is None:
-        return None, None
-    is_newest = asked.start is None or asked.order == "desc"
-    pages = window.newest if is_newest else window.oldest
-    return pages(asked.limit)
+        return [], None
+    page, rest = window.page(asked.limit, asked.start, asked.order)
+    return page.begins()[1:], rest
 
 
 def _refuse_much(
@@ -188,12 +181,3 @@ class _Answer:
             "worst": worst and agreement.shown(worst, threshold),
             "moments": shown,
         }
-
-
-def _link(
-    request: Request, asked: AgreementQuery, rest: Window | None
-) -> dict[str, str]:
-    is_newest = asked.start is None and asked.order == "asc"
-    if rest is None or is_newest:
-        return {}
-    return link_to_times(request, rest.start, rest.end)

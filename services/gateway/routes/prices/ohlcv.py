@@ -63,11 +63,6 @@ class Asked:
     as_of: datetime | None
     path: str
 
-    @property
-    def is_newest(self) -> bool:
-        """Whether the last bars come first, or alone."""
-        return self.start is None or self.query.order == "desc"
-
 
 def kept_answers(
     database: Database, visible: Visible
@@ -120,14 +115,11 @@ def _checked(request: Request, asked: OhlcvQuery) -> Asked:
         raise ProblemError(
             422, "query: give `symbol`, `instrument` or `dataset`"
         )
-    interval = Interval.parse(asked.interval)
-    if interval is None:
-        raise field_problem("query.interval", "is no interval")
     start, end = span(asked.start, asked.end)
     url = request.url.remove_query_params(_NOT_IN_LINK)
     return Asked(
         asked,
-        interval,
+        Interval.of(asked.interval),
         ZoneInfo(asked.tz),
         start,
         end,
@@ -156,7 +148,9 @@ async def _made(database: Database, asked: Asked) -> Answer:
     if window is None:
         answers = [_answer(each, b"[]") for each in chosen]
         return _whole(asked, answers, series, {})
-    page, rest = _page(asked, window)
+    page, rest = window.page(
+        asked.query.limit, asked.start, asked.query.order
+    )
     _refuse_much(chosen, page)
     answers = [
         await _bars_of(database, asked, each, page) for each in chosen
@@ -170,11 +164,6 @@ def _chosen(asked: Asked, series: list[WholeSeries]) -> list[WholeSeries]:
     if not fitting:
         raise _too_coarse(asked, series)
     return fitting[: MAX_SERIES if asked.query.dataset == ALL else 1]
-
-
-def _page(asked: Asked, window: Window) -> tuple[Window, Window | None]:
-    pages = window.newest if asked.is_newest else window.oldest
-    return pages(asked.query.limit)
 
 
 async def _bars_of(
@@ -201,9 +190,8 @@ def _too_coarse(asked: Asked, series: list[WholeSeries]) -> ProblemError:
 
 
 def _link(asked: Asked, rest: Window | None) -> dict[str, str]:
-    """The header that leads to the rest, where there is one and it is not yet to come."""
-    is_newest = asked.start is None and asked.query.order == "asc"
-    if rest is None or is_newest:
+    """The header that leads to the rest, where there is one."""
+    if rest is None:
         return {}
     times = f"from={to_seconds(rest.start)}&to={to_seconds(rest.end)}"
     return {"Link": f'<{asked.path}{times}>; rel="next"'}
