@@ -144,13 +144,18 @@ class Where:
                 f"{column} = ANY({self.bind(values)}::text[])"
             )
 
-    def add_before(
-        self, columns: str, position: tuple[Any, ...] | None
+    def add_behind(
+        self,
+        columns: str,
+        position: tuple[Any, ...] | None,
+        *,
+        is_ascending: bool = False,
     ) -> None:
-        """Rows that come after a position in descending order of these columns."""
+        """Rows that come after a position in the order of these columns, the greatest first."""
         if position is not None:
             bound = ", ".join(map(self.bind, position))
-            self.conditions.append(f"({columns}) < ({bound})")
+            sign = ">" if is_ascending else "<"
+            self.conditions.append(f"({columns}) {sign} ({bound})")
 
     def __str__(self) -> str:
         return where(self.conditions)

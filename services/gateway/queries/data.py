@@ -526,13 +526,12 @@ def _news(
 
 
 def _add_position(own: Where, columns: str, filters: Filters) -> None:
-    position = filters.position
-    if position is not None:
-        bound = ", ".join(
-            map(own.bind, (position.timestamp, position.id))
-        )
-        sign = ">" if filters.is_ascending else "<"
-        own.conditions.append(f"({columns}) {sign} ({bound})")
+    place = filters.position
+    own.add_behind(
+        columns,
+        None if place is None else (place.timestamp, place.id),
+        is_ascending=filters.is_ascending,
+    )
 
 
 def _mentioning(filters: Filters, arguments: Where) -> _Stream:

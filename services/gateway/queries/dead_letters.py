@@ -40,7 +40,7 @@ def build(asked: LetterQuery) -> tuple[str, list[Any]]:
         head = f"{_HEAD}, {_IN_RUN.format(run=run)}"
     if asked.cursor is not None:
         position = PageToken.decode(asked.cursor)
-        wanted.add_before(
+        wanted.add_behind(
             "created_at, id", (position.timestamp, position.id)
         )
     order = "ORDER BY created_at DESC, id DESC"

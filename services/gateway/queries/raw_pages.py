@@ -75,7 +75,7 @@ async def many(database: Database, wanted: Wanted) -> list[Json]:
     where.add("broker_time >=", wanted.start)
     where.add("broker_time <", wanted.end)
     after = wanted.after
-    where.add_before(
+    where.add_behind(
         "broker_time, page_id",
         (after.timestamp, after.id) if after else None,
     )

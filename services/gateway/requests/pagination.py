@@ -11,7 +11,7 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from services.gateway.problems import field_problem
+from services.gateway.problems import documented, field_problem
 from services.gateway.requests.times import to_seconds
 
 TOKEN_BYTES = 24
@@ -27,6 +27,13 @@ LINK: dict[str, Any] = {
         "schema": {"type": "string"},
     }
 }
+
+
+def paged(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """`responses=` of a route whose answer leads on: these statuses answer with a problem."""
+    return {200: {"headers": LINK}, **documented(*statuses)}
+
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST = datetime.min.replace(tzinfo=UTC)
 _LAST = datetime.max.replace(tzinfo=UTC)

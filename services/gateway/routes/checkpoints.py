@@ -17,7 +17,7 @@ from services.gateway.problems import (
 from services.gateway.queries.checkpoints import states
 from services.gateway.requests.json_body import JsonBodyRoute
 from services.gateway.requests.known_parameters import check_parameters
-from services.gateway.requests.pagination import LINK, cut
+from services.gateway.requests.pagination import cut, paged
 from services.gateway.requests.parameters import (
     IdempotencyKey,
     Limit,
@@ -62,10 +62,7 @@ router = APIRouter(
 @router.get(
     "/checkpoints",
     response_model=list[CheckpointState],
-    responses={
-        200: {"headers": LINK},
-        **documented(401, 403, 422, 503),
-    },
+    responses=paged(401, 403, 422, 503),
     summary="The position of every stream",
 )
 async def checkpoints(

@@ -17,7 +17,7 @@ from services.gateway.problems import ProblemError, documented
 from services.gateway.queries import previews
 from services.gateway.requests.json_body import JsonBodyRoute
 from services.gateway.requests.known_parameters import check_parameters
-from services.gateway.requests.pagination import LINK, link_to_skip
+from services.gateway.requests.pagination import link_to_skip, paged
 from services.gateway.requests.parameters import (
     IdempotencyKey,
     OfSource,
@@ -107,10 +107,7 @@ async def cancel_run(
 @router.get(
     "/runs/{run_id}/diff",
     response_model=PreviewDiff,
-    responses={
-        200: {"headers": LINK},
-        **documented(401, 403, 404, 409, 422, 503),
-    },
+    responses=paged(401, 403, 404, 409, 422, 503),
     summary="What publishing a preview would do",
 )
 async def read_preview(

@@ -14,7 +14,7 @@ from services.gateway.problems import ProblemError, documented
 from services.gateway.queries import runs
 from services.gateway.queries.comparison import compare
 from services.gateway.requests.known_parameters import check_parameters
-from services.gateway.requests.pagination import LINK, cut
+from services.gateway.requests.pagination import cut, paged
 from services.gateway.requests.parameters import (
     Limit,
     RunName,
@@ -38,10 +38,7 @@ router = APIRouter(
 )
 _HISTORY: dict[str, Any] = {
     "response_model": list[Run],
-    "responses": {
-        200: {"headers": LINK},
-        **documented(401, 403, 422, 503),
-    },
+    "responses": paged(401, 403, 422, 503),
 }
 
 

@@ -49,7 +49,7 @@ from services.gateway.queries.sources import budget_of
 from services.gateway.requests.answers import as_json
 from services.gateway.requests.json_body import JsonBodyRoute
 from services.gateway.requests.known_parameters import check_parameters
-from services.gateway.requests.pagination import LINK, link_to_skip
+from services.gateway.requests.pagination import link_to_skip, paged
 from services.gateway.requests.parameters import (
     IdempotencyKey,
     accepted,
@@ -101,10 +101,7 @@ class _Found:
 @router.get(
     "/coverage",
     response_model=list[Coverage],
-    responses={
-        200: {"headers": LINK},
-        **documented(401, 403, 422, 503),
-    },
+    responses=paged(401, 403, 422, 503),
     summary="What is missing, and why",
 )
 async def read_coverage(

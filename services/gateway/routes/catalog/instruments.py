@@ -14,10 +14,9 @@ from services.gateway.instruments.schema import (
     InstrumentsQuery,
 )
 from services.gateway.instruments.search import fitting, known
-from services.gateway.problems import documented
 from services.gateway.requests.answers import as_json
 from services.gateway.requests.known_parameters import check_parameters
-from services.gateway.requests.pagination import LINK, link_to_skip
+from services.gateway.requests.pagination import link_to_skip, paged
 
 router = APIRouter(
     tags=["series"], dependencies=[Depends(check_parameters)]
@@ -27,10 +26,7 @@ router = APIRouter(
 @router.get(
     "/instruments",
     response_model=list[Instrument],
-    responses={
-        200: {"headers": LINK},
-        **documented(401, 403, 422, 503),
-    },
+    responses=paged(401, 403, 422, 503),
     summary="What is priced, and what each source calls it",
 )
 async def read_instruments(

@@ -12,7 +12,7 @@ from services.gateway.dependencies import ApiKey, Bus, Db
 from services.gateway.problems import ProblemError, documented
 from services.gateway.queries import series
 from services.gateway.requests.known_parameters import check_parameters
-from services.gateway.requests.pagination import LINK, cut
+from services.gateway.requests.pagination import cut, paged
 from services.gateway.requests.parameters import (
     IdempotencyKey,
     Limit,
@@ -50,10 +50,7 @@ Mode = Annotated[
 @router.get(
     "/series",
     response_model=list[Series],
-    responses={
-        200: {"headers": LINK},
-        **documented(401, 403, 422, 503),
-    },
+    responses=paged(401, 403, 422, 503),
     summary="What there is: every series, with its extent",
 )
 async def read_many(
@@ -87,10 +84,7 @@ async def read_one(
 @router.get(
     "/series/{number}/asked",
     response_model=list[AskedRange],
-    responses={
-        200: {"headers": LINK},
-        **documented(401, 403, 404, 422, 503),
-    },
+    responses=paged(401, 403, 404, 422, 503),
     summary="What the source of a series was asked for",
 )
 async def read_asked(

@@ -10,10 +10,9 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from services.gateway.dependencies import ApiKey, QuestionsDb
 from services.gateway.live import feed
 from services.gateway.live.schema import Changes, ChangesQuery
-from services.gateway.problems import documented
 from services.gateway.requests.answers import as_json
 from services.gateway.requests.known_parameters import check_parameters
-from services.gateway.requests.pagination import LINK
+from services.gateway.requests.pagination import paged
 
 router = APIRouter(
     tags=["data"], dependencies=[Depends(check_parameters)]
@@ -23,10 +22,7 @@ router = APIRouter(
 @router.get(
     "/changes",
     response_model=Changes,
-    responses={
-        200: {"headers": LINK},
-        **documented(401, 403, 410, 422, 503),
-    },
+    responses=paged(401, 403, 410, 422, 503),
     summary="What changed since last time",
 )
 async def read_changes(

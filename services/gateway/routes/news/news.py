@@ -24,9 +24,9 @@ from services.gateway.problems import documented, field_problem
 from services.gateway.requests.answers import as_json
 from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.requests.pagination import (
-    LINK,
     PageToken,
     next_link,
+    paged,
     path_of_pages,
 )
 from services.gateway.requests.times import span
@@ -46,10 +46,7 @@ router = APIRouter(
 @router.get(
     "/news",
     response_model=list[News],
-    responses={
-        200: {"headers": LINK},
-        **documented(401, 403, 422, 503),
-    },
+    responses=paged(401, 403, 422, 503),
     summary="News about a coin, and what its price did after them",
 )
 async def read_news(
@@ -139,7 +136,7 @@ async def _articles(
         wanted.add_among(f's."{name}"', values)
     if cursor is not None:
         place = PageToken.decode(cursor)
-        wanted.add_before(
+        wanted.add_behind(
             'p."timestamp", p.id', (place.timestamp, place.id)
         )
     query = _SELECT.format(wanted=wanted, window=window_of(limit))

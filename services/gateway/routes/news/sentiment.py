@@ -14,10 +14,13 @@ from services.gateway.news.schema import Sentiment, SentimentQuery
 from services.gateway.news.sentiment import MAX_NEWS, build
 from services.gateway.prices.intervals import Interval
 from services.gateway.prices.windows import Window, window_between
-from services.gateway.problems import documented, field_problem
+from services.gateway.problems import field_problem
 from services.gateway.requests.answers import as_json
 from services.gateway.requests.known_parameters import check_parameters
-from services.gateway.requests.pagination import LINK, link_to_times
+from services.gateway.requests.pagination import (
+    link_to_times,
+    paged,
+)
 from services.gateway.requests.times import span
 
 _EXTENT = """
@@ -32,10 +35,7 @@ router = APIRouter(
 @router.get(
     "/sentiment",
     response_model=Sentiment,
-    responses={
-        200: {"headers": LINK},
-        **documented(401, 403, 422, 503),
-    },
+    responses=paged(401, 403, 422, 503),
     summary="How news about a coin feel, over time",
 )
 async def read_sentiment(

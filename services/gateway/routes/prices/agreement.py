@@ -26,12 +26,14 @@ from services.gateway.prices.series import WholeSeries
 from services.gateway.prices.windows import Window, window_over
 from services.gateway.problems import (
     ProblemError,
-    documented,
     field_problem,
 )
 from services.gateway.requests.answers import encoded
 from services.gateway.requests.known_parameters import check_parameters
-from services.gateway.requests.pagination import LINK, link_to_times
+from services.gateway.requests.pagination import (
+    link_to_times,
+    paged,
+)
 from services.gateway.requests.times import span
 
 MAX_SERIES = 20
@@ -45,10 +47,7 @@ router = APIRouter(
 @router.get(
     "/agreement",
     response_model=SourcesAgreement,
-    responses={
-        200: {"headers": LINK},
-        **documented(401, 403, 404, 422, 503),
-    },
+    responses=paged(401, 403, 404, 422, 503),
     summary="Whether sources agree on a price",
 )
 async def read_agreement(

@@ -11,10 +11,9 @@ from services.gateway.dependencies import ApiKey, QuestionsDb
 from services.gateway.prices import choice
 from services.gateway.prices.latest import coins_of, latest
 from services.gateway.prices.schema import LatestPrice, LatestQuery
-from services.gateway.problems import documented
 from services.gateway.requests.answers import as_json
 from services.gateway.requests.known_parameters import check_parameters
-from services.gateway.requests.pagination import LINK, link_to_skip
+from services.gateway.requests.pagination import link_to_skip, paged
 
 router = APIRouter(
     tags=["prices"], dependencies=[Depends(check_parameters)]
@@ -24,10 +23,7 @@ router = APIRouter(
 @router.get(
     "/latest",
     response_model=list[LatestPrice],
-    responses={
-        200: {"headers": LINK},
-        **documented(401, 403, 422, 503),
-    },
+    responses=paged(401, 403, 422, 503),
     summary="The newest price of each coin, and how it has moved",
 )
 async def read_latest(
