@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import io
-import json
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +10,6 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pyarrow import ipc
 from sqlalchemy import Engine, text
 
 from tests.integration.test_data_manners import filled
@@ -21,31 +18,10 @@ from tests.integration.test_gateway import (  # noqa: F401  fixtures
     api,
     load,
 )
+from tests.support.file_rows import FORMS, rows_of
 from tests.support.pages import candle
 
 __all__ = ["filled"]
-FORMS = ("csv", "ndjson", "parquet", "arrow")
-
-
-def rows_of(answer: httpx.Response, form: str) -> list[dict[str, Any]]:
-    """As each form says them; numbers as Decimal."""
-    match form:
-        case "csv":
-            return [
-                {name: value or None for name, value in row.items()}
-                for row in csv.DictReader(io.StringIO(answer.text))
-            ]
-        case "ndjson":
-            return [
-                json.loads(line, parse_float=Decimal)
-                for line in answer.text.splitlines()
-            ]
-        case "parquet":
-            table = pq.read_table(io.BytesIO(answer.content))
-            return table.to_pylist()
-        case _:
-            with ipc.open_stream(answer.content) as reader:
-                return reader.read_all().to_pylist()
 
 
 def get(api: httpx.Client, **params: Any) -> httpx.Response:  # noqa: F811

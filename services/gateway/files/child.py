@@ -1,4 +1,4 @@
-"""Writes the answer of one query to its output in one of the forms, and ends.
+"""Writes the answers of queries to its output in one of the forms, and ends.
 
 Run by `export.py`, which tells what to do on the input. PostgreSQL sends rows as they come (COPY);
 what does not fit, such as a number of more digits than Parquet holds here, ends it with an error.
@@ -11,17 +11,13 @@ import os
 import pickle
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
 
-from services.gateway.files.columns import (
-    DECIMALS,
-    FLOATS,
-    TIMES,
-    WHOLE,
-)
+from services.gateway.files.columns import Holds, held_by
 from services.gateway.files.formats import FileFormat
 
 TIMEOUT_S = 3_600
@@ -43,28 +39,37 @@ _SETTINGS = {
 }
 
 
+Query = tuple[str, list[Any]]
+
+
 @dataclass(frozen=True)
 class Task:
-    """`query`: of rows with these columns. `dsn` None: the rows are `content`, as CSV."""
+    """What comes first on the input; queries of rows with these columns follow, then None."""
 
     form: FileFormat
     columns: tuple[str, ...]
-    dsn: str | None = None
-    query: str = ""
-    arguments: tuple[Any, ...] = ()
-    content: bytes = b""
+    dsn: str
 
 
 def main() -> int:
-    task: Task = pickle.loads(sys.stdin.buffer.read())  # noqa: S301  from this program alone
     try:
-        asyncio.run(_write(task))
+        asyncio.run(_write(_read()))
     except BrokenPipeError:
         return 1
     except Exception as error:  # noqa: BLE001  told in a line
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 1
     return 0
+
+
+def _read() -> Any:
+    """Raises EOFError where the input ends too early, so that no file looks complete."""
+    return pickle.load(sys.stdin.buffer)  # noqa: S301  from this program alone
+
+
+def _queries() -> Iterator[tuple[int, Query]]:
+    """With their numbers."""
+    return enumerate(iter(_read, None))
 
 
 async def _write(task: Task) -> None:
@@ -98,33 +103,38 @@ async def _copy(task: Task, output: int) -> None:
     async def write(part: bytes) -> None:
         await asyncio.to_thread(_write_all, output, part)
 
-    if task.dsn is None:
-        await write(task.content)
-        return
     connection = await asyncpg.connect(
         task.dsn, server_settings=_SETTINGS
     )
     try:
-        if task.form == FileFormat.NDJSON:
-            # Signs that JSON never holds, so that nothing is quoted.
-            await connection.copy_from_query(
-                f"SELECT row_to_json(row_of)::text FROM ({task.query}) AS row_of",
-                *task.arguments,
-                output=write,
-                format="csv",
-                delimiter="\x02",
-                quote="\x01",
-            )
-        else:
-            await connection.copy_from_query(
-                task.query,
-                *task.arguments,
-                output=write,
-                format="csv",
-                header=True,
-            )
+        # All of one moment, however many queries it takes.
+        async with connection.transaction(isolation="repeatable_read"):
+            for number, (query, arguments) in _queries():
+                await connection.copy_from_query(
+                    _as_written(task.form, query),
+                    *arguments,
+                    output=write,
+                    format="csv",
+                    **_options(task.form, is_first=number == 0),
+                )
     finally:
         connection.terminate()
+
+
+def _as_written(form: FileFormat, query: str) -> str:
+    if form == FileFormat.NDJSON:
+        return (
+            f"SELECT row_to_json(row_of)::text FROM ({query}) AS row_of"
+        )
+    return query
+
+
+def _options(form: FileFormat, *, is_first: bool) -> dict[str, Any]:
+    """Of COPY."""
+    if form == FileFormat.NDJSON:
+        # Signs that JSON never holds, so that nothing is quoted.
+        return {"delimiter": "\x02", "quote": "\x01"}
+    return {"header": is_first}
 
 
 def _write_all(output: int, part: bytes) -> None:
@@ -168,13 +178,19 @@ def _columnar(task: Task, source: int) -> None:
 
 
 def _type(pa: Any, name: str) -> Any:
-    if name in TIMES:
-        return pa.timestamp("us", "UTC")
-    if name in DECIMALS:
-        return pa.decimal128(PRECISION, SCALE)
-    if name in FLOATS:
-        return pa.float64()
-    return pa.int32() if name in WHOLE else pa.string()
+    match held_by(name):
+        case Holds.TIME:
+            return pa.timestamp("us", "UTC")
+        case Holds.DECIMAL:
+            return pa.decimal128(PRECISION, SCALE)
+        case Holds.FLOAT:
+            return pa.float64()
+        case Holds.WHOLE:
+            return pa.int64()
+        case Holds.YES_OR_NO:
+            return pa.bool_()
+        case _:
+            return pa.string()
 
 
 if __name__ == "__main__":

@@ -1,39 +1,70 @@
-"""The columns of a file of data points, as SQL writes them as text."""
+"""The columns of files: what each holds, and how SQL writes it as text."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from enum import StrEnum
+
 from services.gateway.files.formats import FileFormat
 
-TIMES = frozenset({"timestamp", "created_at", "updated_at"})
-DECIMALS = frozenset(
-    {
-        "price",
-        "open",
-        "high",
-        "low",
-        "close",
-        "volume",
-        "market_cap",
-        "base_volume",
-        "quote_volume",
-    }
-)
-FLOATS = frozenset({"sentiment"})
-WHOLE = frozenset({"revision", "normalizer_version"})
+
+class Holds(StrEnum):
+    """What stands in a column."""
+
+    TEXT = "text"
+    LIST = "list"
+    TIME = "time"
+    DECIMAL = "decimal"
+    FLOAT = "float"
+    WHOLE = "whole"
+    YES_OR_NO = "yes_or_no"
+
+
+_NAMES = {
+    Holds.LIST: "symbols",
+    Holds.TIME: "timestamp created_at updated_at open_time close_time at",
+    Holds.DECIMAL: (
+        "price open high low close volume market_cap base_volume quote_volume"
+    ),
+    Holds.FLOAT: "sentiment mean share_of_feeds",
+    Holds.WHOLE: (
+        "revision normalizer_version seq points news scored negative neutral positive feeds"
+    ),
+    Holds.YES_OR_NO: "complete",
+}
+_HOLDS = {
+    name: holds
+    for holds, names in _NAMES.items()
+    for name in names.split()
+}
 _ISO = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
 # What a spreadsheet may take for a formula, also by signs of full width, behind blanks.
 _LIKE_A_FORMULA = r"^[\s]*[=+\-@\uff1d\uff0b\uff0d\uff20\t\r\n]"
 
 
-def shown(name: str, form: FileFormat) -> str:
-    """The expression of a column."""
-    if name in TIMES:
+def held_by(name: str) -> Holds:
+    """The same wherever a column of this name stands."""
+    return _HOLDS.get(name, Holds.TEXT)
+
+
+def shown(names: Iterable[str], form: FileFormat) -> str:
+    """The expressions of columns."""
+    return ", ".join(_shown(name, form) for name in names)
+
+
+def _shown(name: str, form: FileFormat) -> str:
+    holds = held_by(name)
+    if holds == Holds.TIME:
         return f"to_char(\"{name}\" AT TIME ZONE 'UTC', '{_ISO}') AS \"{name}\""
-    if name in DECIMALS | FLOATS | WHOLE or form == FileFormat.NDJSON:
+    if form == FileFormat.NDJSON or holds not in (
+        Holds.TEXT,
+        Holds.LIST,
+        Holds.YES_OR_NO,
+    ):
         return f'"{name}"'
     value = f'"{name}"::text'
-    if name == "symbols":
-        value = "array_to_string(symbols, ',')"
-    if form == FileFormat.CSV:
+    if holds == Holds.LIST:
+        value = f"array_to_string(\"{name}\", ',')"
+    if form == FileFormat.CSV and holds != Holds.YES_OR_NO:
         value = f"CASE WHEN {value} ~ '{_LIKE_A_FORMULA}' THEN '''' || {value} ELSE {value} END"
     return f'{value} AS "{name}"'

@@ -6,17 +6,16 @@ import asyncio
 import contextlib
 import pickle
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime
 
+from fastapi import Request
 from fastapi.responses import StreamingResponse
 
-from services.gateway.files.child import Task
-from services.gateway.files.formats import (
-    MEDIA_TYPES,
-    FileFormat,
-    headers_of,
-)
+from services.gateway.files.child import Query, Task
+from services.gateway.files.formats import MEDIA_TYPES, FileFormat
 from services.gateway.problems import ProblemError, unavailable
+from services.gateway.settings import GatewaySettings
 from shared.runtime import logs
 
 # At a time: those of rows take 55 MB each, those of columns 250.
@@ -33,11 +32,21 @@ class FileError(Exception):
     """A file that was begun and cannot be finished: the connection breaks."""
 
 
-async def file_response(name: str, task: Task) -> StreamingResponse:
-    """Raises ProblemError 429 for too many at a time, 503 where nothing could be written."""
-    if _turns(task.form).locked():
-        raise _busy(task.form)
-    parts = _parts(task)
+async def file_response(
+    request: Request,
+    name: str,
+    form: FileFormat,
+    columns: tuple[str, ...],
+    queries: Iterable[Query],
+) -> StreamingResponse:
+    """What queries answer, at least one, of rows with these columns: one behind the other.
+
+    Raises ProblemError 429 for too many at a time, 503 where nothing could be written.
+    """
+    if _turns(form).locked():
+        raise _busy(form)
+    settings: GatewaySettings = request.app.state.settings
+    parts = _parts(Task(form, columns, settings.reader()), queries)
     try:
         first = await anext(parts, b"")
     except FileError as error:
@@ -46,9 +55,19 @@ async def file_response(name: str, task: Task) -> StreamingResponse:
         ) from None
     return StreamingResponse(
         _whole(first, parts),
-        media_type=MEDIA_TYPES[task.form],
-        headers=headers_of(name, task.form),
+        media_type=MEDIA_TYPES[form],
+        headers=_headers(name, form),
     )
+
+
+def _headers(name: str, form: FileFormat) -> dict[str, str]:
+    """So that a browser keeps it under a name."""
+    at = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    return {
+        "Content-Disposition": f'attachment; filename="{name}-{at}.{form}"',
+        "Cache-Control": "no-store",
+        "Vary": "Accept",
+    }
 
 
 def _turns(form: FileFormat) -> asyncio.Semaphore:
@@ -72,7 +91,9 @@ async def _whole(
         yield part
 
 
-async def _parts(task: Task) -> AsyncIterator[bytes]:
+async def _parts(
+    task: Task, queries: Iterable[Query]
+) -> AsyncIterator[bytes]:
     """Raises FileError where the child fails, also in the midst."""
     async with _turns(task.form):
         child = await asyncio.create_subprocess_exec(
@@ -84,28 +105,47 @@ async def _parts(task: Task) -> AsyncIterator[bytes]:
             stderr=asyncio.subprocess.PIPE,
             limit=CHUNK_BYTES,
         )
+        telling = asyncio.create_task(_tell(child, task, queries))
         try:
-            async for part in _output(child, task):
+            async for part in _output(child):
                 yield part
+            await telling
         finally:
+            telling.cancel()
             if child.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     child.kill()
             await child.wait()
 
 
-async def _output(
-    child: asyncio.subprocess.Process, task: Task
-) -> AsyncIterator[bytes]:
-    if (
-        child.stdin is None
-        or child.stdout is None
-        or child.stderr is None
+async def _tell(
+    child: asyncio.subprocess.Process,
+    task: Task,
+    queries: Iterable[Query],
+) -> None:
+    """What to write, as fast as the child takes it; None says that this was all."""
+    if child.stdin is None:
+        raise FileError("the child has no input")
+    # The child says itself what it died of.
+    with (
+        contextlib.suppress(ConnectionError),
+        contextlib.closing(child.stdin),
     ):
-        raise FileError("the child has no pipes")
-    child.stdin.write(pickle.dumps(task))
-    await child.stdin.drain()
-    child.stdin.close()
+        child.stdin.write(pickle.dumps(task))
+        rest = iter(queries)
+        is_more = True
+        while is_more:
+            query = await asyncio.to_thread(next, rest, None)
+            is_more = query is not None
+            child.stdin.write(pickle.dumps(query))
+            await child.stdin.drain()
+
+
+async def _output(
+    child: asyncio.subprocess.Process,
+) -> AsyncIterator[bytes]:
+    if child.stdout is None or child.stderr is None:
+        raise FileError("the child has no output")
     while part := await child.stdout.read(CHUNK_BYTES):
         yield part
     said = await child.stderr.read(MAX_ERROR)

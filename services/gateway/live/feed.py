@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.gateway.database import Database, Where
+from services.gateway.files.columns import shown
+from services.gateway.files.formats import FileFormat
 from services.gateway.live.tokens import INCARNATION_BYTES, Place
 from services.gateway.problems import ProblemError
-from services.gateway.queries.data import SHOWN_COLUMNS
+from services.gateway.queries.data import FIELDS, SHOWN_COLUMNS
 from services.gateway.requests.filters import SeriesFilter
 from services.gateway.requests.times import with_z
 from shared.versions import stored
@@ -26,7 +28,26 @@ SELECT coalesce(p.last, 0) AS last, coalesce(p.oldest, 1) AS oldest, md5(concat(
     (SELECT timeline_id FROM pg_control_checkpoint()))) AS incarnation
 FROM (SELECT) AS one LEFT JOIN change_position AS p ON true
 """
-# Only as many rows as the page needs; `upto`: data points up to the end of each.
+# Of a change `page` and the data point `u` as it is now.
+_KIND = """
+CASE page.kind WHEN 'i' THEN 'insert' WHEN 'u' THEN 'update'
+               WHEN 'r' THEN 'retire' ELSE 'restore' END
+"""
+_VALUE = """
+CASE WHEN page.kind = 'r' THEN CASE WHEN u.revision = page.revision THEN 'then' ELSE 'now' END
+     WHEN u.id IS NULL OR u.retired_at IS NOT NULL THEN 'gone'
+     WHEN u.revision = page.revision THEN 'then' ELSE 'now' END
+"""
+_IS_SHOWN = (
+    "page.kind <> 'r' AND u.id IS NOT NULL AND u.retired_at IS NULL"
+)
+_POINTS = """
+SELECT c.seq, c.at, c.kind, y.id, y.n, coalesce(y.revision, 1) AS revision, c.count
+FROM {changes} AS c
+CROSS JOIN LATERAL unnest(c.ids, c.revisions) WITH ORDINALITY AS y (id, revision, n)
+WHERE (c.seq > {seq} + 1 OR y.n > {index})
+"""
+# Only as many rows as the page needs; `before`: data points up to the begin of each.
 _SELECT = """
 WITH position AS ({position}), looked AS (
     SELECT seq, at, kind, count, ids, revisions FROM changes
@@ -35,23 +56,12 @@ WITH position AS ({position}), looked AS (
     SELECT * FROM (
         SELECT *, sum(count) OVER (ORDER BY seq) - count AS before FROM looked) AS summed
     WHERE before < {limit} + {index}
-), page AS (
-    SELECT c.seq, c.at, c.kind, y.id, y.n, coalesce(c.revisions[y.n], 1) AS revision, c.count
-    FROM needed AS c CROSS JOIN LATERAL unnest(c.ids) WITH ORDINALITY AS y (id, n)
-    WHERE c.seq > {seq} + 1 OR y.n > {index} ORDER BY c.seq, y.n LIMIT {limit}
+), page AS ({points} ORDER BY c.seq, y.n LIMIT {limit}
 ), shown AS (
     SELECT page.seq, page.n, json_build_object(
-        'change', CASE page.kind WHEN 'i' THEN 'insert' WHEN 'u' THEN 'update'
-                                 WHEN 'r' THEN 'retire' ELSE 'restore' END,
-        'seq', page.seq, 'at', page.at, 'id', page.id,
-        'value', CASE
-            WHEN page.kind = 'r' THEN
-                CASE WHEN u.revision = page.revision THEN 'then' ELSE 'now' END
-            WHEN u.id IS NULL OR u.retired_at IS NOT NULL THEN 'gone'
-            WHEN u.revision = page.revision THEN 'then' ELSE 'now' END,
-        'point', CASE WHEN page.kind <> 'r' AND u.id IS NOT NULL AND u.retired_at IS NULL
-                      THEN (SELECT row_to_json(of_point) FROM (
-                          SELECT {columns} FROM (SELECT u.*) AS own) AS of_point) END
+        'change', {kind}, 'seq', page.seq, 'at', page.at, 'id', page.id, 'value', {value},
+        'point', CASE WHEN {is_shown} THEN (SELECT row_to_json(of_point) FROM (
+            SELECT {columns} FROM (SELECT u.*) AS own) AS of_point) END
     ) AS change
     FROM page LEFT JOIN LATERAL ({stored}) AS u ON true {wanted}
 )
@@ -63,6 +73,19 @@ CROSS JOIN (SELECT array_agg(change::text ORDER BY seq, n) AS changes,
                    array_agg(seq ORDER BY seq, n) AS seqs,
                    array_agg(n ORDER BY seq, n) AS numbers FROM shown) AS shown
 """
+# Without a limit; that fails where the first change was pruned since the position was read.
+_FILE = """
+SELECT {expressions} FROM (
+    SELECT {kind} AS change, page.seq, page.at, page.id, {value} AS value, {columns}
+    FROM ({points} AND c.seq > {seq} AND c.seq <= {last} ORDER BY c.seq, y.n) AS page
+    LEFT JOIN LATERAL ({stored}) AS u ON true
+    LEFT JOIN LATERAL (SELECT u.* WHERE {is_shown}) AS point ON true {wanted}
+    ORDER BY page.seq, page.n
+) AS told LIMIT (
+    SELECT CASE WHEN oldest > {seq} + 1 THEN ('changes are kept from ' || oldest || ' on')::int END
+    FROM change_position)
+"""
+FILE_COLUMNS = ("change", "seq", "at", "value", *FIELDS)
 
 
 @dataclass(frozen=True)
@@ -94,12 +117,17 @@ async def page(
     """
     place = await begin(database, since)
     arguments = Where()
+    seq, index = arguments.bind(place.seq), arguments.bind(place.index)
     query = _SELECT.format(
         position=_POSITION,
-        seq=arguments.bind(place.seq),
-        index=arguments.bind(place.index),
+        points=_POINTS.format(changes="needed", seq=seq, index=index),
+        seq=seq,
+        index=index,
         limit=int(limit),
         rows=MAX_ROWS,
+        kind=_KIND,
+        value=_VALUE,
+        is_shown=_IS_SHOWN,
         columns=SHOWN_COLUMNS,
         stored=stored("page.id"),
         wanted=_conditions(wanted, arguments),
@@ -109,11 +137,50 @@ async def page(
     return _page(row, place, limit)
 
 
+async def file_query(
+    database: Database,
+    since: Place | str,
+    wanted: SeriesFilter,
+    form: FileFormat,
+) -> tuple[str, list[Any], Place]:
+    """The query of all changes from a place to the last one, and the place behind it.
+
+    Raises ProblemError 410 as `page` does.
+    """
+    (row,) = await database.rows(_POSITION)
+    place = _place(row, since)
+    _refuse_gone(place, row)
+    last: int = row["last"]
+    arguments = Where()
+    seq, index = arguments.bind(place.seq), arguments.bind(place.index)
+    query = _FILE.format(
+        expressions=shown(FILE_COLUMNS, form),
+        points=_POINTS.format(changes="changes", seq=seq, index=index),
+        seq=seq,
+        last=arguments.bind(last),
+        kind=_KIND,
+        value=_VALUE,
+        is_shown=_IS_SHOWN,
+        columns=", ".join(
+            f'point."{name}"' for name in FIELDS if name != "id"
+        ),
+        stored=stored("page.id"),
+        wanted=_conditions(wanted, arguments),
+    )
+    return query, arguments.arguments, Place(place.incarnation, last)
+
+
 async def begin(database: Database, since: Place | str) -> Place:
     """The place that a text means."""
     if isinstance(since, Place):
         return since
     (row,) = await database.rows(_POSITION)
+    return _place(row, since)
+
+
+def _place(row: Any, since: Place | str) -> Place:
+    if isinstance(since, Place):
+        return since
     seq = row["last"] if since == NOW else row["oldest"] - 1
     return Place(_incarnation(row), seq)
 

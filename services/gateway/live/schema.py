@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from services.gateway.files.wanted import Format
 from services.gateway.live.feed import NOW, OLDEST
 from services.gateway.live.tokens import PATTERN, Place
 from services.gateway.requests.filters import SeriesFilter
@@ -46,6 +47,7 @@ class ChangesQuery(SeriesFilter):
         le=1000,
         description="Changes that are looked at; those that match are answered",
     )
+    format: Format = None
 
     def place(self) -> Place | str:
         """Raises ProblemError 422."""

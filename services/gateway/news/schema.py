@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from services.gateway.files.wanted import Format
 from services.gateway.prices.intervals import PATTERN
 from services.gateway.prices.schema import Zone
 from services.gateway.requests.filters import NAME, SourceFilter
@@ -38,6 +39,7 @@ class SentimentQuery(OfCoin):
     )
     order: Literal["asc", "desc"] = "asc"
     limit: Annotated[int, InDigits] = Field(100, ge=1, le=1000)
+    format: Format = None
 
 
 class Headline(BaseModel):

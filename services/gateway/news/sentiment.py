@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from services.gateway.database import Where
+from services.gateway.files.columns import shown
+from services.gateway.files.formats import FileFormat
+from services.gateway.news.schema import SentimentQuery
 from services.gateway.prices.windows import Window
-from services.gateway.requests.filters import SourceFilter
 
 MAX_NEWS = 100_000  # of an answer
+FILE_COLUMNS = (
+    "symbol",
+    "open_time",
+    "close_time",
+    "news",
+    "scored",
+    "mean",
+    "negative",
+    "neutral",
+    "positive",
+    "feeds",
+    "share_of_feeds",
+    "headlines",
+)
+BARS_OF_QUERY = 10_000
 _ISO = 'YYYY-MM-DD"T"HH24:MI:SS"Z"'
 # Feeds that have news in the whole range: who of them is silent in a bar is seen by the share.
-_SELECT = """
+_ROWS = """
 WITH ends AS (
     SELECT n, begin AS open_time, lead(begin) OVER (ORDER BY n) AS close_time
     FROM unnest({begins}::timestamptz[]) WITH ORDINALITY AS b (begin, n)
@@ -21,7 +40,7 @@ WITH ends AS (
     FROM points_news AS p JOIN series AS s USING (series_id)
     WHERE p."timestamp" >= {first} AND p."timestamp" < {past} AND p.retired_at IS NULL
     AND p.symbols @> ARRAY[{symbol}::text] {wanted}
-    ORDER BY p."timestamp" DESC, p.id DESC LIMIT {most}
+    ORDER BY p."timestamp" DESC, p.id DESC {most}
 ), ranked AS (
     SELECT *, row_number() OVER (
         PARTITION BY n ORDER BY abs(coalesce(sentiment, 0)) DESC, "timestamp" DESC, id) AS rank
@@ -39,43 +58,97 @@ WITH ends AS (
                'words', attributes -> 'sentiment' -> 'words') ORDER BY rank)
                FILTER (WHERE rank <= {headlines}) AS headlines
     FROM ranked GROUP BY n
-), feeds AS (SELECT count(DISTINCT dataset) AS feeds FROM found)
+), feeds AS ({feeds}
+), whole AS (
+    SELECT {symbol}::text AS symbol, open_time, close_time,
+           coalesce(bars.news, 0) AS news, coalesce(scored, 0) AS scored, mean,
+           coalesce(negative, 0) AS negative, coalesce(neutral, 0) AS neutral,
+           coalesce(positive, 0) AS positive, coalesce(bars.feeds, 0) AS feeds,
+           round(coalesce(bars.feeds, 0)::numeric / nullif(feeds.feeds, 0), 4) AS share_of_feeds,
+           coalesce(headlines, '[]') AS headlines
+    FROM ends LEFT JOIN bars USING (n) CROSS JOIN feeds WHERE close_time IS NOT NULL
+)
+"""
+_FEEDS = """
+SELECT count(DISTINCT s.dataset) AS feeds FROM points_news AS p JOIN series AS s USING (series_id)
+WHERE p."timestamp" >= {first} AND p."timestamp" < {past} AND p.retired_at IS NULL
+AND p.symbols @> ARRAY[{symbol}::text] {wanted}
+"""
+_PAGE = """
+{rows}
 SELECT coalesce(json_agg(json_build_object(
     'open_time', to_char(open_time AT TIME ZONE 'UTC', '{iso}'),
     'close_time', to_char(close_time AT TIME ZONE 'UTC', '{iso}'),
-    'news', coalesce(bars.news, 0), 'scored', coalesce(scored, 0), 'mean', mean,
-    'negative', coalesce(negative, 0), 'neutral', coalesce(neutral, 0),
-    'positive', coalesce(positive, 0), 'feeds', coalesce(bars.feeds, 0),
-    'share_of_feeds', round(coalesce(bars.feeds, 0)::numeric / nullif(feeds.feeds, 0), 4),
-    'headlines', coalesce(headlines, '[]')
-) ORDER BY open_time {order}), '[]')::text AS body, (SELECT count(*) FROM found) AS read
-FROM ends LEFT JOIN bars USING (n) CROSS JOIN feeds WHERE close_time IS NOT NULL
+    'news', news, 'scored', scored, 'mean', mean, 'negative', negative, 'neutral', neutral,
+    'positive', positive, 'feeds', feeds, 'share_of_feeds', share_of_feeds, 'headlines', headlines
+) ORDER BY open_time {order}), '[]')::text AS body, (SELECT count(*) FROM found) AS read FROM whole
 """
 _ORDERS = {"asc": "", "desc": "DESC"}
 
 
 def build(
-    symbol: str,
-    wanted: SourceFilter,
-    window: Window,
-    headlines: int,
-    order: str,
+    wanted: SentimentQuery, window: Window
 ) -> tuple[str, list[Any]]:
     """The query of the bars: one row, `body` with their JSON, `read` news, MAX_NEWS + 1 at most."""
     arguments = Where()
+    rows = _rows(
+        wanted, window, window, arguments, f"LIMIT {MAX_NEWS + 1}"
+    )
+    order = _ORDERS[wanted.order]
+    query = _PAGE.format(rows=rows, iso=_ISO, order=order)
+    return query, arguments.arguments
+
+
+@dataclass(frozen=True)
+class SentimentQueries:
+    """The queries of a file: every bar of a window, the oldest first, with FILE_COLUMNS."""
+
+    wanted: SentimentQuery
+    window: Window
+    form: FileFormat
+
+    def __iter__(self) -> Iterator[tuple[str, list[Any]]]:
+        for piece in self.window.pieces(BARS_OF_QUERY):
+            arguments = Where()
+            rows = _rows(self.wanted, piece, self.window, arguments)
+            columns = shown(FILE_COLUMNS, self.form)
+            query = f"{rows} SELECT {columns} FROM whole ORDER BY whole.open_time"
+            yield query, arguments.arguments
+
+
+def _rows(
+    wanted: SentimentQuery,
+    window: Window,
+    whole: Window,
+    arguments: Where,
+    most: str = "",
+) -> str:
+    """WITH of `whole`, the bars of a window, and `found`, their news.
+
+    `whole`: the range whose feeds count. `most`: LIMIT of news.
+    """
     own = Where(arguments)
     for name, values in wanted.values().items():
         if name != "symbol":
             own.add_among(f's."{name}"', values)
-    query = _SELECT.format(
+    texts = {
+        "symbol": arguments.bind(wanted.coin()),
+        "wanted": "".join(f" AND {each}" for each in own.conditions),
+    }
+    feeds = "SELECT count(DISTINCT dataset) AS feeds FROM found"
+    if whole != window:
+        feeds = _FEEDS.format(
+            first=arguments.bind(whole.start),
+            past=arguments.bind(whole.end),
+            **texts,
+        )
+    return _ROWS.format(
         begins=arguments.bind(window.begins()),
         first=arguments.bind(window.start),
         past=arguments.bind(window.end),
-        symbol=arguments.bind(symbol),
-        wanted="".join(f" AND {each}" for each in own.conditions),
-        most=MAX_NEWS + 1,
-        headlines=int(headlines),
+        feeds=feeds,
+        most=most,
+        headlines=int(wanted.headlines),
         iso=_ISO,
-        order=_ORDERS[order],
+        **texts,
     )
-    return query, arguments.arguments

@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 from services.gateway.database import Where
+from services.gateway.files.columns import shown
+from services.gateway.files.formats import FileFormat
 from services.gateway.prices.series import CANDLES, WholeSeries
 from services.gateway.prices.windows import Window
 from shared.identity.point_ids import first_id_at
@@ -26,6 +28,28 @@ _COLUMNS = (
     "base_volume",
     "quote_volume",
     "id",
+)
+_OF_SERIES = (
+    "source",
+    "dataset",
+    "kind",
+    "instrument",
+    "symbol",
+    "currency",
+)
+FILE_COLUMNS = (
+    *_OF_SERIES,
+    "open_time",
+    "close_time",
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "base_volume",
+    "quote_volume",
+    "points",
+    "complete",
 )
 _ORDERS = {"asc": "", "desc": "DESC"}
 _SAME = " AND ".join(
@@ -66,6 +90,58 @@ def build(
     `read`: the data points that they are made of; more than MAX_READ are not all of them.
     """
     arguments = Where()
+    rows = _rows(
+        series, window, fill, as_of, arguments, f"LIMIT {MAX_READ + 1}"
+    )
+    query = f"""
+        {rows}
+        SELECT coalesce(json_agg(json_build_object(
+            'open_time', to_char(open_time AT TIME ZONE 'UTC', '{_ISO}'),
+            'close_time', to_char(close_time AT TIME ZONE 'UTC', '{_ISO}'),
+            'open', open, 'high', high, 'low', low, 'close', close, 'volume', volume,
+            'base_volume', base_volume, 'quote_volume', quote_volume,
+            'points', points, 'complete', complete
+        ) ORDER BY open_time {_ORDERS[order]}), '[]')::text AS body,
+        (SELECT sum(points) FROM bars) AS read
+        FROM whole
+    """
+    return query, arguments.arguments
+
+
+def build_file(
+    series: WholeSeries,
+    window: Window,
+    fill: Fill,
+    as_of: datetime | None,
+    form: FileFormat,
+) -> tuple[str, list[Any]]:
+    """The query of the bars as rows with FILE_COLUMNS, the oldest first."""
+    arguments = Where()
+    rows = _rows(series, window, fill, as_of, arguments)
+    names = ", ".join(
+        f"{arguments.bind(getattr(series, name))}::text AS {name}"
+        for name in _OF_SERIES
+    )
+    query = f"""
+        {rows}
+        SELECT {shown(FILE_COLUMNS, form)}
+        FROM (SELECT {names}, whole.* FROM whole) AS named ORDER BY named.open_time
+    """
+    return query, arguments.arguments
+
+
+def _rows(
+    series: WholeSeries,
+    window: Window,
+    fill: Fill,
+    as_of: datetime | None,
+    arguments: Where,
+    most: str = "",
+) -> str:
+    """WITH of `whole`, the bars in any order, and `bars`, what they are made of.
+
+    `most`: LIMIT of data points.
+    """
     begins = arguments.bind(window.begins())
     points = _points(series, window, arguments, as_of)
     values = _OF_CANDLES if series.basis == CANDLES else _OF_PRICES
@@ -73,28 +149,21 @@ def build(
     # What was replaced since is not looked for before the window.
     if fill == Fill.PREVIOUS and as_of is None:
         before = _before(series, window, arguments)
-    query = f"""
+    return f"""
         WITH ends AS (
             SELECT n, begin AS open_time, lead(begin) OVER (ORDER BY n) AS close_time
             FROM unnest({begins}::timestamptz[]) WITH ORDINALITY AS b (begin, n)
         ), bars AS (
             SELECT width_bucket({_moment(series)}, {begins}::timestamptz[]) AS n, {values},
                    count(*) AS points
-            FROM ({points} LIMIT {MAX_READ + 1}) AS points_of GROUP BY 1
+            FROM ({points} {most}) AS points_of GROUP BY 1
         ), shown AS (
             {_shown(fill, before)}
-        )
-        SELECT coalesce(json_agg(json_build_object(
-            'open_time', to_char(open_time AT TIME ZONE 'UTC', '{_ISO}'),
-            'close_time', to_char(close_time AT TIME ZONE 'UTC', '{_ISO}'),
-            'open', open, 'high', high, 'low', low, 'close', close, 'volume', volume,
-            'base_volume', base_volume, 'quote_volume', quote_volume,
-            'points', points, 'complete', {_complete(series, window)}
-        ) ORDER BY open_time {_ORDERS[order]}), '[]')::text AS body,
-        (SELECT sum(points) FROM bars) AS read
-        FROM shown WHERE close_time IS NOT NULL
-    """
-    return query, arguments.arguments
+        ), whole AS (
+            SELECT open_time, close_time, open, high, low, close, volume, base_volume,
+                   quote_volume, points, {_complete(series, window)} AS complete
+            FROM shown WHERE close_time IS NOT NULL
+        )"""
 
 
 def _moment(series: WholeSeries) -> str:

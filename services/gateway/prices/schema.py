@@ -8,6 +8,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
+from services.gateway.files.wanted import Format
 from services.gateway.prices.bars import Fill
 from services.gateway.prices.intervals import PATTERN
 from services.gateway.requests.filters import (
@@ -85,6 +86,7 @@ class OhlcvQuery(CoinFilter):
     limit: Annotated[int, InDigits] = Field(
         500, ge=1, le=MAX_BARS, description="Bars of each series"
     )
+    format: Format = None
 
     def values(self) -> dict[str, list[str] | None]:
         found = super().values()

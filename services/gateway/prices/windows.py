@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from services.gateway.prices.intervals import Interval
-from services.gateway.prices.series import WholeSeries
+from services.gateway.prices.series import EARLIEST, WholeSeries
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -21,6 +21,10 @@ class Window:
     zone: ZoneInfo
     start: datetime
     end: datetime
+
+    @classmethod
+    def without_bars(cls, interval: Interval, zone: ZoneInfo) -> Window:
+        return cls(interval, zone, EARLIEST, EARLIEST)
 
     def count(self) -> int:
         """About how many bars it has."""
@@ -60,6 +64,13 @@ class Window:
         if end is None or end >= self.end:
             return self, None
         return replace(self, end=end), replace(self, start=end)
+
+    def pieces(self, bars: int) -> Iterator[Window]:
+        """All bars, at most so many at a time, the oldest first; one piece where there are none."""
+        rest: Window | None = self
+        while rest is not None:
+            piece, rest = rest.oldest(bars)
+            yield piece
 
     def _away(self, begin: datetime, bars: int) -> datetime | None:
         """So many bars away; None beyond the calendar."""

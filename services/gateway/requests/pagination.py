@@ -29,9 +29,17 @@ LINK: dict[str, Any] = {
 }
 
 
-def paged(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """`responses=` of a route whose answer leads on: these statuses answer with a problem."""
-    return {200: {"headers": LINK}, **documented(*statuses)}
+def paged(
+    *statuses: int, content: dict[str, Any] | None = None
+) -> dict[int | str, dict[str, Any]]:
+    """`responses=` of a route whose answer leads on: these statuses answer with a problem.
+
+    `content`: other forms of the answer, by media type.
+    """
+    found: dict[str, Any] = {"headers": LINK}
+    if content is not None:
+        found["content"] = content
+    return {200: found, **documented(*statuses)}
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

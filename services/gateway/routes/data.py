@@ -12,12 +12,12 @@ from pydantic import Field
 
 from services.gateway.database import Database
 from services.gateway.dependencies import ApiKey
-from services.gateway.files.child import Task
 from services.gateway.files.columns import shown
 from services.gateway.files.export import file_response
-from services.gateway.files.formats import (
-    CONTENT,
-    FileFormat,
+from services.gateway.files.formats import CONTENT, FileFormat
+from services.gateway.files.wanted import (
+    Format,
+    refuse_pages,
     wanted_format,
 )
 from services.gateway.problems import (
@@ -57,7 +57,6 @@ from services.gateway.requests.times import (
 )
 from services.gateway.requests.whole_numbers import InDigits
 from services.gateway.schemas.data import DataPoint
-from services.gateway.settings import GatewaySettings
 from shared.names import meant
 
 _PRUNED: dict[str, Any] = {
@@ -136,13 +135,7 @@ class DataQuery(SeriesFilter):
         description="Whether `X-Total-Count` says how many there are on all pages",
     )
     cursor: str | None = Field(None, **CURSOR)
-    format: FileFormat | None = Field(
-        None,
-        description=(
-            "csv, ndjson, parquet, arrow: everything that matches, as a file; `Accept` may say it"
-            " too"
-        ),
-    )
+    format: Format = None
 
     def filters(self) -> Filters:
         """As the query takes them. Raises ProblemError 422."""
@@ -253,7 +246,7 @@ async def read_data(
     `Link: rel="next"` leads to the next page. 410 when `as_of` lies before what REVISIONS_RETENTION
     has kept.
     """
-    form = wanted_format(asked.format, request.headers.get("accept", ""))
+    form = wanted_format(request, asked.format)
     if form != FileFormat.JSON:
         return await _file(request, asked, form)
     known = Asked(asked.filters(), path_of_pages(request), asked.count)
@@ -264,12 +257,7 @@ async def _file(
     request: Request, asked: DataQuery, form: FileFormat
 ) -> Response:
     """Raises ProblemError 422, 429, 503."""
-    of_pages = {"skip", "limit", "cursor", "count", "order"}
-    given = sorted(of_pages & asked.model_fields_set)
-    if given:
-        raise field_problem(
-            f"query.{given[0]}", "a file has everything: leave it out"
-        )
+    refuse_pages(asked, "skip", "limit", "cursor", "count", "order")
     database: Database = request.app.state.questions
     filters = replace(asked.filters(), is_ascending=True)
     if filters.as_of is not None:
@@ -278,11 +266,8 @@ async def _file(
     if filters.updated_since is not None:
         await _refuse_much(pages, filters.updated_since)
     names = filters.fields or FIELDS
-    expressions = ", ".join(shown(name, form) for name in names)
-    query, arguments = await pages.file_query(filters, expressions)
-    settings: GatewaySettings = request.app.state.settings
-    task = Task(form, names, settings.reader(), query, tuple(arguments))
-    return await file_response("data", task)
+    query = await pages.file_query(filters, shown(names, form))
+    return await file_response(request, "data", form, names, [query])
 
 
 async def _refuse_much(pages: DataPages, since: datetime) -> None:

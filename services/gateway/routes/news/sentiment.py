@@ -10,8 +10,16 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.gateway.database import Database
 from services.gateway.dependencies import ApiKey, QuestionsDb
+from services.gateway.files.export import file_response
+from services.gateway.files.formats import CONTENT, FileFormat
+from services.gateway.files.wanted import refuse_pages, wanted_format
 from services.gateway.news.schema import Sentiment, SentimentQuery
-from services.gateway.news.sentiment import MAX_NEWS, build
+from services.gateway.news.sentiment import (
+    FILE_COLUMNS,
+    MAX_NEWS,
+    SentimentQueries,
+    build,
+)
 from services.gateway.prices.intervals import Interval
 from services.gateway.prices.windows import Window, window_between
 from services.gateway.problems import field_problem
@@ -35,7 +43,7 @@ router = APIRouter(
 @router.get(
     "/sentiment",
     response_model=Sentiment,
-    responses=paged(401, 403, 422, 503),
+    responses=paged(401, 403, 406, 422, 503, content=CONTENT),
     summary="How news about a coin feel, over time",
 )
 async def read_sentiment(
@@ -48,7 +56,10 @@ async def read_sentiment(
 
     Without `from` and `to` the newest `limit` bars. `Link: rel="next"` leads to the next ones.
     """
+    form = wanted_format(request, asked.format)
     window = await _window(database, asked)
+    if form != FileFormat.JSON:
+        return await _file(request, asked, form, window)
     bars: Any = []
     headers = {}
     if window is not None:
@@ -63,6 +74,24 @@ async def read_sentiment(
         "bars": bars,
     }
     return as_json(body, headers)
+
+
+async def _file(
+    request: Request,
+    asked: SentimentQuery,
+    form: FileFormat,
+    window: Window | None,
+) -> Response:
+    """Raises ProblemError 422, 429, 503."""
+    refuse_pages(asked, "limit", "order")
+    if window is None:
+        window = Window.without_bars(
+            Interval.of(asked.interval), ZoneInfo(asked.tz)
+        )
+    queries = SentimentQueries(asked, window, form)
+    return await file_response(
+        request, "sentiment", form, FILE_COLUMNS, queries
+    )
 
 
 async def _window(
@@ -86,9 +115,7 @@ async def _window(
 async def _bars(
     database: Database, asked: SentimentQuery, page: Window
 ) -> bytes:
-    query, arguments = build(
-        asked.coin(), asked, page, asked.headlines, asked.order
-    )
+    query, arguments = build(asked, page)
     (row,) = await database.rows(query, *arguments)
     if row["read"] > MAX_NEWS:
         raise field_problem(

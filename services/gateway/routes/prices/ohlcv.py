@@ -12,8 +12,12 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.gateway.database import Database
 from services.gateway.dependencies import ApiKey
+from services.gateway.files.export import file_response
+from services.gateway.files.formats import CONTENT, FileFormat
+from services.gateway.files.wanted import refuse_pages, wanted_format
 from services.gateway.prices import bars, choice
-from services.gateway.prices.bars import MAX_READ
+from services.gateway.prices.bar_files import BarQueries
+from services.gateway.prices.bars import FILE_COLUMNS, MAX_READ
 from services.gateway.prices.intervals import Interval
 from services.gateway.prices.schema import (
     ALL,
@@ -44,9 +48,9 @@ MAX_BARS_TOGETHER = 20_000
 MAX_SERIES = 20
 MAX_LOOKS = 100_000  # prices times series that they may come from
 _RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"headers": {**LINK, **ETAG}},
+    200: {"headers": {**LINK, **ETAG}, "content": CONTENT},
     **NOT_MODIFIED,
-    **documented(401, 403, 404, 410, 422, 503),
+    **documented(401, 403, 404, 406, 410, 422, 503),
 }
 _NOT_IN_LINK = ("from", "to")
 
@@ -103,8 +107,28 @@ async def read_ohlcv(
     One series a bar: where several match, `rule` says how it was chosen, and `others` which there
     are. Without `from` and `to` the newest `limit` bars. `Link: rel="next"` leads to the next.
     """
-    return await _kept(request).response(
-        request, _checked(request, asked)
+    form = wanted_format(request, asked.format)
+    checked = _checked(request, asked)
+    if form != FileFormat.JSON:
+        return await _file(request, checked, form)
+    return await _kept(request).response(request, checked)
+
+
+async def _file(
+    request: Request, asked: Asked, form: FileFormat
+) -> Response:
+    """Raises ProblemError 404, 410, 422, 429, 503."""
+    refuse_pages(asked.query, "limit", "order")
+    database: Database = request.app.state.questions
+    chosen, _ = await _found(database, asked)
+    window = _window(asked, chosen) or Window.without_bars(
+        asked.interval, asked.zone
+    )
+    queries = BarQueries(
+        chosen, window, asked.query.fill, asked.as_of, form
+    )
+    return await file_response(
+        request, "ohlcv", form, FILE_COLUMNS, queries
     )
 
 
@@ -130,21 +154,8 @@ def _checked(request: Request, asked: OhlcvQuery) -> Asked:
 
 async def _made(database: Database, asked: Asked) -> Answer:
     """Raises ProblemError 404, 410, 422."""
-    if asked.as_of is not None:
-        await check_is_kept(database, asked.as_of)
-    series = await choice.found(
-        database,
-        asked.query.conditions(),
-        is_of_now=asked.as_of is None,
-    )
-    if not series:
-        raise ProblemError(
-            404, "there is no series of prices that matches: GET /series"
-        )
-    chosen = _chosen(asked, series)
-    window = window_over(
-        chosen, asked.interval, asked.zone, asked.start, asked.end
-    )
+    chosen, series = await _found(database, asked)
+    window = _window(asked, chosen)
     if window is None:
         answers = [_answer(each, b"[]") for each in chosen]
         return _whole(asked, answers, series, {})
@@ -156,6 +167,30 @@ async def _made(database: Database, asked: Asked) -> Answer:
         await _bars_of(database, asked, each, page) for each in chosen
     ]
     return _whole(asked, answers, series, _link(asked, rest))
+
+
+async def _found(
+    database: Database, asked: Asked
+) -> tuple[list[WholeSeries], list[WholeSeries]]:
+    """The series that were chosen, and all that match. Raises ProblemError 404, 410, 422."""
+    if asked.as_of is not None:
+        await check_is_kept(database, asked.as_of)
+    series = await choice.found(
+        database,
+        asked.query.conditions(),
+        is_of_now=asked.as_of is None,
+    )
+    if not series:
+        raise ProblemError(
+            404, "there is no series of prices that matches: GET /series"
+        )
+    return _chosen(asked, series), series
+
+
+def _window(asked: Asked, chosen: list[WholeSeries]) -> Window | None:
+    return window_over(
+        chosen, asked.interval, asked.zone, asked.start, asked.end
+    )
 
 
 def _chosen(asked: Asked, series: list[WholeSeries]) -> list[WholeSeries]:
