@@ -144,13 +144,6 @@ class ChaosStack(Stack):
             **settings,
         )
         self.dsn = own.dsn()  # the oracle looks past the proxies
-        # Measuring coverage costs a service a third of its speed, and what is killed measures
-        # nothing.
-        self.environment = {
-            name: value
-            for name, value in self.environment.items()
-            if not name.startswith("COVERAGE_")
-        }
         self.broker_address = f"127.0.0.1:{kafka_port}"
         self.kafka_link, self.postgres_link = (
             Proxy(kafka_proxy, kafka_port),
