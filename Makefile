@@ -5,16 +5,16 @@ PY := $(VENV)/bin/python
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo down status logs stop start kafka-groups clean check test test-unit \
+.PHONY: help setup page up demo down status logs stop start kafka-groups clean check test test-unit \
 	test-contract test-integration test-e2e test-long test-compose chaos soak bench bench-memory \
 	bench-growth bench-questions eval lint measure format lock
 
 ##@ Use
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-up: setup ## start Kafka, PostgreSQL and the services; prints the address of the API
+up: setup page ## start Kafka, PostgreSQL and the services; prints the address of the API
 	@$(PY) -m embedded up
-demo: setup ## start, ingest a small file and what can be reached, show the result
+demo: setup page ## start, ingest a small file and what can be reached, show the result
 	@$(PY) -m embedded demo
 down: setup ## stop everything that `make up` started; the data stays
 	@$(PY) -m embedded down
@@ -30,9 +30,18 @@ kafka-groups: setup ## Kafka's own kafka-consumer-groups; ARGS="--describe --all
 	@$(PY) -m embedded kafka-groups $(ARGS)
 clean: setup ## stop, and delete data, logs, caches (asks in a terminal; elsewhere YES=1)
 	@$(PY) -m embedded clean $(if $(YES),--yes)
-	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* $(VENV)
+	@rm -rf console/node_modules console/dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* $(VENV)
 
 ##@ Develop
+page: setup console/dist/index.html ## the page at /, built from console/
+console/dist/index.html: $(shell find console -name node_modules -prune -o -name dist -prune -o -type f -print)
+	@$(PY) console/build.py
+page-types: setup ## the types of the page, from the OpenAPI document
+	@$(PY) -m services.gateway.openapi > console/openapi.json
+	@cd console && npm run --silent types
+	@$(PY) -m services.gateway.openapi --digest >> console/src/api/schema.ts
+test-page: setup page ## unit tests of the page
+	@cd console && npm test --silent
 setup: $(VENV)/.installed ## the virtual environment with locked dependencies
 $(VENV)/.installed: requirements.lock pyproject.toml embedded/bootstrap.py
 	@$(PYTHON) embedded/bootstrap.py

@@ -19,7 +19,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import compile_path
 
 import shared
-from services.gateway import problems
+from services.gateway import page, problems
 from services.gateway.api_key import HEADER, WrongKeys
 from services.gateway.command_bus import CommandBus
 from services.gateway.database import Database
@@ -72,6 +72,7 @@ EXPOSED = (
     "RateLimit-Remaining",
     "RateLimit-Reset",
     "Retry-After",
+    "X-Next",
     "X-Total-Count",
     "X-Values-Pruned-Before",
 )
@@ -174,6 +175,7 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
     problems.install(app)
     for routes in ROUTES:
         app.include_router(routes.router, prefix=PREFIX)
+    page.install(app)
     app.state.methods = list(_methods())
     _complete_document(app)
     return app

@@ -1,0 +1,47 @@
+import { useState } from "preact/hooks";
+import { addressOf, read } from "./api/client";
+import { forgetKey, keepKey } from "./api/key";
+
+/** Asks for the API key, and keeps it for this session alone. */
+export function Door({ onKey }: { onKey: () => void }) {
+  const [text, setText] = useState("");
+  const [refused, setRefused] = useState<string | null>(null);
+  const enter = async (event: Event) => {
+    event.preventDefault();
+    keepKey(text.trim());
+    try {
+      await read(addressOf("/latest", { limit: 1 }));
+      onKey();
+    } catch (error) {
+      forgetKey();
+      setRefused(error instanceof Error ? error.message : String(error));
+    }
+  };
+  return (
+    <main class="panel door">
+      <h1>Crypto ingest</h1>
+      <p class="soft">
+        The API key is <code>API_KEY</code> in <code>.env</code>. It stays in this tab, and goes when
+        the tab is closed.
+      </p>
+      <form onSubmit={(event) => void enter(event)}>
+        <input
+          type="password"
+          aria-label="API key"
+          autocomplete="off"
+          value={text}
+          onInput={(event) => setText(event.currentTarget.value)}
+          autofocus
+        />
+        <button class="main" disabled={!text.trim()}>
+          Open
+        </button>
+      </form>
+      {refused && (
+        <p class="error" role="alert">
+          {refused}
+        </p>
+      )}
+    </main>
+  );
+}

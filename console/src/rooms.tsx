@@ -1,0 +1,63 @@
+import type { FunctionComponent } from "preact";
+import { Coin } from "./rooms/coin/room";
+import { Inbox } from "./rooms/inbox/room";
+import { Markets } from "./rooms/markets/room";
+import { Pipeline } from "./rooms/pipeline/room";
+import { Replay } from "./rooms/replay/room";
+import { Runs } from "./rooms/runs/room";
+import { Sources } from "./rooms/sources/room";
+import type { Place } from "./state/place";
+import { Icon, type IconName } from "./ui/icons";
+import { Go } from "./ui/parts";
+
+interface Described {
+  title: string;
+  Room: FunctionComponent;
+  /** Behind `g`; without one it stands in no rail. */
+  letter?: string;
+  icon?: IconName;
+}
+
+export type RoomName = "markets" | "coin" | "sources" | "runs" | "replay" | "inbox" | "pipeline";
+export const ROOMS: Record<RoomName, Described> = {
+  markets: { title: "Markets", Room: Markets, letter: "m", icon: "markets" },
+  coin: { title: "Coin", Room: Coin },
+  sources: { title: "Sources", Room: Sources, letter: "s", icon: "sources" },
+  runs: { title: "Runs", Room: Runs, letter: "r", icon: "runs" },
+  replay: { title: "Replay", Room: Replay, letter: "p", icon: "replay" },
+  inbox: { title: "Inbox", Room: Inbox, letter: "i", icon: "inbox" },
+  pipeline: { title: "Pipeline", Room: Pipeline, letter: "l", icon: "pipeline" },
+};
+
+export function roomOf(place: Place): RoomName {
+  const name = place["room"] ?? "";
+  return name in ROOMS ? (name as RoomName) : "markets";
+}
+
+export function Rail({ current }: { current: RoomName }) {
+  const names = (Object.keys(ROOMS) as RoomName[]).filter((name) => ROOMS[name].icon);
+  return (
+    <nav class="rail" aria-label="Rooms">
+      <div class="name">Crypto ingest</div>
+      {names.map((name) => (
+        <Go
+          key={name}
+          to={name === "markets" ? {} : { room: name }}
+          current={name === current || (name === "markets" && current === "coin")}
+        >
+          <Icon name={ROOMS[name].icon!} />
+          {ROOMS[name].title}
+        </Go>
+      ))}
+      <div class="foot">
+        <p>
+          <a href="/docs">API</a> · <kbd>?</kbd> keys
+        </p>
+        <p>
+          Charts: <a href="https://www.tradingview.com/">TradingView</a> Lightweight Charts™,
+          Copyright © 2025 TradingView, Inc.
+        </p>
+      </div>
+    </nav>
+  );
+}

@@ -1,0 +1,44 @@
+import { useState } from "preact/hooks";
+import { useAnswer } from "../../state/answers";
+import { change } from "../../state/place";
+import { count } from "../../format/numbers";
+import { Moment } from "../../ui/moments";
+
+/** Pulled back, it shows the data as they were when an earlier run had ended. */
+export function AsOfSlider({ asOf, changed }: { asOf: string | undefined; changed: number }) {
+  const runs = useAnswer("/stats", { limit: 100 });
+  const ends = (runs.data ?? [])
+    .filter((run) => run.finished_at && run.inserted + run.updated > 0)
+    .map((run) => run.finished_at!)
+    .sort();
+  const chosen = asOf ? ends.indexOf(asOf) : ends.length;
+  const [moved, setMoved] = useState<number | null>(null);
+  if (!ends.length) return null;
+  const at = moved ?? (chosen < 0 ? ends.length : chosen);
+  const settle = (value: number) => {
+    setMoved(null);
+    change({ as_of: ends[value] ?? null });
+  };
+  return (
+    <label class="row soft">
+      As of
+      <input
+        type="range"
+        min={0}
+        max={ends.length}
+        value={at}
+        aria-label="The data as of an earlier run"
+        onInput={(event) => setMoved(event.currentTarget.valueAsNumber)}
+        onChange={(event) => settle(event.currentTarget.valueAsNumber)}
+      />
+      {at >= ends.length ? "now" : <Moment time={ends[at]} />}
+      {asOf && (
+        <span class="care">
+          {changed
+            ? `${count(changed)} bars were different then: they are outlined`
+            : "what is shown was the same then"}
+        </span>
+      )}
+    </label>
+  );
+}

@@ -1,0 +1,196 @@
+import {
+  CandlestickSeries,
+  ColorType,
+  createChart,
+  createSeriesMarkers,
+  CrosshairMode,
+  HistogramSeries,
+  type IChartApi,
+  type ISeriesApi,
+  type ISeriesMarkersPluginApi,
+  type SeriesMarker,
+  type Time,
+  type UTCTimestamp,
+} from "lightweight-charts";
+import { useEffect, useRef } from "preact/hooks";
+import type { Schemas } from "../../api/client";
+import { onTheme } from "../../state/theme";
+import type { Bar } from "./bars";
+
+export type Picked = Bar;
+type Mood = Schemas["SentimentBar"];
+const NEAR_THE_EDGE = 40; // bars
+
+interface Props {
+  bars: Bar[];
+  /** The times of bars to outline: they are different now. */
+  before: Set<string>;
+  moods: Mood[];
+  onPick: (bar: Bar) => void;
+  onEarlier: () => void;
+}
+
+interface Drawn {
+  chart: IChartApi;
+  candles: ISeriesApi<"Candlestick">;
+  volume: ISeriesApi<"Histogram">;
+  moods: ISeriesApi<"Histogram">;
+  markers: ISeriesMarkersPluginApi<Time>;
+}
+
+/** Candles with their volume, the mood of the news in a pane below, news as markers. */
+export function Chart(props: Props) {
+  const box = useRef<HTMLDivElement>(null);
+  const drawn = useRef<Drawn | null>(null);
+  const now = useRef(props);
+  now.current = props;
+  useEffect(() => {
+    const made = draw(box.current!, now);
+    drawn.current = made;
+    const stop = onTheme(() => {
+      paint(made.chart);
+      fill(made, now.current);
+    });
+    return () => {
+      stop();
+      drawn.current = null;
+      made.chart.remove();
+    };
+  }, []);
+  useEffect(() => {
+    if (drawn.current) fill(drawn.current, props);
+  }, [props.bars, props.before, props.moods]);
+  const last = props.bars[props.bars.length - 1];
+  return (
+    <div
+      ref={box}
+      class="chart"
+      role="img"
+      aria-label={`${props.bars.length} candles, the last closed at ${last?.close ?? "nothing"}. Times are UTC.`}
+    />
+  );
+}
+
+function draw(box: HTMLElement, now: { current: Props }): Drawn {
+  const chart = createChart(box, {
+    autoSize: true,
+    crosshair: { mode: CrosshairMode.Normal },
+    timeScale: { timeVisible: true, secondsVisible: false },
+    layout: { attributionLogo: false, panes: { enableResize: false } },
+  });
+  const candles = chart.addSeries(CandlestickSeries, {});
+  const volume = chart.addSeries(HistogramSeries, {
+    priceScaleId: "volume",
+    priceFormat: { type: "volume" },
+    lastValueVisible: false,
+    priceLineVisible: false,
+  });
+  chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
+  const moods = chart.addSeries(
+    HistogramSeries,
+    { priceFormat: { type: "price", precision: 2, minMove: 0.01 }, priceLineVisible: false },
+    1,
+  );
+  chart.panes()[1]?.setStretchFactor(0.18);
+  chart.subscribeClick(({ time }) => {
+    const bar = now.current.bars.find((each) => seconds(each.open_time) === time);
+    if (bar) now.current.onPick(bar);
+  });
+  chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
+    if (range && range.from < NEAR_THE_EDGE) now.current.onEarlier();
+  });
+  paint(chart);
+  return { chart, candles, volume, moods, markers: createSeriesMarkers(candles, []) };
+}
+
+/** The page's colours, of now. */
+function paint(chart: IChartApi): void {
+  chart.applyOptions({
+    layout: {
+      background: { type: ColorType.Solid, color: token("card") },
+      textColor: token("soft"),
+      fontFamily: token("font"),
+    },
+    grid: { vertLines: { visible: false }, horzLines: { color: token("line") } },
+    timeScale: { borderColor: token("line") },
+    rightPriceScale: { borderColor: token("line") },
+  });
+}
+
+function token(name: string): string {
+  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+}
+
+function seconds(time: string): UTCTimestamp {
+  return (Date.parse(time) / 1_000) as UTCTimestamp;
+}
+
+function fill(drawn: Drawn, { bars, before, moods }: Props): void {
+  const [gain, loss, care] = [token("gain"), token("loss"), token("care")];
+  const whole = bars.filter((bar) => bar.close !== null);
+  const smallest = whole.reduce((least, bar) => Math.min(least, bar.low ?? least), Infinity);
+  drawn.candles.applyOptions({
+    upColor: gain,
+    downColor: loss,
+    wickUpColor: gain,
+    wickDownColor: loss,
+    borderVisible: true,
+    priceFormat: formatFor(smallest),
+  });
+  drawn.candles.setData(
+    whole.map((bar) => {
+      const way = bar.close! >= bar.open! ? gain : loss;
+      return {
+        time: seconds(bar.open_time),
+        open: bar.open!,
+        high: bar.high!,
+        low: bar.low!,
+        close: bar.close!,
+        borderColor: before.has(bar.open_time) ? care : way,
+        ...(before.has(bar.open_time) && { color: "transparent", wickColor: care }),
+      };
+    }),
+  );
+  drawn.volume.setData(
+    whole
+      .filter((bar) => bar.volume !== null)
+      .map((bar) => ({
+        time: seconds(bar.open_time),
+        value: bar.volume!,
+        color: `${bar.close! >= bar.open! ? gain : loss}44`,
+      })),
+  );
+  const first = whole[0] ? seconds(whole[0].open_time) : 0;
+  const shown = moods.filter((mood) => mood.mean !== null && seconds(mood.open_time) >= first);
+  drawn.moods.setData(
+    shown.map((mood) => ({
+      time: seconds(mood.open_time),
+      value: mood.mean!,
+      color: mood.mean! < 0 ? loss : gain,
+    })),
+  );
+  drawn.markers.setMarkers(shown.flatMap((mood) => marker(mood, gain, loss)));
+}
+
+/** The headline that says most, at its bar. */
+function marker(mood: Mood, gain: string, loss: string): SeriesMarker<Time>[] {
+  const headline = mood.headlines[0];
+  if (!headline) return [];
+  const isBad = (headline.sentiment ?? 0) < 0;
+  return [
+    {
+      time: seconds(mood.open_time),
+      position: isBad ? "aboveBar" : "belowBar",
+      shape: isBad ? "arrowDown" : "arrowUp",
+      color: isBad ? loss : gain,
+      size: 0.8,
+    },
+  ];
+}
+
+/** As many digits as the smallest price needs. */
+function formatFor(price: number) {
+  if (!Number.isFinite(price) || price <= 0) price = 1;
+  const digits = Math.min(14, Math.max(2, 4 - Math.floor(Math.log10(price))));
+  return { type: "price" as const, precision: digits, minMove: 1 / 10 ** digits };
+}

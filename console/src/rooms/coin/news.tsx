@@ -1,0 +1,80 @@
+import type { Schemas } from "../../api/client";
+import { useAnswer } from "../../state/answers";
+import { Change, Mood } from "../../ui/figures";
+import { Ago } from "../../ui/moments";
+import { Panel } from "../../ui/panel";
+import { change, usePlace } from "../../state/place";
+import { Drawer } from "../../ui/parts";
+import { Explained } from "../lineage/drawer";
+
+/** Headlines about a coin, and what the price did after this system knew them. */
+export function News({ symbol }: { symbol: string }) {
+  const news = useAnswer("/news", { symbol, limit: 20 });
+  const open = usePlace()["news"];
+  return (
+    <>
+      <Panel
+        title="News and the move after"
+        answer={news}
+        flush
+        empty="No news about this coin have come yet."
+      >
+        {(found) => (found.length ? <Table of={found} /> : null)}
+      </Panel>
+      {open && (
+        <Drawer title="Where does this come from?" onClose={() => change({ news: null })}>
+          <Explained id={open} />
+        </Drawer>
+      )}
+    </>
+  );
+}
+
+function Table({ of: news }: { of: Schemas["News"][] }) {
+  const delays = Object.keys(news[0]!.since_known.move_percent);
+  return (
+    <div class="scroll">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Headline</th>
+            <th scope="col">Mood</th>
+            {delays.map((delay) => (
+              <th key={delay} scope="col" class="right">
+                {delay} later
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {news.map((each) => (
+            <tr key={each.id}>
+              <td class="wrap">
+                <a
+                  href={`/?room=coin&news=${each.id}`}
+                  onClick={(event) => {
+                    event.preventDefault();
+                    change({ news: each.id });
+                  }}
+                >
+                  {each.title ?? each.url}
+                </a>
+                <div class="soft">
+                  {each.feed} · <Ago time={each.published_at} />
+                </div>
+              </td>
+              <td>
+                <Mood value={each.sentiment} />
+              </td>
+              {delays.map((delay) => (
+                <td key={delay} class="right">
+                  <Change value={each.since_known.move_percent[delay]} />
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,136 @@
+// A coin: its candles with volume, the sentiment below, news, what is missing and why.
+// GET /ohlcv, GET /sentiment, GET /news, GET /coverage, GET /agreement, GET /latest.
+
+import { useState } from "preact/hooks";
+import type { Schemas } from "../../api/client";
+import { useAnswer } from "../../state/answers";
+import { change, usePlace } from "../../state/place";
+import { Change, Price } from "../../ui/figures";
+import { Ago } from "../../ui/moments";
+import { Panel } from "../../ui/panel";
+import { Choice, Go } from "../../ui/parts";
+import { AsOfSlider } from "./as_of";
+import { useBars } from "./bars";
+import { Chart, type Picked } from "./chart";
+import { Coverage } from "./coverage";
+import { News } from "./news";
+import { Sources } from "./sources";
+import { WhereFrom } from "../lineage/drawer";
+
+const INTERVALS = ["1m", "5m", "15m", "1h", "4h", "1d", "1w", "1M"] as const;
+type Interval = (typeof INTERVALS)[number];
+
+export function Coin() {
+  const place = usePlace();
+  const symbol = place["symbol"] ?? "btc";
+  const interval = (place["interval"] ?? "1d") as Interval;
+  const dataset = place["dataset"];
+  const asOf = place["as_of"];
+  const latest = useAnswer("/latest", { symbol });
+  const bars = useBars({ symbol, interval, dataset, asOf });
+  const sentiment = useAnswer("/sentiment", {
+    symbol,
+    interval: interval.endsWith("m") ? "1h" : interval,
+    limit: 1000,
+    headlines: 1,
+  });
+  const [picked, pick] = useState<Picked | null>(null);
+  const coin = latest.data?.[0];
+  return (
+    <>
+      <div class="head">
+        <h1>{symbol.toUpperCase()}</h1>
+        {coin && (
+          <>
+            <strong>
+              <Price value={coin.price} /> {coin.currency}
+            </strong>
+            <Change value={coin.change_24h_percent} />
+            <span class="soft">
+              <Ago time={coin.time} />
+            </span>
+          </>
+        )}
+        <div class="end">
+          <Choice
+            label="Interval"
+            values={INTERVALS}
+            value={interval}
+            onChange={(value) => change({ interval: value })}
+          />
+        </div>
+      </div>
+      <Panel
+        title={titleOf(bars.series)}
+        answer={bars.answer}
+        lines={12}
+        tools={<Series of={bars.answer.data} chosen={dataset} />}
+        empty={
+          <>
+            <strong>There are no bars of {interval} here.</strong> Choose another interval, or look
+            into <Go to={{ room: "sources" }}>Sources</Go> for what was asked.
+          </>
+        }
+      >
+        {() =>
+          bars.all.length ? (
+            <>
+              <Chart
+                bars={bars.all}
+                before={bars.changed}
+                moods={sentiment.data?.bars ?? []}
+                onPick={pick}
+                onEarlier={bars.earlier}
+              />
+              <AsOfSlider asOf={asOf} changed={bars.changed.size} />
+            </>
+          ) : null
+        }
+      </Panel>
+      <Coverage symbol={symbol} />
+      <div class="columns">
+        <News symbol={symbol} />
+        <Sources symbol={symbol} interval={interval} />
+      </div>
+      {picked && bars.series && (
+        <WhereFrom bar={picked} series={bars.series} onClose={() => pick(null)} />
+      )}
+    </>
+  );
+}
+
+function titleOf(series: Schemas["BarsOfSeries"] | undefined): string {
+  if (!series) return "Candles";
+  const made = series.basis === "candles" ? `from ${series.interval ?? "its"} candles` : "sampled";
+  return `${series.dataset} · ${series.instrument ?? series.symbol} · ${made}`;
+}
+
+/** Which of the series that match is shown. */
+function Series({
+  of: answer,
+  chosen,
+}: {
+  of: Schemas["Ohlcv"] | undefined;
+  chosen: string | undefined;
+}) {
+  const names = new Set([
+    ...(answer?.series ?? []).map((each) => each.dataset),
+    ...(answer?.others ?? []).map((each) => each.dataset),
+  ]);
+  if (names.size < 2 && !chosen) return null;
+  return (
+    <select
+      aria-label="Series"
+      title={answer?.rule}
+      value={chosen ?? ""}
+      onChange={(event) => change({ dataset: event.currentTarget.value || null })}
+    >
+      <option value="">chosen by the rule</option>
+      {[...names].sort().map((name) => (
+        <option key={name} value={name}>
+          {name}
+        </option>
+      ))}
+    </select>
+  );
+}

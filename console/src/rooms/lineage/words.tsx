@@ -1,0 +1,34 @@
+import type { Schemas } from "../../api/client";
+
+/** A headline with its words coloured by what they count. */
+export function Words({ of: version }: { of: Schemas["Version"] }) {
+  const weights = (version.sentiment?.["words"] ?? {}) as Record<string, number>;
+  const title = String(version.values["title"] ?? "");
+  return (
+    <p>
+      <Weighted text={title} weights={weights} />
+    </p>
+  );
+}
+
+export function Weighted({ text, weights }: { text: string; weights: Record<string, number> }) {
+  const parts = text.split(/([\p{L}\p{N}'’-]+)/u);
+  return (
+    <>
+      {parts.map((part, n) => {
+        const weight = weights[part.toLowerCase()] ?? weights[part];
+        if (weight === undefined) return part;
+        const title = `${weight > 0 ? "+" : ""}${weight}`;
+        return weight < 0 ? (
+          <del key={n} title={title}>
+            {part}
+          </del>
+        ) : (
+          <ins key={n} title={title}>
+            {part}
+          </ins>
+        );
+      })}
+    </>
+  );
+}

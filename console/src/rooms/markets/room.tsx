@@ -1,0 +1,177 @@
+// Markets: what there is, newest prices first to the eye.
+// GET /latest, GET /series.
+
+import { useMemo, useState } from "preact/hooks";
+import type { Schemas } from "../../api/client";
+import { share, short } from "../../format/numbers";
+import { useAnswer } from "../../state/answers";
+import { go } from "../../state/place";
+import { Change, Mood, Price, Spark } from "../../ui/figures";
+import { Ago } from "../../ui/moments";
+import { Panel } from "../../ui/panel";
+import { Dot, Go, type Tone } from "../../ui/parts";
+import { Ingest } from "../sources/ingest";
+import { Flash } from "./flash";
+
+type Latest = Schemas["LatestPrice"];
+const FRESH_S = 900;
+const OLD_S = 86_400;
+
+export function Markets() {
+  const latest = useAnswer("/latest", { limit: 200 });
+  const series = useAnswer("/series", { limit: 1000 });
+  const [search, setSearch] = useState("");
+  const whole = useMemo(() => completeness(series.data ?? []), [series.data]);
+  return (
+    <>
+      <div class="head">
+        <h1>Markets</h1>
+        <div class="end">
+          <input
+            data-search
+            type="search"
+            placeholder="Search  /"
+            aria-label="Search coins"
+            value={search}
+            onInput={(event) => setSearch(event.currentTarget.value.trim().toLowerCase())}
+          />
+          <Ingest />
+        </div>
+      </div>
+      <Panel
+        title="Coins"
+        answer={latest}
+        flush
+        lines={10}
+        empty={
+          <>
+            <strong>There are no prices yet.</strong> Ingest what is configured, or put a CSV file
+            into the folder of files.
+            <div>
+              <Ingest />
+            </div>
+          </>
+        }
+      >
+        {(coins) => {
+          if (!coins.length) return null;
+          const found = coins.filter((each) => each.symbol.includes(search));
+          if (!found.length) return <p class="say">No coin has “{search}” in its symbol.</p>;
+          return <Coins coins={found} whole={whole} />;
+        }}
+      </Panel>
+    </>
+  );
+}
+
+function Coins({ coins, whole }: { coins: Latest[]; whole: Map<string, number> }) {
+  return (
+    <div class="scroll">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Coin</th>
+            <th scope="col" class="right">
+              Price
+            </th>
+            <th scope="col" class="right">
+              1 h
+            </th>
+            <th scope="col" class="right">
+              24 h
+            </th>
+            <th scope="col" class="right">
+              7 d
+            </th>
+            <th scope="col">7 days</th>
+            <th scope="col">News of the day</th>
+            <th scope="col" class="right">
+              Market cap
+            </th>
+            <th scope="col">Sources</th>
+            <th scope="col" class="right">
+              Complete
+            </th>
+            <th scope="col" class="right">
+              Age
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {coins.map((each) => (
+            <Coin key={each.symbol} of={each} complete={whole.get(each.symbol)} />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Coin({ of: coin, complete }: { of: Latest; complete: number | undefined }) {
+  const place = { room: "coin", symbol: coin.symbol };
+  return (
+    <tr class="pick" onClick={() => go(place)}>
+      <td>
+        <Go to={place}>
+          <strong>{coin.symbol.toUpperCase()}</strong>
+        </Go>{" "}
+        <span class="soft">{coin.currency}</span>
+      </td>
+      <td class="right">
+        <Flash value={coin.price}>
+          <Price value={coin.price} />
+        </Flash>
+      </td>
+      <td class="right">
+        <Change value={coin.change_1h_percent} />
+      </td>
+      <td class="right">
+        <Change value={coin.change_24h_percent} />
+      </td>
+      <td class="right">
+        <Change value={coin.change_7d_percent} />
+      </td>
+      <td>
+        <Spark values={coin.sparkline} label={`${coin.symbol}, seven days`} />
+      </td>
+      <td>
+        <Mood value={coin.sentiment} />
+        {coin.news > 0 && <span class="soft"> · {coin.news}</span>}
+      </td>
+      <td class="right" title={coin.market_cap === null ? "" : String(coin.market_cap)}>
+        {short(coin.market_cap)}
+      </td>
+      <td>
+        <Agreement of={coin.agreement} />
+      </td>
+      <td class="right">{share(complete)}</td>
+      <td class="right">
+        <Dot tone={freshness(coin.age_seconds)} />
+        <Ago time={coin.time} />
+      </td>
+    </tr>
+  );
+}
+
+function Agreement({ of: found }: { of: Latest["agreement"] }) {
+  if (!found) return <span class="soft">one</span>;
+  const title = `${found.series} series, ${found.spread_percent ?? "?"} % apart`;
+  return (
+    <span class={found.agree ? "" : "care"} title={title}>
+      {found.series} {found.agree ? "agree" : "differ"}
+    </span>
+  );
+}
+
+function freshness(age: number): Tone {
+  return age < FRESH_S ? "good" : age < OLD_S ? "warn" : "bad";
+}
+
+/** The least complete series of each coin. */
+function completeness(series: Schemas["Series"][]): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const { symbol, completeness: part } of series) {
+    if (symbol && part !== null) found.set(symbol, Math.min(part, found.get(symbol) ?? 1));
+  }
+  return found;
+}

@@ -1,0 +1,134 @@
+// Replay: raw pages again, by the mapping of now; first as a preview, then for good.
+// GET /raw, POST /replay, GET /runs/{run_id}/diff, POST …/publish, POST …/discard.
+
+import { useState } from "preact/hooks";
+import { addressOf, type Schemas } from "../../api/client";
+import { count } from "../../format/numbers";
+import { useAnswer } from "../../state/answers";
+import { change, usePlace } from "../../state/place";
+import { Act } from "../../ui/actions";
+import { Moment } from "../../ui/moments";
+import { Panel } from "../../ui/panel";
+import { Preview } from "./preview";
+
+const SOURCES = ["", "coinpaprika", "coingecko", "csv", "rss"] as const;
+
+export function Replay() {
+  const place = usePlace();
+  const [source, setSource] = useState<string>("");
+  const [stream, setStream] = useState("");
+  const wanted = { source: source || null, stream: stream || null };
+  const pages = useAnswer("/raw", { ...wanted, limit: 100 } as never);
+  return (
+    <>
+      <div class="head">
+        <h1>Replay</h1>
+      </div>
+      {place["preview"] && <Preview run={place["preview"]} />}
+      <Panel
+        title="Raw pages, newest first"
+        answer={pages}
+        flush
+        lines={8}
+        tools={
+          <>
+            <select
+              aria-label="Source"
+              value={source}
+              onChange={(event) => setSource(event.currentTarget.value)}
+            >
+              {SOURCES.map((each) => (
+                <option key={each} value={each}>
+                  {each || "all sources"}
+                </option>
+              ))}
+            </select>
+            <input
+              data-search
+              placeholder="a stream, whole"
+              aria-label="Stream"
+              value={stream}
+              onChange={(event) => setStream(event.currentTarget.value.trim())}
+            />
+            <Act
+              label="Preview"
+              main
+              says={
+                <p>
+                  The raw pages of {stream || source || "every source"} are mapped again. Nothing
+                  that is served changes until you publish.
+                </p>
+              }
+              address={addressOf("/replay")}
+              body={{ ...known(wanted), mode: "preview" }}
+              onDone={(answer) =>
+                change({ preview: (answer as Schemas["RunAccepted"]).run_id }, true)
+              }
+            />
+          </>
+        }
+        empty={
+          <>
+            <strong>No raw page matches.</strong> Ingest something, or choose another stream.
+          </>
+        }
+      >
+        {(found) =>
+          found.pages.length ? <Pages of={found} onStream={setStream} /> : null
+        }
+      </Panel>
+    </>
+  );
+}
+
+function known(wanted: Record<string, string | null>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(wanted).filter((pair): pair is [string, string] => pair[1] !== null),
+  );
+}
+
+function Pages(props: { of: Schemas["RawPages"]; onStream: (stream: string) => void }) {
+  return (
+    <div class="scroll">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Stream</th>
+            <th scope="col" class="right">
+              Page
+            </th>
+            <th scope="col" class="right">
+              Records
+            </th>
+            <th scope="col">Fetched</th>
+            <th scope="col">Lies at</th>
+          </tr>
+        </thead>
+        <tbody>
+          {props.of.pages.map((page) => (
+            <tr key={page.page_id}>
+              <td class="wrap">
+                <button class="quiet" onClick={() => props.onStream(page.stream)}>
+                  {page.stream}
+                </button>
+              </td>
+              <td class="right">{count(page.page_no)}</td>
+              <td class="right">{count(page.record_count)}</td>
+              <td>
+                <Moment time={page.fetched_at} />
+              </td>
+              <td class="mono">
+                {page.partition}:{page.offset}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {props.of.pruned_before && (
+        <p class="say">
+          Older pages were removed: <Moment time={props.of.pruned_before} />
+        </p>
+      )}
+    </div>
+  );
+}

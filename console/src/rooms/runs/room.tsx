@@ -1,0 +1,138 @@
+// Runs: what was done, what came of it, and what two runs made differently.
+// GET /stats, GET /runs/{run_id}, POST …/repair, …/cancel, …/undo, GET /runs/{a}/diff/{b}.
+
+import { useState } from "preact/hooks";
+import type { Schemas } from "../../api/client";
+import { count } from "../../format/numbers";
+import { span } from "../../format/times";
+import { useAnswer } from "../../state/answers";
+import { change, go, usePlace } from "../../state/place";
+import { Ago } from "../../ui/moments";
+import { Panel } from "../../ui/panel";
+import { Status } from "../../ui/parts";
+import { Ingest } from "../sources/ingest";
+import { RunDrawer } from "./detail";
+import { TwoRuns } from "./two_runs";
+
+type Run = Schemas["Run"];
+
+export function Runs() {
+  const place = usePlace();
+  const runs = useAnswer("/stats", { limit: 100 });
+  const [chosen, setChosen] = useState<string[]>([]);
+  const choose = (id: string) =>
+    setChosen((before) =>
+      before.includes(id) ? before.filter((each) => each !== id) : [...before, id].slice(-2),
+    );
+  const [a, b] = [place["a"], place["b"]];
+  return (
+    <>
+      <div class="head">
+        <h1>Runs</h1>
+        <div class="end">
+          <button
+            disabled={chosen.length < 2}
+            onClick={() => go({ room: "runs", a: chosen[0]!, b: chosen[1]! })}
+          >
+            Compare two
+          </button>
+          <Ingest />
+        </div>
+      </div>
+      {a && b && <TwoRuns a={a} b={b} />}
+      <Panel
+        title="Newest first"
+        answer={runs}
+        flush
+        lines={8}
+        empty={
+          <>
+            <strong>Nothing has run yet.</strong> <Ingest />
+          </>
+        }
+      >
+        {(found) =>
+          found.length ? (
+            <div class="scroll">
+              <table>
+                <thead>
+                  <tr>
+                    <th scope="col">
+                      <span class="soft">Two</span>
+                    </th>
+                    <th scope="col">Run</th>
+                    <th scope="col">Status</th>
+                    <th scope="col">When</th>
+                    <th scope="col" class="right">
+                      Took
+                    </th>
+                    <th scope="col" class="right">
+                      Inserted
+                    </th>
+                    <th scope="col" class="right">
+                      Updated
+                    </th>
+                    <th scope="col" class="right">
+                      Unchanged
+                    </th>
+                    <th scope="col" class="right">
+                      Rejected
+                    </th>
+                    <th scope="col">What it says</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {found.map((run) => (
+                    <Row
+                      key={run.run_id}
+                      of={run}
+                      isChosen={chosen.includes(run.run_id)}
+                      onChoose={() => choose(run.run_id)}
+                    />
+                  ))}
+                </tbody>
+              </table>
+            </div>
+          ) : null
+        }
+      </Panel>
+      {place["run"] && (
+        <RunDrawer id={place["run"]} onClose={() => change({ run: null }, true)} />
+      )}
+    </>
+  );
+}
+
+function Row(props: { of: Run; isChosen: boolean; onChoose: () => void }) {
+  const { of: run } = props;
+  const error = run.errors[0];
+  return (
+    <tr class="pick" onClick={() => change({ run: run.run_id }, true)}>
+      <td onClick={(event) => event.stopPropagation()}>
+        <input
+          type="checkbox"
+          checked={props.isChosen}
+          onChange={props.onChoose}
+          aria-label={`Choose run ${run.run_id.slice(0, 8)}`}
+        />
+      </td>
+      <td>
+        <button class="quiet" onClick={() => change({ run: run.run_id }, true)}>
+          {run.kind} <span class="mono">{run.run_id.slice(0, 8)}</span>
+        </button>
+      </td>
+      <td>
+        <Status of={run.status} />
+      </td>
+      <td>
+        <Ago time={run.requested_at} />
+      </td>
+      <td class="right">{span(run.duration_seconds)}</td>
+      <td class="right">{count(run.inserted)}</td>
+      <td class="right">{count(run.updated)}</td>
+      <td class="right">{count(run.unchanged)}</td>
+      <td class={`right ${run.rejected ? "care" : ""}`}>{count(run.rejected)}</td>
+      <td class="wrap soft">{run.message ?? error?.message ?? run.notes[0] ?? ""}</td>
+    </tr>
+  );
+}

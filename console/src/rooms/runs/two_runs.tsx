@@ -1,0 +1,67 @@
+import type { Schemas } from "../../api/client";
+import { count } from "../../format/numbers";
+import { useAnswer } from "../../state/answers";
+import { Panel } from "../../ui/panel";
+import { Go } from "../../ui/parts";
+
+/** What two runs made of the same records, field by field. */
+export function TwoRuns({ a, b }: { a: string; b: string }) {
+  const diff = useAnswer(
+    "/runs/{run_a}/diff/{run_b}",
+    { limit: 100 },
+    { run_a: a, run_b: b },
+  );
+  return (
+    <Panel
+      title={`Run ${a.slice(0, 8)} and run ${b.slice(0, 8)}`}
+      answer={diff}
+      tools={<Go to={{ room: "runs" }}>close</Go>}
+      empty="Neither run wrote anything."
+    >
+      {(found) => (
+        <>
+          <p>
+            {Object.entries(found.counts)
+              .map(([name, number]) => `${count(number)} ${name.replaceAll("_", " ")}`)
+              .join(" · ")}
+          </p>
+          <Differences of={found.differences} />
+        </>
+      )}
+    </Panel>
+  );
+}
+
+export function Differences(props: {
+  of: { id: string; kind: string; stream: string; fields: Schemas["FieldChange"][] }[];
+}) {
+  if (!props.of.length) return <p class="soft">No field differs.</p>;
+  return (
+    <div class="scroll">
+      <table>
+        <tbody>
+          {props.of.map((each) => (
+            <tr key={each.id}>
+              <td class="wrap">
+                {each.stream}
+                <div class="soft">{each.kind.replaceAll("_", " ")}</div>
+              </td>
+              <td class="wrap mono">
+                {each.fields.map((field) => (
+                  <div key={field.field}>
+                    {field.field} {field.old != null && <del>{shown(field.old)}</del>}{" "}
+                    {field.new != null && <ins>{shown(field.new)}</ins>}
+                  </div>
+                ))}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function shown(value: unknown): string {
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}

@@ -1,0 +1,191 @@
+// Sources: every stream, when it succeeded last, what fails in words, what calls are left.
+// GET /sources, GET /checkpoints, POST /ingest, DELETE /checkpoints/{stream}.
+
+import type { Schemas } from "../../api/client";
+import { addressOf } from "../../api/client";
+import { count } from "../../format/numbers";
+import { outdate, useAnswer } from "../../state/answers";
+import { Act } from "../../ui/actions";
+import { Ago, Moment } from "../../ui/moments";
+import { Panel } from "../../ui/panel";
+import { Badge, Dot } from "../../ui/parts";
+import { Strip } from "../../ui/strip";
+import { History } from "./history";
+import { Ingest } from "./ingest";
+
+type State = Schemas["SourceState"];
+type Stream = Schemas["CheckpointState"];
+
+export function Sources() {
+  const sources = useAnswer("/sources");
+  const streams = useAnswer("/checkpoints", { limit: 1000 });
+  return (
+    <>
+      <div class="head">
+        <h1>Sources</h1>
+        <div class="end">
+          <Ingest />
+        </div>
+      </div>
+      <Panel title="Sources" answer={sources} flush empty="No source is configured.">
+        {(found) => (found.length ? <Table of={found} /> : null)}
+      </Panel>
+      <Panel
+        title="Streams and where they stand"
+        answer={streams}
+        flush
+        lines={8}
+        empty={
+          <>
+            <strong>Nothing was read yet.</strong> <Ingest />
+          </>
+        }
+      >
+        {(found) => (found.length ? <Streams of={found} failing={failing(sources.data)} /> : null)}
+      </Panel>
+      <History />
+    </>
+  );
+}
+
+function failing(sources: State[] | undefined): Map<string, Schemas["Failing"]> {
+  const all = (sources ?? []).flatMap((source) => source.failing);
+  return new Map(all.map((each) => [each.stream, each]));
+}
+
+function Table({ of: sources }: { of: State[] }) {
+  return (
+    <div class="scroll">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Source</th>
+            <th scope="col" class="right">
+              Streams
+            </th>
+            <th scope="col">Last success</th>
+            <th scope="col">Failing</th>
+            <th scope="col">Calls this month</th>
+            <th scope="col" />
+          </tr>
+        </thead>
+        <tbody>
+          {sources.map((source) => (
+            <tr key={source.name}>
+              <td>
+                <Dot tone={source.failing_streams ? "bad" : source.last_success_at ? "good" : ""} />
+                <strong>{source.name}</strong>
+              </td>
+              <td class="right">{count(source.streams)}</td>
+              <td>
+                <Ago time={source.last_success_at} />
+              </td>
+              <td class="wrap">
+                <Failing of={source} />
+              </td>
+              <td>{source.budget ? <Budget of={source.budget} /> : <span class="soft">free</span>}</td>
+              <td class="right">
+                <Ingest source={source.name as Schemas["Source"]} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Failing({ of: source }: { of: State }) {
+  if (!source.failing.length) return <span class="soft">none</span>;
+  return (
+    <>
+      {source.failing.slice(0, 3).map((each) => (
+        <div key={each.stream}>
+          {each.stream}: <span class="loss">{each.message}</span>
+          {each.not_before && (
+            <span class="soft">
+              {" "}
+              Next try: <Moment time={each.not_before} />
+            </span>
+          )}
+        </div>
+      ))}
+      {source.failing_streams > 3 && <div>and {count(source.failing_streams - 3)} more</div>}
+    </>
+  );
+}
+
+/** What is used of the month, and what it will come to. */
+function Budget({ of: budget }: { of: Schemas["Budget"] }) {
+  const most = budget.per_month;
+  if (most === null) return <>{count(budget.used)}</>;
+  const forecast = budget.forecast_per_month ?? null;
+  const text = `${count(budget.used)} of ${count(most)}`;
+  return (
+    <div>
+      {text}
+      {forecast !== null && (
+        <span class={forecast > most ? "care" : "soft"}> · forecast {count(forecast)}</span>
+      )}
+      <Strip
+        label={text}
+        pieces={[{ from: 0, to: Math.min(1, budget.used / most), colour: "--accent", text }]}
+      />
+    </div>
+  );
+}
+
+function Streams(props: { of: Stream[]; failing: Map<string, Schemas["Failing"]> }) {
+  return (
+    <div class="scroll">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Stream</th>
+            <th scope="col">State</th>
+            <th scope="col">Moved</th>
+            <th scope="col">Stands at</th>
+            <th scope="col" />
+          </tr>
+        </thead>
+        <tbody>
+          {props.of.map((stream) => (
+            <tr key={stream.stream}>
+              <td class="wrap">{stream.stream}</td>
+              <td>
+                <StateOf stream={stream} failing={props.failing.get(stream.stream)} />
+              </td>
+              <td>
+                <Ago time={stream.moved_at} />
+              </td>
+              <td class="mono" title={JSON.stringify(stream.cursor)}>
+                {stream.published.partition}:{stream.published.offset}
+              </td>
+              <td class="right">
+                <Act
+                  label="Read again"
+                  says={
+                    <p>
+                      The next run reads <strong>{stream.stream}</strong> from its start. What has
+                      not changed stays as it is; nothing is deleted.
+                    </p>
+                  }
+                  method="DELETE"
+                  address={addressOf("/checkpoints/{stream}", {}, { stream: stream.stream })}
+                  onDone={() => outdate("/checkpoints", "/stats")}
+                />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function StateOf(props: { stream: Stream; failing: Schemas["Failing"] | undefined }) {
+  if (props.failing) return <Badge tone="bad">{props.failing.code}</Badge>;
+  const { published, loaded } = props.stream;
+  const isLoaded = loaded && loaded.offset >= published.offset;
+  return isLoaded ? <Badge tone="good">loaded</Badge> : <Badge tone="warn">on its way</Badge>;
+}

@@ -1,0 +1,53 @@
+import { exact, percent, price } from "../format/numbers";
+
+/** A price by its size, exact in the tooltip. */
+export function Price({ value }: { value: number | null | undefined }) {
+  return <span title={exact(value)}>{price(value)}</span>;
+}
+
+/** A change: colour, sign and arrow say the same. */
+export function Change({ value }: { value: number | null | undefined }) {
+  if (value == null) return <span class="soft">–</span>;
+  const way = value > 0 ? "gain" : value < 0 ? "loss" : "soft";
+  return <span class={way}>{percent(value)}</span>;
+}
+
+/** The sentiment of news, from −1 to 1. */
+export function Mood({ value }: { value: number | null | undefined }) {
+  if (value == null) return <span class="soft">–</span>;
+  const word = value > 0 ? "positive" : value < 0 ? "negative" : "neutral";
+  const way = value > 0 ? "gain" : value < 0 ? "loss" : "soft";
+  return (
+    <span class={way} title={`${value} (−1 to 1)`}>
+      {word} {Math.abs(value).toFixed(2)}
+    </span>
+  );
+}
+
+/** A line through values at equal distances; null leaves a gap. */
+export function Spark({ values, label }: { values: (number | null)[]; label: string }) {
+  const known = values.filter((each): each is number => each !== null);
+  if (known.length < 2) return <span class="soft">–</span>;
+  const [low, high] = [Math.min(...known), Math.max(...known)];
+  const [wide, tall] = [110, 28];
+  const x = (n: number) => (n / (values.length - 1)) * (wide - 2) + 1;
+  const y = (each: number) => tall - 2 - ((each - low) / (high - low || 1)) * (tall - 4);
+  let path = "";
+  values.forEach((each, n) => {
+    if (each === null) return;
+    const before = n > 0 ? values[n - 1] : null;
+    path += `${before == null ? "M" : "L"}${x(n).toFixed(1)} ${y(each).toFixed(1)}`;
+  });
+  const rises = known[known.length - 1]! >= known[0]!;
+  return (
+    <svg width={wide} height={tall} role="img" aria-label={label}>
+      <path
+        d={path}
+        fill="none"
+        stroke={`var(--${rises ? "gain" : "loss"})`}
+        stroke-width="1.4"
+        stroke-linejoin="round"
+      />
+    </svg>
+  );
+}

@@ -1,0 +1,108 @@
+"""The page at `/`: files that `console/` was built into. Its data come from the API, like anyone's.
+
+Names of assets have a hash of what is in them, so browsers keep them for good. Where the page was
+not built, `/` says why, and the API works all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import mimetypes
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import PlainTextResponse
+
+BUILT = Path(__file__).parents[2] / "console" / "dist"
+NOT_BUILT = "not-built.txt"  # says why; `make up` and the image leave it
+FOREVER = "public, max-age=31536000, immutable"
+ZIPPED_FROM = 1_024
+# Nothing from elsewhere, nothing inline.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+)
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True)
+class _File:
+    body: bytes
+    zipped: bytes
+    media_type: str
+
+
+def install(app: FastAPI, built: Path = BUILT) -> None:
+    """`built`: the folder with `index.html` and `assets/`, whether or not it is there."""
+    app.state.page = built
+    app.include_router(router)
+
+
+@router.get("/")
+async def read_page(request: Request) -> Response:
+    """The page; 503 with what to do where there is none."""
+    built: Path = request.app.state.page
+    found = await asyncio.to_thread(_read, built / "index.html")
+    if found is None:
+        return PlainTextResponse(_why_not(built), status_code=503)
+    headers = {
+        "Content-Security-Policy": _POLICY,
+        "Cache-Control": "no-cache",
+    }
+    return _answer(request, found, headers)
+
+
+@router.get("/assets/{name}")
+async def read_asset(request: Request, name: str) -> Response:
+    """A file that the page names."""
+    built: Path = request.app.state.page
+    found = None
+    if Path(name).name == name:
+        found = await asyncio.to_thread(_read, built / "assets" / name)
+    if found is None:
+        return PlainTextResponse(
+            "there is no such file: load the page again", status_code=404
+        )
+    return _answer(request, found, {"Cache-Control": FOREVER})
+
+
+def _why_not(built: Path) -> str:
+    try:
+        why = (built / NOT_BUILT).read_text("utf-8").strip()
+    except OSError:
+        why = "it was not built: run `make console`"
+    return f"There is no page: {why}\nThe API works all the same: /docs\n"
+
+
+def _read(path: Path) -> _File | None:
+    try:
+        changed = path.stat().st_mtime_ns
+        return _read_once(path, changed)
+    except (OSError, ValueError):  # ValueError: a name with a zero byte
+        return None
+
+
+@lru_cache(maxsize=32)
+def _read_once(path: Path, _changed: int) -> _File:
+    body = path.read_bytes()
+    media_type = mimetypes.guess_type(path.name)[0]
+    return _File(
+        body,
+        gzip.compress(body),
+        media_type or "application/octet-stream",
+    )
+
+
+def _answer(
+    request: Request, file: _File, headers: dict[str, str]
+) -> Response:
+    takes_gzip = "gzip" in request.headers.get("accept-encoding", "")
+    headers["Vary"] = "Accept-Encoding"
+    body = file.body
+    if takes_gzip and len(body) >= ZIPPED_FROM:
+        headers["Content-Encoding"] = "gzip"
+        body = file.zipped
+    return Response(body, media_type=file.media_type, headers=headers)

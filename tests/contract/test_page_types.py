@@ -1,0 +1,15 @@
+"""The page's types are those of the API."""
+
+from __future__ import annotations
+
+from embedded.settings import ROOT
+from services.gateway.openapi import digest, document
+
+
+def test_the_types_of_the_page_are_made_from_the_document_of_now() -> (
+    None
+):
+    types = (ROOT / "console" / "src" / "api" / "schema.ts").read_text()
+    assert types.splitlines()[-1].split()[-1] == digest(document()), (
+        "run `make page-types`"
+    )
