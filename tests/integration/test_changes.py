@@ -222,7 +222,8 @@ def test_a_token_that_is_not_kept_is_told_what_to_do(
 
 
 @pytest.mark.parametrize(
-    "since", ["", "x", "A" * 28, "A" * 27 + "!", "yesterday"]
+    "since",
+    ["", "x", "A" * 28, "A" * 22 + "_____w", "A" * 27 + "!", "yesterday"],
 )
 def test_what_is_no_token_is_refused(
     api: httpx.Client,  # noqa: F811

@@ -10,8 +10,9 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
+from services.gateway.live import hub
 from tests.integration.test_gateway import (  # noqa: F401  fixtures
     KEY,
     address,
@@ -97,6 +98,65 @@ def test_runs_tasks_and_dead_letters_are_told(
     assert found["source"]["name"]
 
 
+def test_nothing_is_missed_by_who_has_heard_nothing_yet(
+    address: str,  # noqa: F811
+    engine: Engine,
+) -> None:
+    following = listen(address, types="change")
+    name, place, _ = next(following)
+    assert (name, following.close()) == ("heartbeat", None)
+    load(engine, [candle(1)], offset=1)
+    (_, (name, _, data)) = islice(
+        listen(address, since=place, types="change"), 2
+    )
+    assert name == "change"
+    assert data["point"]["timestamp"].startswith("2024-01-01")
+
+
+def test_no_dead_letter_is_left_out(
+    address: str,  # noqa: F811
+    engine: Engine,
+) -> None:
+    """However many come at once, and however late their transaction is committed."""
+    load(engine, [["no date", "1", "2", "0.5", "1", "9"]], offset=9)
+    following = listen(address, types="dead_letter")
+    assert next(following)[0] == "heartbeat"
+    copy = (
+        "INSERT INTO dead_letters SELECT d.* FROM dead_letters AS o CROSS JOIN"
+        " generate_series(1, {count}) AS n CROSS JOIN LATERAL"
+        " jsonb_populate_record(o, jsonb_build_object('id', gen_random_uuid(),"
+        " 'created_at', clock_timestamp(), 'payload_sha256', md5(n::text)"
+        " )) AS d LIMIT {count}"
+    )
+    with engine.begin() as transaction:
+        transaction.execute(text(copy.format(count=1)))
+        time.sleep(4)
+    with engine.begin() as transaction:
+        transaction.execute(text(copy.format(count=1500)))
+    found = {
+        data["id"]
+        for name, _, data in islice(following, 1501)
+        if name == "dead_letter"
+    }
+    following.close()
+    assert len(found) == 1501
+
+
+def test_one_listener_more_than_may_listen_is_told(
+    address: str,  # noqa: F811
+    api: httpx.Client,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hub, "MAX_LISTENERS", 1)
+    following = listen(address)
+    assert next(following)[0] == "heartbeat"
+    refused = api.get("/events")
+    assert refused.status_code == 429
+    assert refused.headers["retry-after"] == "30"
+    assert api.head("/events").status_code == 200
+    following.close()
+
+
 def test_a_place_that_is_gone_is_refused_before_the_answer_begins(
     api: httpx.Client,  # noqa: F811
     engine: Engine,
@@ -116,4 +176,6 @@ def test_a_place_that_is_gone_is_refused_before_the_answer_begins(
 @pytest.mark.usefixtures("engine")
 def test_events_are_json(address: str) -> None:  # noqa: F811
     name, id_, data = next(listen(address))
-    assert (name, id_, json.dumps(data)) == ("heartbeat", None, "{}")
+    assert (name, json.dumps(data)) == ("heartbeat", "{}")
+    assert id_ is not None
+    assert len(id_) == 28

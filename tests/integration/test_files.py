@@ -12,13 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import Engine, text
 
+from services.gateway.files import export
 from tests.integration.test_data_manners import filled
 from tests.integration.test_gateway import (  # noqa: F401  fixtures
     address,
     api,
     load,
 )
-from tests.support.file_rows import FORMS, rows_of
+from tests.support.file_rows import FORMS, read, rows_of
 from tests.support.pages import candle
 
 __all__ = ["filled"]
@@ -154,8 +155,64 @@ def test_a_file_that_breaks_looks_broken(
                 " (SELECT id FROM points ORDER BY id DESC LIMIT 1)"
             )
         )
-    with pytest.raises(httpx.RemoteProtocolError):
-        api.get("/data", params={"format": "arrow"})
+    for form in ("arrow", "parquet"):
+        params = {"format": form}
+        part: list[bytes] = []
+        with api.stream("GET", "/data", params=params) as answer:
+            blocks = answer.iter_bytes()
+            with pytest.raises(httpx.RemoteProtocolError):
+                part.extend(blocks)
+        # What came is of no use alone either.
+        whole = b"".join(part)
+        assert len(whole) > 100_000
+        with pytest.raises(pa.ArrowInvalid):
+            read(whole, form)
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("name", ["price", "title", "symbols"])
+def test_a_row_of_nothing_is_a_row(
+    api: httpx.Client,  # noqa: F811
+    name: str,
+) -> None:
+    listed = get(api, limit=1000).json()
+    for form in FORMS:
+        found = rows_of(get(api, format=form, fields=name), form)
+        assert len(found) == len(listed)
+        known = [row for row in found if row[name] not in (None, "")]
+        assert len(known) == len([row for row in listed if row[name]])
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("text/csv;q=0, application/json", "application/json"),
+        ("text/csv;q=0.1,application/json;q=1", "application/json"),
+        ("application/json;q=0.1, text/csv", "text/csv"),
+        ("text/html,*/*;q=0.8", "application/json"),
+        ("text/csv;q=nonsense, */*", "application/json"),
+    ],
+)
+def test_what_a_client_likes_most_counts(
+    api: httpx.Client,  # noqa: F811
+    accept: str,
+    expected: str,
+) -> None:
+    for _ in range(2):
+        answer = api.get("/data", headers={"Accept": accept})
+        assert answer.headers["content-type"].startswith(expected)
+
+
+@pytest.mark.usefixtures("filled")
+def test_head_of_a_file_writes_none(
+    api: httpx.Client,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(export, "_parts", None)
+    answer = api.head("/data", params={"format": "csv"})
+    assert answer.status_code == 200
+    assert "content-disposition" in answer.headers
 
 
 @pytest.mark.usefixtures("filled")
@@ -185,7 +242,7 @@ def test_cells_like_formulas_are_harmless(
         engine,
         [
             {
-                "title": "=HYPERLINK(1) Bitcoin",
+                "title": "\u200b=HYPERLINK(1) Bitcoin",
                 "link": "http://x/1",
                 "id": "http://x/1",
                 "published": "Mon, 01 Jan 2024 05:00:00 GMT",
@@ -197,11 +254,11 @@ def test_cells_like_formulas_are_harmless(
     )
     (row,) = rows_of(get(api, format="csv"), "csv")
     assert (row["title"], row["summary"]) == (
-        "'=HYPERLINK(1) Bitcoin",
+        "'\u200b=HYPERLINK(1) Bitcoin",
         "'+1",
     )
     (exact,) = rows_of(get(api, format="ndjson"), "ndjson")
-    assert exact["title"] == "=HYPERLINK(1) Bitcoin"
+    assert exact["title"] == "\u200b=HYPERLINK(1) Bitcoin"
 
 
 @pytest.mark.parametrize(

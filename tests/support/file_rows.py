@@ -28,9 +28,16 @@ def rows_of(answer: httpx.Response, form: str) -> list[dict[str, Any]]:
                 json.loads(line, parse_float=Decimal)
                 for line in answer.text.splitlines()
             ]
-        case "parquet":
-            table = pq.read_table(io.BytesIO(answer.content))
-            return table.to_pylist()
         case _:
-            with ipc.open_stream(answer.content) as reader:
-                return reader.read_all().to_pylist()
+            rows: list[dict[str, Any]] = read(
+                answer.content, form
+            ).to_pylist()
+            return rows
+
+
+def read(content: bytes, form: str) -> Any:
+    """A table of columns. Raises ArrowInvalid for what is not whole."""
+    if form == "parquet":
+        return pq.read_table(io.BytesIO(content))
+    with ipc.open_file(content) as reader:
+        return reader.read_all()

@@ -351,9 +351,9 @@ export interface paths {
          * What happens, live
          * @description Server-sent events: changes as GET /changes tells them, runs, tasks, dead letters, sources.
          *
-         *     `id` stands with changes alone: give the last one as `Last-Event-ID`, to any gateway, and each
-         *     change comes once, in order. A client that does not read is dropped. `heartbeat` comes when
-         *     nothing else does.
+         *     `id` stands with changes and heartbeats: give the last one as `Last-Event-ID`, to any gateway,
+         *     and each change comes once, in order. A client that does not read is dropped. `heartbeat` comes
+         *     first, and when nothing else does.
          */
         get: operations["read_events_api_v1_events_get"];
         put?: never;
@@ -4064,7 +4064,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Changes"];
-                    "application/vnd.apache.arrow.stream": string;
+                    "application/vnd.apache.arrow.file": string;
                     "application/vnd.apache.parquet": string;
                     "application/x-ndjson": string;
                     "text/csv": string;
@@ -4379,7 +4379,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DataPoint"][];
-                    "application/vnd.apache.arrow.stream": string;
+                    "application/vnd.apache.arrow.file": string;
                     "application/vnd.apache.parquet": string;
                     "application/x-ndjson": string;
                     "text/csv": string;
@@ -5037,7 +5037,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Ohlcv"];
-                    "application/vnd.apache.arrow.stream": string;
+                    "application/vnd.apache.arrow.file": string;
                     "application/vnd.apache.parquet": string;
                     "application/x-ndjson": string;
                     "text/csv": string;
@@ -5590,7 +5590,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Sentiment"];
-                    "application/vnd.apache.arrow.stream": string;
+                    "application/vnd.apache.arrow.file": string;
                     "application/vnd.apache.parquet": string;
                     "application/x-ndjson": string;
                     "text/csv": string;
@@ -5883,4 +5883,4 @@ export interface operations {
         };
     };
 }
-// Of the OpenAPI document 6b3544425a1fbad9afa5fb2c4c25348d2626db79b85bd2786f02d9ad21126693
+// Of the OpenAPI document db1fbc3c7d2789ae57e21d9595764b69c7f839bcedbcea2924847d5849eb932a

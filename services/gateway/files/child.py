@@ -25,6 +25,8 @@ BLOCK_BYTES = 1 << 18
 OUT = 1
 # Enough for prices and volumes of every coin: 20 digits before the point, 18 behind it.
 PRECISION, SCALE = 38, 18
+NULL = r"\N"  # of what becomes columns; a text like it is quoted
+ROWS_OF_GROUP = 50_000
 _SETTINGS = {
     "statement_timeout": str(TIMEOUT_S * 1000),
     "timezone": "UTC",
@@ -52,12 +54,14 @@ class Task:
 
 
 def main() -> int:
+    """The exit code. The process ends without ado: no writer may end its file after an error."""
     try:
         asyncio.run(_write(_read()))
     except BrokenPipeError:
         return 1
     except Exception as error:  # noqa: BLE001  told in a line
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        sys.stderr.flush()
         return 1
     return 0
 
@@ -78,10 +82,11 @@ async def _write(task: Task) -> None:
         return
     source, sink = os.pipe()
     failed: list[BaseException] = []
+    is_whole = threading.Event()
 
     def convert() -> None:
         try:
-            _columnar(task, source)
+            _columnar(task, source, is_whole)
         except BaseException as error:  # noqa: BLE001  raised below
             failed.append(error)
             os.close(source)
@@ -90,6 +95,7 @@ async def _write(task: Task) -> None:
     thread.start()
     try:
         await _copy(task, sink)
+        is_whole.set()
     except BrokenPipeError:
         pass  # the reason is in `failed`
     finally:
@@ -134,7 +140,9 @@ def _options(form: FileFormat, *, is_first: bool) -> dict[str, Any]:
     if form == FileFormat.NDJSON:
         # Signs that JSON never holds, so that nothing is quoted.
         return {"delimiter": "\x02", "quote": "\x01"}
-    return {"header": is_first}
+    if form == FileFormat.CSV:
+        return {"header": is_first}
+    return {"header": is_first, "null": NULL}
 
 
 def _write_all(output: int, part: bytes) -> None:
@@ -143,8 +151,12 @@ def _write_all(output: int, part: bytes) -> None:
         view = view[os.write(output, view) :]
 
 
-def _columnar(task: Task, source: int) -> None:
-    """CSV from a pipe as Parquet or Arrow to the output."""
+def _columnar(task: Task, source: int, is_whole: threading.Event) -> None:
+    """CSV from a pipe as Parquet or Arrow to the output.
+
+    `is_whole`: set when all of it is in the pipe. What ends without it gets no end that a reader
+    would take for one.
+    """
     # Only these forms need it, and it takes 60 MB.
     import pyarrow as pa
     from pyarrow import csv, ipc, parquet
@@ -157,24 +169,42 @@ def _columnar(task: Task, source: int) -> None:
         read_options=csv.ReadOptions(
             block_size=BLOCK_BYTES, use_threads=False
         ),
-        parse_options=csv.ParseOptions(newlines_in_values=True),
+        parse_options=csv.ParseOptions(
+            newlines_in_values=True, ignore_empty_lines=False
+        ),
         convert_options=csv.ConvertOptions(
             column_types=types,
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,
-            null_values=[""],
+            null_values=[NULL],
         ),
     )
     sink = pa.PythonFile(os.fdopen(OUT, "wb", closefd=False), mode="w")
+    writer: Any
     if task.form == FileFormat.PARQUET:
-        with parquet.ParquetWriter(sink, reader.schema) as writer:
-            for batch in reader:
-                writer.write_batch(batch)
+        writer = parquet.ParquetWriter(sink, reader.schema)
     else:
-        with ipc.new_stream(sink, reader.schema) as stream:
-            for batch in reader:
-                stream.write_batch(batch)
+        writer = ipc.new_file(sink, reader.schema)
+    for group in _groups(reader):
+        writer.write_table(pa.Table.from_batches(group))
+    if not is_whole.is_set():
+        raise EOFError("the database's answer ended too early")
+    writer.close()
     sink.flush()
+
+
+def _groups(reader: Any) -> Iterator[list[Any]]:
+    """Batches of about ROWS_OF_GROUP rows together: each group has a place in the file's end."""
+    group: list[Any] = []
+    rows = 0
+    for batch in reader:
+        group.append(batch)
+        rows += batch.num_rows
+        if rows >= ROWS_OF_GROUP:
+            yield group
+            group, rows = [], 0
+    if group:
+        yield group
 
 
 def _type(pa: Any, name: str) -> Any:
@@ -194,4 +224,4 @@ def _type(pa: Any, name: str) -> Any:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    os._exit(main())

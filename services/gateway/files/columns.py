@@ -38,8 +38,12 @@ _HOLDS = {
     for name in names.split()
 }
 _ISO = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
-# What a spreadsheet may take for a formula, also by signs of full width, behind blanks.
-_LIKE_A_FORMULA = r"^[\s]*[=+\-@\uff1d\uff0b\uff0d\uff20\t\r\n]"
+# What a spreadsheet may take for a formula, also by signs of full width, behind blanks or signs
+# that nobody sees.
+_LIKE_A_FORMULA = (
+    r"^[\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]*"
+    r"[=+\-@\uff1d\uff0b\uff0d\uff20\t\r\n]"
+)
 
 
 def held_by(name: str) -> Holds:
@@ -49,7 +53,12 @@ def held_by(name: str) -> Holds:
 
 def shown(names: Iterable[str], form: FileFormat) -> str:
     """The expressions of columns."""
-    return ", ".join(_shown(name, form) for name in names)
+    found = [_shown(name, form) for name in names]
+    if form == FileFormat.CSV and len(found) == 1:
+        # A line of nothing would be no row for most readers: `""` is one.
+        value, _, name = found[0].rpartition(" AS ")
+        return f"coalesce(({value or name})::text, '') AS {name}"
+    return ", ".join(found)
 
 
 def _shown(name: str, form: FileFormat) -> str:

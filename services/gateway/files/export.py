@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import pickle
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from datetime import UTC, datetime
 
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from services.gateway.files.child import Query, Task
 from services.gateway.files.formats import MEDIA_TYPES, FileFormat
@@ -38,7 +39,7 @@ async def file_response(
     form: FileFormat,
     columns: tuple[str, ...],
     queries: Iterable[Query],
-) -> StreamingResponse:
+) -> Response:
     """What queries answer, at least one, of rows with these columns: one behind the other.
 
     Raises ProblemError 429 for too many at a time, 503 where nothing could be written.
@@ -46,6 +47,9 @@ async def file_response(
     if _turns(form).locked():
         raise _busy(form)
     settings: GatewaySettings = request.app.state.settings
+    headers = _headers(name, form)
+    if request.scope.get("is_head"):
+        return Response(media_type=MEDIA_TYPES[form], headers=headers)
     parts = _parts(Task(form, columns, settings.reader()), queries)
     try:
         first = await anext(parts, b"")
@@ -53,11 +57,7 @@ async def file_response(
         raise unavailable(
             f"the file cannot be written: {error}"
         ) from None
-    return StreamingResponse(
-        _whole(first, parts),
-        media_type=MEDIA_TYPES[form],
-        headers=_headers(name, form),
-    )
+    return _FileResponse(first, parts, form, headers)
 
 
 def _headers(name: str, form: FileFormat) -> dict[str, str]:
@@ -83,6 +83,32 @@ def _busy(form: FileFormat) -> ProblemError:
     )
 
 
+class _FileResponse(StreamingResponse):
+    """Ends its child whatever becomes of the client: one that does not read is dropped midway."""
+
+    def __init__(
+        self,
+        first: bytes,
+        rest: AsyncGenerator[bytes],
+        form: FileFormat,
+        headers: dict[str, str],
+    ) -> None:
+        super().__init__(
+            _whole(first, rest),
+            media_type=MEDIA_TYPES[form],
+            headers=headers,
+        )
+        self._rest = rest
+
+    async def __call__(
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._rest.aclose()
+
+
 async def _whole(
     first: bytes, rest: AsyncIterator[bytes]
 ) -> AsyncIterator[bytes]:
@@ -93,7 +119,7 @@ async def _whole(
 
 async def _parts(
     task: Task, queries: Iterable[Query]
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """Raises FileError where the child fails, also in the midst."""
     async with _turns(task.form):
         child = await asyncio.create_subprocess_exec(

@@ -15,12 +15,13 @@ class FileFormat(StrEnum):
     ARROW = "arrow"
 
 
+# Arrow's stream format has no end that must be there: the start of one looks whole.
 MEDIA_TYPES = {
     FileFormat.JSON: "application/json",
     FileFormat.CSV: "text/csv; charset=utf-8",
     FileFormat.NDJSON: "application/x-ndjson",
     FileFormat.PARQUET: "application/vnd.apache.parquet",
-    FileFormat.ARROW: "application/vnd.apache.arrow.stream",
+    FileFormat.ARROW: "application/vnd.apache.arrow.file",
 }
 # For the OpenAPI document.
 CONTENT = {

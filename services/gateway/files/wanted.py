@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import Request
@@ -35,22 +36,35 @@ def wanted_format(
     if given is not None:
         return given
     accept = request.headers.get("accept", "")
-    named = [
-        each.partition(";")[0].strip().lower()
-        for each in accept.split(",")
-        if each.strip()
-    ]
-    for name in named:
+    named = sorted(_named(accept), key=lambda each: -each[1])
+    for name, weight in named:
+        if not weight:
+            continue
         if name in _BY_TYPE:
             return _BY_TYPE[name]
-        if name in ("*/*", "application/*"):
+        if name in ("*/*", "application/*", "text/*"):
             return FileFormat.JSON
-    if named and not any(name.startswith("text/") for name in named):
+    if named and not any(name.startswith("text/") for name, _ in named):
         raise ProblemError(
             406,
             f"none of {accept[:100]!r} is given: ask for {', '.join(_BY_TYPE)}",
         )
     return FileFormat.JSON
+
+
+def _named(accept: str) -> Iterator[tuple[str, float]]:
+    """Media types with their weights, in their order; what has none counts most."""
+    for each in accept.split(","):
+        name, *parameters = [
+            part.strip().lower() for part in each.split(";")
+        ]
+        given = [part for part in parameters if part.startswith("q=")]
+        try:
+            weight = float(given[0][2:]) if given else 1.0
+        except ValueError:
+            weight = 0.0
+        if name:
+            yield name, weight
 
 
 def refuse_pages(asked: BaseModel, *names: str) -> None:

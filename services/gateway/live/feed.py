@@ -195,13 +195,14 @@ def _refuse_gone(place: Place, row: Any) -> None:
     if place.incarnation != _incarnation(row) or place.seq > row["last"]:
         raise ProblemError(
             410,
-            "query.since: it is of another database, or of this one before it was restored:"
+            "the token is of another database, or of this one before it was restored:"
             f" {advice}",
         )
     if place.seq < row["oldest"] - 1:
         raise ProblemError(
             410,
-            f"query.since: changes since then are kept no more (CHANGES_RETENTION): {advice}",
+            "changes since the token was given are kept no more (CHANGES_RETENTION):"
+            f" {advice}",
         )
 
 

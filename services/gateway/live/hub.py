@@ -27,8 +27,10 @@ from shared.runtime import logs
 LOOK_EVERY_S = 0.2
 SOURCES_EVERY_S = 5.0
 MAX_LISTENERS = 100  # of a gateway
-MAX_KEPT = 1_000  # events of a kind at a look
 MAX_WAITING = 10_000  # of one listener, before it is dropped
+# Of a kind at a look: with more than may wait every listener is dropped, and nothing is left out.
+_MOST = MAX_WAITING + 1
+MAX_TOLD = 10_000  # things whose newest event is remembered
 _SELECT_LAST = "SELECT last FROM change_position"
 _SELECT_RUNS = f"""
 SELECT r.run_id::text, kind, status, requested_at, finished_at, last_progress_at,
@@ -38,21 +40,20 @@ SELECT r.run_id::text, kind, status, requested_at, finished_at, last_progress_at
             WHERE t.run_id = r.run_id GROUP BY t.status) AS counted) AS tasks
 FROM runs AS r
 WHERE (finished_at IS NULL OR requested_at > now() - interval '1 day') AND last_progress_at > $1
-ORDER BY last_progress_at LIMIT {MAX_KEPT}
+ORDER BY last_progress_at LIMIT {_MOST}
 """
 _SELECT_TASKS = f"""
 SELECT task_id::text, run_id::text, source, stream, status, pages, records,
        error::text AS error, started_at, finished_at
 FROM run_tasks WHERE run_id = ANY($1::uuid[]) AND greatest(started_at, finished_at) > $2
-ORDER BY greatest(started_at, finished_at) LIMIT {MAX_KEPT}
+ORDER BY greatest(started_at, finished_at) LIMIT {_MOST}
 """
 _SELECT_LETTERS = f"""
 SELECT id::text, created_at, source, stream, stage, reason, message, run_id::text
-FROM dead_letters WHERE created_at > $1 ORDER BY created_at LIMIT {MAX_KEPT}
+FROM dead_letters WHERE created_at > now() - interval '1 minute' ORDER BY created_at LIMIT {_MOST}
 """
-_AGO = timedelta(
-    seconds=2
-)  # commits are seen later than the times in them
+# Commits are seen later than the times in them; of batches that bring letters, much later.
+_AGO = timedelta(seconds=2)
 log = logs.get(__name__)
 
 
@@ -96,8 +97,10 @@ class Hub:
         self._listeners: set[Listener] = set()
         self._looking: asyncio.Task[None] | None = None
         self._last = 0
+        self._starting = asyncio.Lock()
         self._since = datetime.now(UTC)
         self._told: dict[str, str] = {}  # the newest event of each thing
+        self._letters: frozenset[str] = frozenset()  # that were told
         self._sources_at = 0.0
 
     @asynccontextmanager
@@ -111,17 +114,23 @@ class Hub:
             )
         listener = Listener()
         self._listeners.add(listener)
-        if self._looking is None:
-            self._since = datetime.now(UTC) - _AGO
-            self._told.clear()
-            self._looking = asyncio.create_task(self._look_on())
         try:
+            async with self._starting:
+                if self._looking is None:
+                    await self._begin()
             yield listener
         finally:
             self._listeners.discard(listener)
-            if not self._listeners:
+            if not self._listeners and self._looking is not None:
                 self._looking.cancel()
                 self._looking = None
+
+    async def _begin(self) -> None:
+        """What happened before somebody listened is not told."""
+        self._since = datetime.now(UTC) - _AGO
+        self._told.clear()
+        await self._new_letters()
+        self._looking = asyncio.create_task(self._look_on())
 
     async def _look_on(self) -> None:
         while True:
@@ -146,8 +155,7 @@ class Hub:
             _tell(listener, events)
 
     async def _events(self) -> AsyncIterator[Event]:
-        since = self._since
-        self._since = datetime.now(UTC) - _AGO
+        since, now = self._since, datetime.now(UTC)
         runs = await self._database.rows(_SELECT_RUNS, since)
         for row in runs:
             run = {**row, "tasks": json.loads(row["tasks"])}
@@ -160,11 +168,22 @@ class Hub:
             task = {**row, "error": json.loads(row["error"] or "null")}
             for event in self._new("task", row["task_id"], task):
                 yield event
-        for row in await self._database.rows(_SELECT_LETTERS, since):
-            for event in self._new("dead_letter", row["id"], dict(row)):
-                yield event
+        for event in await self._new_letters():
+            yield event
         for event in await self._sources():
             yield event
+        self._since = now - _AGO
+
+    async def _new_letters(self) -> list[Event]:
+        """Those that became visible since the last look, however late."""
+        rows = await self._database.rows(_SELECT_LETTERS)
+        told = self._letters
+        self._letters = frozenset(row["id"] for row in rows)
+        return [
+            Event("dead_letter", encode(dict(row)).decode())
+            for row in rows
+            if row["id"] not in told
+        ]
 
     async def _sources(self) -> list[Event]:
         now = asyncio.get_running_loop().time()
@@ -189,7 +208,7 @@ class Hub:
         if self._told.get(key) == text:
             return []
         self._told[key] = text
-        while len(self._told) > MAX_KEPT * 10:
+        while len(self._told) > MAX_TOLD:
             self._told.pop(next(iter(self._told)))
         return [Event(name, text)]
 

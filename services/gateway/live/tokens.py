@@ -13,6 +13,7 @@ PATTERN = "^(oldest|now|[A-Za-z0-9_-]{28})$"
 _FORMAT = f">{INCARNATION_BYTES}sQIx"
 _SIZE = struct.calcsize(_FORMAT)
 _MOST = 2**63 - 2
+_MOST_POINTS = 2**31 - 1  # of one change
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,11 @@ class Place:
         place = None
         if len(raw) == _SIZE:
             place = cls(*struct.unpack(_FORMAT, raw))
-        if place is None or place.seq > _MOST:
+        if (
+            place is None
+            or place.seq > _MOST
+            or place.index > _MOST_POINTS
+        ):
             raise field_problem(
                 field,
                 "is no token of this API: take `next` of an answer, `oldest` or `now`",

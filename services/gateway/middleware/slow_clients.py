@@ -13,6 +13,10 @@ from shared.runtime import logs
 log = logs.get(__name__)
 
 
+class SlowClientError(Exception):
+    """A client did not send or take in time. No TimeoutError: those are of the database."""
+
+
 class SlowClients:
     """ASGI middleware: 408 when a body does not arrive in time.
 
@@ -36,18 +40,24 @@ class SlowClients:
             nonlocal is_whole
             if is_whole:
                 return await receive()
-            async with asyncio.timeout_at(deadline):
-                message = await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise SlowClientError from None
             is_whole = is_last(message)
             return message
 
         async def send_in_time(message: Message) -> None:
-            async with asyncio.timeout(self._timeout_s):
-                await send(message)
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    await send(message)
+            except TimeoutError:
+                raise SlowClientError from None
 
         try:
             await self._app(scope, receive_in_time, send_in_time)
-        except TimeoutError:
+        except SlowClientError:
             if is_whole:
                 # The server closes a connection whose answer is not complete.
                 log.warning("slow_client_dropped", path=scope["path"])

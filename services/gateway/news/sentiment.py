@@ -28,6 +28,7 @@ FILE_COLUMNS = (
     "headlines",
 )
 BARS_OF_QUERY = 10_000
+MAX_BARS_OF_FILE = 1_000_000
 _ISO = 'YYYY-MM-DD"T"HH24:MI:SS"Z"'
 # Feeds that have news in the whole range: who of them is silent in a bar is seen by the share.
 _ROWS = """
@@ -91,9 +92,7 @@ def build(
 ) -> tuple[str, list[Any]]:
     """The query of the bars: one row, `body` with their JSON, `read` news, MAX_NEWS + 1 at most."""
     arguments = Where()
-    rows = _rows(
-        wanted, window, window, arguments, f"LIMIT {MAX_NEWS + 1}"
-    )
+    rows = _rows(wanted, window, arguments, most=f"LIMIT {MAX_NEWS + 1}")
     order = _ORDERS[wanted.order]
     query = _PAGE.format(rows=rows, iso=_ISO, order=order)
     return query, arguments.arguments
@@ -105,43 +104,45 @@ class SentimentQueries:
 
     wanted: SentimentQuery
     window: Window
+    feeds: int  # that have news in the whole window
     form: FileFormat
 
     def __iter__(self) -> Iterator[tuple[str, list[Any]]]:
         for piece in self.window.pieces(BARS_OF_QUERY):
             arguments = Where()
-            rows = _rows(self.wanted, piece, self.window, arguments)
+            feeds = f"SELECT {int(self.feeds)} AS feeds"
+            rows = _rows(self.wanted, piece, arguments, feeds)
             columns = shown(FILE_COLUMNS, self.form)
             query = f"{rows} SELECT {columns} FROM whole ORDER BY whole.open_time"
             yield query, arguments.arguments
 
 
+def feeds_query(
+    wanted: SentimentQuery, window: Window
+) -> tuple[str, list[Any]]:
+    """The query of how many feeds have news in a window: one row, `feeds`."""
+    arguments = Where()
+    texts = _texts(wanted, arguments)
+    query = _FEEDS.format(
+        first=arguments.bind(window.start),
+        past=arguments.bind(window.end),
+        **texts,
+    )
+    return query, arguments.arguments
+
+
 def _rows(
     wanted: SentimentQuery,
     window: Window,
-    whole: Window,
     arguments: Where,
+    feeds: str = "SELECT count(DISTINCT dataset) AS feeds FROM found",
     most: str = "",
 ) -> str:
     """WITH of `whole`, the bars of a window, and `found`, their news.
 
-    `whole`: the range whose feeds count. `most`: LIMIT of news.
+    `feeds`: of how many a share counts. `most`: LIMIT of news.
     """
-    own = Where(arguments)
-    for name, values in wanted.values().items():
-        if name != "symbol":
-            own.add_among(f's."{name}"', values)
-    texts = {
-        "symbol": arguments.bind(wanted.coin()),
-        "wanted": "".join(f" AND {each}" for each in own.conditions),
-    }
-    feeds = "SELECT count(DISTINCT dataset) AS feeds FROM found"
-    if whole != window:
-        feeds = _FEEDS.format(
-            first=arguments.bind(whole.start),
-            past=arguments.bind(whole.end),
-            **texts,
-        )
+    texts = _texts(wanted, arguments)
     return _ROWS.format(
         begins=arguments.bind(window.begins()),
         first=arguments.bind(window.start),
@@ -152,3 +153,15 @@ def _rows(
         iso=_ISO,
         **texts,
     )
+
+
+def _texts(wanted: SentimentQuery, arguments: Where) -> dict[str, str]:
+    """Which coin, and the conditions of the filters."""
+    own = Where(arguments)
+    for name, values in wanted.values().items():
+        if name != "symbol":
+            own.add_among(f's."{name}"', values)
+    return {
+        "symbol": arguments.bind(wanted.coin()),
+        "wanted": "".join(f" AND {each}" for each in own.conditions),
+    }

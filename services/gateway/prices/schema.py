@@ -28,7 +28,8 @@ ALL = "all"
 MAX_BARS = 5_000
 MAX_PAIRS = 10_000
 MAX_COINS = 200
-_ZONES = frozenset(available_timezones())
+# But those that are none: the server's own, and one that says so.
+_ZONES = frozenset(available_timezones()) - {"localtime", "Factory"}
 
 
 def _known_zone(name: str) -> str:

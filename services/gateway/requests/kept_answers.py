@@ -221,7 +221,8 @@ def _is_known(tags: str, tag: str) -> bool:
 def _takes_json(request: Request) -> bool:
     """Whether nothing else is asked for than what is kept."""
     accepted = request.headers.get("accept", "*/*")
-    return accepted.startswith(("*/*", "application/json"))
+    first = accepted.startswith(("*/*", "application/json"))
+    return first and ";" not in accepted
 
 
 def _takes_gzip(encodings: str) -> bool:

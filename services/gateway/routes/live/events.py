@@ -69,51 +69,64 @@ async def _begin(
     return place
 
 
+async def _listen(request: Request) -> AsyncIterator[Listener | None]:
+    """A place among those who listen; HEAD needs none. Raises ProblemError 429."""
+    if request.scope.get("is_head"):
+        yield None
+        return
+    hub: Hub = request.app.state.hub
+    async with hub.listening() as listener:
+        yield listener
+
+
 @router.get(
     "/events",
     response_class=EventSourceResponse,
-    responses=documented(401, 403, 410, 422, 503),
+    responses=documented(401, 403, 410, 422, 429, 503),
     summary="What happens, live",
 )
 async def read_events(
-    request: Request,
     _key: ApiKey,
     database: QuestionsDb,
     asked: Annotated[EventsQuery, Query()],
     place: Annotated[Place, Depends(_begin)],
+    listener: Annotated[Listener | None, Depends(_listen)],
 ) -> AsyncIterator[ServerSentEvent]:
     """Server-sent events: changes as GET /changes tells them, runs, tasks, dead letters, sources.
 
-    `id` stands with changes alone: give the last one as `Last-Event-ID`, to any gateway, and each
-    change comes once, in order. A client that does not read is dropped. `heartbeat` comes when
-    nothing else does.
+    `id` stands with changes and heartbeats: give the last one as `Last-Event-ID`, to any gateway,
+    and each change comes once, in order. A client that does not read is dropped. `heartbeat` comes
+    first, and when nothing else does.
     """
-    if request.scope.get("is_head"):
+    if listener is None:
         return
-    hub: Hub = request.app.state.hub
     kinds = asked.kinds()
-    async with hub.listening() as listener:
-        yield ServerSentEvent(
-            event="heartbeat", raw_data="{}", retry=RETRY_MS
-        )
-        while not listener.is_too_slow:
-            for event in listener.take():
-                if event.name in kinds:
+    yield _heartbeat(place, retry=RETRY_MS)
+    while not listener.is_too_slow:
+        for event in listener.take():
+            if event.name in kinds:
+                yield ServerSentEvent(
+                    event=event.name, raw_data=event.text
+                )
+        if "change" in kinds:
+            async for told in _changes(database, place, asked):
+                place = told.next
+                for each in told.changes:
                     yield ServerSentEvent(
-                        event=event.name, raw_data=event.text
+                        event="change",
+                        id=each.place.encode(),
+                        raw_data=each.text,
                     )
-            if "change" in kinds:
-                async for told in _changes(database, place, asked):
-                    place = told.next
-                    for each in told.changes:
-                        yield ServerSentEvent(
-                            event="change",
-                            id=each.place.encode(),
-                            raw_data=each.text,
-                        )
-            if not await _has_news(listener):
-                yield ServerSentEvent(event="heartbeat", raw_data="{}")
-        log.warning("slow_listener_dropped")
+        if not await _has_news(listener):
+            yield _heartbeat(place)
+    log.warning("slow_listener_dropped")
+
+
+def _heartbeat(place: Place, retry: int | None = None) -> ServerSentEvent:
+    """It says where changes are told up to, also where none of them were wanted."""
+    return ServerSentEvent(
+        event="heartbeat", id=place.encode(), raw_data="{}", retry=retry
+    )
 
 
 async def _changes(

@@ -16,9 +16,11 @@ from services.gateway.files.wanted import refuse_pages, wanted_format
 from services.gateway.news.schema import Sentiment, SentimentQuery
 from services.gateway.news.sentiment import (
     FILE_COLUMNS,
+    MAX_BARS_OF_FILE,
     MAX_NEWS,
     SentimentQueries,
     build,
+    feeds_query,
 )
 from services.gateway.prices.intervals import Interval
 from services.gateway.prices.windows import Window, window_between
@@ -59,7 +61,7 @@ async def read_sentiment(
     form = wanted_format(request, asked.format)
     window = await _window(database, asked)
     if form != FileFormat.JSON:
-        return await _file(request, asked, form, window)
+        return await _file(request, database, asked, form, window)
     bars: Any = []
     headers = {}
     if window is not None:
@@ -78,6 +80,7 @@ async def read_sentiment(
 
 async def _file(
     request: Request,
+    database: Database,
     asked: SentimentQuery,
     form: FileFormat,
     window: Window | None,
@@ -88,7 +91,15 @@ async def _file(
         window = Window.without_bars(
             Interval.of(asked.interval), ZoneInfo(asked.tz)
         )
-    queries = SentimentQueries(asked, window, form)
+    if window.count() > MAX_BARS_OF_FILE:
+        raise field_problem(
+            "query.interval",
+            f"that are {window.count():,} bars, at most {MAX_BARS_OF_FILE:,} are written: give"
+            " `from` and `to`, or a longer interval",
+        )
+    query, arguments = feeds_query(asked, window)
+    (row,) = await database.rows(query, *arguments)
+    queries = SentimentQueries(asked, window, row["feeds"], form)
     return await file_response(
         request, "sentiment", form, FILE_COLUMNS, queries
     )
