@@ -37,9 +37,9 @@ page: setup console/dist/index.html ## the page at /, built from console/
 console/dist/index.html: $(shell find console -name node_modules -prune -o -name dist -prune -o -type f -print)
 	@$(PY) console/build.py
 page-types: setup ## the types of the page, from the OpenAPI document
-	@$(PY) -m services.gateway.openapi > console/openapi.json
+	@$(PY) -m tools.openapi > console/openapi.json
 	@cd console && npm run --silent types
-	@$(PY) -m services.gateway.openapi --digest >> console/src/api/schema.ts
+	@$(PY) -m tools.openapi --digest >> console/src/api/schema.ts
 test-page: setup page ## unit tests of the page
 	@cd console && npm test --silent
 setup: $(VENV)/.installed ## the virtual environment with locked dependencies

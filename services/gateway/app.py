@@ -19,7 +19,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import compile_path
 
 import shared
-from services.gateway import page, problems
+from services.gateway import problems
 from services.gateway.api_key import HEADER, WrongKeys
 from services.gateway.command_bus import CommandBus
 from services.gateway.database import Database
@@ -42,6 +42,7 @@ from services.gateway.routes import (
     health,
     ingest,
     lineage,
+    page,
     replay,
     runs,
     sources,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from embedded.settings import ROOT
-from services.gateway.openapi import digest, document
+from tools.openapi import digest, document
 
 
 def test_the_types_of_the_page_are_made_from_the_document_of_now() -> (

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from services.gateway import page
+from services.gateway.routes import page
 from tests.support.http_server import serving
 
 SCRIPT = "console.log(1);\n" * 200
@@ -82,7 +82,7 @@ def test_a_page_that_was_not_built_says_why(
     client: httpx.Client, built: Path
 ) -> None:
     (built / "index.html").unlink()
-    assert "make console" in client.get("/").text
+    assert "make page" in client.get("/").text
     (built / page.NOT_BUILT).write_text("npm could not be reached")
     answer = client.get("/")
     assert answer.status_code == 503

@@ -16,7 +16,7 @@ from pathlib import Path
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 
-BUILT = Path(__file__).parents[2] / "console" / "dist"
+BUILT = Path(__file__).parents[3] / "console" / "dist"
 NOT_BUILT = "not-built.txt"  # says why; `make up` and the image leave it
 FOREVER = "public, max-age=31536000, immutable"
 ZIPPED_FROM = 1_024
@@ -73,7 +73,7 @@ def _why_not(built: Path) -> str:
     try:
         why = (built / NOT_BUILT).read_text("utf-8").strip()
     except OSError:
-        why = "it was not built: run `make console`"
+        why = "it was not built: run `make page`"
     return f"There is no page: {why}\nThe API works all the same: /docs\n"
 
 
