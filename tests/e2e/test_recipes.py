@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -17,6 +19,11 @@ from tests.support.product import KEY
 from tests.support.stack import Stack
 
 START = datetime(2024, 2, 28, tzinfo=UTC)
+ADDRESSES = re.findall(
+    r"^```\n(\S+)\n```",
+    (ROOT / "docs/recipes.md").read_text(),
+    re.MULTILINE,
+)
 BLOCKS = re.findall(
     r"^```python\n(.*?)^```",
     (ROOT / "docs/recipes.md").read_text(),
@@ -54,3 +61,25 @@ def test_each_recipe_does_what_it_says(
         if "print(" in block and "/changes" not in block:
             assert said, block
     assert (tmp_path / "everything.parquet").stat().st_size > 10_000
+    _as_spreadsheets_ask(own)
+
+
+def _as_spreadsheets_ask(own: Stack) -> None:
+    """What stands under Excel and Grafana, with the times that Grafana puts in."""
+    excel, grafana = ADDRESSES
+    more = grafana.replace(
+        "${__from:date:iso}", f"{START:%Y-%m-%dT%H:%M:%SZ}"
+    )
+    more = more.replace(
+        "${__to:date:iso}",
+        f"{START + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}",
+    )
+    path = excel.removeprefix("http://localhost:8000/api/v1")
+    for address, rows in ((path, 12_000), (path + more, 60 * 2)):
+        answer = own.api.get(address)
+        assert answer.status_code == 200, answer.text
+        found = list(csv.DictReader(io.StringIO(answer.text)))
+        assert list(found[0]) == ["timestamp", "close"]
+        assert found[0]["timestamp"].endswith("Z")
+        assert float(found[0]["close"]) > 0
+        assert len(found) <= rows
