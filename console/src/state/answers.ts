@@ -1,6 +1,6 @@
 // What the server has said, kept by address, asked again when an event says that it changed.
 
-import { useEffect, useMemo, useReducer } from "preact/hooks";
+import { useEffect, useMemo, useReducer, useRef } from "preact/hooks";
 import {
   addressOf,
   read,
@@ -68,6 +68,14 @@ export function useAnswer<P extends GetPath>(
     }),
     [address, entry?.data, entry?.error, entry?.at],
   );
+}
+
+/** An answer that stays in sight until the next one is there, as long as both are of the same. */
+export function useKept<A>(answer: Answer<A>, of: string): Answer<A> {
+  const last = useRef<{ of: string; answer: Answer<A> } | null>(null);
+  if (answer.data !== undefined) last.current = { of, answer };
+  if (answer.data !== undefined || answer.error || last.current?.of !== of) return answer;
+  return last.current.answer;
 }
 
 /** Ask again, soon, for what is shown of these paths, such as `/runs`. */

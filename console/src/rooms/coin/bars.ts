@@ -3,7 +3,7 @@
 
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { addressOf, read, type Schemas } from "../../api/client";
-import { useAnswer } from "../../state/answers";
+import { useAnswer, useKept } from "../../state/answers";
 
 export type Bar = Schemas["Bar"];
 type Ohlcv = Schemas["Ohlcv"];
@@ -19,7 +19,7 @@ export interface Asked {
 
 export function useBars({ symbol, interval, dataset, asOf }: Asked) {
   const query = { symbol, interval, dataset: dataset ?? null, as_of: asOf ?? null };
-  const answer = useAnswer("/ohlcv", { ...query, limit: FIRST });
+  const answer = useKept(useAnswer("/ohlcv", { ...query, limit: FIRST }), symbol);
   const now = useAnswer(
     "/ohlcv",
     { ...query, as_of: null, limit: FIRST },

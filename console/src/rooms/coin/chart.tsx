@@ -12,10 +12,11 @@ import {
   type Time,
   type UTCTimestamp,
 } from "lightweight-charts";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Schemas } from "../../api/client";
 import { onTheme } from "../../state/theme";
 import type { Bar } from "./bars";
+import { Reading } from "./reading";
 
 export type Picked = Bar;
 type Mood = Schemas["SentimentBar"];
@@ -44,8 +45,9 @@ export function Chart(props: Props) {
   const drawn = useRef<Drawn | null>(null);
   const now = useRef(props);
   now.current = props;
+  const [hovered, hover] = useState<Time | null>(null);
   useEffect(() => {
-    const made = draw(box.current!, now);
+    const made = draw(box.current!, now, hover);
     drawn.current = made;
     const stop = onTheme(() => {
       paint(made.chart);
@@ -61,17 +63,26 @@ export function Chart(props: Props) {
     if (drawn.current) fill(drawn.current, props);
   }, [props.bars, props.before, props.moods]);
   const last = props.bars[props.bars.length - 1];
+  const at = <T extends { open_time: string }>(all: T[]) =>
+    hovered === null ? undefined : all.find((each) => seconds(each.open_time) === hovered);
   return (
-    <div
-      ref={box}
-      class="chart"
-      role="img"
-      aria-label={`${props.bars.length} candles, the last closed at ${last?.close ?? "nothing"}. Times are UTC.`}
-    />
+    <>
+      <Reading bar={at(props.bars) ?? last} mood={at(props.moods)} />
+      <div
+        ref={box}
+        class="chart"
+        role="img"
+        aria-label={`${props.bars.length} candles. Times are UTC. A click tells where one comes from.`}
+      />
+    </>
   );
 }
 
-function draw(box: HTMLElement, now: { current: Props }): Drawn {
+function draw(
+  box: HTMLElement,
+  now: { current: Props },
+  hover: (time: Time | null) => void,
+): Drawn {
   const chart = createChart(box, {
     autoSize: true,
     crosshair: { mode: CrosshairMode.Normal },
@@ -96,6 +107,7 @@ function draw(box: HTMLElement, now: { current: Props }): Drawn {
     const bar = now.current.bars.find((each) => seconds(each.open_time) === time);
     if (bar) now.current.onPick(bar);
   });
+  chart.subscribeCrosshairMove(({ time }) => hover(time ?? null));
   chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
     if (range && range.from < NEAR_THE_EDGE) now.current.onEarlier();
   });

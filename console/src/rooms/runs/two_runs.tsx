@@ -1,15 +1,20 @@
+import { useState } from "preact/hooks";
 import type { Schemas } from "../../api/client";
 import { count } from "../../format/numbers";
-import { useAnswer } from "../../state/answers";
+import { useAnswer, useKept } from "../../state/answers";
 import { Panel } from "../../ui/panel";
 import { Go } from "../../ui/parts";
 
+type Kind = Schemas["DiffKind"];
+/** What says most comes first. */
+const KINDS: Kind[] = ["changed", "only_in_a", "only_in_b"];
+
 /** What two runs made of the same records, field by field. */
 export function TwoRuns({ a, b }: { a: string; b: string }) {
-  const diff = useAnswer(
-    "/runs/{run_a}/diff/{run_b}",
-    { limit: 100 },
-    { run_a: a, run_b: b },
+  const [kind, choose] = useState<Kind>("changed");
+  const diff = useKept(
+    useAnswer("/runs/{run_a}/diff/{run_b}", { kind, limit: 100 }, { run_a: a, run_b: b }),
+    a + b,
   );
   return (
     <Panel
@@ -20,11 +25,14 @@ export function TwoRuns({ a, b }: { a: string; b: string }) {
     >
       {(found) => (
         <>
-          <p>
-            {Object.entries(found.counts)
-              .map(([name, number]) => `${count(number)} ${name.replaceAll("_", " ")}`)
-              .join(" · ")}
-          </p>
+          <div class="choice" role="group" aria-label="Which differences">
+            {KINDS.map((each) => (
+              <button key={each} aria-pressed={each === kind} onClick={() => choose(each)}>
+                {count(found.counts[each] ?? 0)} {each.replaceAll("_", " ")}
+              </button>
+            ))}
+          </div>
+          <p class="soft">{count(found.counts["unchanged"] ?? 0)} are the same in both.</p>
           <Differences of={found.differences} />
         </>
       )}

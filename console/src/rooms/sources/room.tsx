@@ -66,7 +66,7 @@ function Table({ of: sources }: { of: State[] }) {
             <th scope="col">Last success</th>
             <th scope="col">Failing</th>
             <th scope="col">Calls this month</th>
-            <th scope="col" />
+            <th scope="col">What to do</th>
           </tr>
         </thead>
         <tbody>
@@ -145,7 +145,7 @@ function Streams(props: { of: Stream[]; failing: Map<string, Schemas["Failing"]>
             <th scope="col">State</th>
             <th scope="col">Moved</th>
             <th scope="col">Stands at</th>
-            <th scope="col" />
+            <th scope="col">What to do</th>
           </tr>
         </thead>
         <tbody>

@@ -1,0 +1,249 @@
+"""What each room is for, done as a visitor does it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from embedded.settings import ROOT
+from tests.browser.world import World
+from tests.support.stack import Stack
+
+ROOMS = ("Markets", "Sources", "Runs", "Replay", "Inbox", "Pipeline")
+AXE = ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def enter(page: Page, room: str) -> None:
+    page.get_by_role("navigation").get_by_role(
+        "link", name=room, exact=True
+    ).click()
+    expect(
+        page.get_by_role("heading", name=room, level=1)
+    ).to_be_visible()
+
+
+def open_coin(page: Page, symbol: str, **more: str) -> None:
+    rest = "".join(f"&{name}={value}" for name, value in more.items())
+    base = page.url.partition("?")[0]
+    page.goto(f"{base}?room=coin&symbol={symbol}{rest}")
+    page.get_by_role("img", name=re.compile("candles")).wait_for()
+    page.wait_for_timeout(500)  # the chart is drawn in frames
+
+
+def click_candle(page: Page, share: float) -> None:
+    chart = page.get_by_role("img", name=re.compile("candles"))
+    box = chart.bounding_box()
+    assert box
+    page.mouse.click(
+        box["x"] + box["width"] * share, box["y"] + box["height"] * 0.4
+    )
+
+
+def test_the_key_leaves_the_address_and_markets_tick(
+    page: Page, world: World, stack: Stack
+) -> None:
+    assert "key" not in page.url
+    row = page.get_by_role("row", name=re.compile("BTC"))
+    expect(row).to_contain_text("68,000")
+    world.tick(71_234.5)
+    stack.ingest(sources=["coinpaprika"])
+    expect(row).to_contain_text("71,234.5")
+    expect(page.get_by_text("live", exact=True)).to_be_visible()
+    page.keyboard.press("/")
+    page.keyboard.type("eth")
+    expect(page.get_by_role("row", name=re.compile("BTC"))).to_have_count(
+        0
+    )
+
+
+def test_a_candle_leads_to_the_line_of_the_file(page: Page) -> None:
+    open_coin(page, "btc")
+    click_candle(page, 0.6)
+    drawer = page.get_by_role("dialog")
+    expect(drawer).to_contain_text("Where does this number come from?")
+    expect(drawer).to_contain_text(re.compile(r"Line \d+ of the file"))
+    expect(drawer.locator("mark")).to_have_count(5)
+    expect(drawer).to_contain_text("venue-a/btc-usd.csv")
+    drawer.get_by_role("link", name=re.compile("ingest")).click()
+    expect(page.get_by_role("dialog")).to_contain_text("balanced")
+
+
+def test_the_line_is_that_of_the_file(page: Page, stack: Stack) -> None:
+    open_coin(page, "btc")
+    click_candle(page, 0.4)
+    drawer = page.get_by_role("dialog")
+    text = drawer.get_by_text(re.compile(r"Line \d+")).inner_text()
+    number = int(re.sub(r"\D", "", text))
+    path: Path = stack.csv_dir / "venue-a" / "btc-usd.csv"
+    line = path.read_text().splitlines()[number - 1]
+    for cell in line.split(","):
+        expect(drawer).to_contain_text(cell)
+
+
+def test_the_past_is_shown_and_what_differs_is_outlined(
+    page: Page,
+) -> None:
+    open_coin(page, "btc")
+    page.get_by_role("slider").focus()
+    page.keyboard.press(
+        "Home"
+    )  # the first run, before the week was corrected
+    expect(page.get_by_text("bars were different then")).to_be_visible()
+    expect(page).to_have_url(re.compile("as_of="))
+
+
+def test_a_hole_tells_its_cause(page: Page) -> None:
+    open_coin(page, "btc")
+    panel = page.get_by_role("region", name="Coverage")
+    expect(panel).to_contain_text("rejected")
+    titles = panel.locator("title").all_text_contents()
+    assert any("30 missing" in title for title in titles), titles
+    assert any("contradiction" in title for title in titles), titles
+
+
+def test_a_headline_shows_its_words(page: Page) -> None:
+    open_coin(page, "btc")
+    page.get_by_role("link", name=re.compile("plunges")).click()
+    drawer = page.get_by_role("dialog")
+    expect(drawer.locator("del", has_text="plunges")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_ingest_now_is_watched_until_its_ledger_is_balanced(
+    page: Page,
+) -> None:
+    page.get_by_role("button", name="Ingest now").click()
+    page.get_by_role("link", name="watch it").click()
+    drawer = page.get_by_role("dialog")
+    expect(drawer.get_by_text("balanced ✓")).to_be_visible()
+    expect(drawer).to_contain_text("csv/venue-a/btc-usd.csv")
+
+
+def test_two_runs_are_compared_field_by_field(page: Page) -> None:
+    enter(page, "Runs")
+    rows = page.get_by_role("row")
+    for text in ("partial", "393"):
+        rows.filter(has_text=text).last.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Compare two").click()
+    panel = page.get_by_role("region", name=re.compile("and run"))
+    expect(panel).to_contain_text("changed")
+    expect(panel.locator("del").first).to_be_visible()
+    expect(panel.locator("ins").first).to_be_visible()
+
+
+def test_a_replay_is_seen_before_it_is_published(page: Page) -> None:
+    enter(page, "Replay")
+    page.get_by_role("combobox", name="Source").select_option("rss")
+    page.get_by_role("button", name="Preview").click()
+    dialog = page.get_by_role("dialog", name="Preview")
+    expect(dialog).to_contain_text("Nothing that is served changes")
+    dialog.get_by_role("button", name="Preview").click()
+    panel = page.get_by_role("region", name=re.compile("Preview"))
+    expect(panel).to_contain_text("Nothing would change")
+    panel.get_by_role("button", name="Discard").click()
+    expect(panel).to_have_count(0)
+
+
+def test_a_dead_letter_is_read_and_discarded_with_a_note(
+    page: Page,
+) -> None:
+    enter(page, "Inbox")
+    page.get_by_role(
+        "button", name="csv/venue-b/btc-usd.csv"
+    ).first.click()
+    drawer = page.get_by_role("dialog")
+    expect(drawer).to_contain_text("contradict each other")
+    drawer.get_by_role("button", name="Discard").click()
+    drawer.get_by_role("textbox").fill("a typing error of the venue")
+    drawer.get_by_role("button", name="Discard").click()
+    page.get_by_role("dialog", name="Discard").get_by_role(
+        "button", name="Discard"
+    ).click()
+    expect(drawer).to_contain_text("discarded")
+    expect(drawer).to_contain_text("a typing error of the venue")
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("The inbox is empty.")).to_be_visible()
+
+
+def test_reading_again_says_what_it_costs_first(page: Page) -> None:
+    enter(page, "Sources")
+    row = page.get_by_role("row").filter(has_text="csv/venue-a/eth")
+    row.get_by_role("button", name="Read again").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("from its start")
+    dialog.get_by_role("button", name="Leave it").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_text("of 20,000").first).to_be_visible()
+
+
+def test_the_pipeline_is_a_picture(page: Page) -> None:
+    enter(page, "Pipeline")
+    picture = page.get_by_role("img", name="The pipeline")
+    for service in ("extractor", "normalizer", "loader", "gateway"):
+        expect(picture).to_contain_text(service)
+    expect(page.get_by_text("connected")).to_be_visible()
+
+
+def test_a_request_is_copied_without_the_key(page: Page) -> None:
+    page.get_by_label("Copy the request").first.click()
+    page.get_by_role("button", name="as curl").click()
+    text = page.evaluate("navigator.clipboard.readText()")
+    assert text.startswith('curl -s "http://127.0.0.1:')
+    assert "/api/v1/latest" in text
+    assert "$API_KEY" in text
+
+
+def test_by_keyboard_alone(page: Page) -> None:
+    page.keyboard.press("g")
+    page.keyboard.press("r")
+    expect(
+        page.get_by_role("heading", name="Runs", level=1)
+    ).to_be_visible()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name=re.compile("ingest")).first.focus()
+    page.keyboard.press("Enter")
+    drawer = page.get_by_role("dialog")
+    expect(drawer).to_be_visible()
+    expect(drawer.get_by_role("button", name="Close")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(drawer).to_have_count(0)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing(page: Page, theme: str) -> None:
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed: `make page`")
+    page.evaluate(f"localStorage.setItem('theme', '{theme}')")
+    page.reload()
+    for room in (*ROOMS, "coin"):
+        if room == "coin":
+            open_coin(page, "btc")
+        else:
+            enter(page, room)
+        page.wait_for_timeout(700)
+        page.evaluate(AXE.read_text())
+        found = page.evaluate("axe.run()")
+        assert [
+            (room, each["id"], [node["html"] for node in each["nodes"]])
+            for each in found["violations"]
+        ] == []
+
+
+@pytest.mark.parametrize("width", [390, 768])
+def test_nothing_is_wider_than_a_small_screen(
+    page: Page, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    for room in ROOMS:
+        enter(page, room)
+        page.wait_for_timeout(300)
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, room
+    open_coin(page, "btc")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
