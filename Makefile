@@ -48,14 +48,18 @@ $(VENV)/.installed: requirements.lock pyproject.toml embedded/bootstrap.py
 check: setup ## lint, types and unit tests, in less than a minute: what a commit needs
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy
 	@$(PY) -m pytest -q -n 2 tests/unit
-test: setup ## unit, contract, integration and end-to-end tests
-	@$(PY) -m pytest -n 2 --dist loadgroup tests/unit tests/contract tests/integration tests/e2e --cov --cov-report=term
+test: setup page test-page ## unit, contract, integration, end-to-end and browser tests
+	@$(PY) -m pytest -n 2 --dist loadgroup tests/unit tests/contract tests/integration tests/e2e tests/browser --cov --cov-report=term
 test-unit: setup ## pure functions, no sockets
 	@$(PY) -m pytest tests/unit
 test-contract: setup ## messages, fakes against real parts, architecture
 	@$(PY) -m pytest tests/contract
 test-integration: setup ## each service on real Kafka and PostgreSQL
 	@$(PY) -m pytest tests/integration
+test-browser: setup page ## the page in a real browser, on the real stack
+	@$(PY) -m pytest tests/browser
+screenshots: setup page ## the pictures of docs/images
+	@$(PY) -m tests.browser.pictures
 test-e2e: setup ## the stack as `make up` starts it, with kills and outages
 	@$(PY) -m pytest tests/e2e
 test-long: setup ## what takes long: NAME=compose, chaos, soak or memory

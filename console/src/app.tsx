@@ -3,6 +3,7 @@ import { onWrongKey } from "./api/client";
 import { key } from "./api/key";
 import { Door } from "./door";
 import { Rail, roomOf, ROOMS } from "./rooms";
+import { takeDrops } from "./state/dropped";
 import { listen } from "./state/live";
 import { usePlace } from "./state/place";
 import { apply } from "./state/theme";
@@ -23,6 +24,7 @@ function Frame() {
   const { Room, title } = ROOMS[room];
   const help = useShortcuts();
   useEffect(listen, []);
+  useEffect(takeDrops, []);
   useEffect(() => {
     document.title = `${title} · Crypto ingest`;
   }, [title]);

@@ -1,4 +1,5 @@
 import type { FunctionComponent } from "preact";
+import { Add } from "./rooms/add/room";
 import { Coin } from "./rooms/coin/room";
 import { Inbox } from "./rooms/inbox/room";
 import { Markets } from "./rooms/markets/room";
@@ -18,10 +19,19 @@ interface Described {
   icon?: IconName;
 }
 
-export type RoomName = "markets" | "coin" | "sources" | "runs" | "replay" | "inbox" | "pipeline";
+export type RoomName =
+  | "markets"
+  | "coin"
+  | "add"
+  | "sources"
+  | "runs"
+  | "replay"
+  | "inbox"
+  | "pipeline";
 export const ROOMS: Record<RoomName, Described> = {
   markets: { title: "Markets", Room: Markets, letter: "m", icon: "markets" },
   coin: { title: "Coin", Room: Coin },
+  add: { title: "Add data", Room: Add, letter: "a", icon: "add" },
   sources: { title: "Sources", Room: Sources, letter: "s", icon: "sources" },
   runs: { title: "Runs", Room: Runs, letter: "r", icon: "runs" },
   replay: { title: "Replay", Room: Replay, letter: "p", icon: "replay" },

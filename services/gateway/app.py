@@ -39,6 +39,7 @@ from services.gateway.routes import (
     data,
     dead_letters,
     diff,
+    files,
     health,
     ingest,
     lineage,
@@ -52,6 +53,7 @@ from services.gateway.routes.live import changes, events
 from services.gateway.routes.news import news, sentiment
 from services.gateway.routes.prices import agreement, latest, ohlcv, price
 from services.gateway.settings import GatewaySettings
+from services.gateway.uploads.store import Uploads
 from shared.errors import CONFIG_EXIT_CODE, POISON_EXIT_CODE, ConfigError
 from shared.runtime import logs
 from shared.runtime.health import Health
@@ -73,6 +75,7 @@ EXPOSED = (
     "RateLimit-Remaining",
     "RateLimit-Reset",
     "Retry-After",
+    "Upload-Offset",
     "X-Next",
     "X-Total-Count",
     "X-Values-Pruned-Before",
@@ -101,6 +104,7 @@ ROUTES = (
     dead_letters,
     checkpoints,
     sources,
+    files,
     health,
 )
 _EXAMPLES = Path(__file__).with_name("examples.json")
@@ -153,6 +157,9 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
     app.state.settings = settings
     app.state.health_file = health_file
     app.state.wrong_keys = WrongKeys()
+    app.state.uploads = Uploads(
+        settings.csv_dir, settings.upload_quota_mb * 1_000_000
+    )
     app.state.lookups = asyncio.Semaphore(LOOKUPS)
     app.add_middleware(Unexpected)
     app.add_middleware(KeptByClients)
@@ -190,6 +197,7 @@ def _allow(app: FastAPI, origins: list[str]) -> None:
         allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
         allow_headers=[
             HEADER,
+            "Content-Range",
             "Content-Type",
             "Idempotency-Key",
             "If-None-Match",

@@ -26,9 +26,9 @@ class GatewaySettings(CommonSettings):
     gateway_database_url: SecretStr = SecretStr("")
     pool_size: int = Field(default=10, ge=1, le=100)
     max_body_bytes: int = Field(default=512 * 1024, ge=1024)
-    csv_dir: Path = Path(
-        "data/csv"
-    )  # only read by GET /sources/csv/inspect
+    csv_dir: Path = Path("data/csv")
+    # Of all that lies in CSV_DIR when a file is uploaded; 0: nothing can be.
+    upload_quota_mb: int = Field(default=4096, ge=0)
     # Addresses of proxies whose X-Forwarded-For is believed; `*`: everybody's.
     trusted_proxies: str = ""
     # Of a key, counted by each gateway; 0: no limit.

@@ -31,6 +31,7 @@ MAX_PATH = (
     400  # characters below CSV_DIR; a member's name comes on top of it
 )
 _TOO_LONG = f"its path has more than {MAX_PATH} characters: shorten it"
+MAX_NAME_BYTES = 255
 MAX_OTHERS = 20  # of an archive
 _IN_ARCHIVE = "of an archive only .csv and .tsv are read: unpack it"
 _A_LINK = "a folder that is a link: put the folder itself in its place"
@@ -90,6 +91,47 @@ def find(root: Path, path: str) -> CsvFile:
         opened = partial(open_content, file, member, inside)
         return _file(path, opened)
     return _whole(file, path, _members(file, inside), inside)
+
+
+def place_for(root: Path, path: str) -> Path:
+    """Where a new file goes. Raises TaskError `outside_folder`, `unreadable_file`."""
+    inside = root.resolve()
+    parts = path.split("/")
+    file = inside.joinpath(*parts)
+    if not all(map(_is_plain, parts)) or not _lies_in(
+        file.parent, inside
+    ):
+        message = (
+            f"{path[:MAX_SHOWN]!r} is no path of a file below CSV_DIR: write it as"
+            " `folder/name.csv`, without a leading dot, `*`, `?` or `\\`"
+        )
+        raise TaskError("outside_folder", message)
+    if len(path) > MAX_PATH:
+        raise TaskError("outside_folder", _TOO_LONG)
+    _check_name(file, path)
+    return file
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a part of a path means a file or folder, whoever reads it."""
+    return (
+        0 < len(name.encode("utf-8", "replace")) <= MAX_NAME_BYTES
+        and not name.startswith(".")
+        and name.isprintable()
+        and not set(name) & set('*?\\<>|":')
+        and name == name.strip()
+    )
+
+
+def _lies_in(parent: Path, inside: Path) -> bool:
+    """Whether no folder on the way is a link, or no folder."""
+    while parent != inside:
+        if parent.is_symlink() or (
+            parent.exists() and not parent.is_dir()
+        ):
+            return False
+        parent = parent.parent
+    return True
 
 
 def _check_name(file: Path, path: str) -> None:

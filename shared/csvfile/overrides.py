@@ -145,7 +145,7 @@ def load(root: Path) -> MappingFile:
 
     Raises TaskError `bad_mapping` that says what is wrong where.
     """
-    found = _known(_read(root))
+    found = _known(text_of(root))
     if isinstance(found, TaskError):
         raise TaskError(found.code, found.message)
     return found
@@ -155,12 +155,12 @@ def load(root: Path) -> MappingFile:
 def _known(text: str) -> MappingFile | TaskError:
     """What a text says, or why it says nothing: it is asked for by every task."""
     try:
-        return _parsed(text)
+        return parsed(text)
     except TaskError as error:
         return error
 
 
-def _parsed(text: str) -> MappingFile:
+def parsed(text: str) -> MappingFile:
     """Raises TaskError `bad_mapping`."""
     try:
         return MappingFile.model_validate(
@@ -243,7 +243,7 @@ def _twice(name: str, node: yaml.MappingNode) -> yaml.YAMLError:
     )
 
 
-def _read(root: Path) -> str:
+def text_of(root: Path) -> str:
     """Of an ordinary file below CSV_DIR alone. Raises TaskError `bad_mapping`."""
     inside = root.resolve()
     try:

@@ -13,6 +13,7 @@ from playwright.sync_api import (
     ConsoleMessage,
     Page,
     Request,
+    expect,
     sync_playwright,
 )
 
@@ -23,6 +24,7 @@ from tests.support.product import KEY
 from tests.support.stack import Stack, running
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+expect.set_options(timeout=15_000)
 PICTURES = Path(os.environ.get("PICTURES", "/nonexistent"))
 
 

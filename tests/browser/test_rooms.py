@@ -12,7 +12,15 @@ from embedded.settings import ROOT
 from tests.browser.world import World
 from tests.support.stack import Stack
 
-ROOMS = ("Markets", "Sources", "Runs", "Replay", "Inbox", "Pipeline")
+ROOMS = (
+    "Markets",
+    "Add data",
+    "Sources",
+    "Runs",
+    "Replay",
+    "Inbox",
+    "Pipeline",
+)
 AXE = ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
 
 
@@ -177,7 +185,9 @@ def test_reading_again_says_what_it_costs_first(page: Page) -> None:
     expect(dialog).to_contain_text("from its start")
     dialog.get_by_role("button", name="Leave it").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
-    expect(page.get_by_text("of 20,000").first).to_be_visible()
+    expect(
+        page.get_by_role("cell", name=re.compile("of 20,000"))
+    ).to_be_visible()
 
 
 def test_the_pipeline_is_a_picture(page: Page) -> None:

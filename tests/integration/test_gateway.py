@@ -45,7 +45,12 @@ NOWHERE = "3b241101-e2bb-4255-8caf-4136c566a962"  # no run has this id
 
 
 @pytest.fixture(scope="session")
-def address(infra: Infrastructure) -> Iterator[str]:
+def address(
+    infra: Infrastructure, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    csv_dir = tmp_path_factory.mktemp(
+        "csv"
+    )  # what is uploaded lies there
     settings = GatewaySettings(
         _env_file=None,
         database_url=infra.dsn,
@@ -53,6 +58,7 @@ def address(infra: Infrastructure) -> Iterator[str]:
         api_key=KEY,
         mode="native",
         gateway_database_url="",
+        csv_dir=csv_dir,
     )
     with serving(create_app(settings, Health(None))) as address:
         until(

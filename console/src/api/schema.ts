@@ -364,6 +364,55 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/files/csv/{path}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How far an upload has come
+         * @description And the size of the file, where there is one.
+         */
+        get: operations["read_file_state_api_v1_files_csv__path__get"];
+        /**
+         * Put a CSV file below CSV_DIR
+         * @description The body is the file, as it is, or a part of it, in order, with `Content-Range`.
+         *
+         *     Readers see it once it is whole. After a broken connection HEAD tells how far it came
+         *     (`Upload-Offset`). UPLOAD_QUOTA_MB bounds what CSV_DIR holds.
+         */
+        put: operations["put_file_api_v1_files_csv__path__put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/mapping": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say about a file what it does not say itself
+         * @description Adds an entry to CSV_DIR/mapping.yaml, whose own lines and comments stay.
+         *
+         *     The whole file is checked before: what would be wrong is refused, and nothing changes.
+         */
+        post: operations["add_to_mapping_api_v1_files_mapping_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/health": {
         parameters: {
             query?: never;
@@ -999,6 +1048,14 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * AddedEntry
+         * @description What was added to mapping.yaml.
+         */
+        AddedEntry: {
+            /** Lines */
+            lines: string;
+        };
         /**
          * Agreement
          * @description How prices of other series, at most an hour apart, compare.
@@ -2752,6 +2809,47 @@ export interface components {
             tz: string;
         };
         /**
+         * Overrides
+         * @description What is given for the files that `file` matches. All else is inferred from the file.
+         */
+        Overrides: {
+            /**
+             * Columns
+             * @default {}
+             */
+            columns?: {
+                [key: string]: string | number | null;
+            };
+            /** Currency */
+            currency?: string | null;
+            /** Dates */
+            dates?: ("day_first" | "month_first" | "year_first") | null;
+            /** Decimal */
+            decimal?: ("." | ",") | null;
+            /** Delimiter */
+            delimiter?: string | null;
+            /** Encoding */
+            encoding?: ("utf-8" | "cp1252") | null;
+            /**
+             * File
+             * @default *
+             */
+            file?: string;
+            /** Header Rows */
+            header_rows?: number | null;
+            /**
+             * Ignore
+             * @default false
+             */
+            ignore?: boolean;
+            /** Interval */
+            interval?: string | null;
+            /** Symbol */
+            symbol?: string | null;
+            /** Timezone */
+            timezone?: string | null;
+        };
+        /**
          * PageRef
          * @description The raw page, and the run that fetched it.
          */
@@ -3830,6 +3928,29 @@ export interface components {
             rows: number;
         };
         /**
+         * UploadedFile
+         * @description A file below CSV_DIR, and what has arrived of a new one.
+         */
+        UploadedFile: {
+            /** Path */
+            path: string;
+            /**
+             * Received
+             * @description Bytes that have arrived of what is not whole yet
+             */
+            received: number;
+            /**
+             * Size
+             * @description Of the file; null: there is none
+             */
+            size: number | null;
+            /**
+             * Stream
+             * @description For `streams` of POST /ingest
+             */
+            stream: string;
+        };
+        /**
          * ValueIs
          * @description Of when the value is: that of the change, that of now, or gone (retired or removed since).
          * @enum {string}
@@ -4679,6 +4800,109 @@ export interface operations {
             403: components["responses"]["Problem"];
             408: components["responses"]["Problem"];
             410: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    read_file_state_api_v1_files_csv__path__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Bytes that have arrived of what is not whole yet */
+                    "Upload-Offset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadedFile"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+        };
+    };
+    put_file_api_v1_files_csv__path__put: {
+        parameters: {
+            query?: {
+                /** @description Whether a file of this name may go */
+                replace?: boolean;
+            };
+            header?: {
+                /** @description Of a part, such as `bytes 0-1023/4096` */
+                "content-range"?: string | null;
+            };
+            path: {
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Bytes that have arrived of what is not whole yet */
+                    "Upload-Offset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadedFile"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+            507: components["responses"]["Problem"];
+        };
+    };
+    add_to_mapping_api_v1_files_mapping_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Overrides"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AddedEntry"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
             422: components["responses"]["Problem"];
             429: components["responses"]["Problem"];
             503: components["responses"]["Problem"];
@@ -5883,4 +6107,4 @@ export interface operations {
         };
     };
 }
-// Of the OpenAPI document db1fbc3c7d2789ae57e21d9595764b69c7f839bcedbcea2924847d5849eb932a
+// Of the OpenAPI document 543091048228d71bdb8c3309a920ccf341953b215334fe689ca2908700fc8ca0

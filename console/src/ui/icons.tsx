@@ -1,6 +1,7 @@
 // One path an icon, 16 by 16.
 const PATHS = {
   markets: "M2 12l4-5 3 3 5-7M2 14h12",
+  add: "M8 3v10M3 8h10",
   sources: "M8 2v5M8 7l-4 3M8 7l4 3M4 12a1 1 0 100 2 1 1 0 000-2zM12 12a1 1 0 100 2 1 1 0 000-2z",
   runs: "M2 4h7M2 8h11M2 12h5",
   replay: "M3 8a5 5 0 105-5H4M6 1L4 3l2 2",

@@ -11,6 +11,7 @@ from services.gateway import problems
 from services.gateway.middleware.key_guard import is_guarded
 
 MAX_DIGITS = 18  # of a Content-Length that is converted
+STREAMED = "/api/v1/files/csv/"
 OPEN_BYTES = 1024  # of a body to what everybody may ask
 
 
@@ -43,7 +44,7 @@ class BodyLimit:
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or is_streamed(scope):
             await self._app(scope, receive, send)
             return
         body = _Body(self._limit_of(scope), self._room)
@@ -115,6 +116,12 @@ class _Body:
             return next(unread, None) or await receive()
 
         return again
+
+
+def is_streamed(scope: Scope) -> bool:
+    """Whether a body is a file, which is written as it comes."""
+    path: str = scope["path"]
+    return scope.get("method") == "PUT" and path.startswith(STREAMED)
 
 
 def is_last(message: Message) -> bool:

@@ -7,7 +7,7 @@ import asyncio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.gateway import problems
-from services.gateway.middleware.body_limit import is_last
+from services.gateway.middleware.body_limit import is_last, is_streamed
 from shared.runtime import logs
 
 log = logs.get(__name__)
@@ -33,13 +33,16 @@ class SlowClients:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        now = asyncio.get_running_loop().time
+        deadline = now() + self._timeout_s
         is_whole = False
 
         async def receive_in_time() -> Message:
-            nonlocal is_whole
+            nonlocal is_whole, deadline
             if is_whole:
                 return await receive()
+            if is_streamed(scope):  # however long: it must only go on
+                deadline = now() + self._timeout_s
             try:
                 async with asyncio.timeout_at(deadline):
                     message = await receive()

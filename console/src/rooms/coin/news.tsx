@@ -33,7 +33,7 @@ export function News({ symbol }: { symbol: string }) {
 function Table({ of: news }: { of: Schemas["News"][] }) {
   const delays = Object.keys(news[0]!.since_known.move_percent);
   return (
-    <div class="scroll">
+    <div class="scroll" tabIndex={0}>
       <table>
         <thead>
           <tr>

@@ -27,7 +27,7 @@ function Compared({ of: found }: { of: Schemas["SourcesAgreement"] }) {
         {count(found.agreed)} of {count(found.compared)} moments agree within{" "}
         {found.threshold_percent} %.
       </p>
-      <div class="scroll">
+      <div class="scroll" tabIndex={0}>
         <table>
           <thead>
             <tr>

@@ -116,7 +116,7 @@ function Group(props: { reason: string; letters: Letter[]; isOpen: boolean }) {
           </>
         )}
       </div>
-      <div class="scroll">
+      <div class="scroll" tabIndex={0}>
         <table>
           <tbody>
             {letters.slice(0, 50).map((letter) => (

@@ -66,7 +66,7 @@ export function Markets() {
 
 function Coins({ coins, whole }: { coins: Latest[]; whole: Map<string, number> }) {
   return (
-    <div class="scroll">
+    <div class="scroll" tabIndex={0}>
       <table>
         <thead>
           <tr>

@@ -8,7 +8,7 @@ const [WIDE, GAP, TALL] = [120, 110, 92];
 export function Picture({ lag }: { lag: Record<string, number> }) {
   const whole = SERVICES.length * WIDE + (SERVICES.length - 1) * GAP;
   return (
-    <div class="scroll">
+    <div class="scroll" tabIndex={0}>
       <svg viewBox={`0 0 ${whole} ${TALL}`} width={whole} role="img" aria-label="The pipeline">
         {SERVICES.map((name, n) => {
           const x = n * (WIDE + GAP);

@@ -89,7 +89,7 @@ function known(wanted: Record<string, string | null>): Record<string, string> {
 
 function Pages(props: { of: Schemas["RawPages"]; onStream: (stream: string) => void }) {
   return (
-    <div class="scroll">
+    <div class="scroll" tabIndex={0}>
       <table>
         <thead>
           <tr>

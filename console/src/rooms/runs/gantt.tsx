@@ -18,7 +18,7 @@ export function Gantt({ tasks }: { tasks: Task[] }) {
   const [first, last] = [Math.min(...times), Math.max(...times)];
   const length = last - first || 1;
   return (
-    <div class="scroll">
+    <div class="scroll" tabIndex={0}>
       <table>
         <tbody>
           {tasks.slice(0, MOST).map((task) => (

@@ -17,6 +17,7 @@ export function Ledger({ of: run }: { of: Run }) {
   const whole = Math.max(run.records, told, 1);
   let from = 0;
   const { pages_missing: missing, balanced } = run.ledger;
+  const isGoing = run.status === "running" || run.status === "queued";
   return (
     <div>
       <div class="row">
@@ -24,8 +25,8 @@ export function Ledger({ of: run }: { of: Run }) {
         {balanced ? (
           <Badge tone="good">balanced ✓</Badge>
         ) : (
-          <Badge tone="warn">
-            {missing ? `${count(missing)} pages are missing` : "not balanced yet"}
+          <Badge tone={isGoing ? "" : "warn"}>
+            {missing && !isGoing ? `${count(missing)} pages are missing` : "not balanced yet"}
           </Badge>
         )}
         <span class="soft">

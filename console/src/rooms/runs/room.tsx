@@ -53,7 +53,7 @@ export function Runs() {
       >
         {(found) =>
           found.length ? (
-            <div class="scroll">
+            <div class="scroll" tabIndex={0}>
               <table>
                 <thead>
                   <tr>

@@ -45,7 +45,7 @@ export function Differences(props: {
 }) {
   if (!props.of.length) return <p class="soft">No field differs.</p>;
   return (
-    <div class="scroll">
+    <div class="scroll" tabIndex={0}>
       <table>
         <tbody>
           {props.of.map((each) => (

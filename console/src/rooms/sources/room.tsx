@@ -55,7 +55,7 @@ function failing(sources: State[] | undefined): Map<string, Schemas["Failing"]> 
 
 function Table({ of: sources }: { of: State[] }) {
   return (
-    <div class="scroll">
+    <div class="scroll" tabIndex={0}>
       <table>
         <thead>
           <tr>
@@ -137,7 +137,7 @@ function Budget({ of: budget }: { of: Schemas["Budget"] }) {
 
 function Streams(props: { of: Stream[]; failing: Map<string, Schemas["Failing"]> }) {
   return (
-    <div class="scroll">
+    <div class="scroll" tabIndex={0}>
       <table>
         <thead>
           <tr>

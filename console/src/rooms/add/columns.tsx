@@ -1,0 +1,71 @@
+import type { Schemas } from "../../api/client";
+
+interface Reason {
+  what: string;
+  is: string;
+  because: string;
+  columns?: string[];
+}
+interface Profile {
+  columns?: string[];
+  series?: { symbol?: string; currency?: string; columns?: Record<string, number> }[];
+  reasons?: Reason[];
+  unused_columns?: string[];
+}
+
+/** Column by column what it was taken for, over the first rows, and why. */
+export function Columns({ of: found }: { of: Schemas["Inspection"] }) {
+  const profile = (found.profile ?? {}) as Profile;
+  const names = profile.columns ?? [];
+  const reasons = profile.reasons ?? [];
+  if (!names.length) return null;
+  const roles = names.map((name, n) => roleOf(profile, name, n + 1));
+  return (
+    <>
+      <div class="scroll" tabIndex={0}>
+        <table>
+          <thead>
+            <tr>
+              {names.map((name, n) => (
+                <th key={n} scope="col">
+                  {name || `column ${n + 1}`}
+                  <div class={roles[n] ? "gain" : "soft"}>{roles[n] ?? "not used"}</div>
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {found.sample.map((row, at) => (
+              <tr key={at}>
+                {row.map((cell, n) => (
+                  <td key={n} class="mono">
+                    {cell}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {reasons.length > 0 && (
+        <ul class="soft">
+          {reasons.map((each, n) => (
+            <li key={n}>
+              {each.what} is {each.is}
+              {each.columns && ` (${each.columns.join(", ")})`}: {each.because}
+            </li>
+          ))}
+        </ul>
+      )}
+    </>
+  );
+}
+
+function roleOf(profile: Profile, name: string, number: number): string | null {
+  for (const series of profile.series ?? []) {
+    const role = Object.entries(series.columns ?? {}).find(([, column]) => column === number);
+    if (role) return role[0];
+  }
+  const reason = profile.reasons?.find((each) => each.columns?.includes(name));
+  return reason?.what ?? null;
+}

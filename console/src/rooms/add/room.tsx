@@ -1,0 +1,106 @@
+// Add data: a dropped file, what it was taken for and why, what is open, and its run.
+// PUT /files/csv/{path}, GET /sources/csv/inspect, POST /files/mapping, POST /ingest, GET /runs/{id}.
+
+import { useState } from "preact/hooks";
+import { Refused } from "../../api/client";
+import { short } from "../../format/numbers";
+import { useDropped } from "../../state/dropped";
+import { change, usePlace } from "../../state/place";
+import { Strip } from "../../ui/strip";
+import { Arrived } from "./arrived";
+import { suggested, upload } from "./upload";
+
+export function Add() {
+  const place = usePlace();
+  const [file, setFile] = useDropped();
+  const path = place["path"];
+  return (
+    <>
+      <div class="head">
+        <h1>Add data</h1>
+      </div>
+      {file ? (
+        <Upload key={file.name + file.size} file={file} onEnd={() => setFile(null)} />
+      ) : (
+        <Choose onFile={setFile} />
+      )}
+      {path && !file && <Arrived key={path} path={path} />}
+    </>
+  );
+}
+
+function Choose({ onFile }: { onFile: (file: File) => void }) {
+  return (
+    <label class="panel drop">
+      <strong>Drop a CSV file anywhere</strong>
+      <span class="soft">or choose one: .csv, .tsv, also packed as .gz, .zst or .zip</span>
+      <input
+        type="file"
+        aria-label="A CSV file"
+        onChange={(event) => {
+          const file = event.currentTarget.files?.[0];
+          if (file) onFile(file);
+        }}
+      />
+    </label>
+  );
+}
+
+/** Where it goes, and how far it has come. */
+function Upload({ file, onEnd }: { file: File; onEnd: () => void }) {
+  const [path, setPath] = useState(suggested(file.name));
+  const [share, setShare] = useState<number | null>(null);
+  const [refused, setRefused] = useState<Refused | null>(null);
+  const start = async (replace: boolean) => {
+    setShare(0);
+    setRefused(null);
+    try {
+      await upload(file, path, replace, setShare);
+      change({ path, run: null });
+      onEnd();
+    } catch (error) {
+      setRefused(error instanceof Refused ? error : new Refused(0, String(error), path));
+      setShare(null);
+    }
+  };
+  const isTaken = refused?.status === 409;
+  return (
+    <section class="panel" aria-label="Upload">
+      <header>
+        <h2>{file.name}</h2>
+        <span class="soft">{short(file.size)}B</span>
+      </header>
+      <div class="body">
+        <div class="row">
+          <label class="field">
+            <span>Path below the folder of files; its first folder is the dataset</span>
+            <input
+              value={path}
+              size={40}
+              onInput={(event) => setPath(event.currentTarget.value.trim())}
+              disabled={share !== null}
+            />
+          </label>
+          <button class="main" disabled={share !== null} onClick={() => void start(false)}>
+            Upload
+          </button>
+          {isTaken && <button onClick={() => void start(true)}>Replace it</button>}
+          <button disabled={share !== null} onClick={onEnd}>
+            Leave it
+          </button>
+        </div>
+        {share !== null && (
+          <Strip
+            label="How far the upload has come"
+            pieces={[{ from: 0, to: share, colour: "--accent", text: `${Math.round(share * 100)} %` }]}
+          />
+        )}
+        {refused && (
+          <p class="error" role="alert">
+            {refused.message}
+          </p>
+        )}
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,55 @@
+// What a refusal asks for: the lines for mapping.yaml that stand at its end.
+
+export interface Asked {
+  /** Such as `symbol`, or `columns.time`. */
+  name: string;
+  /** What the file suggests; empty where a person must say it. */
+  value: string;
+  /** What else it may be, in the words of the refusal. */
+  note: string;
+}
+
+export const CHOICES: Record<string, string[]> = {
+  dates: ["day_first", "month_first", "year_first"],
+  decimal: [".", ","],
+  encoding: ["utf-8", "cp1252"],
+};
+const LINE = /^ {4}(\w+): *([^#\n]*?) *(?:# *(.*))?$/;
+const PAIR = /([^:,{}]+): *([^,{}]+)/g;
+
+/** Empty where the message has no such lines. */
+export function askedBy(message: string): Asked[] {
+  const [, lines] = message.split("mapping.yaml\nfiles:\n");
+  if (!lines) return [];
+  return lines.split("\n").flatMap((line) => {
+    const [, name, value, note] = LINE.exec(line) ?? [];
+    if (!name) return [];
+    if (name !== "columns") return [{ name, value: plain(value), note: note ?? "" }];
+    return [...(value ?? "").matchAll(PAIR)].map(([, role, column]) => ({
+      name: `columns.${plain(role)}`,
+      value: plain(column),
+      note: note ?? "",
+    }));
+  });
+}
+
+function plain(text: string | undefined): string {
+  const bare = (text ?? "").trim().replace(/^(['"])(.*)\1$/, "$2");
+  return bare === "…" ? "" : bare;
+}
+
+/** The entry that says it. Empty answers are left out. */
+export function entryOf(file: string, given: Record<string, string>): Record<string, unknown> {
+  const entry: Record<string, unknown> = { file };
+  const columns: Record<string, string | number> = {};
+  for (const [name, text] of Object.entries(given)) {
+    const value = text.trim();
+    if (!value) continue;
+    const [head, role] = name.split(".");
+    if (head === "columns" && role) columns[role] = /^\d+$/.test(value) ? Number(value) : value;
+    else if (name === "header_rows") entry[name] = Number(value);
+    else entry[name] = value;
+  }
+  if (Object.keys(columns).length) entry["columns"] = columns;
+  return entry;
+}

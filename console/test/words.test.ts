@@ -1,0 +1,102 @@
+import { describe, expect, it } from "vitest";
+import { asCurl, asPython } from "../src/api/copied";
+import { exact, percent, price, share, short } from "../src/format/numbers";
+import { ago, span } from "../src/format/times";
+import { askedBy, entryOf } from "../src/rooms/add/settled";
+import { suggested } from "../src/rooms/add/upload";
+
+describe("numbers", () => {
+  it.each([
+    [73917.29, "73,917.29"],
+    [2.154e-5, "0.00002154"],
+    [1.5, "1.5"],
+    [0, "0"],
+    [0.123456789, "0.123457"],
+    [1.2e-12, "0.0000000000012"],
+    [-3.25, "-3.25"],
+    [null, "–"],
+  ])("a price of %s", (value, text) => {
+    expect(price(value)).toBe(text);
+  });
+  it("are exact without exponents", () => {
+    expect(exact(2.154e-5)).toBe("0.00002154");
+    expect(exact(1234567.5)).toBe("1234567.5");
+  });
+  it.each([
+    [1.9673, "+1.97 %"],
+    [-0.001, "0.00 %"],
+    [-8.3737, "−8.37 %"],
+    [null, "–"],
+  ])("a change of %s", (value, text) => {
+    expect(percent(value)).toBe(text);
+  });
+  it("never round up to whole", () => {
+    expect(share(0.9999)).toBe("99.9 %");
+    expect(share(1)).toBe("100 %");
+  });
+  it("are short when they are long", () => {
+    expect(short(720916758464)).toBe("720.92 B");
+    expect(short(950)).toBe("950");
+  });
+});
+
+describe("times", () => {
+  it.each([
+    [0.25, "250 ms"],
+    [59, "59 s"],
+    [61, "1 min"],
+    [7_300, "2 h"],
+    [200_000, "2 d"],
+  ])("a span of %s s", (seconds, text) => {
+    expect(span(seconds)).toBe(text);
+  });
+  it("are relative to now", () => {
+    const now = Date.parse("2024-01-01T00:00:10Z");
+    expect(ago("2024-01-01T00:00:00Z", now)).toBe("10 s ago");
+    expect(ago(null, now)).toBe("never");
+  });
+});
+
+describe("copied requests", () => {
+  const call = { method: "POST", address: "/api/v1/ingest", body: { all: true, note: "it's" } };
+  it("run in a shell", () => {
+    expect(asCurl(call, "http://x")).toBe(
+      `curl -s -X POST "http://x/api/v1/ingest" -H "x-api-key: $API_KEY"` +
+        ` -H "content-type: application/json" -d '{"all":true,"note":"it'\\''s"}'`,
+    );
+  });
+  it("are Python", () => {
+    expect(asPython(call, "http://x")).toContain(`json={"all": True, "note": "it's"}`);
+  });
+});
+
+describe("what a file does not say", () => {
+  const message =
+    "a.csv: which coin? fill in: write into CSV_DIR/mapping.yaml\nfiles:\n  - file: 'a.csv'\n" +
+    "    symbol: …\n    currency: …   # or leave this line out\n    dates: day_first   # or month_first\n" +
+    "    columns: {time: 'When', price: …}";
+  it("is asked for", () => {
+    expect(askedBy(message)).toEqual([
+      { name: "symbol", value: "", note: "" },
+      { name: "currency", value: "", note: "or leave this line out" },
+      { name: "dates", value: "day_first", note: "or month_first" },
+      { name: "columns.time", value: "When", note: "" },
+      { name: "columns.price", value: "", note: "" },
+    ]);
+    expect(askedBy("it is no table")).toEqual([]);
+  });
+  it("is written as an entry", () => {
+    const given = { symbol: "btc ", currency: "", "columns.time": "When", "columns.price": "4" };
+    expect(entryOf("a.csv", given)).toEqual({
+      file: "a.csv",
+      symbol: "btc",
+      columns: { time: "When", price: 4 },
+    });
+  });
+});
+
+it("a name that every reader takes", () => {
+  expect(suggested("btc-usd.csv")).toBe("uploads/btc-usd.csv");
+  expect(suggested('a/b*?".csv')).toBe("uploads/a-b---.csv");
+  expect(suggested("..hidden.csv")).toBe("uploads/hidden.csv");
+});

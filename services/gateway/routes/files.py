@@ -1,0 +1,147 @@
+"""PUT, GET /files/csv/{path}, POST /files/mapping"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from services.gateway.dependencies import ApiKey
+from services.gateway.problems import documented
+from services.gateway.requests.known_parameters import check_parameters
+from services.gateway.settings import GatewaySettings
+from services.gateway.uploads import mapping
+from services.gateway.uploads.parts import part_of
+from services.gateway.uploads.store import Stored, Uploads
+from shared.csvfile.overrides import Overrides
+
+router = APIRouter(
+    tags=["sources"], dependencies=[Depends(check_parameters)]
+)
+_mapping_turn = asyncio.Lock()
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/octet-stream": {
+                "schema": {"type": "string", "format": "binary"}
+            }
+        },
+    }
+}
+_OFFSET: dict[str, Any] = {
+    "Upload-Offset": {
+        "description": "Bytes that have arrived of what is not whole yet",
+        "schema": {"type": "integer"},
+    }
+}
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"headers": _OFFSET},
+    **documented(401, 403, 409, 413, 422, 503, 507),
+}
+
+
+class UploadedFile(BaseModel):
+    """A file below CSV_DIR, and what has arrived of a new one."""
+
+    path: str
+    stream: str = Field(description="For `streams` of POST /ingest")
+    received: int = Field(
+        description="Bytes that have arrived of what is not whole yet"
+    )
+    size: int | None = Field(
+        description="Of the file; null: there is none"
+    )
+
+
+class AddedEntry(BaseModel):
+    """What was added to mapping.yaml."""
+
+    lines: str
+
+
+@router.put(
+    "/files/csv/{path:path}",
+    response_model=UploadedFile,
+    responses=_RESPONSES,
+    openapi_extra=_BODY,
+    summary="Put a CSV file below CSV_DIR",
+)
+async def put_file(
+    request: Request,
+    response: Response,
+    _key: ApiKey,
+    path: str,
+    *,
+    replace: Annotated[
+        bool, Query(description="Whether a file of this name may go")
+    ] = False,
+    content_range: Annotated[
+        str | None,
+        Header(description="Of a part, such as `bytes 0-1023/4096`"),
+    ] = None,
+) -> UploadedFile:
+    """The body is the file, as it is, or a part of it, in order, with `Content-Range`.
+
+    Readers see it once it is whole. After a broken connection HEAD tells how far it came
+    (`Upload-Offset`). UPLOAD_QUOTA_MB bounds what CSV_DIR holds.
+    """
+    part = part_of(content_range, request.headers.get("content-length"))
+    stored = await _uploads(request).receive(
+        path, part, request.stream(), is_replaced=replace
+    )
+    return _shown(stored, response)
+
+
+@router.get(
+    "/files/csv/{path:path}",
+    response_model=UploadedFile,
+    responses={200: {"headers": _OFFSET}, **documented(401, 403, 422)},
+    summary="How far an upload has come",
+)
+async def read_file_state(
+    request: Request, response: Response, _key: ApiKey, path: str
+) -> UploadedFile:
+    """And the size of the file, where there is one."""
+    uploads = _uploads(request)
+    uploads.check_is_on()
+    return _shown(await uploads.state(path), response)
+
+
+@router.post(
+    "/files/mapping",
+    response_model=AddedEntry,
+    responses=documented(401, 403, 409, 422, 503),
+    summary="Say about a file what it does not say itself",
+)
+async def add_to_mapping(
+    request: Request, _key: ApiKey, entry: Overrides
+) -> AddedEntry:
+    """Adds an entry to CSV_DIR/mapping.yaml, whose own lines and comments stay.
+
+    The whole file is checked before: what would be wrong is refused, and nothing changes.
+    """
+    _uploads(request).check_is_on()
+    settings: GatewaySettings = request.app.state.settings
+    async with _mapping_turn:
+        lines = await asyncio.to_thread(
+            mapping.append, settings.csv_dir, entry
+        )
+    return AddedEntry(lines=lines)
+
+
+def _uploads(request: Request) -> Uploads:
+    uploads: Uploads = request.app.state.uploads
+    return uploads
+
+
+def _shown(stored: Stored, response: Response) -> UploadedFile:
+    response.headers["Upload-Offset"] = str(stored.received)
+    return UploadedFile(
+        path=stored.path,
+        stream=f"csv/{stored.path}",
+        received=stored.received,
+        size=stored.size,
+    )

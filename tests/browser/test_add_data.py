@@ -1,0 +1,137 @@
+"""From a file to the line behind a candle, as a first visitor does it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.test_rooms import click_candle, enter
+from tests.browser.world import candles, write
+from tests.support.stack import Stack
+
+DAY = timedelta(days=1)
+
+
+def choose(page: Page, file: Path) -> None:
+    enter(page, "Add data")
+    page.get_by_label("A CSV file").set_input_files(file)
+    page.get_by_role("button", name="Upload").click()
+
+
+def test_the_two_minutes_of_a_first_visitor(
+    page: Page, stack: Stack, tmp_path: Path
+) -> None:
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    file = tmp_path / "sol-usd.csv"
+    write(file, candles(start, DAY, 300, 95, 3))
+    choose(page, file)
+    expect(page.get_by_text("understood ✓")).to_be_visible()
+    panel = page.get_by_role("region", name="uploads/sol-usd.csv")
+    for role in ("open", "high", "low", "close", "volume", "time"):
+        expect(
+            panel.get_by_role("columnheader").filter(has_text=role).first
+        ).to_be_visible()
+    panel.get_by_role("button", name="Ingest it").click()
+    expect(page.get_by_text("balanced ✓")).to_be_visible()
+    page.get_by_role("link", name="See its chart").click()
+    expect(page.get_by_role("heading", name="SOL")).to_be_visible()
+    page.get_by_role("img", name=re.compile("300 candles")).wait_for()
+    page.wait_for_timeout(500)
+    click_candle(page, 0.5)
+    drawer = page.get_by_role("dialog")
+    expect(drawer).to_contain_text(re.compile(r"Line \d+ of the file"))
+    expect(drawer).to_contain_text("uploads/sol-usd.csv")
+    expect(drawer.locator("mark")).to_have_count(5)
+    assert (stack.csv_dir / "uploads" / "sol-usd.csv").read_bytes() == (
+        file.read_bytes()
+    )
+
+
+def test_what_a_file_does_not_say_is_settled(
+    page: Page, stack: Stack, tmp_path: Path
+) -> None:
+    mapping = stack.csv_dir / "mapping.yaml"
+    mapping.write_text("# ours\nfiles:\n  - file: none.csv  # never\n")
+    file = tmp_path / "export.csv"
+    file.write_text(
+        "Date;Price\n"
+        + "".join(
+            f"{day:02}.03.2024;1,{day:02}5\n" for day in range(1, 29)
+        )
+    )
+    choose(page, file)
+    expect(page.get_by_text("which coin this is")).to_be_visible()
+    page.get_by_role("textbox", name="symbol").fill("ada")
+    page.get_by_role("button", name="Settle it").click()
+    expect(page.get_by_text("fractions or thousands")).to_be_visible()
+    page.get_by_role("combobox").select_option(",")
+    page.get_by_role("button", name="Settle it").click()
+    expect(page.get_by_text("understood ✓")).to_be_visible()
+    assert mapping.read_text().startswith(
+        "# ours\nfiles:\n  - file: none.csv  # never\n"
+        "  - file: uploads/export.csv\n    symbol: ada\n"
+    )
+    page.get_by_role("button", name="Ingest it").click()
+    expect(page.get_by_text("balanced ✓")).to_be_visible()
+
+
+def test_a_name_that_is_taken_is_replaced_only_when_asked(
+    page: Page,
+    stack: Stack,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    request.node.expected_complaints = ("409",)
+    file = tmp_path / "dot-usd.csv"
+    file.write_text("date,price\n2024-01-01,7\n2024-01-02,8\n")
+    choose(page, file)
+    expect(page.get_by_text("understood ✓")).to_be_visible()
+    file.write_text("date,price\n2024-01-01,7\n2024-01-02,9\n")
+    choose(page, file)
+    expect(page.get_by_role("alert")).to_contain_text("is there already")
+    page.get_by_role("button", name="Replace it").click()
+    expect(page.get_by_role("cell", name="9", exact=True)).to_be_visible()
+    path = stack.csv_dir / "uploads" / "dot-usd.csv"
+    assert path.read_text().endswith("9\n")
+
+
+def test_a_large_file_comes_in_parts(
+    page: Page, stack: Stack, tmp_path: Path
+) -> None:
+    file = tmp_path / "ltc-usd.csv"
+    start = datetime(2023, 1, 1, tzinfo=UTC)
+    write(file, candles(start, timedelta(minutes=1), 150_000, 70, 4))
+    assert file.stat().st_size > 9_000_000
+    parts = []
+    page.on(
+        "request",
+        lambda each: each.method == "PUT" and parts.append(each.url),
+    )
+    choose(page, file)
+    expect(page.get_by_text("understood ✓")).to_be_visible(timeout=60_000)
+    assert len(parts) == 3
+    path = stack.csv_dir / "uploads" / "ltc-usd.csv"
+    assert path.read_bytes() == file.read_bytes()
+
+
+def test_a_file_is_dropped_anywhere(page: Page) -> None:
+    enter(page, "Runs")
+    page.evaluate(
+        """() => {
+            const data = new DataTransfer();
+            data.items.add(new File(["date,price\\n2024-01-01,1\\n"], "xrp-usd.csv"));
+            for (const name of ["dragover", "drop"]) {
+                dispatchEvent(new DragEvent(name, { dataTransfer: data, cancelable: true }));
+            }
+        }"""
+    )
+    expect(
+        page.get_by_role("heading", name="xrp-usd.csv")
+    ).to_be_visible()
+    expect(page.get_by_role("textbox")).to_have_value(
+        "uploads/xrp-usd.csv"
+    )
