@@ -3,6 +3,7 @@ import { asCurl, asPython } from "../src/api/copied";
 import { exact, percent, price, share, short } from "../src/format/numbers";
 import { ago, span } from "../src/format/times";
 import { askedBy, entryOf } from "../src/rooms/add/settled";
+import { secondsLeft } from "../src/rooms/runs/progress";
 import { suggested } from "../src/rooms/add/upload";
 
 describe("numbers", () => {
@@ -92,6 +93,21 @@ describe("what a file does not say", () => {
       symbol: "btc",
       columns: { time: "When", price: 4 },
     });
+  });
+});
+
+describe("the time that a run takes still", () => {
+  const task = { records: 0, finished_at: null, profile: { rows: 4_000 } };
+  const run = { status: "running", records: 1_000, started_at: "2024-01-01T00:00:00Z" };
+  const now = Date.parse("2024-01-01T00:00:10Z");
+  const left = (changes: object) => secondsLeft({ ...run, tasks: [task], ...changes } as never, now);
+  it("follows from its speed", () => {
+    expect(left({})).toBe(30);
+  });
+  it("is not known without rows, before the first record, or at the end", () => {
+    expect(left({ tasks: [{ ...task, profile: null }] })).toBe(null);
+    expect(left({ records: 0 })).toBe(null);
+    expect(left({ status: "succeeded" })).toBe(null);
   });
 });
 

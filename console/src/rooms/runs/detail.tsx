@@ -4,11 +4,12 @@ import { span } from "../../format/times";
 import { outdate, useAnswer } from "../../state/answers";
 import { Act } from "../../ui/actions";
 import { CopyMenu } from "../../ui/copy";
-import { Moment } from "../../ui/moments";
+import { Moment, useNow } from "../../ui/moments";
 import { Shape } from "../../ui/panel";
 import { Drawer, Facts, Go, Status } from "../../ui/parts";
 import { Gantt } from "./gantt";
 import { Ledger } from "./ledger";
+import { secondsLeft } from "./progress";
 
 type Run = Schemas["RunDetail"];
 
@@ -39,6 +40,7 @@ export function RunDrawer({ id, onClose }: { id: string; onClose: () => void }) 
 }
 
 function Head({ of: run, address }: { of: Run; address: string }) {
+  const left = secondsLeft(run, useNow());
   return (
     <div>
       <div class="row">
@@ -51,6 +53,7 @@ function Head({ of: run, address }: { of: Run; address: string }) {
           kind: run.preview ? `${run.kind}, ${run.preview}` : run.kind,
           asked: <Moment time={run.requested_at} />,
           took: span(run.duration_seconds),
+          left: left === null ? null : `about ${span(left)}`,
           "records a second":
             run.duration_seconds && run.records
               ? count(Math.round(run.records / run.duration_seconds))

@@ -1,5 +1,5 @@
 // Sources: every stream, when it succeeded last, what fails in words, what calls are left.
-// GET /sources, GET /checkpoints, POST /ingest, DELETE /checkpoints/{stream}.
+// GET /sources, GET /stats, GET /checkpoints, POST /ingest, DELETE /checkpoints/{stream}.
 
 import type { Schemas } from "../../api/client";
 import { addressOf } from "../../api/client";
@@ -10,6 +10,7 @@ import { Ago, Moment } from "../../ui/moments";
 import { Panel } from "../../ui/panel";
 import { Badge, Dot } from "../../ui/parts";
 import { Strip } from "../../ui/strip";
+import { Heartbeat } from "./heartbeat";
 import { History } from "./history";
 import { Ingest } from "./ingest";
 
@@ -54,6 +55,7 @@ function failing(sources: State[] | undefined): Map<string, Schemas["Failing"]> 
 }
 
 function Table({ of: sources }: { of: State[] }) {
+  const runs = useAnswer("/stats", { limit: 1000 });
   return (
     <div class="scroll" tabIndex={0}>
       <table>
@@ -64,6 +66,7 @@ function Table({ of: sources }: { of: State[] }) {
               Streams
             </th>
             <th scope="col">Last success</th>
+            <th scope="col">30 days</th>
             <th scope="col">Failing</th>
             <th scope="col">Calls this month</th>
             <th scope="col">What to do</th>
@@ -79,6 +82,9 @@ function Table({ of: sources }: { of: State[] }) {
               <td class="right">{count(source.streams)}</td>
               <td>
                 <Ago time={source.last_success_at} />
+              </td>
+              <td>
+                <Heartbeat source={source.name} runs={runs.data ?? []} />
               </td>
               <td class="wrap">
                 <Failing of={source} />
