@@ -3,6 +3,7 @@ import { asCurl, asPython } from "../src/api/copied";
 import { exact, percent, price, share, short } from "../src/format/numbers";
 import { ago, span } from "../src/format/times";
 import { askedBy, entryOf } from "../src/rooms/add/settled";
+import { perMinute } from "../src/rooms/pipeline/rates";
 import { secondsLeft } from "../src/rooms/runs/progress";
 import { suggested } from "../src/rooms/add/upload";
 
@@ -94,6 +95,14 @@ describe("what a file does not say", () => {
       columns: { time: "When", price: 4 },
     });
   });
+});
+
+it("records are spread over the minutes of their run", () => {
+  const now = Date.parse("2024-01-01T01:00:00Z");
+  const run = { records: 600, started_at: "2024-01-01T00:58:30Z", finished_at: "2024-01-01T01:00:00Z" };
+  const rates = perMinute([run], now);
+  expect(rates.slice(-3)).toEqual([0, 200, 400]);
+  expect(rates.slice(0, -3).every((rate) => rate === 0)).toBe(true);
 });
 
 describe("the time that a run takes still", () => {

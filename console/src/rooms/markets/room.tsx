@@ -17,10 +17,12 @@ type Latest = Schemas["LatestPrice"];
 const FRESH_S = 900;
 const OLD_S = 86_400;
 
+const PAGE = 200;
+
 export function Markets() {
-  const latest = useAnswer("/latest", { limit: 200 });
   const series = useAnswer("/series", { limit: 1000 });
   const [search, setSearch] = useState("");
+  const [pages, setPages] = useState(1);
   const whole = useMemo(() => completeness(series.data ?? []), [series.data]);
   return (
     <>
@@ -38,18 +40,40 @@ export function Markets() {
           <Ingest />
         </div>
       </div>
+      {Array.from({ length: pages }, (_, n) => (
+        <Page
+          key={n}
+          skip={n * PAGE}
+          search={search}
+          whole={whole}
+          onMore={n === pages - 1 ? () => setPages(pages + 1) : null}
+        />
+      ))}
+    </>
+  );
+}
+
+/** So many coins; `onMore` of the last page shows the next. */
+function Page(props: {
+  skip: number;
+  search: string;
+  whole: Map<string, number>;
+  onMore: (() => void) | null;
+}) {
+  const { skip, search } = props;
+  const latest = useAnswer("/latest", { limit: PAGE, skip });
+  const isFull = latest.data?.length === PAGE;
+  return (
+    <>
       <Panel
-        title="Coins"
+        title={skip ? `Coins from ${skip + 1} on` : "Coins"}
         answer={latest}
         flush
         lines={10}
         empty={
           <>
-            <strong>There are no prices yet.</strong> Ingest what is configured, or put a CSV file
-            into the folder of files.
-            <div>
-              <Ingest />
-            </div>
+            <strong>There are no prices {skip ? "beyond these" : "yet"}.</strong> Ingest what is
+            configured, or <Go to={{ room: "add" }}>drop a CSV file</Go>.
           </>
         }
       >
@@ -57,9 +81,14 @@ export function Markets() {
           if (!coins.length) return null;
           const found = coins.filter((each) => each.symbol.includes(search));
           if (!found.length) return <p class="say">No coin has “{search}” in its symbol.</p>;
-          return <Coins coins={found} whole={whole} />;
+          return <Coins coins={found} whole={props.whole} />;
         }}
       </Panel>
+      {isFull && props.onMore && (
+        <div>
+          <button onClick={props.onMore}>Show more</button>
+        </div>
+      )}
     </>
   );
 }

@@ -5,6 +5,7 @@ import { count } from "../../format/numbers";
 import { useAnswer } from "../../state/answers";
 import { Panel } from "../../ui/panel";
 import { Badge, Facts } from "../../ui/parts";
+import { Hour } from "./hour";
 import { Picture } from "./picture";
 
 export function Pipeline() {
@@ -45,6 +46,8 @@ export function Pipeline() {
             recent.reduce((whole, run) => whole + run[name], 0);
           const busy = recent.reduce((whole, run) => whole + (run.duration_seconds ?? 0), 0);
           return (
+            <>
+            <Hour runs={recent} now={Date.now()} />
             <Facts
               of={{
                 runs: count(recent.length),
@@ -55,6 +58,7 @@ export function Pipeline() {
                 rejected: count(sum("rejected")),
               }}
             />
+            </>
           );
         }}
       </Panel>
