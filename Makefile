@@ -5,16 +5,16 @@ PY := $(VENV)/bin/python
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup page up demo down status logs stop start kafka-groups clean check test test-unit \
+.PHONY: help setup console up demo down status logs stop start kafka-groups clean check test test-unit \
 	test-contract test-integration test-e2e test-long test-compose chaos soak bench bench-memory \
 	bench-growth bench-questions eval lint measure format lock
 
 ##@ Use
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-up: setup page ## start Kafka, PostgreSQL and the services; prints the address of the API
+up: setup console ## start Kafka, PostgreSQL and the services; prints the address of the API
 	@$(PY) -m embedded up
-demo: setup page ## start, ingest a small file and what can be reached, show the result
+demo: setup console ## start, ingest a small file and what can be reached, show the result
 	@$(PY) -m embedded demo
 down: setup ## stop everything that `make up` started; the data stays
 	@$(PY) -m embedded down
@@ -33,14 +33,14 @@ clean: setup ## stop, and delete data, logs, caches (asks in a terminal; elsewhe
 	@rm -rf console/node_modules console/dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* $(VENV)
 
 ##@ Develop
-page: setup console/dist/index.html ## the page at /, built from console/
+console: setup console/dist/index.html ## the console at /, built from console/
 console/dist/index.html: $(shell find console -name node_modules -prune -o -name dist -prune -o -type f -print)
 	@$(PY) console/build.py
-page-types: setup ## the types of the page, from the OpenAPI document
+console-types: setup ## the types of the console, from the OpenAPI document
 	@$(PY) -m tools.openapi > console/openapi.json
 	@cd console && npm run --silent types
 	@$(PY) -m tools.openapi --digest >> console/src/api/schema.ts
-test-page: setup page ## unit tests of the page
+test-console: setup console ## unit tests of the console
 	@cd console && npm test --silent
 setup: $(VENV)/.installed ## the virtual environment with locked dependencies
 $(VENV)/.installed: requirements.lock pyproject.toml embedded/bootstrap.py
@@ -48,7 +48,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml embedded/bootstrap.py
 check: setup ## lint, types and unit tests, in less than a minute: what a commit needs
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy
 	@$(PY) -m pytest -q -n 2 tests/unit
-test: setup page test-page ## unit, contract, integration, end-to-end and browser tests
+test: setup console test-console ## unit, contract, integration, end-to-end and browser tests
 	@$(PY) -m pytest -n 2 --dist loadgroup tests/unit tests/contract tests/integration tests/e2e tests/browser --cov --cov-report=term
 test-unit: setup ## pure functions, no sockets
 	@$(PY) -m pytest tests/unit
@@ -56,9 +56,9 @@ test-contract: setup ## messages, fakes against real parts, architecture
 	@$(PY) -m pytest tests/contract
 test-integration: setup ## each service on real Kafka and PostgreSQL
 	@$(PY) -m pytest tests/integration
-test-browser: setup page ## the page in a real browser, on the real stack
+test-browser: setup console ## the console in a real browser, on the real stack
 	@$(PY) -m pytest tests/browser
-screenshots: setup page ## the pictures of docs/images
+screenshots: setup console ## the pictures of docs/images
 	@$(PY) -m tests.browser.pictures
 test-e2e: setup ## the stack as `make up` starts it, with kills and outages
 	@$(PY) -m pytest tests/e2e

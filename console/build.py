@@ -1,6 +1,6 @@
-"""Build the page into `console/dist`. Standard library only: the image's build stage runs it too.
+"""Build into `console/dist`. Standard library only: the image's build stage runs it too.
 
-Node comes from the machine, else as a wheel. What keeps the page from being built is left in
+Node comes from the machine, else as a wheel. What keeps it from being built is left in
 `dist/not-built.txt` for the gateway to say, and the exit code is 0: the API does without it.
 `--strict` fails instead.
 """
@@ -37,7 +37,7 @@ def main() -> int:
     except CannotBuildError as error:
         DIST.mkdir(exist_ok=True)
         NOT_BUILT.write_text(f"{error}\n", "utf-8")
-        sys.stderr.write(f"the page was not built: {error}\n")
+        sys.stderr.write(f"the console was not built: {error}\n")
         return int("--strict" in sys.argv)
     NOT_BUILT.unlink(missing_ok=True)
     return 0
@@ -46,9 +46,9 @@ def main() -> int:
 def _build() -> None:
     node = _node()
     if not _is_installed():
-        print("installing what the page is built with …", flush=True)
+        print("installing what the console is built with …", flush=True)
         _run(_npm(node), *INSTALL)
-    print("building the page …", flush=True)
+    print("building the console …", flush=True)
     _run([node], "node_modules/typescript/bin/tsc", "--noEmit")
     _run([node], "node_modules/vite/bin/vite.js", "build")
 

@@ -48,15 +48,15 @@ def up(console: Console, _arguments: list[str]) -> int:
 def print_addresses(settings: StackSettings, console: Console) -> None:
     url = f"http://localhost:{settings.api_port}"
     key = settings.api_key.get_secret_value()
-    page = f"{url}/"
+    console_at = f"{url}/"
     if key != stack.DEFAULT_KEY:
         key = "$API_KEY"  # a secret is printed nowhere
     elif console.rich.is_terminal:
-        page += f"#key={key}"
+        console_at += f"#key={key}"
     console.print(f"""
-  page  {page}
-  API   {url}/api/v1   (documentation: {url}/docs)
-  key   {key}   in the header x-api-key
+  console  {console_at}
+  API      {url}/api/v1   (documentation: {url}/docs)
+  key      {key}   in the header x-api-key
 
 Try:
   curl -X POST -H "x-api-key: {key}" {url}/api/v1/ingest

@@ -1,4 +1,4 @@
-"""Prints the OpenAPI document that the page's types are made from (`make page-types`)."""
+"""Prints the OpenAPI document that the console's types are made from (`make console-types`)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def document() -> str:
 
 
 def digest(text: str) -> str:
-    """What the page's types say they were made from."""
+    """What the console's types say they were made from."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -36,6 +36,7 @@ from services.gateway.middleware.unexpected import Unexpected
 from services.gateway.requests.kept_answers import Visible
 from services.gateway.routes import (
     checkpoints,
+    console,
     data,
     dead_letters,
     diff,
@@ -43,7 +44,6 @@ from services.gateway.routes import (
     health,
     ingest,
     lineage,
-    page,
     replay,
     runs,
     sources,
@@ -183,7 +183,7 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
     problems.install(app)
     for routes in ROUTES:
         app.include_router(routes.router, prefix=PREFIX)
-    page.install(app)
+    console.install(app)
     app.state.methods = list(_methods())
     _complete_document(app)
     return app

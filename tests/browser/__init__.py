@@ -1,1 +1,1 @@
-"""The page in a real browser, on the real stack."""
+"""The console in a real browser, on the real stack."""

@@ -17,7 +17,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from services.gateway.routes.page import BUILT
+from services.gateway.routes.console import BUILT
 from tests.browser.world import World
 from tests.simulator import Simulator
 from tests.support.product import KEY
@@ -34,7 +34,7 @@ def browser() -> Iterator[Browser]:
     if not found:
         pytest.skip(f"no browser: none of {', '.join(NAMES)} is there")
     if not (BUILT / "index.html").exists():
-        pytest.skip("the page is not built: `make page`")
+        pytest.skip("the console is not built: `make console`")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=found[0], args=["--no-sandbox"]

@@ -228,7 +228,7 @@ def test_by_keyboard_alone(page: Page) -> None:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing(page: Page, theme: str) -> None:
     if not AXE.exists():
-        pytest.skip("axe-core is not installed: `make page`")
+        pytest.skip("axe-core is not installed: `make console`")
     page.evaluate(f"localStorage.setItem('theme', '{theme}')")
     page.reload()
     for room in (*ROOMS, "coin"):

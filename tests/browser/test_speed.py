@@ -1,4 +1,4 @@
-"""How fast the page is: reported in the output, not asserted, since machines are noisy."""
+"""How fast the console is: reported in the output, not asserted, since machines are noisy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SCRIPT = {"FunctionCall", "EvaluateScript", "FireAnimationFrame"}
 
 
 def script_of_frames(trace: bytes) -> list[float]:
-    """Milliseconds of script on the page's main thread in each frame."""
+    """Milliseconds of script on the main thread in each frame."""
     events = json.loads(trace)["traceEvents"]
     threads = {
         (each["pid"], each["tid"])
@@ -65,7 +65,7 @@ def _outermost(
 
 def report(capsys: pytest.CaptureFixture[str], text: str) -> None:
     with capsys.disabled():
-        print(f"\n  page: {text}")
+        print(f"\n  console: {text}")
 
 
 def test_fifty_thousand_candles_are_panned(

@@ -1,4 +1,4 @@
-"""The page when something is wrong: no key, a wrong one, a server that goes away."""
+"""The console when something is wrong: no key, a wrong one, a server that goes away."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A small world to look at: two venues, live prices, news, a revision, a hole, a refused row.
 
-`python -m tests.browser.world` serves it until Ctrl-C, for people who work on the page.
+`python -m tests.browser.world` serves it until Ctrl-C, for people who work on the console.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-// A file that was dropped anywhere on the page, on its way to the room that takes it.
+// A file that was dropped anywhere, on its way to the room that takes it.
 
 import { useEffect, useState } from "preact/hooks";
 import { go } from "./place";

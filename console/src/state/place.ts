@@ -1,4 +1,4 @@
-// Where the page is: everything that can be looked at has an address, `/?room=coin&symbol=btc`.
+// Where the console is: everything that can be looked at has an address, `/?room=coin&symbol=btc`.
 
 import { useEffect, useReducer } from "preact/hooks";
 

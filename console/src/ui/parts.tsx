@@ -2,7 +2,7 @@ import type { ComponentChildren, TargetedMouseEvent } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { addressOfPlace, go, type Place } from "../state/place";
 
-/** A link to a place of the page. */
+/** A link to a place of the console. */
 export function Go(props: {
   to: Partial<Place>;
   children: ComponentChildren;

@@ -1,4 +1,4 @@
-"""The page at `/`: built files, and words where there are none."""
+"""The console at `/`: built files, and words where there are none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from services.gateway.routes import page
+from services.gateway.routes import console
 from tests.support.http_server import serving
 
 SCRIPT = "console.log(1);\n" * 200
@@ -28,7 +28,7 @@ def built(tmp_path: Path) -> Path:
 @pytest.fixture
 def client(built: Path) -> Iterator[httpx.Client]:
     app = FastAPI()
-    page.install(app, built)
+    console.install(app, built)
     with (
         serving(app) as address,
         httpx.Client(base_url=address, trust_env=False) as client,
@@ -36,7 +36,7 @@ def client(built: Path) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_the_page_takes_nothing_from_elsewhere(
+def test_the_console_takes_nothing_from_elsewhere(
     client: httpx.Client,
 ) -> None:
     answer = client.get("/?room=coin&symbol=btc")
@@ -78,12 +78,12 @@ def test_nothing_else_is_given(client: httpx.Client, path: str) -> None:
     assert "secret" not in answer.text
 
 
-def test_a_page_that_was_not_built_says_why(
+def test_a_console_that_was_not_built_says_why(
     client: httpx.Client, built: Path
 ) -> None:
     (built / "index.html").unlink()
-    assert "make page" in client.get("/").text
-    (built / page.NOT_BUILT).write_text("npm could not be reached")
+    assert "make console" in client.get("/").text
+    (built / console.NOT_BUILT).write_text("npm could not be reached")
     answer = client.get("/")
     assert answer.status_code == 503
     assert "npm could not be reached" in answer.text

@@ -1,7 +1,7 @@
-"""The page at `/`: files that `console/` was built into. Its data come from the API, like anyone's.
+"""The console at `/`: files that `console/` was built into. It asks the API, as anybody does.
 
-Names of assets have a hash of what is in them, so browsers keep them for good. Where the page was
-not built, `/` says why, and the API works all the same.
+Names of assets have a hash of what is in them, so browsers keep them for good. Where it was not
+built, `/` says why, and the API works all the same.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ class _File:
 
 def install(app: FastAPI, built: Path = BUILT) -> None:
     """`built`: the folder with `index.html` and `assets/`, whether or not it is there."""
-    app.state.page = built
+    app.state.console = built
     app.include_router(router)
 
 
 @router.get("/")
-async def read_page(request: Request) -> Response:
-    """The page; 503 with what to do where there is none."""
-    built: Path = request.app.state.page
+async def read_console(request: Request) -> Response:
+    """Its page; 503 with what to do where there is none."""
+    built: Path = request.app.state.console
     found = await asyncio.to_thread(_read, built / "index.html")
     if found is None:
         return PlainTextResponse(_why_not(built), status_code=503)
@@ -57,14 +57,14 @@ async def read_page(request: Request) -> Response:
 
 @router.get("/assets/{name}")
 async def read_asset(request: Request, name: str) -> Response:
-    """A file that the page names."""
-    built: Path = request.app.state.page
+    """A file that it names."""
+    built: Path = request.app.state.console
     found = None
     if Path(name).name == name:
         found = await asyncio.to_thread(_read, built / "assets" / name)
     if found is None:
         return PlainTextResponse(
-            "there is no such file: load the page again", status_code=404
+            "there is no such file: load / again", status_code=404
         )
     return _answer(request, found, {"Cache-Control": FOREVER})
 
@@ -73,8 +73,10 @@ def _why_not(built: Path) -> str:
     try:
         why = (built / NOT_BUILT).read_text("utf-8").strip()
     except OSError:
-        why = "it was not built: run `make page`"
-    return f"There is no page: {why}\nThe API works all the same: /docs\n"
+        why = "it was not built: run `make console`"
+    return (
+        f"There is no console: {why}\nThe API works all the same: /docs\n"
+    )
 
 
 def _read(path: Path) -> _File | None:
