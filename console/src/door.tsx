@@ -21,8 +21,8 @@ export function Door({ onKey }: { onKey: () => void }) {
     <main class="panel door">
       <h1>Crypto ingest</h1>
       <p class="soft">
-        The API key is <code>API_KEY</code> in <code>.env</code>. It stays in this tab, and goes when
-        the tab is closed.
+        The API key is <code>API_KEY</code> in <code>.env</code>. It stays in this tab, and goes
+        when the tab is closed.
       </p>
       <form onSubmit={(event) => void enter(event)}>
         <input

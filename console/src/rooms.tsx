@@ -20,14 +20,7 @@ interface Described {
 }
 
 export type RoomName =
-  | "markets"
-  | "coin"
-  | "add"
-  | "sources"
-  | "runs"
-  | "replay"
-  | "inbox"
-  | "pipeline";
+  "markets" | "coin" | "add" | "sources" | "runs" | "replay" | "inbox" | "pipeline";
 export const ROOMS: Record<RoomName, Described> = {
   markets: { title: "Markets", Room: Markets, letter: "m", icon: "markets" },
   coin: { title: "Coin", Room: Coin },

@@ -99,7 +99,11 @@ describe("what a file does not say", () => {
 
 it("records are spread over the minutes of their run", () => {
   const now = Date.parse("2024-01-01T01:00:00Z");
-  const run = { records: 600, started_at: "2024-01-01T00:58:30Z", finished_at: "2024-01-01T01:00:00Z" };
+  const run = {
+    records: 600,
+    started_at: "2024-01-01T00:58:30Z",
+    finished_at: "2024-01-01T01:00:00Z",
+  };
   const rates = perMinute([run], now);
   expect(rates.slice(-3)).toEqual([0, 200, 400]);
   expect(rates.slice(0, -3).every((rate) => rate === 0)).toBe(true);
@@ -109,7 +113,8 @@ describe("the time that a run takes still", () => {
   const task = { records: 0, finished_at: null, profile: { rows: 4_000 } };
   const run = { status: "running", records: 1_000, started_at: "2024-01-01T00:00:00Z" };
   const now = Date.parse("2024-01-01T00:00:10Z");
-  const left = (changes: object) => secondsLeft({ ...run, tasks: [task], ...changes } as never, now);
+  const left = (changes: object) =>
+    secondsLeft({ ...run, tasks: [task], ...changes } as never, now);
   it("follows from its speed", () => {
     expect(left({})).toBe(30);
   });

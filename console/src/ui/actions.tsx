@@ -43,11 +43,7 @@ export function Act(props: Props) {
         </span>
       )}
       {state === "asking" && (
-        <Confirm
-          title={props.label}
-          onYes={() => void send()}
-          onNo={() => setState("idle")}
-        >
+        <Confirm title={props.label} onYes={() => void send()} onNo={() => setState("idle")}>
           {props.says}
         </Confirm>
       )}

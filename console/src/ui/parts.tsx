@@ -60,11 +60,7 @@ export function Choice<V extends string>(props: {
   return (
     <div class="choice" role="group" aria-label={props.label}>
       {props.values.map((each) => (
-        <button
-          key={each}
-          aria-pressed={each === props.value}
-          onClick={() => props.onChange(each)}
-        >
+        <button key={each} aria-pressed={each === props.value} onClick={() => props.onChange(each)}>
           {each}
         </button>
       ))}
@@ -73,11 +69,7 @@ export function Choice<V extends string>(props: {
 }
 
 /** Detail beside what it belongs to, which stays in sight. Escape closes it. */
-export function Drawer(props: {
-  title: string;
-  onClose: () => void;
-  children: ComponentChildren;
-}) {
+export function Drawer(props: { title: string; onClose: () => void; children: ComponentChildren }) {
   const close = useRef<HTMLButtonElement>(null);
   useEffect(() => {
     const before = document.activeElement;
@@ -109,7 +101,10 @@ export function Facts({ of }: { of: Record<string, ComponentChildren> }) {
   const known = Object.entries(of).filter(([, value]) => value != null && value !== "");
   return (
     <dl class="facts">
-      {known.map(([name, value]) => [<dt key={name}>{name}</dt>, <dd key={`${name}=`}>{value}</dd>])}
+      {known.map(([name, value]) => [
+        <dt key={name}>{name}</dt>,
+        <dd key={`${name}=`}>{value}</dd>,
+      ])}
     </dl>
   );
 }

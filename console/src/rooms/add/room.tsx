@@ -92,7 +92,9 @@ function Upload({ file, onEnd }: { file: File; onEnd: () => void }) {
         {share !== null && (
           <Strip
             label="How far the upload has come"
-            pieces={[{ from: 0, to: share, colour: "--accent", text: `${Math.round(share * 100)} %` }]}
+            pieces={[
+              { from: 0, to: share, colour: "--accent", text: `${Math.round(share * 100)} %` },
+            ]}
           />
         )}
         {refused && (

@@ -22,7 +22,7 @@ export async function upload(
 ): Promise<Uploaded> {
   const address = addressOfFile(path, replace ? { replace: "true" } : {});
   let first = 0;
-  for (let tries = 0; ; ) {
+  for (let tries = 0; ;) {
     try {
       const found = await put(address, file, first);
       if (found.size !== null) return found;

@@ -20,11 +20,7 @@ export interface Asked {
 export function useBars({ symbol, interval, dataset, asOf }: Asked) {
   const query = { symbol, interval, dataset: dataset ?? null, as_of: asOf ?? null };
   const answer = useKept(useAnswer("/ohlcv", { ...query, limit: FIRST }), symbol);
-  const now = useAnswer(
-    "/ohlcv",
-    { ...query, as_of: null, limit: FIRST },
-    asOf ? {} : null,
-  );
+  const now = useAnswer("/ohlcv", { ...query, as_of: null, limit: FIRST }, asOf ? {} : null);
   const name = JSON.stringify(query);
   const [older, setOlder] = useState<{ of: string; bars: Bar[] }>({ of: name, bars: [] });
   const asking = useRef(false);

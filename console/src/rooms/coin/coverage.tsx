@@ -108,7 +108,9 @@ function FillHoles({ of: series }: { of: Series }) {
       says={
         <p>
           It asks {series.source} for the holes that it can fill
-          {budget?.per_month && `; ${count(budget.per_month - budget.used)} calls are left this month`}.
+          {budget?.per_month &&
+            `; ${count(budget.per_month - budget.used)} calls are left this month`}
+          .
         </p>
       }
       address={addressOf("/coverage/fill")}

@@ -3,6 +3,7 @@ import { useAnswer } from "../../state/answers";
 import { Change, Mood } from "../../ui/figures";
 import { Ago } from "../../ui/moments";
 import { Panel } from "../../ui/panel";
+import { Table, type Heading } from "../../ui/table";
 import { change, usePlace } from "../../state/place";
 import { Drawer } from "../../ui/parts";
 import { Explained } from "../lineage/drawer";
@@ -19,7 +20,7 @@ export function News({ symbol }: { symbol: string }) {
         flush
         empty="No news about this coin have come yet."
       >
-        {(found) => (found.length ? <Table of={found} /> : null)}
+        {(found) => (found.length ? <Headlines of={found} /> : null)}
       </Panel>
       {open && (
         <Drawer title="Where does this come from?" onClose={() => change({ news: null })}>
@@ -30,51 +31,38 @@ export function News({ symbol }: { symbol: string }) {
   );
 }
 
-function Table({ of: news }: { of: Schemas["News"][] }) {
+function Headlines({ of: news }: { of: Schemas["News"][] }) {
   const delays = Object.keys(news[0]!.since_known.move_percent);
   return (
-    <div class="scroll" tabIndex={0}>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Headline</th>
-            <th scope="col">Mood</th>
-            {delays.map((delay) => (
-              <th key={delay} scope="col" class="right">
-                {delay} later
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {news.map((each) => (
-            <tr key={each.id}>
-              <td class="wrap">
-                <a
-                  href={`/?room=coin&news=${each.id}`}
-                  onClick={(event) => {
-                    event.preventDefault();
-                    change({ news: each.id });
-                  }}
-                >
-                  {each.title ?? each.url}
-                </a>
-                <div class="soft">
-                  {each.feed} · <Ago time={each.published_at} />
-                </div>
-              </td>
-              <td>
-                <Mood value={each.sentiment} />
-              </td>
-              {delays.map((delay) => (
-                <td key={delay} class="right">
-                  <Change value={each.since_known.move_percent[delay]} />
-                </td>
-              ))}
-            </tr>
+    <Table
+      head={["Headline", "Mood", ...delays.map((delay): Heading => [`${delay} later`, "right"])]}
+    >
+      {news.map((each) => (
+        <tr key={each.id}>
+          <td class="wrap">
+            <a
+              href={`/?room=coin&news=${each.id}`}
+              onClick={(event) => {
+                event.preventDefault();
+                change({ news: each.id });
+              }}
+            >
+              {each.title ?? each.url}
+            </a>
+            <div class="soft">
+              {each.feed} · <Ago time={each.published_at} />
+            </div>
+          </td>
+          <td>
+            <Mood value={each.sentiment} />
+          </td>
+          {delays.map((delay) => (
+            <td key={delay} class="right">
+              <Change value={each.since_known.move_percent[delay]} />
+            </td>
           ))}
-        </tbody>
-      </table>
-    </div>
+        </tr>
+      ))}
+    </Table>
   );
 }

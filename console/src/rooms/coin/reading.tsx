@@ -6,7 +6,10 @@ import { Weighted } from "../lineage/words";
 import type { Bar } from "./bars";
 
 /** What the crosshair is on: the figures of a bar, and the headline that says most. */
-export function Reading(props: { bar: Bar | undefined; mood: Schemas["SentimentBar"] | undefined }) {
+export function Reading(props: {
+  bar: Bar | undefined;
+  mood: Schemas["SentimentBar"] | undefined;
+}) {
   const { bar, mood } = props;
   const headline = mood?.headlines[0];
   if (!bar) return null;

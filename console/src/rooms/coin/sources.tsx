@@ -2,6 +2,7 @@ import type { Schemas } from "../../api/client";
 import { count } from "../../format/numbers";
 import { useAnswer } from "../../state/answers";
 import { Panel } from "../../ui/panel";
+import { Table } from "../../ui/table";
 import { Price } from "../../ui/figures";
 import { Moment } from "../../ui/moments";
 import { change } from "../../state/place";
@@ -27,53 +28,36 @@ function Compared({ of: found }: { of: Schemas["SourcesAgreement"] }) {
         {count(found.agreed)} of {count(found.compared)} moments agree within{" "}
         {found.threshold_percent} %.
       </p>
-      <div class="scroll" tabIndex={0}>
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Series</th>
-              <th scope="col" class="right">
-                Compared
-              </th>
-              <th scope="col" class="right">
-                Mean deviation
-              </th>
-              <th scope="col" class="right">
-                Outliers
-              </th>
-              <th scope="col">Worst</th>
-            </tr>
-          </thead>
-          <tbody>
-            {found.series.map((each) => (
-              <tr
-                key={each.ids[0]}
-                class="pick"
-                onClick={() => change({ dataset: each.dataset })}
-              >
-                <td>{each.dataset}</td>
-                <td class="right">{count(each.compared)}</td>
-                <td class="right">
-                  {each.mean_deviation_percent === null
-                    ? "–"
-                    : `${each.mean_deviation_percent} %`}
-                </td>
-                <td class="right">{count(each.outliers)}</td>
-                <td>
-                  {each.worst && (
-                    <>
-                      <Price value={each.worst.price} />{" "}
-                      <span class="soft">
-                        ({each.worst.deviation_percent} %, <Moment time={each.worst.time} />)
-                      </span>
-                    </>
-                  )}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        head={[
+          "Series",
+          ["Compared", "right"],
+          ["Mean deviation", "right"],
+          ["Outliers", "right"],
+          "Worst",
+        ]}
+      >
+        {found.series.map((each) => (
+          <tr key={each.ids[0]} class="pick" onClick={() => change({ dataset: each.dataset })}>
+            <td>{each.dataset}</td>
+            <td class="right">{count(each.compared)}</td>
+            <td class="right">
+              {each.mean_deviation_percent === null ? "–" : `${each.mean_deviation_percent} %`}
+            </td>
+            <td class="right">{count(each.outliers)}</td>
+            <td>
+              {each.worst && (
+                <>
+                  <Price value={each.worst.price} />{" "}
+                  <span class="soft">
+                    ({each.worst.deviation_percent} %, <Moment time={each.worst.time} />)
+                  </span>
+                </>
+              )}
+            </td>
+          </tr>
+        ))}
+      </Table>
     </>
   );
 }

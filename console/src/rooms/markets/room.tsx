@@ -9,6 +9,7 @@ import { go } from "../../state/place";
 import { Change, Mood, Price, Spark } from "../../ui/figures";
 import { Ago } from "../../ui/moments";
 import { Panel } from "../../ui/panel";
+import { Table } from "../../ui/table";
 import { Dot, Go, type Tone } from "../../ui/parts";
 import { Ingest } from "../sources/ingest";
 import { Flash } from "./flash";
@@ -95,44 +96,25 @@ function Page(props: {
 
 function Coins({ coins, whole }: { coins: Latest[]; whole: Map<string, number> }) {
   return (
-    <div class="scroll" tabIndex={0}>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Coin</th>
-            <th scope="col" class="right">
-              Price
-            </th>
-            <th scope="col" class="right">
-              1 h
-            </th>
-            <th scope="col" class="right">
-              24 h
-            </th>
-            <th scope="col" class="right">
-              7 d
-            </th>
-            <th scope="col">7 days</th>
-            <th scope="col">News of the day</th>
-            <th scope="col" class="right">
-              Market cap
-            </th>
-            <th scope="col">Sources</th>
-            <th scope="col" class="right">
-              Complete
-            </th>
-            <th scope="col" class="right">
-              Age
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {coins.map((each) => (
-            <Coin key={each.symbol} of={each} complete={whole.get(each.symbol)} />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      head={[
+        "Coin",
+        ["Price", "right"],
+        ["1 h", "right"],
+        ["24 h", "right"],
+        ["7 d", "right"],
+        "7 days",
+        "News of the day",
+        ["Market cap", "right"],
+        "Sources",
+        ["Complete", "right"],
+        ["Age", "right"],
+      ]}
+    >
+      {coins.map((each) => (
+        <Coin key={each.symbol} of={each} complete={whole.get(each.symbol)} />
+      ))}
+    </Table>
   );
 }
 

@@ -47,17 +47,17 @@ export function Pipeline() {
           const busy = recent.reduce((whole, run) => whole + (run.duration_seconds ?? 0), 0);
           return (
             <>
-            <Hour runs={recent} now={Date.now()} />
-            <Facts
-              of={{
-                runs: count(recent.length),
-                records: count(sum("records")),
-                "records a second": busy ? count(Math.round(sum("records") / busy)) : "–",
-                inserted: count(sum("inserted")),
-                updated: count(sum("updated")),
-                rejected: count(sum("rejected")),
-              }}
-            />
+              <Hour runs={recent} now={Date.now()} />
+              <Facts
+                of={{
+                  runs: count(recent.length),
+                  records: count(sum("records")),
+                  "records a second": busy ? count(Math.round(sum("records") / busy)) : "–",
+                  inserted: count(sum("inserted")),
+                  updated: count(sum("updated")),
+                  rejected: count(sum("rejected")),
+                }}
+              />
             </>
           );
         }}

@@ -44,7 +44,13 @@ export function Preview({ run }: { run: string }) {
               <strong>{text}</strong>
             </p>
             <div class="row">
-              <Act label="Publish" main says={<p>{text}</p>} address={act("publish")} onDone={done} />
+              <Act
+                label="Publish"
+                main
+                says={<p>{text}</p>}
+                address={act("publish")}
+                onDone={done}
+              />
               <Act label="Discard" address={act("discard")} onDone={done} />
             </div>
             <Differences of={found.changes} />

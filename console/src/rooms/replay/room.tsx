@@ -9,6 +9,7 @@ import { change, usePlace } from "../../state/place";
 import { Act } from "../../ui/actions";
 import { Moment } from "../../ui/moments";
 import { Panel } from "../../ui/panel";
+import { Table } from "../../ui/table";
 import { Preview } from "./preview";
 
 const SOURCES = ["", "coinpaprika", "coingecko", "csv", "rss"] as const;
@@ -73,9 +74,7 @@ export function Replay() {
           </>
         }
       >
-        {(found) =>
-          found.pages.length ? <Pages of={found} onStream={setStream} /> : null
-        }
+        {(found) => (found.pages.length ? <Pages of={found} onStream={setStream} /> : null)}
       </Panel>
     </>
   );
@@ -89,46 +88,31 @@ function known(wanted: Record<string, string | null>): Record<string, string> {
 
 function Pages(props: { of: Schemas["RawPages"]; onStream: (stream: string) => void }) {
   return (
-    <div class="scroll" tabIndex={0}>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Stream</th>
-            <th scope="col" class="right">
-              Page
-            </th>
-            <th scope="col" class="right">
-              Records
-            </th>
-            <th scope="col">Fetched</th>
-            <th scope="col">Lies at</th>
+    <>
+      <Table head={["Stream", ["Page", "right"], ["Records", "right"], "Fetched", "Lies at"]}>
+        {props.of.pages.map((page) => (
+          <tr key={page.page_id}>
+            <td class="wrap">
+              <button class="quiet" onClick={() => props.onStream(page.stream)}>
+                {page.stream}
+              </button>
+            </td>
+            <td class="right">{count(page.page_no)}</td>
+            <td class="right">{count(page.record_count)}</td>
+            <td>
+              <Moment time={page.fetched_at} />
+            </td>
+            <td class="mono">
+              {page.partition}:{page.offset}
+            </td>
           </tr>
-        </thead>
-        <tbody>
-          {props.of.pages.map((page) => (
-            <tr key={page.page_id}>
-              <td class="wrap">
-                <button class="quiet" onClick={() => props.onStream(page.stream)}>
-                  {page.stream}
-                </button>
-              </td>
-              <td class="right">{count(page.page_no)}</td>
-              <td class="right">{count(page.record_count)}</td>
-              <td>
-                <Moment time={page.fetched_at} />
-              </td>
-              <td class="mono">
-                {page.partition}:{page.offset}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+        ))}
+      </Table>
       {props.of.pruned_before && (
         <p class="say">
           Older pages were removed: <Moment time={props.of.pruned_before} />
         </p>
       )}
-    </div>
+    </>
   );
 }

@@ -37,7 +37,9 @@ export function Gantt({ tasks }: { tasks: Task[] }) {
               </td>
               <td class="right">{count(task.records)}</td>
               <td class="right">
-                {task.started_at ? span((endOf(task, now) - Date.parse(task.started_at)) / 1e3) : "–"}
+                {task.started_at
+                  ? span((endOf(task, now) - Date.parse(task.started_at)) / 1e3)
+                  : "–"}
               </td>
               <td width="30%">
                 {task.started_at && (

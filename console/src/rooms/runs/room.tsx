@@ -9,6 +9,7 @@ import { useAnswer } from "../../state/answers";
 import { change, go, usePlace } from "../../state/place";
 import { Ago } from "../../ui/moments";
 import { Panel } from "../../ui/panel";
+import { Table } from "../../ui/table";
 import { Status } from "../../ui/parts";
 import { Ingest } from "../sources/ingest";
 import { RunDrawer } from "./detail";
@@ -53,52 +54,33 @@ export function Runs() {
       >
         {(found) =>
           found.length ? (
-            <div class="scroll" tabIndex={0}>
-              <table>
-                <thead>
-                  <tr>
-                    <th scope="col">
-                      <span class="soft">Two</span>
-                    </th>
-                    <th scope="col">Run</th>
-                    <th scope="col">Status</th>
-                    <th scope="col">When</th>
-                    <th scope="col" class="right">
-                      Took
-                    </th>
-                    <th scope="col" class="right">
-                      Inserted
-                    </th>
-                    <th scope="col" class="right">
-                      Updated
-                    </th>
-                    <th scope="col" class="right">
-                      Unchanged
-                    </th>
-                    <th scope="col" class="right">
-                      Rejected
-                    </th>
-                    <th scope="col">What it says</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {found.map((run) => (
-                    <Row
-                      key={run.run_id}
-                      of={run}
-                      isChosen={chosen.includes(run.run_id)}
-                      onChoose={() => choose(run.run_id)}
-                    />
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <Table
+              head={[
+                "Two",
+                "Run",
+                "Status",
+                "When",
+                ["Took", "right"],
+                ["Inserted", "right"],
+                ["Updated", "right"],
+                ["Unchanged", "right"],
+                ["Rejected", "right"],
+                "What it says",
+              ]}
+            >
+              {found.map((run) => (
+                <Row
+                  key={run.run_id}
+                  of={run}
+                  isChosen={chosen.includes(run.run_id)}
+                  onChoose={() => choose(run.run_id)}
+                />
+              ))}
+            </Table>
           ) : null
         }
       </Panel>
-      {place["run"] && (
-        <RunDrawer id={place["run"]} onClose={() => change({ run: null }, true)} />
-      )}
+      {place["run"] && <RunDrawer id={place["run"]} onClose={() => change({ run: null }, true)} />}
     </>
   );
 }

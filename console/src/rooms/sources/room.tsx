@@ -8,6 +8,7 @@ import { outdate, useAnswer } from "../../state/answers";
 import { Act } from "../../ui/actions";
 import { Ago, Moment } from "../../ui/moments";
 import { Panel } from "../../ui/panel";
+import { Table } from "../../ui/table";
 import { Badge, Dot } from "../../ui/parts";
 import { Strip } from "../../ui/strip";
 import { Heartbeat } from "./heartbeat";
@@ -29,7 +30,7 @@ export function Sources() {
         </div>
       </div>
       <Panel title="Sources" answer={sources} flush empty="No source is configured.">
-        {(found) => (found.length ? <Table of={found} /> : null)}
+        {(found) => (found.length ? <Listed of={found} /> : null)}
       </Panel>
       <Panel
         title="Streams and where they stand"
@@ -54,50 +55,43 @@ function failing(sources: State[] | undefined): Map<string, Schemas["Failing"]> 
   return new Map(all.map((each) => [each.stream, each]));
 }
 
-function Table({ of: sources }: { of: State[] }) {
+function Listed({ of: sources }: { of: State[] }) {
   const runs = useAnswer("/stats", { limit: 1000 });
   return (
-    <div class="scroll" tabIndex={0}>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Source</th>
-            <th scope="col" class="right">
-              Streams
-            </th>
-            <th scope="col">Last success</th>
-            <th scope="col">30 days</th>
-            <th scope="col">Failing</th>
-            <th scope="col">Calls this month</th>
-            <th scope="col">What to do</th>
-          </tr>
-        </thead>
-        <tbody>
-          {sources.map((source) => (
-            <tr key={source.name}>
-              <td>
-                <Dot tone={source.failing_streams ? "bad" : source.last_success_at ? "good" : ""} />
-                <strong>{source.name}</strong>
-              </td>
-              <td class="right">{count(source.streams)}</td>
-              <td>
-                <Ago time={source.last_success_at} />
-              </td>
-              <td>
-                <Heartbeat source={source.name} runs={runs.data ?? []} />
-              </td>
-              <td class="wrap">
-                <Failing of={source} />
-              </td>
-              <td>{source.budget ? <Budget of={source.budget} /> : <span class="soft">free</span>}</td>
-              <td class="right">
-                <Ingest source={source.name as Schemas["Source"]} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      head={[
+        "Source",
+        ["Streams", "right"],
+        "Last success",
+        "30 days",
+        "Failing",
+        "Calls this month",
+        "What to do",
+      ]}
+    >
+      {sources.map((source) => (
+        <tr key={source.name}>
+          <td>
+            <Dot tone={source.failing_streams ? "bad" : source.last_success_at ? "good" : ""} />
+            <strong>{source.name}</strong>
+          </td>
+          <td class="right">{count(source.streams)}</td>
+          <td>
+            <Ago time={source.last_success_at} />
+          </td>
+          <td>
+            <Heartbeat source={source.name} runs={runs.data ?? []} />
+          </td>
+          <td class="wrap">
+            <Failing of={source} />
+          </td>
+          <td>{source.budget ? <Budget of={source.budget} /> : <span class="soft">free</span>}</td>
+          <td class="right">
+            <Ingest source={source.name as Schemas["Source"]} />
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }
 
@@ -143,49 +137,36 @@ function Budget({ of: budget }: { of: Schemas["Budget"] }) {
 
 function Streams(props: { of: Stream[]; failing: Map<string, Schemas["Failing"]> }) {
   return (
-    <div class="scroll" tabIndex={0}>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Stream</th>
-            <th scope="col">State</th>
-            <th scope="col">Moved</th>
-            <th scope="col">Stands at</th>
-            <th scope="col">What to do</th>
-          </tr>
-        </thead>
-        <tbody>
-          {props.of.map((stream) => (
-            <tr key={stream.stream}>
-              <td class="wrap">{stream.stream}</td>
-              <td>
-                <StateOf stream={stream} failing={props.failing.get(stream.stream)} />
-              </td>
-              <td>
-                <Ago time={stream.moved_at} />
-              </td>
-              <td class="mono" title={JSON.stringify(stream.cursor)}>
-                {stream.published.partition}:{stream.published.offset}
-              </td>
-              <td class="right">
-                <Act
-                  label="Read again"
-                  says={
-                    <p>
-                      The next run reads <strong>{stream.stream}</strong> from its start. What has
-                      not changed stays as it is; nothing is deleted.
-                    </p>
-                  }
-                  method="DELETE"
-                  address={addressOf("/checkpoints/{stream}", {}, { stream: stream.stream })}
-                  onDone={() => outdate("/checkpoints", "/stats")}
-                />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table head={["Stream", "State", "Moved", "Stands at", "What to do"]}>
+      {props.of.map((stream) => (
+        <tr key={stream.stream}>
+          <td class="wrap">{stream.stream}</td>
+          <td>
+            <StateOf stream={stream} failing={props.failing.get(stream.stream)} />
+          </td>
+          <td>
+            <Ago time={stream.moved_at} />
+          </td>
+          <td class="mono" title={JSON.stringify(stream.cursor)}>
+            {stream.published.partition}:{stream.published.offset}
+          </td>
+          <td class="right">
+            <Act
+              label="Read again"
+              says={
+                <p>
+                  The next run reads <strong>{stream.stream}</strong> from its start. What has not
+                  changed stays as it is; nothing is deleted.
+                </p>
+              }
+              method="DELETE"
+              address={addressOf("/checkpoints/{stream}", {}, { stream: stream.stream })}
+              onDone={() => outdate("/checkpoints", "/stats")}
+            />
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }
 
