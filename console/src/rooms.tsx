@@ -34,7 +34,7 @@ export const ROOMS: Record<RoomName, Described> = {
 
 export function roomOf(place: Place): RoomName {
   const name = place["room"] ?? "";
-  return name in ROOMS ? (name as RoomName) : "markets";
+  return Object.hasOwn(ROOMS, name) ? (name as RoomName) : "markets";
 }
 
 export function Rail({ current }: { current: RoomName }) {

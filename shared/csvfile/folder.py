@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from shared.errors import TaskError
 
 _BY_LENGTH = sorted(SUFFIXES, key=len, reverse=True)
 _SUFFIX = re.compile(
-    "|".join(map(re.escape, _BY_LENGTH)) + "$", re.IGNORECASE
+    f"(?:{'|'.join(map(re.escape, _BY_LENGTH))})$", re.IGNORECASE
 )
 MAX_SHOWN = 200  # characters of a path in a message
 MAX_PATH = (
@@ -98,9 +99,7 @@ def place_for(root: Path, path: str) -> Path:
     inside = root.resolve()
     parts = path.split("/")
     file = inside.joinpath(*parts)
-    if not all(map(_is_plain, parts)) or not _lies_in(
-        file.parent, inside
-    ):
+    if not _is_path(parts) or not _lies_in(file.parent, inside):
         message = (
             f"{path[:MAX_SHOWN]!r} is no path of a file below CSV_DIR: write it as"
             " `folder/name.csv`, without a leading dot, `*`, `?` or `\\`"
@@ -112,13 +111,21 @@ def place_for(root: Path, path: str) -> Path:
     return file
 
 
+def _is_path(parts: list[str]) -> bool:
+    """Whether everybody reads its parts alike, and no folder looks like an archive."""
+    return all(map(_is_plain, parts)) and not any(
+        part.lower().endswith(".zip") for part in parts[:-1]
+    )
+
+
 def _is_plain(name: str) -> bool:
     """Whether a part of a path means a file or folder, whoever reads it."""
     return (
         0 < len(name.encode("utf-8", "replace")) <= MAX_NAME_BYTES
         and not name.startswith(".")
         and name.isprintable()
-        and not set(name) & set('*?\\<>|":')
+        and unicodedata.is_normalized("NFC", name)
+        and not set(name) & set('*?\\<>|":\ufffd')
         and name == name.strip()
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import json
 import os
 import stat
 from collections import Counter
@@ -69,6 +70,8 @@ class Overrides(BaseModel):
             raise ValueError(  # noqa: TRY004  pydantic reports no TypeError
                 f"{values!r} is no entry: write `- file: …`, and below it what is given"
             )
+        if _has_half_a_character(values):
+            raise ValueError("it holds half a character: write it anew")
         columns = values.get("columns")
         given = {
             **values,
@@ -131,9 +134,24 @@ class MappingFile(BaseModel):
         return Overrides(**{**given, "columns": columns})
 
 
+def _has_half_a_character(values: Any) -> bool:
+    """Whether a text in it cannot be written as UTF-8."""
+    try:
+        repr(values).encode()
+        json.dumps(values, default=str, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def _matches(path: str, pattern: str) -> bool:
-    """Whether an entry is for a path: as a whole, or its last part. `*` and `?` stand for more."""
+    """Whether an entry is for a path: as a whole, or its last part. `*` and `?` stand for more.
+
+    With a slash before it, a pattern means the path as a whole alone.
+    """
     literal = pattern.replace("[", "[[]")
+    if literal.startswith("/"):
+        return fnmatch.fnmatchcase(path, literal[1:])
     last = path.rpartition("/")[2]
     return fnmatch.fnmatchcase(path, literal) or fnmatch.fnmatchcase(
         last, literal

@@ -9,6 +9,7 @@ import math
 import random
 import signal
 import tempfile
+import threading
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -144,6 +145,8 @@ def _entries() -> list[dict[str, str]]:
 
 
 def main() -> None:
+    # As Ctrl-C, so that the stack is stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with (
         tempfile.TemporaryDirectory() as folder,
         Simulator() as upstream,
@@ -157,7 +160,7 @@ def main() -> None:
             world.fill(stack)
             port = stack.variables["API_PORT"]
             print(f"http://localhost:{port}/#key={KEY}", flush=True)
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+            threading.Event().wait()
 
 
 if __name__ == "__main__":

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -37,7 +42,7 @@ def client_of(root: Path, quota: int) -> FastAPI:
     )
     app.state.wrong_keys = WrongKeys()
     app.state.uploads = Uploads(root, quota)
-    app.add_middleware(BodyLimit, limit=1024, together=4096)
+    app.add_middleware(BodyLimit, limit=1 << 20, together=1 << 22)
     problems.install(app)
     app.include_router(files.router, prefix="/api/v1")
     return app
@@ -69,7 +74,7 @@ def test_a_file_is_put_whole(api: httpx.Client, root: Path) -> None:
     assert [each.path for each in folder.listed(root)] == [
         "venue/btc-usd.csv"
     ]
-    assert list((root / HIDDEN).iterdir()) == []
+    assert [each.name for each in (root / HIDDEN).iterdir()] == ["lock"]
 
 
 def test_parts_go_on_where_they_ended(
@@ -133,6 +138,11 @@ def test_what_is_there_goes_only_when_asked(
         f"{'a' * 300}.csv",
         "/".join(["aaaaaaaaaa"] * 60) + ".csv",
         " a.csv",
+        "a.csv.part",
+        "a.csv~",
+        "x.zip%2Fa.csv",
+        "cafe%CC%81.csv",
+        "a%FF.csv",
         "a%C2%A0.csv",
     ],
 )
@@ -155,13 +165,127 @@ def test_a_quota_bounds_what_is_there(
     assert answer.status_code == 413
     assert "UPLOAD_QUOTA_MB" in answer.text
 
-    def endless() -> Iterator[bytes]:
-        for _ in range(2_000):
-            yield b"x" * 1_000
-
-    grown = api.put("/files/csv/a.csv", content=endless())
-    assert grown.status_code == 413
+    grown = api.put("/files/csv/a.csv", content=iter([b"x"]))
+    assert grown.status_code == 411
     assert not (root / "a.csv").exists()
+
+
+def test_room_that_was_asked_for_is_kept(
+    api: httpx.Client, root: Path
+) -> None:
+    """By those that were begun, however little of them has come."""
+
+    def begin(name: str, total: int) -> httpx.Response:
+        return api.put(
+            f"/files/csv/{name}.csv",
+            content=b"x",
+            headers={"Content-Range": f"bytes 0-0/{total}"},
+        )
+
+    assert begin("a", 600_000).status_code == 200
+    assert begin("b", 500_000).status_code == 413
+    assert begin("b", 300_000).status_code == 200
+    larger = api.put(
+        "/files/csv/b.csv",
+        content=b"y" * 10,
+        headers={"Content-Range": "bytes 1-10/900000"},
+    )
+    assert larger.status_code == 409
+    # Begun anew with another size, the first no longer counts.
+    assert begin("a", 100).status_code == 200
+    assert begin("c", 500_000).status_code == 200
+
+
+def test_links_and_folders_in_the_way_are_left_alone(
+    api: httpx.Client, root: Path
+) -> None:
+    outside = root.parent / "outside"
+    (outside / "old.txt").write_text("theirs")
+    os.utime(outside / "old.txt", (0, 0))
+    (root / HIDDEN).symlink_to(outside)
+    assert api.put("/files/csv/a.csv", content=b"x").status_code == 503
+    assert [each.name for each in outside.iterdir()] == ["old.txt"]
+    (root / HIDDEN).unlink()
+    first = api.put(
+        "/files/csv/race/a.csv",
+        content=b"12345",
+        headers={"Content-Range": "bytes 0-4/10"},
+    )
+    assert first.status_code == 200
+    (root / "race").symlink_to(outside)
+    second = api.put(
+        "/files/csv/race/a.csv",
+        content=b"67890",
+        headers={"Content-Range": "bytes 5-9/10"},
+    )
+    assert second.status_code in (422, 503)
+    assert [each.name for each in outside.iterdir()] == ["old.txt"]
+    (root / "dir.csv").mkdir()
+    folder_there = api.put(
+        "/files/csv/dir.csv", params={"replace": "true"}, content=b"x"
+    )
+    assert folder_there.status_code == 409
+    (root / "secret.csv").symlink_to("/etc/passwd")
+    assert api.get("/files/csv/secret.csv").json()["size"] is None
+
+
+def test_what_a_dead_gateway_left_is_not_written_to(
+    api: httpx.Client, root: Path
+) -> None:
+    """It died after the file had its name, before the hidden one was gone."""
+    api.put("/files/csv/a.csv", content=TEXT)
+    hidden = root / HIDDEN
+    name = f"{hashlib.sha256(b'a.csv').hexdigest()}.50"
+    os.link(root / "a.csv", hidden / name)
+    answer = api.put(
+        "/files/csv/a.csv",
+        params={"replace": "true"},
+        content=b"0123456789",
+        headers={"Content-Range": "bytes 0-9/50"},
+    )
+    assert answer.status_code == 423
+    assert (root / "a.csv").read_bytes() == TEXT
+
+
+def test_files_can_be_read_by_extractors_of_another_user(
+    api: httpx.Client, root: Path
+) -> None:
+    api.put("/files/csv/venue/a.csv", content=b"x")
+    assert (root / "venue" / "a.csv").stat().st_mode & 0o777 == 0o644
+    assert (root / "venue").stat().st_mode & 0o777 == 0o755
+    (root / "mapping.yaml").write_text(OWN)
+    (root / "mapping.yaml").chmod(0o664)
+    api.post("/files/mapping", json={"file": "a.csv", "symbol": "btc"})
+    assert (root / "mapping.yaml").stat().st_mode & 0o777 == 0o664
+
+
+def test_two_gateways_lose_no_entry(root: Path) -> None:
+    with (
+        serving(client_of(root, 1_000_000)) as one,
+        serving(client_of(root, 1_000_000)) as other,
+        ThreadPoolExecutor(4) as pool,
+    ):
+
+        def post(n: int) -> int:
+            return httpx.post(
+                f"{(one, other)[n % 2]}/api/v1/files/mapping",
+                headers={"x-api-key": KEY},
+                json={"file": f"{n}.csv", "symbol": "btc"},
+                trust_env=False,
+            ).status_code
+
+        assert set(pool.map(post, range(20))) == {200}
+    names = {each.file for each in overrides.load(root).files}
+    assert names == {f"{n}.csv" for n in range(20)}
+
+
+def test_a_file_comes_as_it_is(api: httpx.Client) -> None:
+    answer = api.put(
+        "/files/csv/a.csv",
+        content=b"x",
+        headers={"Content-Encoding": "gzip"},
+    )
+    assert answer.status_code == 415
 
 
 def test_uploads_can_be_off(root: Path) -> None:
@@ -173,7 +297,7 @@ def test_uploads_can_be_off(root: Path) -> None:
             httpx.get(f"{url}/csv/a.csv", headers=headers),
             httpx.post(f"{url}/mapping", headers=headers, json={}),
         ):
-            assert answer.status_code == 403
+            assert answer.status_code == 409
             assert "UPLOAD_QUOTA_MB" in answer.text
 
 
@@ -210,17 +334,23 @@ def test_one_request_writes_a_file_at_a_time(
         yield TEXT[1000:]
 
     answers = []
+    length = {"Content-Length": str(len(TEXT))}
     first = threading.Thread(
         target=lambda: answers.append(
-            api.put("/files/csv/a.csv", content=slowly())
+            api.put("/files/csv/a.csv", content=slowly(), headers=length)
         )
     )
     first.start()
     assert going.wait(10)
-    second = api.put("/files/csv/a.csv", content=b"other\n")
+    time.sleep(0.2)
+    second = api.put(
+        "/files/csv/a.csv",
+        content=TEXT[:9],
+        headers={"Content-Range": f"bytes 0-8/{len(TEXT)}"},
+    )
     ended.set()
     first.join()
-    assert second.status_code == 409
+    assert second.status_code == 423
     assert answers[0].status_code == 200, answers[0].text
     assert (root / "a.csv").read_bytes() == TEXT
 
@@ -280,6 +410,9 @@ def test_an_entry_is_added_and_all_else_stays(
         ("files: {\n", {"file": "a.csv"}, 422),
         ("", {"file": "a.csv", "symbol": "…"}, 422),
         ("", {"file": "a.csv", "nonsense": 1}, 422),
+        ("", {"symbol": "btc"}, 422),
+        ("", {"file": "a.csv", "columns": {"close": "\ud800"}}, 422),
+        ("", {"file": "a.csv", "columns": {"time": "y" * 300_000}}, 413),
         ("", {"file": "a.csv", "timezone": "Nowhere"}, 422),
         ("", {"file": "a.csv", "columns": {"soul": 1}}, 422),
     ],
@@ -292,7 +425,11 @@ def test_what_cannot_be_added_changes_nothing(
     status: int,
 ) -> None:
     (root / "mapping.yaml").write_text(text)
-    answer = api.post("/files/mapping", json=entry)
+    answer = api.post(
+        "/files/mapping",
+        content=json.dumps(entry),
+        headers={"Content-Type": "application/json"},
+    )
     assert answer.status_code == status, answer.text
     assert (root / "mapping.yaml").read_text() == text
 

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.gateway import problems
+from services.gateway.middleware.slow_clients import SlowClientError
 
 
 class Unexpected:
@@ -29,6 +30,8 @@ class Unexpected:
 
         try:
             await self._app(scope, receive, noting)
+        except SlowClientError:
+            raise
         except Exception as error:
             if has_begun:
                 raise

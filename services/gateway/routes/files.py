@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from services.gateway.dependencies import ApiKey
-from services.gateway.problems import documented
+from services.gateway.problems import ProblemError, documented
 from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.settings import GatewaySettings
 from services.gateway.uploads import mapping
@@ -20,7 +20,6 @@ from shared.csvfile.overrides import Overrides
 router = APIRouter(
     tags=["sources"], dependencies=[Depends(check_parameters)]
 )
-_mapping_turn = asyncio.Lock()
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -39,7 +38,7 @@ _OFFSET: dict[str, Any] = {
 }
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"headers": _OFFSET},
-    **documented(401, 403, 409, 413, 422, 503, 507),
+    **documented(401, 403, 409, 411, 413, 415, 422, 423, 503, 507),
 }
 
 
@@ -88,6 +87,10 @@ async def put_file(
     Readers see it once it is whole. After a broken connection HEAD tells how far it came
     (`Upload-Offset`). UPLOAD_QUOTA_MB bounds what CSV_DIR holds.
     """
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise ProblemError(
+            415, "send the file as it is, without Content-Encoding"
+        )
     part = part_of(content_range, request.headers.get("content-length"))
     stored = await _uploads(request).receive(
         path, part, request.stream(), is_replaced=replace
@@ -98,7 +101,10 @@ async def put_file(
 @router.get(
     "/files/csv/{path:path}",
     response_model=UploadedFile,
-    responses={200: {"headers": _OFFSET}, **documented(401, 403, 422)},
+    responses={
+        200: {"headers": _OFFSET},
+        **documented(401, 403, 409, 422),
+    },
     summary="How far an upload has come",
 )
 async def read_file_state(
@@ -113,7 +119,7 @@ async def read_file_state(
 @router.post(
     "/files/mapping",
     response_model=AddedEntry,
-    responses=documented(401, 403, 409, 422, 503),
+    responses=documented(401, 403, 409, 413, 422, 503),
     summary="Say about a file what it does not say itself",
 )
 async def add_to_mapping(
@@ -125,10 +131,9 @@ async def add_to_mapping(
     """
     _uploads(request).check_is_on()
     settings: GatewaySettings = request.app.state.settings
-    async with _mapping_turn:
-        lines = await asyncio.to_thread(
-            mapping.append, settings.csv_dir, entry
-        )
+    lines = await asyncio.to_thread(
+        mapping.append, settings.csv_dir, entry
+    )
     return AddedEntry(lines=lines)
 
 

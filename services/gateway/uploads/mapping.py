@@ -8,10 +8,14 @@ from pathlib import Path
 
 import yaml
 
-from services.gateway.problems import ProblemError
-from services.gateway.uploads.store import HIDDEN
+from services.gateway.problems import ProblemError, field_problem
+from services.gateway.uploads.store import (
+    FILE_MODE,
+    hidden_folder,
+    locked,
+)
 from shared.csvfile import overrides
-from shared.csvfile.overrides import NAME, Overrides
+from shared.csvfile.overrides import MAX_BYTES, NAME, Overrides
 from shared.errors import TaskError
 
 _LIST = re.compile(
@@ -20,20 +24,36 @@ _LIST = re.compile(
 
 
 def append(root: Path, entry: Overrides) -> str:
-    """The lines that were added. Raises ProblemError 409, 422."""
+    """The lines that were added. Raises ProblemError 409, 413, 422, 503."""
+    if "file" not in entry.model_fields_set:
+        raise field_problem("body.file", "say which file it is for")
+    try:
+        with hidden_folder(root) as at, locked(at):
+            return _appended(root, at, entry)
+    except OSError as error:
+        raise ProblemError(
+            503, f"{NAME} cannot be written: {error.strerror}"
+        ) from error
+
+
+def _appended(root: Path, at: int, entry: Overrides) -> str:
     try:
         text = overrides.text_of(root)
         before = overrides.parsed(text)
     except TaskError as error:
         raise ProblemError(422, error.message) from error
     new, lines = _with(text, entry)
+    if len(new.encode()) > MAX_BYTES:
+        raise ProblemError(
+            413, f"{NAME} would have more than {MAX_BYTES:,} bytes"
+        )
     if _entries(new) != [*before.files, entry]:
         raise ProblemError(
             409,
             f"{NAME} is written in a way that nothing can be added to: add these lines"
             f" yourself:\n{lines}",
         )
-    _replace(root, new)
+    _replace(root, at, new)
     return lines
 
 
@@ -57,21 +77,19 @@ def _with(text: str, entry: Overrides) -> tuple[str, str]:
     return f"{text}{head}{lines}", lines
 
 
-def _replace(root: Path, text: str) -> None:
+def _replace(root: Path, at: int, text: str) -> None:
+    """Raises OSError."""
     path = root / NAME
     if path.is_symlink():
         raise ProblemError(
             409, f"{NAME} is a link: edit what it leads to"
         )
-    new = root / HIDDEN / f"{NAME}.new"
-    try:
-        new.parent.mkdir(exist_ok=True)
-        with new.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-    except OSError as error:
-        raise ProblemError(
-            503, f"{NAME} cannot be written: {error.strerror}"
-        ) from error
+    mode = path.stat().st_mode & 0o777 if path.exists() else FILE_MODE
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    handle = os.open(NAME, flags, mode, dir_fd=at)
+    with open(handle, "w", encoding="utf-8", newline="") as file:  # noqa: PTH123  of a handle
+        os.fchmod(handle, mode)
+        file.write(text)
+        file.flush()
+        os.fsync(handle)
+    os.replace(NAME, path, src_dir_fd=at)

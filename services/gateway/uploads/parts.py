@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from services.gateway.problems import field_problem
+from services.gateway.problems import ProblemError, field_problem
 
 _RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})")
 FIELD = "header.Content-Range"
@@ -13,29 +13,31 @@ FIELD = "header.Content-Range"
 
 @dataclass(frozen=True)
 class Part:
-    """The bytes from `first` on. `total`: of the whole file; None: it ends with the body."""
+    """`length` bytes from `first` on. `total`: of the whole file."""
 
-    first: int = 0
-    length: int | None = None
-    total: int | None = None
+    first: int
+    length: int
+    total: int
 
     @property
     def is_last(self) -> bool:
-        return (
-            self.total is None
-            or self.first + (self.length or 0) == self.total
-        )
+        return self.first + self.length == self.total
 
 
 def part_of(
     content_range: str | None, content_length: str | None
 ) -> Part:
-    """Raises ProblemError 422."""
+    """Raises ProblemError 411, 422."""
     declared = None
     if content_length is not None and content_length.isdigit():
         declared = int(content_length[:15])
     if content_range is None:
-        return Part(total=declared, length=declared)
+        if declared is None:
+            raise ProblemError(
+                411,
+                "say how large it is: Content-Length or Content-Range",
+            )
+        return Part(0, declared, declared)
     found = _RANGE.fullmatch(content_range.strip())
     if found is None:
         raise field_problem(FIELD, "write it as `bytes 0-1023/4096`")

@@ -71,6 +71,7 @@ export function Inbox() {
       </Panel>
       {place["letter"] && (
         <LetterDrawer
+          key={place["letter"]}
           id={place["letter"]}
           onClose={() => change({ letter: null })}
           onDone={changed}

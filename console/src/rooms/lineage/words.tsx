@@ -16,8 +16,9 @@ export function Weighted({ text, weights }: { text: string; weights: Record<stri
   return (
     <>
       {parts.map((part, n) => {
-        const weight = weights[part.toLowerCase()] ?? weights[part];
-        if (weight === undefined) return part;
+        const word = [part.toLowerCase(), part].find((each) => Object.hasOwn(weights, each));
+        if (word === undefined) return part;
+        const weight = weights[word]!;
         const title = `${weight > 0 ? "+" : ""}${weight}`;
         return weight < 0 ? (
           <del key={n} title={title}>

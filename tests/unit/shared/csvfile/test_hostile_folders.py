@@ -302,3 +302,35 @@ def test_so_is_one_with_a_large_dictionary(tmp_path: Path) -> None:
     ):
         pass
     assert caught.value.code == "limit_exceeded"
+
+
+def test_only_the_end_of_a_name_counts(tmp_path: Path) -> None:
+    """A download that is not over, and a backup, are no tables."""
+    for name in (
+        "a.csv",
+        "a.csv.part",
+        "b.csv.bak",
+        "c.csvfile",
+        "d.tsv~",
+    ):
+        (tmp_path / name).write_text("date,price\n2024-01-01,1\n")
+    assert [each.path for each in folder.listed(tmp_path)] == ["a.csv"]
+    said = {
+        each.path: each.sentence for each in folder.left_out(tmp_path)
+    }
+    assert "downloading still" in said["a.csv.part"]
+    assert set(said) == {"a.csv.part", "b.csv.bak", "c.csvfile", "d.tsv~"}
+
+
+def test_an_entry_with_a_slash_before_it_is_for_one_file() -> None:
+    found = overrides.parsed(
+        "files:\n  - file: /a.csv\n    symbol: btc\n"
+    )
+    assert found.overrides_for("a.csv").symbol == "btc"
+    assert found.overrides_for("other/a.csv").symbol is None
+
+
+def test_half_a_character_in_a_mapping_is_refused() -> None:
+    text = 'files:\n  - file: a.csv\n    columns: {close: "\\ud800"}\n'
+    with pytest.raises(TaskError, match="half a character"):
+        overrides.parsed(text)
