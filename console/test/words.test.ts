@@ -3,6 +3,7 @@ import { asCurl, asPython } from "../src/api/copied";
 import { exact, percent, price, share, short } from "../src/format/numbers";
 import { ago, span } from "../src/format/times";
 import { askedBy, entryOf } from "../src/rooms/add/settled";
+import { indented } from "../src/rooms/inbox/indented";
 import { perMinute } from "../src/rooms/pipeline/rates";
 import { secondsLeft } from "../src/rooms/runs/progress";
 import { suggested } from "../src/rooms/add/upload";
@@ -15,7 +16,8 @@ describe("numbers", () => {
     [0, "0"],
     [0.123456789, "0.123457"],
     [1.2e-12, "0.0000000000012"],
-    [-3.25, "-3.25"],
+    [-3.25, "−3.25"],
+    [1e-25, "0.0000000000000000000000001"],
     [null, "–"],
   ])("a price of %s", (value, text) => {
     expect(price(value)).toBe(text);
@@ -23,6 +25,7 @@ describe("numbers", () => {
   it("are exact without exponents", () => {
     expect(exact(2.154e-5)).toBe("0.00002154");
     expect(exact(1234567.5)).toBe("1234567.5");
+    expect(exact(-1.5e21)).toBe("-1500000000000000000000");
   });
   it.each([
     [1.9673, "+1.97 %"],
@@ -39,6 +42,7 @@ describe("numbers", () => {
   it("are short when they are long", () => {
     expect(short(720916758464)).toBe("720.92 B");
     expect(short(950)).toBe("950");
+    expect(short(999_999.9)).toBe("1 M");
   });
 });
 
@@ -81,7 +85,7 @@ describe("what a file does not say", () => {
     expect(askedBy(message)).toEqual([
       { name: "symbol", value: "", note: "" },
       { name: "currency", value: "", note: "or leave this line out" },
-      { name: "dates", value: "day_first", note: "or month_first" },
+      { name: "dates", value: "", note: "or month_first" },
       { name: "columns.time", value: "When", note: "" },
       { name: "columns.price", value: "", note: "" },
     ]);
@@ -90,11 +94,18 @@ describe("what a file does not say", () => {
   it("is written as an entry", () => {
     const given = { symbol: "btc ", currency: "", "columns.time": "When", "columns.price": "4" };
     expect(entryOf("a.csv", given)).toEqual({
-      file: "a.csv",
+      file: "/a.csv",
       symbol: "btc",
       columns: { time: "When", price: 4 },
     });
   });
+});
+
+it("payloads are indented without a parser", () => {
+  const text = '{"a":12345678901234567890123,"b":[1.0,"x, {y}"]}';
+  expect(indented(text)).toBe(
+    '{\n  "a": 12345678901234567890123,\n  "b": [\n    1.0,\n    "x, {y}"\n  ]\n}',
+  );
 });
 
 it("records are spread over the minutes of their run", () => {

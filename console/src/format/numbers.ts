@@ -13,27 +13,38 @@ export function price(value: number | null | undefined): string {
   if (value == null) return "–";
   const size = Math.abs(value);
   if (size >= 1_000) return grouped(value, 2);
-  if (size === 0) return "0";
-  const behind = Math.max(0, SIGNIFICANT - 1 - Math.floor(Math.log10(size)));
-  return grouped(value, Math.min(behind, 20));
+  return unfolded(String(Number(value.toPrecision(SIGNIFICANT)))).replace("-", "−");
 }
 
 /** At most so many digits behind the point, without zeros at the end. */
 function grouped(value: number, behind: number): string {
-  return value.toLocaleString("en-US", { maximumFractionDigits: behind });
+  const text = value.toLocaleString("en-US", { maximumFractionDigits: behind });
+  return text.replace("-", "−");
 }
 
 /** What a number is exactly, without exponents. */
 export function exact(value: number | null | undefined): string {
   if (value == null) return "";
-  return value.toLocaleString("en-US", { maximumFractionDigits: 20, useGrouping: false });
+  return unfolded(String(value));
+}
+
+/** A number as JavaScript writes it, without its exponent. */
+function unfolded(text: string): string {
+  const [mantissa, exponent] = text.split("e");
+  if (exponent === undefined) return text;
+  const [, sign, whole, behind = ""] = /^(-?)(\d+)\.?(\d*)$/.exec(mantissa!)!;
+  const digits = whole! + behind;
+  const point = whole!.length + Number(exponent);
+  if (point <= 0) return `${sign}0.${"0".repeat(-point)}${digits}`;
+  return sign + digits.padEnd(point, "0");
 }
 
 /** 1,234,567 as 1.23 M. */
 export function short(value: number | null | undefined): string {
   if (value == null) return "–";
-  const [size, name] = UNITS.find(([least]) => Math.abs(value) >= least) ?? [1, ""];
-  return `${grouped(value / size, 2)}${name && ` ${name}`}`;
+  const size = Math.abs(value) * 1.000005; // what is rounded up has the next unit
+  const [unit, name] = UNITS.find(([least]) => size >= least) ?? [1, ""];
+  return `${grouped(value / unit, 2)}${name && ` ${name}`}`;
 }
 
 export function count(value: number | null | undefined): string {
@@ -43,8 +54,12 @@ export function count(value: number | null | undefined): string {
 /** With its sign: +1.97 %. */
 export function percent(value: number | null | undefined): string {
   if (value == null) return "–";
-  const text = Math.abs(value).toFixed(2);
-  const sign = Number(text) === 0 ? "" : value > 0 ? "+" : "−";
+  const size = Math.abs(value);
+  const text = size.toLocaleString("en-US", {
+    minimumFractionDigits: 2,
+    maximumFractionDigits: 2,
+  });
+  const sign = size < 0.005 ? "" : value > 0 ? "+" : "−";
   return `${sign}${text} %`;
 }
 

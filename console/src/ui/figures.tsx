@@ -15,8 +15,9 @@ export function Change({ value }: { value: number | null | undefined }) {
 /** The sentiment of news, from −1 to 1. */
 export function Mood({ value }: { value: number | null | undefined }) {
   if (value == null) return <span class="soft">–</span>;
-  const word = value > 0 ? "positive" : value < 0 ? "negative" : "neutral";
-  const way = value > 0 ? "gain" : value < 0 ? "loss" : "soft";
+  const isNone = Math.abs(value) < 0.005;
+  const word = isNone ? "neutral" : value > 0 ? "positive" : "negative";
+  const way = isNone ? "soft" : value > 0 ? "gain" : "loss";
   return (
     <span class={way} title={`${value} (−1 to 1)`}>
       {word} {Math.abs(value).toFixed(2)}
@@ -24,7 +25,7 @@ export function Mood({ value }: { value: number | null | undefined }) {
   );
 }
 
-/** A line through values at equal distances; null leaves a gap. */
+/** A line through values at equal distances; it goes straight over what is null. */
 export function Spark({ values, label }: { values: (number | null)[]; label: string }) {
   const known = values.filter((each): each is number => each !== null);
   if (known.length < 2) return <span class="soft">–</span>;
@@ -35,8 +36,7 @@ export function Spark({ values, label }: { values: (number | null)[]; label: str
   let path = "";
   values.forEach((each, n) => {
     if (each === null) return;
-    const before = n > 0 ? values[n - 1] : null;
-    path += `${before == null ? "M" : "L"}${x(n).toFixed(1)} ${y(each).toFixed(1)}`;
+    path += `${path ? "L" : "M"}${x(n).toFixed(1)} ${y(each).toFixed(1)}`;
   });
   const rises = known[known.length - 1]! >= known[0]!;
   return (

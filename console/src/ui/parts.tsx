@@ -75,7 +75,8 @@ export function Drawer(props: { title: string; onClose: () => void; children: Co
     const before = document.activeElement;
     close.current?.focus();
     const onKey = (event: KeyboardEvent) => {
-      if (event.key === "Escape") props.onClose();
+      // A dialog that lies over it takes the key first.
+      if (event.key === "Escape" && !document.querySelector("dialog[open]")) props.onClose();
     };
     addEventListener("keydown", onKey);
     return () => {

@@ -63,7 +63,7 @@ function Upload({ file, onEnd }: { file: File; onEnd: () => void }) {
       setShare(null);
     }
   };
-  const isTaken = refused?.status === 409;
+  const isTaken = refused?.status === 409 && refused.message.includes("there already");
   return (
     <section class="panel" aria-label="Upload">
       <header>
@@ -73,20 +73,28 @@ function Upload({ file, onEnd }: { file: File; onEnd: () => void }) {
       <div class="body">
         <div class="row">
           <label class="field">
-            <span>Path below the folder of files; its first folder is the dataset</span>
+            <span>Where to keep it; files of one folder are shown as one source</span>
             <input
               value={path}
               size={40}
-              onInput={(event) => setPath(event.currentTarget.value.trim())}
+              onInput={(event) => {
+                setPath(event.currentTarget.value.trim());
+                setRefused(null);
+              }}
               disabled={share !== null}
             />
           </label>
-          <button class="main" disabled={share !== null} onClick={() => void start(false)}>
-            Upload
-          </button>
-          {isTaken && <button onClick={() => void start(true)}>Replace it</button>}
+          {isTaken ? (
+            <button class="main" onClick={() => void start(true)}>
+              Replace it
+            </button>
+          ) : (
+            <button class="main" disabled={share !== null} onClick={() => void start(false)}>
+              Upload
+            </button>
+          )}
           <button disabled={share !== null} onClick={onEnd}>
-            Leave it
+            Cancel
           </button>
         </div>
         {share !== null && (
@@ -99,7 +107,9 @@ function Upload({ file, onEnd }: { file: File; onEnd: () => void }) {
         )}
         {refused && (
           <p class="error" role="alert">
-            {refused.message}
+            {isTaken
+              ? `${path} is there already: replace it, or give it another name.`
+              : refused.message}
           </p>
         )}
       </div>

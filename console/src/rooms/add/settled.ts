@@ -24,7 +24,10 @@ export function askedBy(message: string): Asked[] {
   return lines.split("\n").flatMap((line) => {
     const [, name, value, note] = LINE.exec(line) ?? [];
     if (!name) return [];
-    if (name !== "columns") return [{ name, value: plain(value), note: note ?? "" }];
+    // Of what can be read in two ways none is chosen beforehand.
+    if (name !== "columns") {
+      return [{ name, value: name in CHOICES ? "" : plain(value), note: note ?? "" }];
+    }
     return [...(value ?? "").matchAll(PAIR)].map(([, role, column]) => ({
       name: `columns.${plain(role)}`,
       value: plain(column),
@@ -40,7 +43,8 @@ function plain(text: string | undefined): string {
 
 /** The entry that says it. Empty answers are left out. */
 export function entryOf(file: string, given: Record<string, string>): Record<string, unknown> {
-  const entry: Record<string, unknown> = { file };
+  // Without a slash a pattern means files of this name in every folder.
+  const entry: Record<string, unknown> = { file: file.includes("/") ? file : `/${file}` };
   const columns: Record<string, string | number> = {};
   for (const [name, text] of Object.entries(given)) {
     const value = text.trim();

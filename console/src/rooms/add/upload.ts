@@ -5,6 +5,7 @@ import { addressOf, read, Refused, send, type Schemas } from "../../api/client";
 type Uploaded = Schemas["UploadedFile"];
 const PART_BYTES = 4 << 20;
 const TRIES = 5;
+const AGAIN = [0, 408, 423, 429, 503];
 const WAIT_MS = 1_000;
 
 /** `path` in its parts, each encoded: slashes stay. */
@@ -30,10 +31,13 @@ export async function upload(
       tries = 0;
       moved(first / file.size);
     } catch (error) {
-      const isBroken = error instanceof Refused && [0, 429, 503].includes(error.status);
+      const isBroken = error instanceof Refused && AGAIN.includes(error.status);
       if (!isBroken || ++tries > TRIES) throw error;
       await new Promise((done) => setTimeout(done, WAIT_MS * tries));
-      first = (await read<Uploaded>(addressOfFile(path)).catch(() => null))?.received ?? first;
+      const found = await read<Uploaded>(addressOfFile(path)).catch(() => null);
+      // The last part may have arrived, and its answer not.
+      if (found && !found.received && found.size === file.size) return found;
+      first = found?.received ?? first;
     }
   }
 }

@@ -24,7 +24,7 @@ export function News({ symbol }: { symbol: string }) {
       </Panel>
       {open && (
         <Drawer title="Where does this come from?" onClose={() => change({ news: null })}>
-          <Explained id={open} />
+          <Explained key={open} id={open} />
         </Drawer>
       )}
     </>

@@ -6,6 +6,7 @@ import { Moment } from "../../ui/moments";
 import { Shape } from "../../ui/panel";
 import { Drawer, Facts, Go, Status } from "../../ui/parts";
 import { Discard } from "./discard";
+import { indented } from "./indented";
 
 /** One dead letter: what was wrong, in the payload as it came. */
 export function LetterDrawer(props: { id: string; onClose: () => void; onDone: () => void }) {
@@ -63,27 +64,23 @@ export function LetterDrawer(props: { id: string; onClose: () => void; onDone: (
   );
 }
 
+const MOST_LINES = 500;
+
 /** The payload, with the lines that name the field marked. */
 function Payload({ text, field }: { text: string; field: string | null }) {
-  const lines = pretty(text).split("\n");
+  const lines = indented(text).split("\n");
+  const shown = lines.slice(0, MOST_LINES);
   const name = field?.split(".").pop()?.toLowerCase();
   return (
     <pre>
-      {lines.map((line, n) =>
+      {shown.map((line, n) =>
         name && line.toLowerCase().includes(`"${name}"`) ? (
           <mark key={n}>{`${line}\n`}</mark>
         ) : (
           `${line}\n`
         ),
       )}
+      {lines.length > MOST_LINES && `… and ${count(lines.length - MOST_LINES)} more lines`}
     </pre>
   );
-}
-
-function pretty(text: string): string {
-  try {
-    return JSON.stringify(JSON.parse(text), null, 2);
-  } catch {
-    return text;
-  }
 }

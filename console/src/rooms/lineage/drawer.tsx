@@ -51,7 +51,7 @@ export function WhereFrom(props: {
       {points.error && <div class="error">{points.error.message}</div>}
       {!points.data && !points.error && <Shape lines={4} />}
       {found.length > 1 && <Points of={found} chosen={id} onChoose={choose} />}
-      {id && <Explained id={id} />}
+      {id && <Explained key={id} id={id} />}
     </Drawer>
   );
 }

@@ -80,7 +80,13 @@ export function Runs() {
           ) : null
         }
       </Panel>
-      {place["run"] && <RunDrawer id={place["run"]} onClose={() => change({ run: null }, true)} />}
+      {place["run"] && (
+        <RunDrawer
+          key={place["run"]}
+          id={place["run"]}
+          onClose={() => change({ run: null }, true)}
+        />
+      )}
     </>
   );
 }
