@@ -18,6 +18,8 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    StrictBool,
+    StrictInt,
     ValidationError,
     field_validator,
     model_validator,
@@ -58,9 +60,9 @@ class Overrides(BaseModel):
         default=None, min_length=1, max_length=1
     )
     encoding: Literal["utf-8", "cp1252"] | None = None
-    header_rows: int | None = Field(default=None, ge=0, le=4)
+    header_rows: StrictInt | None = Field(default=None, ge=0, le=4)
     columns: dict[str, str | int | None] = {}
-    ignore: bool = False
+    ignore: StrictBool = False
 
     @model_validator(mode="before")
     @classmethod

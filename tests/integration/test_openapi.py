@@ -42,7 +42,7 @@ def test_the_api_keeps_its_contract(
         "".join(
             "[[operations]]\ninclude-name ="
             f" '{name}'\nchecks.positive_data_acceptance.expected-statuses = ['2xx', '401',"
-            " '403', '404', '409', '410', '422', '429', '5xx']\n"
+            " '403', '404', '409', '410', '411', '413', '415', '422', '423', '429', '5xx']\n"
             for name in (
                 "POST /api/v1/ingest",
                 "POST /api/v1/replay",
@@ -56,6 +56,9 @@ def test_the_api_keeps_its_contract(
                 "GET /api/v1/ohlcv",
                 "POST /api/v1/coverage/fill",
                 "GET /api/v1/raw",
+                "GET /api/v1/files/csv/{path}",
+                "PUT /api/v1/files/csv/{path}",
+                "POST /api/v1/files/mapping",
             )
         )
     )
