@@ -7,6 +7,7 @@ import { takeDrops } from "./state/dropped";
 import { listen } from "./state/live";
 import { usePlace } from "./state/place";
 import { apply } from "./state/theme";
+import { PointDrawer } from "./rooms/lineage/point";
 import { useShortcuts } from "./shortcuts";
 import { Top } from "./top";
 
@@ -42,6 +43,7 @@ function Frame() {
           </main>
         </div>
       </div>
+      <PointDrawer />
       {help}
     </>
   );

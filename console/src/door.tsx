@@ -21,8 +21,9 @@ export function Door({ onKey }: { onKey: () => void }) {
     <main class="panel door">
       <h1>Crypto ingest</h1>
       <p class="soft">
-        The API key is <code>API_KEY</code> in <code>.env</code>. It stays in this tab, and goes
-        when the tab is closed.
+        Prices, history and news of coins, each with where it comes from. The key is{" "}
+        <code>API_KEY</code> in <code>.env</code>; where there is none, <code>test-api-key</code>.
+        It stays in this tab, and goes when the tab is closed.
       </p>
       <form onSubmit={(event) => void enter(event)}>
         <input

@@ -7,6 +7,7 @@ import { Pipeline } from "./rooms/pipeline/room";
 import { Replay } from "./rooms/replay/room";
 import { Runs } from "./rooms/runs/room";
 import { Sources } from "./rooms/sources/room";
+import { useAnswer } from "./state/answers";
 import type { Place } from "./state/place";
 import { Icon, type IconName } from "./ui/icons";
 import { Go } from "./ui/parts";
@@ -37,6 +38,15 @@ export function roomOf(place: Place): RoomName {
   return Object.hasOwn(ROOMS, name) ? (name as RoomName) : "markets";
 }
 
+const MOST = 100;
+
+/** How many letters are open. GET /dead-letters. */
+function Waiting() {
+  const open = useAnswer("/dead-letters", { status: "open", limit: MOST }).data?.length ?? 0;
+  if (!open) return null;
+  return <span class="badge warn">{open === MOST ? `${MOST}+` : open}</span>;
+}
+
 export function Rail({ current }: { current: RoomName }) {
   const names = (Object.keys(ROOMS) as RoomName[]).filter((name) => ROOMS[name].icon);
   return (
@@ -50,6 +60,7 @@ export function Rail({ current }: { current: RoomName }) {
         >
           <Icon name={ROOMS[name].icon!} />
           {ROOMS[name].title}
+          {name === "inbox" && <Waiting />}
         </Go>
       ))}
       <div class="foot">

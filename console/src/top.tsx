@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import { count } from "./format/numbers";
+import { count, plural } from "./format/numbers";
 import { useAnswer } from "./state/answers";
 import { linkNow, onLink, type Link } from "./state/live";
 import { turnTheme } from "./state/theme";
@@ -13,13 +13,15 @@ const WORDS: Record<Link, [Tone, string]> = {
   away: ["bad", "the server is away"],
 };
 
-/** One line that says how it is: GET /health, and whether events arrive. */
+/** One line that says how it is: GET /health, GET /sources, and whether events arrive. */
 export function Top() {
   const link = useLink();
   const [tone, word] = WORDS[link];
   const health = useAnswer("/health");
   const now = health.data;
   const lag = Object.values(now?.lag ?? {}).reduce((sum, each) => sum + each, 0);
+  const sources = useAnswer("/sources");
+  const failing = (sources.data ?? []).reduce((sum, each) => sum + each.failing_streams, 0);
   useEffect(() => {
     const timer = setInterval(health.again, 5_000);
     return () => clearInterval(timer);
@@ -36,6 +38,11 @@ export function Top() {
             {now.status === "ok" ? "healthy" : [now.status, ...now.reasons].join(": ")}
           </span>
           <span>{lag ? `${count(lag)} messages waiting` : "nothing waiting"}</span>
+          {failing > 0 && (
+            <Go to={{ room: "sources" }} class="care">
+              {plural(failing, "stream")} failing
+            </Go>
+          )}
           {now.last_run && (
             <span>
               last run <Status of={now.last_run.status} />{" "}

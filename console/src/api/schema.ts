@@ -4830,6 +4830,7 @@ export interface operations {
             401: components["responses"]["Problem"];
             403: components["responses"]["Problem"];
             408: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
             422: components["responses"]["Problem"];
             429: components["responses"]["Problem"];
         };
@@ -4870,8 +4871,11 @@ export interface operations {
             403: components["responses"]["Problem"];
             408: components["responses"]["Problem"];
             409: components["responses"]["Problem"];
+            411: components["responses"]["Problem"];
             413: components["responses"]["Problem"];
+            415: components["responses"]["Problem"];
             422: components["responses"]["Problem"];
+            423: components["responses"]["Problem"];
             429: components["responses"]["Problem"];
             503: components["responses"]["Problem"];
             507: components["responses"]["Problem"];
@@ -4903,6 +4907,7 @@ export interface operations {
             403: components["responses"]["Problem"];
             408: components["responses"]["Problem"];
             409: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
             422: components["responses"]["Problem"];
             429: components["responses"]["Problem"];
             503: components["responses"]["Problem"];
@@ -6107,4 +6112,4 @@ export interface operations {
         };
     };
 }
-// Of the OpenAPI document 543091048228d71bdb8c3309a920ccf341953b215334fe689ca2908700fc8ca0
+// Of the OpenAPI document 8b923ada53604c88a57c1fdb198f273fbd724084a60aed864c5616194ccca8ad

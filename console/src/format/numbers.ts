@@ -51,6 +51,10 @@ export function count(value: number | null | undefined): string {
   return value == null ? "–" : value.toLocaleString("en-US");
 }
 
+export function plural(value: number, noun: string): string {
+  return `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
+}
+
 /** With its sign: +1.97 %. */
 export function percent(value: number | null | undefined): string {
   if (value == null) return "–";

@@ -29,7 +29,7 @@ export function AsOf({ at, stale }: { at: number | null; stale: boolean }) {
   const seconds = (now - at) / 1_000;
   const text = seconds < 2 ? "now" : `${span(seconds)} ago`;
   return (
-    <span class={stale ? "care" : ""} title="When this was true last">
+    <span class={`asof ${stale ? "care" : ""}`} title="When this was true last">
       {stale ? `as of ${text}` : text}
     </span>
   );

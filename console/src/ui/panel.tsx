@@ -1,4 +1,5 @@
 import type { ComponentChildren } from "preact";
+import type { Refused } from "../api/client";
 import type { Answer } from "../state/answers";
 import { CopyMenu } from "./copy";
 import { AsOf } from "./moments";
@@ -11,6 +12,8 @@ interface Props<A> {
   /** One sentence and what to do, where there is nothing. */
   empty: ComponentChildren;
   tools?: ComponentChildren;
+  /** What helps against an error, beside trying again. */
+  help?: (error: Refused) => ComponentChildren | null;
   flush?: boolean;
   lines?: number;
 }
@@ -29,7 +32,7 @@ export function Panel<A>(props: Props<A>) {
           {answer.address && <CopyMenu call={{ method: "GET", address: answer.address }} />}
         </div>
       </header>
-      {answer.error && <Problem answer={answer} />}
+      {answer.error && <Problem answer={answer} help={props.help?.(answer.error)} />}
       <Body {...props} />
     </section>
   );
@@ -53,10 +56,10 @@ export function Shape({ lines }: { lines: number }) {
   );
 }
 
-function Problem<A>({ answer }: { answer: Answer<A> }) {
+function Problem<A>({ answer, help }: { answer: Answer<A>; help: ComponentChildren }) {
   return (
     <div class="error" role="alert">
-      {answer.error!.message} <button onClick={answer.again}>Try again</button>
+      {answer.error!.message} {help ?? <button onClick={answer.again}>Try again</button>}
     </div>
   );
 }

@@ -12,6 +12,7 @@ export function Go(props: {
   const follow = (event: TargetedMouseEvent<HTMLAnchorElement>) => {
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
     event.preventDefault();
+    event.stopPropagation(); // a row that it stands in goes there too
     go(props.to);
   };
   return (
@@ -48,6 +49,11 @@ const TONES: Record<string, Tone> = {
 
 export function Status({ of }: { of: string }) {
   return <Badge tone={TONES[of] ?? ""}>{of}</Badge>;
+}
+
+/** Says of the sample that comes with the product what it is. */
+export function MadeUp({ dataset }: { dataset: string }) {
+  return dataset === "made-up-sample" ? <Badge tone="warn">made up</Badge> : null;
 }
 
 /** A few values of which one is chosen. */

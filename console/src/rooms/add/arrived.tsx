@@ -1,5 +1,5 @@
 import { addressOf, type Schemas } from "../../api/client";
-import { count } from "../../format/numbers";
+import { count, plural } from "../../format/numbers";
 import { useAnswer } from "../../state/answers";
 import { change, usePlace } from "../../state/place";
 import { Act } from "../../ui/actions";
@@ -50,7 +50,18 @@ function Verdict({ of: found, onSettled }: { of: Inspection; onSettled: () => vo
       <span>
         {count(profile.rows)} rows of {profile.kind ?? "data"} {profile.interval}
       </span>
-      {refused > 0 && <span class="care">{count(refused)} of the first rows would be refused</span>}
+      {refused > 0 && (
+        <details class="care">
+          <summary>{count(refused)} of the first rows would be refused</summary>
+          <ul>
+            {Object.values(found.tried?.examples ?? {})
+              .flat()
+              .map((each) => (
+                <li key={each}>{each}</li>
+              ))}
+          </ul>
+        </details>
+      )}
       <Act
         label="Ingest it"
         main
@@ -69,7 +80,7 @@ function Ingested({ run: id, of: found }: { run: string; of: Inspection | undefi
   const symbol = profile?.series?.[0]?.symbol;
   const isOver = run.data && !["queued", "running"].includes(run.data.status);
   return (
-    <section class="panel" aria-label="Its run">
+    <section class="panel" aria-label="Its run" ref={(box) => box?.scrollIntoView()}>
       <header>
         <h2>Its run</h2>
         <div class="end">
@@ -78,6 +89,11 @@ function Ingested({ run: id, of: found }: { run: string; of: Inspection | undefi
       </header>
       <div class="body">
         {run.data ? <Ledger of={run.data} /> : <Shape lines={2} />}
+        {run.data && run.data.rejected > 0 && (
+          <p>
+            <Go to={{ room: "inbox" }}>Why {plural(run.data.rejected, "record")} was refused</Go>
+          </p>
+        )}
         {isOver && symbol && (
           <p>
             <Go

@@ -6,6 +6,8 @@ import { Refused } from "../../api/client";
 import { short } from "../../format/numbers";
 import { useDropped } from "../../state/dropped";
 import { change, usePlace } from "../../state/place";
+import { useAnswer } from "../../state/answers";
+import { Go } from "../../ui/parts";
 import { Strip } from "../../ui/strip";
 import { Arrived } from "./arrived";
 import { suggested, upload } from "./upload";
@@ -24,8 +26,33 @@ export function Add() {
       ) : (
         <Choose onFile={setFile} />
       )}
+      {!path && !file && <Open />}
       {path && !file && <Arrived key={path} path={path} />}
     </>
+  );
+}
+
+/** Files that nobody can read as they are: what is open is settled here. GET /sources. */
+function Open() {
+  const sources = useAnswer("/sources");
+  const failing = sources.data?.find((each) => each.name === "csv")?.failing ?? [];
+  if (!failing.length) return null;
+  return (
+    <section class="panel" aria-label="Files that are open">
+      <header>
+        <h2>Files that are open</h2>
+      </header>
+      <div class="body">
+        {failing.map((each) => (
+          <p key={each.stream} class="wrap">
+            <Go to={{ room: "add", path: each.stream.replace(/^csv\//, "") }}>
+              {each.stream.replace(/^csv\//, "")}
+            </Go>{" "}
+            <span class="soft">{each.message.split(" write into CSV_DIR")[0]}</span>
+          </p>
+        ))}
+      </div>
+    </section>
   );
 }
 

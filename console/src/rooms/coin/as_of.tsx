@@ -4,6 +4,8 @@ import { change } from "../../state/place";
 import { count } from "../../format/numbers";
 import { Moment } from "../../ui/moments";
 
+const HINT = "Click a candle to see where it comes from.";
+
 /** Pulled back, it shows the data as they were when an earlier run had ended. */
 export function AsOfSlider({ asOf, changed }: { asOf: string | undefined; changed: number }) {
   const runs = useAnswer("/stats", { limit: 100 });
@@ -13,7 +15,7 @@ export function AsOfSlider({ asOf, changed }: { asOf: string | undefined; change
     .sort();
   const chosen = asOf ? ends.indexOf(asOf) : ends.length;
   const [moved, setMoved] = useState<number | null>(null);
-  if (!ends.length) return null;
+  if (!ends.length) return <p class="soft">{HINT}</p>;
   const at = moved ?? (chosen < 0 ? ends.length : chosen);
   const settle = (value: number) => {
     setMoved(null);
@@ -32,6 +34,7 @@ export function AsOfSlider({ asOf, changed }: { asOf: string | undefined; change
         onChange={(event) => settle(event.currentTarget.valueAsNumber)}
       />
       {at >= ends.length ? "now" : <Moment time={ends[at]} />}
+      {!asOf && <span>· {HINT}</span>}
       {asOf && (
         <span class="care">
           {changed

@@ -21,6 +21,7 @@ import { Reading } from "./reading";
 export type Picked = Bar;
 type Mood = Schemas["SentimentBar"];
 const NEAR_THE_EDGE = 40; // bars
+const FEW = 150; // bars that are shown all at once
 
 interface Props {
   bars: Bar[];
@@ -62,6 +63,10 @@ export function Chart(props: Props) {
   useEffect(() => {
     if (drawn.current) fill(drawn.current, props);
   }, [props.bars, props.before, props.moods]);
+  const isShort = props.bars.length <= FEW;
+  useEffect(() => {
+    if (isShort) drawn.current?.chart.timeScale().fitContent();
+  }, [isShort, props.bars.length]);
   const last = props.bars[props.bars.length - 1];
   const at = <T extends { open_time: string }>(all: T[]) =>
     hovered === null ? undefined : all.find((each) => seconds(each.open_time) === hovered);
@@ -86,7 +91,11 @@ function draw(
   const chart = createChart(box, {
     autoSize: true,
     crosshair: { mode: CrosshairMode.Normal },
-    timeScale: { timeVisible: true, secondsVisible: false },
+    timeScale: {
+      timeVisible: true,
+      secondsVisible: false,
+      lockVisibleTimeRangeOnResize: true,
+    },
     layout: { attributionLogo: false, panes: { enableResize: false } },
   });
   const candles = chart.addSeries(CandlestickSeries, {});

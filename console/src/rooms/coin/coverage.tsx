@@ -1,10 +1,11 @@
 import type { Schemas } from "../../api/client";
 import { addressOf } from "../../api/client";
-import { count, share } from "../../format/numbers";
+import { count, plural, share } from "../../format/numbers";
 import { day } from "../../format/times";
 import { outdate, useAnswer } from "../../state/answers";
 import { Act } from "../../ui/actions";
 import { Panel } from "../../ui/panel";
+import { Go } from "../../ui/parts";
 import { Strip, type Piece } from "../../ui/strip";
 
 type Series = Schemas["Coverage"];
@@ -65,12 +66,13 @@ function OfSeries({ of: series }: { of: Series }) {
       <div class="row">
         <strong>{series.dataset}</strong>
         <span class="soft">
-          {series.kind} {series.interval} · {day(series.from)} to {day(series.to)}
+          {series.kind} {series.interval} {series.currency} · {day(series.from)} to {day(series.to)}
         </span>
         <span>{share(series.completeness)}</span>
         {canFill && <FillHoles of={series} />}
       </div>
       <Strip pieces={pieces} label={`Coverage of ${series.dataset}`} />
+      {series.holes.length > 0 && <Holes of={series.holes} />}
       <div class="legend">
         <Key colour="--gain" text="there" />
         {causes.map((cause) => (
@@ -89,6 +91,29 @@ function Key({ colour, text }: { colour: string; text: string }) {
       </svg>
       {text}
     </span>
+  );
+}
+
+const MOST = 50;
+
+/** Every hole in words, with the way to what caused it. */
+function Holes({ of: holes }: { of: Schemas["Hole"][] }) {
+  return (
+    <details>
+      <summary>{plural(holes.length, "hole")}</summary>
+      <ul>
+        {holes.slice(0, MOST).map((hole) => (
+          <li key={hole.from}>
+            {sentence(hole)}{" "}
+            {hole.cause === "rejected" && (
+              <Go to={{ room: "inbox", ...(hole.reason && { reason: hole.reason }) }}>inbox</Go>
+            )}
+            {hole.run_id && <Go to={{ room: "runs", run: hole.run_id }}>run</Go>}
+          </li>
+        ))}
+        {holes.length > MOST && <li>and {count(holes.length - MOST)} more</li>}
+      </ul>
+    </details>
   );
 }
 

@@ -4,14 +4,11 @@ import { Change, Mood } from "../../ui/figures";
 import { Ago } from "../../ui/moments";
 import { Panel } from "../../ui/panel";
 import { Table, type Heading } from "../../ui/table";
-import { change, usePlace } from "../../state/place";
-import { Drawer } from "../../ui/parts";
-import { Explained } from "../lineage/drawer";
+import { addressOfPlace, change, here } from "../../state/place";
 
 /** Headlines about a coin, and what the price did after this system knew them. */
 export function News({ symbol }: { symbol: string }) {
   const news = useAnswer("/news", { symbol, limit: 20 });
-  const open = usePlace()["news"];
   return (
     <>
       <Panel
@@ -22,11 +19,6 @@ export function News({ symbol }: { symbol: string }) {
       >
         {(found) => (found.length ? <Headlines of={found} /> : null)}
       </Panel>
-      {open && (
-        <Drawer title="Where does this come from?" onClose={() => change({ news: null })}>
-          <Explained key={open} id={open} />
-        </Drawer>
-      )}
     </>
   );
 }
@@ -41,10 +33,10 @@ function Headlines({ of: news }: { of: Schemas["News"][] }) {
         <tr key={each.id}>
           <td class="wrap">
             <a
-              href={`/?room=coin&news=${each.id}`}
+              href={addressOfPlace({ ...here(), point: each.id })}
               onClick={(event) => {
                 event.preventDefault();
-                change({ news: each.id });
+                change({ point: each.id }, true);
               }}
             >
               {each.title ?? each.url}

@@ -8,7 +8,7 @@ import { change, usePlace } from "../../state/place";
 import { Change, Price } from "../../ui/figures";
 import { Ago } from "../../ui/moments";
 import { Panel } from "../../ui/panel";
-import { Choice, Go } from "../../ui/parts";
+import { Choice, Go, MadeUp } from "../../ui/parts";
 import { AsOfSlider } from "./as_of";
 import { useBars } from "./bars";
 import { Chart, type Picked } from "./chart";
@@ -46,6 +46,7 @@ export function Coin() {
               <Price value={coin.price} /> {coin.currency}
             </strong>
             <Change value={coin.change_24h_percent} />
+            <MadeUp dataset={coin.series.dataset} />
             <span class="soft">
               <Ago time={coin.time} />
             </span>
@@ -64,6 +65,13 @@ export function Coin() {
         title={titleOf(bars.series)}
         answer={bars.answer}
         lines={12}
+        help={({ status }) => {
+          if (status === 404) return <Go to={{}}>What there is: Markets</Go>;
+          const isFine = interval !== "1d" && status === 422;
+          return isFine ? (
+            <button onClick={() => change({ interval: "1d" })}>Show days</button>
+          ) : null;
+        }}
         tools={<Series of={bars.answer.data} chosen={dataset} />}
         empty={
           <>

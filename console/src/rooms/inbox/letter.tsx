@@ -27,6 +27,13 @@ export function LetterDrawer(props: { id: string; onClose: () => void; onDone: (
           <p>
             <strong>{found.message}</strong>
           </p>
+          {found.source === "csv" && (
+            <p class="soft">
+              Mend the file and upload it again under the same name, or discard this with a note.
+              Its run names the line:{" "}
+              {found.run_id && <Go to={{ room: "runs", run: found.run_id }}>run</Go>}.
+            </p>
+          )}
           <div class="row">
             <Status of={found.status} />
             {found.status === "open" && (

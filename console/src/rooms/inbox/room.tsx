@@ -3,7 +3,7 @@
 
 import { useState } from "preact/hooks";
 import { addressOf, type Schemas } from "../../api/client";
-import { count } from "../../format/numbers";
+import { count, plural } from "../../format/numbers";
 import { outdate, useAnswer } from "../../state/answers";
 import { change, usePlace } from "../../state/place";
 import { Act } from "../../ui/actions";
@@ -102,14 +102,19 @@ function Group(props: { reason: string; letters: Letter[]; isOpen: boolean }) {
           <>
             <Act
               label="Requeue all of this kind"
-              says={<p>{count(whole)} records are read again, with the mapping of now.</p>}
+              says={
+                <p>
+                  {plural(whole, "record")} of what was fetched are mapped again. What is wrong in
+                  the file stays wrong: mend it there, and upload it again under the same name.
+                </p>
+              }
               address={addressOf("/dead-letters/requeue")}
               body={{ reason }}
               onDone={changed}
             />
             <Discard
               label="Discard all of this kind"
-              says={`${count(whole)} records`}
+              says={plural(whole, "record")}
               address={addressOf("/dead-letters/discard")}
               body={{ reason }}
               onDone={changed}
@@ -123,9 +128,7 @@ function Group(props: { reason: string; letters: Letter[]; isOpen: boolean }) {
             {letters.slice(0, 50).map((letter) => (
               <tr key={letter.id} class="pick" onClick={() => change({ letter: letter.id })}>
                 <td class="wrap">
-                  <button class="quiet" onClick={() => change({ letter: letter.id })}>
-                    {letter.stream ?? letter.topic}
-                  </button>
+                  <button class="quiet">{letter.stream ?? letter.topic}</button>
                 </td>
                 <td>{letter.field && <code>{letter.field}</code>}</td>
                 <td class="wrap soft">{letter.message}</td>

@@ -10,7 +10,7 @@ import { Change, Mood, Price, Spark } from "../../ui/figures";
 import { Ago } from "../../ui/moments";
 import { Panel } from "../../ui/panel";
 import { Table } from "../../ui/table";
-import { Dot, Go, type Tone } from "../../ui/parts";
+import { Dot, Go, MadeUp, type Tone } from "../../ui/parts";
 import { Ingest } from "../sources/ingest";
 import { Flash } from "./flash";
 
@@ -126,7 +126,7 @@ function Coin({ of: coin, complete }: { of: Latest; complete: number | undefined
         <Go to={place}>
           <strong>{coin.symbol.toUpperCase()}</strong>
         </Go>{" "}
-        <span class="soft">{coin.currency}</span>
+        <span class="soft">{coin.currency}</span> <MadeUp dataset={coin.series.dataset} />
       </td>
       <td class="right">
         <Flash value={coin.price}>

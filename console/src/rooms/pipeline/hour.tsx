@@ -10,10 +10,13 @@ export function Hour({ runs, now }: { runs: Schemas["Run"][]; now: number }) {
   const rates = perMinute(runs, now);
   const most = Math.max(...rates, 1);
   return (
-    <div class="scroll" tabIndex={0}>
+    <div>
+      <div class="soft">Records a minute, {count(Math.round(most))} at most</div>
       <svg
         viewBox={`0 0 ${MINUTES * WIDE} ${TALL}`}
-        width={MINUTES * WIDE}
+        preserveAspectRatio="none"
+        width="100%"
+        height={TALL}
         role="img"
         aria-label={`Records a minute, ${count(Math.round(most))} at most`}
       >
@@ -30,6 +33,10 @@ export function Hour({ runs, now }: { runs: Schemas["Run"][]; now: number }) {
           </rect>
         ))}
       </svg>
+      <div class="row soft">
+        <span>an hour ago</span>
+        <span class="last">now</span>
+      </div>
     </div>
   );
 }

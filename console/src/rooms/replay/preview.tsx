@@ -21,8 +21,8 @@ export function Preview({ run }: { run: string }) {
   const diff = useAnswer("/runs/{run_id}/diff", { limit: 100 }, isOver ? { run_id: run } : null);
   const act = (name: string) => addressOf(`/runs/{run_id}/${name}`, {}, { run_id: run });
   const done = () => {
-    outdateAll();
     change({ preview: null });
+    outdateAll();
   };
   return (
     <Panel<unknown>
@@ -44,16 +44,19 @@ export function Preview({ run }: { run: string }) {
               <strong>{text}</strong>
             </p>
             <div class="row">
-              <Act
-                label="Publish"
-                main
-                says={<p>{text}</p>}
-                address={act("publish")}
-                onDone={done}
-              />
+              {changes.length > 0 && (
+                <Act
+                  label="Publish"
+                  main
+                  says={<p>{text}</p>}
+                  address={act("publish")}
+                  onDone={done}
+                />
+              )}
               <Act label="Discard" address={act("discard")} onDone={done} />
             </div>
-            <Differences of={found.changes} />
+            {state.data?.message && <p class="soft">{state.data.message}</p>}
+            {changes.length > 0 && <Differences of={found.changes} />}
           </>
         );
       }}

@@ -9,6 +9,7 @@ import { change, usePlace } from "../../state/place";
 import { Act } from "../../ui/actions";
 import { Moment } from "../../ui/moments";
 import { Panel } from "../../ui/panel";
+import { Go } from "../../ui/parts";
 import { Table } from "../../ui/table";
 import { Preview } from "./preview";
 
@@ -25,6 +26,11 @@ export function Replay() {
       <div class="head">
         <h1>Replay</h1>
       </div>
+      <p class="soft">
+        Raw pages that were fetched are mapped again, by the mapping of this version. A file whose
+        entry in mapping.yaml changed is read again instead: in{" "}
+        <Go to={{ room: "sources" }}>Sources</Go>.
+      </p>
       {place["preview"] && <Preview run={place["preview"]} />}
       <Panel
         title="Raw pages, newest first"
@@ -46,7 +52,7 @@ export function Replay() {
             </select>
             <input
               data-search
-              placeholder="a stream, whole"
+              placeholder="name of a stream"
               aria-label="Stream"
               value={stream}
               onChange={(event) => setStream(event.currentTarget.value.trim())}
@@ -89,7 +95,9 @@ function known(wanted: Record<string, string | null>): Record<string, string> {
 function Pages(props: { of: Schemas["RawPages"]; onStream: (stream: string) => void }) {
   return (
     <>
-      <Table head={["Stream", ["Page", "right"], ["Records", "right"], "Fetched", "Lies at"]}>
+      <Table
+        head={["Stream", ["Page", "right"], ["Records", "right"], "Fetched", "Place in Kafka"]}
+      >
         {props.of.pages.map((page) => (
           <tr key={page.page_id}>
             <td class="wrap">

@@ -85,18 +85,21 @@ function Actions({ of: run }: { of: Run }) {
   return null;
 }
 
+const MOST = 100;
+
 /** Errors and refused records, grouped by reason. */
 function Faults({ of: run }: { of: Run }) {
   if (!run.errors.length && !run.rejections.length && !run.skips.length) return null;
   return (
     <section>
-      <h2>What went otherwise</h2>
-      {run.errors.map((error) => (
+      <h2>Errors and refusals</h2>
+      {run.errors.slice(0, MOST).map((error) => (
         <p key={error.code + error.message} class="loss">
           {error.stream ? `${error.stream}: ` : ""}
           {error.message}
         </p>
       ))}
+      {run.errors.length > MOST && <p>and {count(run.errors.length - MOST)} more errors</p>}
       {run.rejections.map((each) => (
         <p key={`${each.stream} ${each.reason} ${each.field}`}>
           <Go to={{ room: "inbox", reason: each.reason }}>

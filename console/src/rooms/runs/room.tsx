@@ -31,10 +31,7 @@ export function Runs() {
       <div class="head">
         <h1>Runs</h1>
         <div class="end">
-          <button
-            disabled={chosen.length < 2}
-            onClick={() => go({ room: "runs", a: chosen[0]!, b: chosen[1]! })}
-          >
+          <button disabled={chosen.length < 2} onClick={() => compare(runs.data ?? [], chosen)}>
             Compare two
           </button>
           <Ingest />
@@ -56,7 +53,7 @@ export function Runs() {
           found.length ? (
             <Table
               head={[
-                "Two",
+                "Compare",
                 "Run",
                 "Status",
                 "When",
@@ -91,6 +88,12 @@ export function Runs() {
   );
 }
 
+/** The older one first, however they were chosen. */
+function compare(runs: Run[], chosen: string[]): void {
+  const [newer, older] = runs.filter((run) => chosen.includes(run.run_id));
+  if (newer && older) go({ room: "runs", a: older.run_id, b: newer.run_id });
+}
+
 function Row(props: { of: Run; isChosen: boolean; onChoose: () => void }) {
   const { of: run } = props;
   const error = run.errors[0];
@@ -105,7 +108,7 @@ function Row(props: { of: Run; isChosen: boolean; onChoose: () => void }) {
         />
       </td>
       <td>
-        <button class="quiet" onClick={() => change({ run: run.run_id }, true)}>
+        <button class="quiet">
           {run.kind} <span class="mono">{run.run_id.slice(0, 8)}</span>
         </button>
       </td>

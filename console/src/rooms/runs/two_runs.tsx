@@ -2,12 +2,18 @@ import { useState } from "preact/hooks";
 import type { Schemas } from "../../api/client";
 import { count } from "../../format/numbers";
 import { useAnswer, useKept } from "../../state/answers";
+import { change } from "../../state/place";
 import { Panel } from "../../ui/panel";
 import { Go } from "../../ui/parts";
 
 type Kind = Schemas["DiffKind"];
 /** What says most comes first. */
 const KINDS: Kind[] = ["changed", "only_in_a", "only_in_b"];
+const WORDS: Record<string, string> = {
+  changed: "changed",
+  only_in_a: "only in the older",
+  only_in_b: "only in the newer",
+};
 
 /** What two runs made of the same records, field by field. */
 export function TwoRuns({ a, b }: { a: string; b: string }) {
@@ -18,7 +24,7 @@ export function TwoRuns({ a, b }: { a: string; b: string }) {
   );
   return (
     <Panel
-      title={`Run ${a.slice(0, 8)} and run ${b.slice(0, 8)}`}
+      title={`From run ${a.slice(0, 8)} to run ${b.slice(0, 8)}`}
       answer={diff}
       tools={<Go to={{ room: "runs" }}>close</Go>}
       empty="Neither run wrote anything."
@@ -28,7 +34,7 @@ export function TwoRuns({ a, b }: { a: string; b: string }) {
           <div class="choice" role="group" aria-label="Which differences">
             {KINDS.map((each) => (
               <button key={each} aria-pressed={each === kind} onClick={() => choose(each)}>
-                {count(found.counts[each] ?? 0)} {each.replaceAll("_", " ")}
+                {count(found.counts[each] ?? 0)} {WORDS[each]}
               </button>
             ))}
           </div>
@@ -52,7 +58,12 @@ export function Differences(props: {
             <tr key={each.id}>
               <td class="wrap">
                 {each.stream}
-                <div class="soft">{each.kind.replaceAll("_", " ")}</div>
+                <div class="soft">
+                  {WORDS[each.kind] ?? each.kind.replaceAll("_", " ")} ·{" "}
+                  <button class="quiet" onClick={() => change({ point: each.id }, true)}>
+                    where from
+                  </button>
+                </div>
               </td>
               <td class="wrap mono">
                 {each.fields.map((field) => (

@@ -9,7 +9,8 @@ import { Go } from "../../ui/parts";
 export function Ingest({ source }: { source?: Schemas["Source"] }) {
   const [run, setRun] = useState<string | null>(null);
   return (
-    <>
+    <span class="row">
+      {run && <Go to={{ room: "runs", run }}>watch it</Go>}
       <Act
         label="Ingest now"
         main={!source}
@@ -20,7 +21,6 @@ export function Ingest({ source }: { source?: Schemas["Source"] }) {
           outdate("/stats", "/health");
         }}
       />
-      {run && <Go to={{ room: "runs", run }}>watch it</Go>}
-    </>
+    </span>
   );
 }

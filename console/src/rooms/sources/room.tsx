@@ -9,7 +9,7 @@ import { Act } from "../../ui/actions";
 import { Ago, Moment } from "../../ui/moments";
 import { Panel } from "../../ui/panel";
 import { Table } from "../../ui/table";
-import { Badge, Dot } from "../../ui/parts";
+import { Badge, Dot, Go } from "../../ui/parts";
 import { Strip } from "../../ui/strip";
 import { Heartbeat } from "./heartbeat";
 import { History } from "./history";
@@ -101,7 +101,12 @@ function Failing({ of: source }: { of: State }) {
     <>
       {source.failing.slice(0, 3).map((each) => (
         <div key={each.stream}>
-          {each.stream}: <span class="loss">{each.message}</span>
+          {source.name === "csv" ? (
+            <Go to={{ room: "add", path: each.stream.replace(/^csv\//, "") }}>{each.stream}</Go>
+          ) : (
+            each.stream
+          )}
+          : <span class="loss">{each.message.split(" write into CSV_DIR")[0]}</span>
           {each.not_before && (
             <span class="soft">
               {" "}
@@ -148,15 +153,17 @@ function Streams(props: { of: Stream[]; failing: Map<string, Schemas["Failing"]>
             <Ago time={stream.moved_at} />
           </td>
           <td class="mono" title={JSON.stringify(stream.cursor)}>
-            {stream.published.partition}:{stream.published.offset}
+            {stream.published.offset < 0
+              ? "–"
+              : `${stream.published.partition}:${stream.published.offset}`}
           </td>
           <td class="right">
             <Act
               label="Read again"
               says={
                 <p>
-                  The next run reads <strong>{stream.stream}</strong> from its start. What has not
-                  changed stays as it is; nothing is deleted.
+                  Press “Ingest now” afterwards: the next run reads <strong>{stream.stream}</strong>{" "}
+                  from its start. What has not changed stays as it is; nothing is deleted.
                 </p>
               }
               method="DELETE"
