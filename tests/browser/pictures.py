@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
 from embedded.settings import ROOT
 from tests.browser.conftest import NAMES
 from tests.browser.test_rooms import click_candle, open_coin
-from tests.browser.world import World
-from tests.simulator import Simulator
-from tests.support.product import KEY
-from tests.support.stack import running
+from tests.browser.world import served
 
 IMAGES = ROOT / "docs" / "images"
 
@@ -24,29 +19,15 @@ def main() -> None:
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         raise SystemExit(f"no browser: install one of {', '.join(NAMES)}")
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Simulator() as upstream,
-        sync_playwright() as playwright,
-    ):
-        root = Path(folder)
-        root.chmod(0o755)  # PostgreSQL runs as another user
-        (root / "csv").mkdir()
-        world = World(upstream)
-        settings = world.settings()
-        with running(root / "state", root / "csv", **settings) as stack:
-            world.fill(stack)
-            browser = playwright.chromium.launch(
-                executable_path=found, args=["--no-sandbox"]
-            )
-            page = browser.new_page(
-                viewport={"width": 1360, "height": 800}
-            )
-            port = stack.variables["API_PORT"]
-            page.goto(f"http://127.0.0.1:{port}/#key={KEY}")
-            page.get_by_role("heading", name="Markets").wait_for()
-            _take(page)
-            browser.close()
+    with served() as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=found, args=["--no-sandbox"]
+        )
+        page = browser.new_page(viewport={"width": 1360, "height": 800})
+        page.goto(address)
+        page.get_by_role("heading", name="Markets").wait_for()
+        _take(page)
+        browser.close()
 
 
 def _take(page: Page) -> None:

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
 import signal
 import tempfile
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -144,9 +146,9 @@ def _entries() -> list[dict[str, str]]:
     ]
 
 
-def main() -> None:
-    # As Ctrl-C, so that the stack is stopped.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+@contextlib.contextmanager
+def served() -> Iterator[str]:
+    """A stack with the world in it; yields the address of the console, with the key."""
     with (
         tempfile.TemporaryDirectory() as folder,
         Simulator() as upstream,
@@ -159,8 +161,15 @@ def main() -> None:
         with running(root / "state", root / "csv", **settings) as stack:
             world.fill(stack)
             port = stack.variables["API_PORT"]
-            print(f"http://localhost:{port}/#key={KEY}", flush=True)
-            threading.Event().wait()
+            yield f"http://localhost:{port}/#key={KEY}"
+
+
+def main() -> None:
+    # As Ctrl-C, so that the stack is stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with served() as address:
+        print(address, flush=True)
+        threading.Event().wait()
 
 
 if __name__ == "__main__":
