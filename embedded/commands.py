@@ -51,7 +51,7 @@ def print_addresses(settings: StackSettings, console: Console) -> None:
     console_at = f"{url}/"
     if key != stack.DEFAULT_KEY:
         key = "$API_KEY"  # a secret is printed nowhere
-    elif console.rich.is_terminal:
+    elif console.rich.is_terminal and stack.is_local():
         console_at += f"#key={key}"
     console.print(f"""
   console  {console_at}

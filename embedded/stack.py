@@ -85,6 +85,13 @@ def _exposures() -> Iterator[str]:
         yield ".env can be read by everybody on this machine: chmod 600 .env"
 
 
+def is_local() -> bool:
+    """Whether only this machine reaches the API."""
+    from services.gateway.settings import GatewaySettings
+
+    return load(GatewaySettings).api_host in LOCAL
+
+
 def _known_names() -> set[str]:
     return {
         name.upper()
