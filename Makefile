@@ -49,7 +49,7 @@ check: setup ## lint, types and unit tests, in less than a minute: what a commit
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy
 	@$(PY) -m pytest -q -n 2 tests/unit
 test: setup console test-console ## unit, contract, integration, end-to-end and browser tests
-	@$(PY) -m pytest -n 2 --dist loadgroup tests/unit tests/contract tests/integration tests/e2e tests/browser --cov --cov-report=term
+	@$(PY) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder tests/unit tests/contract tests/integration tests/e2e tests/browser --cov --cov-report=term
 test-unit: setup ## pure functions, no sockets
 	@$(PY) -m pytest tests/unit
 test-contract: setup ## messages, fakes against real parts, architecture

@@ -1,5 +1,6 @@
 """Settings of all tiers."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from xdist.scheduler import LoadScopeScheduling
 settings.register_profile("steady", deadline=None)
 settings.load_profile("steady")
 
-# `make test` runs in two processes. What starts a stack to break it is one of them, the rest the
-# other; within each, tests share theirs.
+# `make test` runs in two processes, which take these parts, the longest first. Within each part
+# tests share their servers; what starts a stack to break it is one of them.
+PARTS = ("services", "breaking", "e2e", "browser")
 BREAKING = (
     "test_faults",
     "test_guarantees",
@@ -36,24 +38,32 @@ E2E_ORDER = (
 )
 
 
-class _Halves(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+def _part(path: Path) -> str:
+    tier = path.parent.name
+    if tier == "e2e" and path.stem in BREAKING:
+        return "breaking"
+    return tier if tier in PARTS else "services"
+
+
+class _Parts(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """By file: marks of groups do not reach xdist 3.8 from pytest 9.2."""
 
     def _split_scope(self, nodeid: str) -> str:
-        stem = Path(nodeid.partition("::")[0]).stem
-        return "breaking" if stem in BREAKING else "other"
+        return _part(Path(nodeid.partition("::")[0]))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(
     config: pytest.Config, log: Any
-) -> _Halves | None:
+) -> _Parts | None:
     is_asked = config.getoption("dist") == "loadgroup"
-    return _Halves(config, log) if is_asked else None
+    return _Parts(config, log) if is_asked else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_place)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: PARTS.index(_part(item.path)))
 
 
 def _place(item: pytest.Item) -> int:
