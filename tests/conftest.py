@@ -12,9 +12,9 @@ from xdist.scheduler import LoadScopeScheduling
 settings.register_profile("steady", deadline=None)
 settings.load_profile("steady")
 
-# `make test` runs in two processes, which take these parts, the longest first. Within each part
-# tests share their servers; what starts a stack to break it is one of them.
-PARTS = ("services", "breaking", "e2e", "browser")
+# `make test` runs in two processes. Each begins with one of the first two parts, which share the
+# servers of a process and must not meet; then they take the others as they come.
+PARTS = ("breaking", "e2e", "browser", "integration", "contract", "unit")
 BREAKING = (
     "test_faults",
     "test_guarantees",
@@ -39,17 +39,21 @@ E2E_ORDER = (
 
 
 def _part(path: Path) -> str:
-    tier = path.parent.name
-    if tier == "e2e" and path.stem in BREAKING:
+    is_breaking = path.parent.name == "e2e" and path.stem in BREAKING
+    if is_breaking:
         return "breaking"
-    return tier if tier in PARTS else "services"
+    return next(
+        (name for name in reversed(path.parts) if name in PARTS), "unit"
+    )
 
 
 class _Parts(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """By file: marks of groups do not reach xdist 3.8 from pytest 9.2."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return _part(Path(nodeid.partition("::")[0]))
+        path = Path(nodeid.partition("::")[0])
+        part = _part(path)
+        return path.stem if part == "integration" else part
 
 
 @pytest.hookimpl(optionalhook=True)
