@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup console up demo down status logs stop start kafka-groups clean check test test-unit \
+.PHONY: help setup console coverage up demo down status logs stop start kafka-groups clean check test test-unit \
 	test-contract test-integration test-e2e test-long test-compose chaos soak bench bench-memory \
 	bench-growth bench-questions eval lint measure format lock
 
@@ -49,7 +49,9 @@ check: setup ## lint, types and unit tests, in less than a minute: what a commit
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy
 	@$(PY) -m pytest -q -n 2 tests/unit
 test: setup console test-console ## unit, contract, integration, end-to-end and browser tests
-	@$(PY) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder tests/unit tests/contract tests/integration tests/e2e tests/browser --cov --cov-report=term
+	@$(PY) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder tests/unit tests/contract tests/integration tests/e2e tests/browser
+coverage: setup ## how much of the code the tests of single services reach
+	@$(PY) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder tests/unit tests/contract tests/integration --cov --cov-report=term
 test-unit: setup ## pure functions, no sockets
 	@$(PY) -m pytest tests/unit
 test-contract: setup ## messages, fakes against real parts, architecture
