@@ -41,7 +41,7 @@ console-types: setup ## the types of the console, from the OpenAPI document
 	@cd console && npm run --silent types
 	@$(PY) -m tools.openapi --digest >> console/src/api/schema.ts
 test-console: setup console ## unit tests of the console
-	@cd console && npm test --silent
+	@$(PY) console/build.py --test
 setup: $(VENV)/.installed ## the virtual environment with locked dependencies
 $(VENV)/.installed: requirements.lock pyproject.toml embedded/bootstrap.py
 	@$(PYTHON) embedded/bootstrap.py

@@ -17,6 +17,8 @@ HERE = Path(__file__).resolve().parent
 DIST = HERE / "dist"
 NOT_BUILT = DIST / "not-built.txt"
 TIMEOUT_S = 300
+PRETTIER = "node_modules/prettier/bin/prettier.cjs"
+VITEST = "node_modules/vitest/vitest.mjs"
 # npm would try for minutes where no registry can be reached.
 INSTALL = (
     "ci",
@@ -32,6 +34,8 @@ class CannotBuildError(Exception):
 
 
 def main() -> int:
+    if "--test" in sys.argv:
+        return _test()
     try:
         _build()
     except CannotBuildError as error:
@@ -40,6 +44,21 @@ def main() -> int:
         sys.stderr.write(f"the console was not built: {error}\n")
         return int("--strict" in sys.argv)
     NOT_BUILT.unlink(missing_ok=True)
+    return 0
+
+
+def _test() -> int:
+    """Its unit tests, with the Node that built it; skipped where nothing was built."""
+    if not (HERE / VITEST).exists():
+        print("the console was not built: its tests are skipped")
+        return 0
+    try:
+        node = _node()
+        _run([node], PRETTIER, "--check", "src", "test")
+        print(_run([node], VITEST, "run"))
+    except CannotBuildError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     return 0
 
 
@@ -104,8 +123,8 @@ def _npm(node: str) -> Command:
     return [own]
 
 
-def _run(command: Command, *arguments: str) -> None:
-    """Raises CannotBuildError with the last lines of what it said."""
+def _run(command: Command, *arguments: str) -> str:
+    """What it said. Raises CannotBuildError with the last lines of it."""
     try:
         done = subprocess.run(
             [*command, *arguments],
@@ -123,8 +142,9 @@ def _run(command: Command, *arguments: str) -> None:
     if done.returncode:
         said = [line for line in done.stdout.splitlines() if line.strip()]
         raise CannotBuildError(
-            f"{arguments[0]} failed: {' / '.join(said[-3:])[:500]}"
+            f"{arguments[0]} failed: {' / '.join(said[-12:])[:2000]}"
         )
+    return done.stdout
 
 
 if __name__ == "__main__":
