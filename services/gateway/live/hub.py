@@ -125,10 +125,13 @@ class Hub:
                 self._looking.cancel()
                 self._looking = None
 
-    async def _begin(self) -> None:
-        """What happened before somebody listened is not told."""
+    def _forget(self) -> None:
         self._since = datetime.now(UTC) - _AGO
         self._told.clear()
+
+    async def _begin(self) -> None:
+        """What happened before somebody listened is not told."""
+        self._forget()
         await self._new_letters()
         self._looking = asyncio.create_task(self._look_on())
 

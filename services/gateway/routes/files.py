@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -130,11 +131,15 @@ async def add_to_mapping(
     The whole file is checked before: what would be wrong is refused, and nothing changes.
     """
     _uploads(request).check_is_on()
-    settings: GatewaySettings = request.app.state.settings
     lines = await asyncio.to_thread(
-        mapping.append, settings.csv_dir, entry
+        mapping.append, _csv_dir(request), entry
     )
     return AddedEntry(lines=lines)
+
+
+def _csv_dir(request: Request) -> Path:
+    settings: GatewaySettings = request.app.state.settings
+    return settings.csv_dir
 
 
 def _uploads(request: Request) -> Uploads:
