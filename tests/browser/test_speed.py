@@ -104,7 +104,7 @@ def test_fifty_thousand_candles_are_panned(
     for _ in range(12):  # zoomed out, all of them come
         page.mouse.move(box["x"] + 300, middle)
         page.mouse.wheel(0, 2_000)
-    until("all candles", lambda: pan(1) or count() == CANDLES, 60)
+    until("all candles", lambda: pan(1) or count() == CANDLES, 150)
     browser.start_tracing(page=page, categories=["devtools.timeline"])
     pan(6)
     frames = script_of_frames(browser.stop_tracing())
