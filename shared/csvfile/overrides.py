@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import json
 import os
 import stat
 from collections import Counter
@@ -72,14 +71,16 @@ class Overrides(BaseModel):
             raise ValueError(  # noqa: TRY004  pydantic reports no TypeError
                 f"{values!r} is no entry: write `- file: …`, and below it what is given"
             )
-        if _has_half_a_character(values):
-            raise ValueError("it holds half a character: write it anew")
         columns = values.get("columns")
         given = {
             **values,
             **(columns if isinstance(columns, dict) else {}),
         }
         for name, value in given.items():
+            if not _is_utf8(f"{name}{value}"):
+                raise ValueError(
+                    "it holds half a character: write it anew"
+                )
             if value == PLACEHOLDER:
                 raise ValueError(
                     f"{name} is still {PLACEHOLDER}: fill it in, or leave the line out"
@@ -136,14 +137,12 @@ class MappingFile(BaseModel):
         return Overrides(**{**given, "columns": columns})
 
 
-def _has_half_a_character(values: Any) -> bool:
-    """Whether a text in it cannot be written as UTF-8."""
+def _is_utf8(text: str) -> bool:
     try:
-        repr(values).encode()
-        json.dumps(values, default=str, ensure_ascii=False).encode()
+        text.encode()
     except UnicodeEncodeError:
-        return True
-    return False
+        return False
+    return True
 
 
 def _matches(path: str, pattern: str) -> bool:

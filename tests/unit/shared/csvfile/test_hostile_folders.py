@@ -334,3 +334,10 @@ def test_half_a_character_in_a_mapping_is_refused() -> None:
     text = 'files:\n  - file: a.csv\n    columns: {close: "\\ud800"}\n'
     with pytest.raises(TaskError, match="half a character"):
         overrides.parsed(text)
+
+
+def test_keys_that_are_no_texts_are_refused_in_words() -> None:
+    text = "files:\n  - file: a.csv\n    columns: {2024-01-01: close}\n"
+    with pytest.raises(TaskError) as caught:
+        overrides.parsed(text)
+    assert caught.value.code == "bad_mapping"
