@@ -5,8 +5,9 @@ PY := $(VENV)/bin/python
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup console coverage up demo down status logs stop start kafka-groups clean check test test-unit \
-	test-contract test-integration test-e2e test-long test-compose chaos soak bench bench-memory \
+.PHONY: help setup console console-types up demo down status logs stop start kafka-groups clean \
+	check coverage screenshots test test-unit test-contract test-integration test-e2e \
+	test-console test-browser test-long test-compose chaos soak bench bench-memory \
 	bench-growth bench-questions eval lint measure format lock
 
 ##@ Use

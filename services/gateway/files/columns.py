@@ -37,6 +37,7 @@ _HOLDS = {
     for holds, names in _NAMES.items()
     for name in names.split()
 }
+_AS_TEXT = frozenset({Holds.TEXT, Holds.LIST, Holds.YES_OR_NO})
 _ISO = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
 # What a spreadsheet may take for a formula, also by signs of full width, behind blanks or signs
 # that nobody sees.
@@ -53,27 +54,27 @@ def held_by(name: str) -> Holds:
 
 def shown(names: Iterable[str], form: FileFormat) -> str:
     """The expressions of columns."""
-    found = [_shown(name, form) for name in names]
-    if form == FileFormat.CSV and len(found) == 1:
+    values = {name: _value(name, form) for name in names}
+    if form == FileFormat.CSV and len(values) == 1:
         # A line of nothing would be no row for most readers: `""` is one.
-        value, _, name = found[0].rpartition(" AS ")
-        return f"coalesce(({value or name})::text, '') AS {name}"
-    return ", ".join(found)
+        values = {
+            name: f"coalesce(({value})::text, '')"
+            for name, value in values.items()
+        }
+    return ", ".join(
+        f'{value} AS "{name}"' for name, value in values.items()
+    )
 
 
-def _shown(name: str, form: FileFormat) -> str:
+def _value(name: str, form: FileFormat) -> str:
     holds = held_by(name)
     if holds == Holds.TIME:
-        return f"to_char(\"{name}\" AT TIME ZONE 'UTC', '{_ISO}') AS \"{name}\""
-    if form == FileFormat.NDJSON or holds not in (
-        Holds.TEXT,
-        Holds.LIST,
-        Holds.YES_OR_NO,
-    ):
+        return f"to_char(\"{name}\" AT TIME ZONE 'UTC', '{_ISO}')"
+    if form == FileFormat.NDJSON or holds not in _AS_TEXT:
         return f'"{name}"'
     value = f'"{name}"::text'
     if holds == Holds.LIST:
         value = f"array_to_string(\"{name}\", ',')"
     if form == FileFormat.CSV and holds != Holds.YES_OR_NO:
-        value = f"CASE WHEN {value} ~ '{_LIKE_A_FORMULA}' THEN '''' || {value} ELSE {value} END"
-    return f'{value} AS "{name}"'
+        return f"CASE WHEN {value} ~ '{_LIKE_A_FORMULA}' THEN '''' || {value} ELSE {value} END"
+    return value

@@ -27,10 +27,14 @@ FILE_COLUMNS = (
     "share_of_feeds",
     "headlines",
 )
-BARS_OF_QUERY = 10_000
 MAX_BARS_OF_FILE = 1_000_000
 _ISO = 'YYYY-MM-DD"T"HH24:MI:SS"Z"'
 # Feeds that have news in the whole range: who of them is silent in a bar is seen by the share.
+_OF_COIN = """
+FROM points_news AS p JOIN series AS s USING (series_id)
+WHERE p."timestamp" >= {first} AND p."timestamp" < {past} AND p.retired_at IS NULL
+AND p.symbols @> ARRAY[{symbol}::text] {wanted}
+"""
 _ROWS = """
 WITH ends AS (
     SELECT n, begin AS open_time, lead(begin) OVER (ORDER BY n) AS close_time
@@ -38,9 +42,7 @@ WITH ends AS (
 ), found AS (
     SELECT p.id, p."timestamp", p.title, p.url, p.sentiment, p.attributes, s.dataset,
            width_bucket(p."timestamp", {begins}::timestamptz[]) AS n
-    FROM points_news AS p JOIN series AS s USING (series_id)
-    WHERE p."timestamp" >= {first} AND p."timestamp" < {past} AND p.retired_at IS NULL
-    AND p.symbols @> ARRAY[{symbol}::text] {wanted}
+    {found}
     ORDER BY p."timestamp" DESC, p.id DESC {most}
 ), ranked AS (
     SELECT *, row_number() OVER (
@@ -69,11 +71,6 @@ WITH ends AS (
            coalesce(headlines, '[]') AS headlines
     FROM ends LEFT JOIN bars USING (n) CROSS JOIN feeds WHERE close_time IS NOT NULL
 )
-"""
-_FEEDS = """
-SELECT count(DISTINCT s.dataset) AS feeds FROM points_news AS p JOIN series AS s USING (series_id)
-WHERE p."timestamp" >= {first} AND p."timestamp" < {past} AND p.retired_at IS NULL
-AND p.symbols @> ARRAY[{symbol}::text] {wanted}
 """
 _PAGE = """
 {rows}
@@ -108,7 +105,7 @@ class SentimentQueries:
     form: FileFormat
 
     def __iter__(self) -> Iterator[tuple[str, list[Any]]]:
-        for piece in self.window.pieces(BARS_OF_QUERY):
+        for piece in self.window.pieces():
             arguments = Where()
             feeds = f"SELECT {int(self.feeds)} AS feeds"
             rows = _rows(self.wanted, piece, arguments, feeds)
@@ -122,13 +119,11 @@ def feeds_query(
 ) -> tuple[str, list[Any]]:
     """The query of how many feeds have news in a window: one row, `feeds`."""
     arguments = Where()
-    texts = _texts(wanted, arguments)
-    query = _FEEDS.format(
-        first=arguments.bind(window.start),
-        past=arguments.bind(window.end),
-        **texts,
+    found = _found(wanted, window, arguments, _symbol(wanted, arguments))
+    return (
+        f"SELECT count(DISTINCT s.dataset) AS feeds {found}",
+        arguments.arguments,
     )
-    return query, arguments.arguments
 
 
 def _rows(
@@ -142,26 +137,33 @@ def _rows(
 
     `feeds`: of how many a share counts. `most`: LIMIT of news.
     """
-    texts = _texts(wanted, arguments)
+    symbol = _symbol(wanted, arguments)
     return _ROWS.format(
         begins=arguments.bind(window.begins()),
-        first=arguments.bind(window.start),
-        past=arguments.bind(window.end),
+        symbol=symbol,
+        found=_found(wanted, window, arguments, symbol),
         feeds=feeds,
         most=most,
         headlines=int(wanted.headlines),
         iso=_ISO,
-        **texts,
     )
 
 
-def _texts(wanted: SentimentQuery, arguments: Where) -> dict[str, str]:
-    """Which coin, and the conditions of the filters."""
+def _symbol(wanted: SentimentQuery, arguments: Where) -> str:
+    return arguments.bind(wanted.coin())
+
+
+def _found(
+    wanted: SentimentQuery, window: Window, arguments: Where, symbol: str
+) -> str:
+    """FROM and WHERE of the news of a coin in a window, by the filters."""
     own = Where(arguments)
     for name, values in wanted.values().items():
         if name != "symbol":
             own.add_among(f's."{name}"', values)
-    return {
-        "symbol": arguments.bind(wanted.coin()),
-        "wanted": "".join(f" AND {each}" for each in own.conditions),
-    }
+    return _OF_COIN.format(
+        first=arguments.bind(window.start),
+        past=arguments.bind(window.end),
+        symbol=symbol,
+        wanted="".join(f" AND {each}" for each in own.conditions),
+    )

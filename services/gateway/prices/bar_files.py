@@ -12,8 +12,6 @@ from services.gateway.prices.bars import Fill, build_file
 from services.gateway.prices.series import WholeSeries
 from services.gateway.prices.windows import Window
 
-BARS_OF_QUERY = 10_000
-
 
 @dataclass(frozen=True)
 class BarQueries:
@@ -27,7 +25,7 @@ class BarQueries:
 
     def __iter__(self) -> Iterator[tuple[str, list[Any]]]:
         for each in self.series:
-            for piece in self.window.pieces(BARS_OF_QUERY):
+            for piece in self.window.pieces():
                 yield build_file(
                     each, piece, self.fill, self.as_of, self.form
                 )

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from services.gateway.prices.intervals import Interval
 from services.gateway.prices.series import EARLIEST, WholeSeries
 
+BARS_OF_QUERY = 10_000  # of a file that is made window by window
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -65,11 +66,11 @@ class Window:
             return self, None
         return replace(self, end=end), replace(self, start=end)
 
-    def pieces(self, bars: int) -> Iterator[Window]:
-        """All bars, at most so many at a time, the oldest first; one piece where there are none."""
+    def pieces(self) -> Iterator[Window]:
+        """All bars, BARS_OF_QUERY at a time, the oldest first; one piece where there are none."""
         rest: Window | None = self
         while rest is not None:
-            piece, rest = rest.oldest(bars)
+            piece, rest = rest.oldest(BARS_OF_QUERY)
             yield piece
 
     def _away(self, begin: datetime, bars: int) -> datetime | None:

@@ -30,13 +30,15 @@ LINK: dict[str, Any] = {
 
 
 def paged(
-    *statuses: int, content: dict[str, Any] | None = None
+    *statuses: int,
+    content: dict[str, Any] | None = None,
+    headers: dict[str, Any] | None = None,
 ) -> dict[int | str, dict[str, Any]]:
     """`responses=` of a route whose answer leads on: these statuses answer with a problem.
 
-    `content`: other forms of the answer, by media type.
+    `content`: other forms of the answer, by media type. `headers`: beside `Link`.
     """
-    found: dict[str, Any] = {"headers": LINK}
+    found: dict[str, Any] = {"headers": {**LINK, **(headers or {})}}
     if content is not None:
         found["content"] = content
     return {200: found, **documented(*statuses)}

@@ -36,6 +36,7 @@ ABANDONED_S = 86_400  # what was begun and left so long is removed
 SPARE_BYTES = 1 << 30  # that stay free on the disk
 BLOCK_BYTES = 1 << 20
 FILE_MODE, FOLDER_MODE = 0o644, 0o755  # extractors may be other users
+_FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -173,9 +174,6 @@ class Uploads:
             return folder.place_for(self._root, path)
         except TaskError as error:
             raise ProblemError(422, error.message) from error
-
-
-_FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 async def _written(

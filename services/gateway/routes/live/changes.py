@@ -18,13 +18,11 @@ from services.gateway.requests.answers import as_json
 from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.requests.pagination import paged
 
-_RESPONSES = paged(401, 403, 406, 410, 422, 503, content=CONTENT)
-_RESPONSES[200]["headers"] = {
-    **_RESPONSES[200]["headers"],
+_NEXT = {
     "X-Next": {
         "description": "Of a file: give it as `since` to go on",
         "schema": {"type": "string"},
-    },
+    }
 }
 router = APIRouter(
     tags=["data"], dependencies=[Depends(check_parameters)]
@@ -34,7 +32,9 @@ router = APIRouter(
 @router.get(
     "/changes",
     response_model=Changes,
-    responses=_RESPONSES,
+    responses=paged(
+        401, 403, 406, 410, 422, 503, content=CONTENT, headers=_NEXT
+    ),
     summary="What changed since last time",
 )
 async def read_changes(
