@@ -26,7 +26,7 @@ OUT = 1
 # Enough for prices and volumes of every coin: 20 digits before the point, 18 behind it.
 PRECISION, SCALE = 38, 18
 NULL = r"\N"  # of what becomes columns; a text like it is quoted
-ROWS_OF_GROUP = 50_000
+ROWS_OF_GROUP = 10_000
 _SETTINGS = {
     "statement_timeout": str(TIMEOUT_S * 1000),
     "timezone": "UTC",
@@ -161,8 +161,6 @@ def _columnar(task: Task, source: int, is_whole: threading.Event) -> None:
     import pyarrow as pa
     from pyarrow import csv, ipc, parquet
 
-    # Gives back what it no longer needs, which others keep.
-    pa.set_memory_pool(pa.system_memory_pool())
     types = {name: _type(pa, name) for name in task.columns}
     reader = csv.open_csv(
         pa.PythonFile(os.fdopen(source, "rb"), mode="r"),
