@@ -24,7 +24,7 @@ from tests.support.product import KEY
 from tests.support.stack import Stack, running
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=30_000)
 PICTURES = Path(os.environ.get("PICTURES", "/nonexistent"))
 
 
@@ -89,7 +89,7 @@ def page(
         permissions=["clipboard-read", "clipboard-write"],
     )
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(30_000)
     page.on("console", heard)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", asked)
