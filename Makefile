@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup console console-types up demo down status logs stop start kafka-groups clean \
+.PHONY: help setup console console-types up demo open down status logs stop start kafka-groups clean \
 	check coverage screenshots test test-unit test-contract test-integration test-e2e \
 	test-console test-browser test-long test-compose chaos soak bench bench-memory \
 	bench-growth bench-questions eval lint measure format lock
@@ -19,6 +19,8 @@ demo: setup console ## start, ingest a small file and what can be reached, show 
 	@$(PY) -m embedded demo
 down: setup ## stop everything that `make up` started; the data stays
 	@$(PY) -m embedded down
+open: setup ## the console in a browser, or an address that opens it once
+	@$(PY) -m embedded open
 status: setup ## the processes and their state
 	@$(PY) -m embedded status
 logs: setup ## the last lines of all logs, followed; S=loader for one service, F=0 to not follow

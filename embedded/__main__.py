@@ -15,6 +15,7 @@ from shared.errors import CONFIG_EXIT_CODE, ConfigError
 COMMANDS: dict[str, commands.Command] = {
     "up": commands.up,
     "down": commands.down,
+    "open": commands.open_console,
     "status": commands.status,
     "logs": commands.logs,
     "stop": commands.stop,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 import time
+import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from embedded import leftovers, stack, supervision
 from embedded.console import Console
@@ -15,6 +20,7 @@ from embedded.errors import StackError
 from embedded.servers import kafka
 from embedded.settings import StackSettings
 from shared.errors import ConfigError
+from shared.identity import one_time_codes
 from shared.runtime.settings import load
 
 Command = Callable[[Console, list[str]], int]
@@ -24,6 +30,7 @@ _GROUPS_TOOL = (
     "--bootstrap-server",
     "localhost:9092",
 )
+ANSWER_TIMEOUT_S = 5.0
 YES = frozenset({"y", "yes"})
 _COMPOSE = (["docker", "compose"], ["docker-compose"])
 
@@ -62,6 +69,32 @@ Try:
   curl -X POST -H "x-api-key: {key}" {url}/api/v1/ingest
   curl -H "x-api-key: {key}" '{url}/api/v1/data?limit=3'
   curl -H "x-api-key: {key}" '{url}/api/v1/stats?limit=1'""")
+
+
+def open_console(console: Console, _arguments: list[str]) -> int:
+    """In a browser where there is one; the address works once, for a minute."""
+    settings = load(StackSettings)
+    url = f"http://localhost:{settings.api_port}/"
+    try:
+        httpx.get(url, timeout=ANSWER_TIMEOUT_S)
+    except httpx.HTTPError as error:
+        raise StackError(
+            f"nothing answers at {url}: start it with `make up`"
+        ) from error
+    key = settings.api_key.get_secret_value()
+    address = f"{url}#code={one_time_codes.made(key, time.time())}"
+    console.print(
+        f"The console, for one visit that begins within a minute:\n  {address}"
+    )
+    if _has_desktop():
+        webbrowser.open(address)
+    return 0
+
+
+def _has_desktop() -> bool:
+    return sys.platform == "darwin" or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    )
 
 
 def down(console: Console, _arguments: list[str]) -> int:

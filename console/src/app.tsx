@@ -14,10 +14,10 @@ import { Top } from "./top";
 apply();
 
 /** The whole page: the door for who has no key, else the frame with a room. */
-export function App() {
+export function App({ refused }: { refused: string | null }) {
   const [isIn, setIn] = useState(key() !== null);
   useEffect(() => onWrongKey(() => setIn(false)), []);
-  return isIn ? <Frame /> : <Door onKey={() => setIn(true)} />;
+  return isIn ? <Frame /> : <Door refused={refused} onKey={() => setIn(true)} />;
 }
 
 function Frame() {

@@ -3,15 +3,15 @@ import { addressOf, read } from "./api/client";
 import { forgetKey, keepKey } from "./api/key";
 
 /** Asks for the API key, and keeps it for this session alone. */
-export function Door({ onKey }: { onKey: () => void }) {
+export function Door(props: { refused: string | null; onKey: () => void }) {
   const [text, setText] = useState("");
-  const [refused, setRefused] = useState<string | null>(null);
+  const [refused, setRefused] = useState(props.refused);
   const enter = async (event: Event) => {
     event.preventDefault();
     keepKey(text.trim());
     try {
       await read(addressOf("/latest", { limit: 1 }));
-      onKey();
+      props.onKey();
     } catch (error) {
       forgetKey();
       setRefused(error instanceof Error ? error.message : String(error));
@@ -23,7 +23,8 @@ export function Door({ onKey }: { onKey: () => void }) {
       <p class="soft">
         Prices, history and news of coins, each with where it comes from. The key is{" "}
         <code>API_KEY</code> in <code>.env</code>; where there is none, <code>test-api-key</code>.
-        It stays in this tab, and goes when the tab is closed.
+        It stays in this tab, and goes when the tab is closed. On the machine itself,{" "}
+        <code>make open</code> comes in without it.
       </p>
       <form onSubmit={(event) => void enter(event)}>
         <input

@@ -1,5 +1,5 @@
 import { render } from "preact";
-import { takeKeyFromAddress, watchAddress } from "./api/key";
+import { takeCodeFromAddress, takeKeyFromAddress, watchAddress } from "./api/key";
 import { App } from "./app";
 import "./ui/tokens.css";
 import "./ui/page.css";
@@ -7,4 +7,4 @@ import "./ui/parts.css";
 
 takeKeyFromAddress();
 watchAddress();
-render(<App />, document.body);
+void takeCodeFromAddress().then((refused) => render(<App refused={refused} />, document.body));

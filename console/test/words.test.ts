@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { asCurl, asPython } from "../src/api/copied";
-import { exact, percent, price, share, short } from "../src/format/numbers";
+import { bytes, exact, percent, price, share, short } from "../src/format/numbers";
 import { ago, span } from "../src/format/times";
 import { askedBy, entryOf } from "../src/rooms/add/settled";
 import { indented } from "../src/rooms/inbox/indented";
-import { perMinute } from "../src/rooms/pipeline/rates";
+import { byMinute } from "../src/rooms/pipeline/rates";
 import { secondsLeft } from "../src/rooms/runs/progress";
 import { suggested } from "../src/rooms/add/upload";
 
@@ -108,16 +108,31 @@ it("payloads are indented without a parser", () => {
   );
 });
 
-it("records are spread over the minutes of their run", () => {
-  const now = Date.parse("2024-01-01T01:00:00Z");
-  const run = {
-    records: 600,
-    started_at: "2024-01-01T00:58:30Z",
-    finished_at: "2024-01-01T01:00:00Z",
-  };
-  const rates = perMinute([run], now);
-  expect(rates.slice(-3)).toEqual([0, 200, 400]);
-  expect(rates.slice(0, -3).every((rate) => rate === 0)).toBe(true);
+it("adds up what instances told of each minute", () => {
+  const now = Date.parse("2024-01-01T01:00:30Z");
+  const moment = (time: string, records: number) => ({
+    time,
+    records_per_second: records,
+    memory_bytes: 1,
+    waiting: null,
+  });
+  const one = { history: [moment("2024-01-01T00:59:00Z", 5), moment("2024-01-01T01:00:10Z", 7)] };
+  const other = { history: [moment("2024-01-01T01:00:20Z", 1), moment("2024-01-01T00:00:00Z", 9)] };
+  const found = byMinute([one, other], now, (each) => each.records_per_second);
+  expect(found.slice(-3)).toEqual([null, 5, 8]);
+  expect(found.slice(0, -3).every((each) => each === null)).toBe(true);
+  expect(byMinute([one], now, (each) => each.waiting)).toEqual(Array(60).fill(null));
+});
+
+it.each([
+  [0, "0 B"],
+  [999, "999 B"],
+  [1_500, "1.5 kB"],
+  [184_300_000, "184 MB"],
+  [2_000_000_000, "2 GB"],
+  [null, "–"],
+])("%s bytes", (value, text) => {
+  expect(bytes(value)).toBe(text);
 });
 
 describe("the time that a run takes still", () => {

@@ -58,6 +58,7 @@ from shared.messages.topics import (
     REPLAYER_GROUP,
     TASKS,
 )
+from shared.monitoring import service_state
 from shared.runtime import confined, logs
 from shared.runtime.health import Health
 from shared.runtime.lifecycle import (
@@ -313,4 +314,10 @@ async def run(
             keep_announced(settings, sources, checkpoints),
             *(follower.run() for follower in followers),
             *_monitors(settings, kafka, health, planner, tasks, replays),
+            service_state.tell(
+                kafka.producer,
+                "extractor",
+                starts.instance_name(settings.health_file),
+                health,
+            ),
         )

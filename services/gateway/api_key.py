@@ -52,15 +52,17 @@ def check_key(request: Request, given: str | None) -> str:
     encoded = key.encode("utf-8", "surrogateescape")
     right = settings.api_key.get_secret_value().encode()
     if not secrets.compare_digest(encoded, right):
-        raise _wrong(request)
+        raise wrong(
+            request, f"the API key in the header {HEADER} is wrong"
+        )
     return key
 
 
-def _wrong(request: Request) -> ProblemError:
+def wrong(request: Request, message: str) -> ProblemError:
+    """403 with the message, or 429 after many of them."""
     wrong_keys: WrongKeys = request.app.state.wrong_keys
     address = request.client.host if request.client else ""
     if not wrong_keys.are_too_many(address):
-        message = f"the API key in the header {HEADER} is wrong"
         return ProblemError(403, message)
     message = f"more than {WRONG_KEYS_A_MINUTE} wrong API keys in a minute: wait"
     return ProblemError(429, message, headers={"Retry-After": "60"})

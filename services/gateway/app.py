@@ -21,8 +21,8 @@ from starlette.routing import compile_path
 import shared
 from services.gateway import problems
 from services.gateway.api_key import HEADER, WrongKeys
-from services.gateway.command_bus import CommandBus
 from services.gateway.database import Database
+from services.gateway.kafka.command_bus import CommandBus
 from services.gateway.live.hub import Hub
 from services.gateway.middleware.access_log import AccessLog
 from services.gateway.middleware.body_limit import BodyLimit
@@ -49,12 +49,13 @@ from services.gateway.routes import (
     sources,
 )
 from services.gateway.routes.catalog import coverage, instruments, series
-from services.gateway.routes.live import changes, events
+from services.gateway.routes.live import changes, events, services
 from services.gateway.routes.news import news, sentiment
 from services.gateway.routes.prices import agreement, latest, ohlcv, price
 from services.gateway.settings import GatewaySettings
 from services.gateway.uploads.store import Uploads
 from shared.errors import CONFIG_EXIT_CODE, POISON_EXIT_CODE, ConfigError
+from shared.kafka.starts import instance_name
 from shared.runtime import logs
 from shared.runtime.health import Health
 
@@ -88,6 +89,7 @@ ROUTES = (
     data,
     changes,
     events,
+    services,
     ohlcv,
     price,
     latest,
@@ -130,7 +132,9 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
         app.state.hub = Hub(database, bus.checkpoints, settings.csv_dir)
         for each in (database, questions, probes):
             await each.start()
-        connecting = asyncio.create_task(bus.run())
+        connecting = asyncio.create_task(
+            bus.run(instance_name(settings.health_file), health_file)
+        )
         connecting.add_done_callback(_end_when_broken)
         reporting = asyncio.create_task(_report(health_file, probes, bus))
         yield

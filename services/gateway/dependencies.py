@@ -8,8 +8,8 @@ from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader
 
 from services.gateway.api_key import HEADER, check_key
-from services.gateway.command_bus import CommandBus
 from services.gateway.database import Database
+from services.gateway.kafka.command_bus import CommandBus
 
 _header = APIKeyHeader(
     name=HEADER,

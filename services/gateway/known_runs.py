@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from services.gateway.command_bus import CommandBus
 from services.gateway.database import Database
+from services.gateway.kafka.command_bus import CommandBus
 from services.gateway.problems import ProblemError
 from services.gateway.queries import runs
 from services.gateway.requests.parameters import checked

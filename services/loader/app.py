@@ -26,6 +26,7 @@ from shared.kafka.lag import LagReader
 from shared.kafka.progress import Monitor
 from shared.kafka.witness import Witness
 from shared.messages.topics import LOADER_GROUP
+from shared.monitoring import service_state
 from shared.runtime import logs
 from shared.runtime.health import Health
 from shared.runtime.lifecycle import (
@@ -55,6 +56,7 @@ async def run(
     engine = build_engine(settings.writer_url(), stuck_after_s=limit)
     retention = _retention(engine, settings)
     reconciler = RunReconciler(engine, producer, lag, settings, retention)
+    instance = starts.instance_name(settings.health_file)
     suspects = Suspects(settings.health_file)
     before_end(suspects.end)
     pages = settings.batch_pages
@@ -85,6 +87,7 @@ async def run(
                 reconciler.run(DATABASE_UNAVAILABLE),
                 _watch(monitor, loader),
                 trouble.tell(producer, lambda: loader.trouble),
+                service_state.tell(producer, "loader", instance, health),
             )
     finally:
         engine.dispose()

@@ -52,6 +52,7 @@ from shared.messages.topics import (
     UNIFIED,
     UNIFIED_REPLAY,
 )
+from shared.monitoring import metrics
 from shared.runtime import logs
 from shared.runtime.health import DISK_FULL
 from shared.runtime.lifecycle import sleep_or_stop
@@ -282,6 +283,9 @@ class Loader:
             await self._store_pages(pages, ReplayWriter(), before)
         await _turn(before)
         await asyncio.to_thread(self._store_messages, batch)
+        for page in (*batch.pages, *batch.replayed):
+            raw = page.raw
+            metrics.count_pages(raw.source, 1, raw.record_count)
         if batch.pages:
             seconds = round(time.monotonic() - started, 3)
             _log_loaded(batch.pages, new, seconds)

@@ -54,6 +54,7 @@ from shared.messages.topics import (
     UNIFIED,
     UNIFIED_REPLAY,
 )
+from shared.monitoring import metrics, service_state
 from shared.runtime import confined, logs
 from shared.runtime.health import Health
 from shared.runtime.lifecycle import (
@@ -223,6 +224,7 @@ async def _publish_unified(
             unified, "normalizer", event_id=page.page_id, run_id=run_id
         ),
     )
+    metrics.count_pages(page.source, 1, page.record_count)
 
 
 async def _dead_letter(
@@ -330,16 +332,10 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
     before_end(suspects.end)
     mapper = Mapper(ConfinedMapping(), Turns(suspects))
     confined.prepare()
-    announced: list[bool] = []  # by one of the agents
 
     async def normalize(stream: Any) -> None:
         producer = clients.producer(bootstrap, client)
         await clients.start(producer, asyncio.Event(), "producer")
-        if not announced and not suspects.was_asked_to_end:
-            announced.append(True)
-            await starts.announce(
-                producer, "normalizer", settings.health_file
-            )
         deliveries = Deliveries(producer, settings.max_deliveries)
         queue = stream.channel.queue
         app.waiting.append(queue)
@@ -362,8 +358,19 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
 
     @app.task  # type: ignore[untyped-decorator]
     async def _report_health() -> None:
+        never = asyncio.Event()
         lag = LagReader(bootstrap, client)
-        await lag.start(asyncio.Event())
+        await lag.start(never)
+        producer = clients.producer(bootstrap, client)
+        await clients.start(producer, never, "producer")
+        if not suspects.was_asked_to_end:
+            await starts.announce(
+                producer, "normalizer", settings.health_file
+            )
+        instance = starts.instance_name(settings.health_file)
+        telling = asyncio.create_task(
+            service_state.tell(producer, "normalizer", instance, health)
+        )
         limit = settings.stuck_after_s
         monitor = Monitor(
             lag, NORMALIZER_GROUP, READ, health, stuck_after_s=limit
@@ -371,7 +378,9 @@ def build_app(settings: NormalizerSettings, health: Health) -> faust.App:
         try:
             await _watch(app, monitor, health)
         finally:
+            telling.cancel()
             await _close(lag.close())
+            await _close(producer.stop())
 
     return app
 

@@ -30,7 +30,7 @@ async def announce(
     partition = partition_of(name)
     started = Checkpoint(
         stream=name,
-        cursor=raw_json(Started(instance=_instance(health_file))),
+        cursor=raw_json(Started(instance=instance_name(health_file))),
         raw_partition=partition,
         raw_offset=-1,
     )
@@ -44,7 +44,7 @@ async def announce(
     )
 
 
-def _instance(health_file: str | None) -> str:
+def instance_name(health_file: str | None) -> str:
     """The same after a restart: the container, natively the place of the health file."""
     own = Path(health_file).stem if health_file else str(os.getpid())
     return f"{socket.gethostname()[:100]}/{own[:100]}"

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 # The same along the path of a page, so that a stream keeps its partition from source to table.
 PARTITIONS = 6
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
-DAY_MS = 24 * 3600 * 1000
+HOUR_MS = 3600 * 1000
+DAY_MS = 24 * HOUR_MS
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,13 @@ CHECKPOINTS = Topic(
 DEAD_LETTERS = Topic(
     "ingest.dead-letters", partitions=1, retention_ms=30 * DAY_MS
 )
+# How each instance is, every few seconds.
+SERVICES = Topic(
+    "ingest.services",
+    partitions=1,
+    retention_ms=2 * HOUR_MS,
+    config={"segment.ms": str(HOUR_MS)},
+)
 
 TOPICS = (
     COMMANDS,
@@ -72,6 +80,7 @@ TOPICS = (
     RUN_EVENTS,
     CHECKPOINTS,
     DEAD_LETTERS,
+    SERVICES,
 )
 
 # Consumer groups: their committed offsets are the checkpoints of the pipeline.

@@ -36,6 +36,11 @@ class Health:
         }
         self.trouble = ""  # why the file could not be written last time
 
+    @property
+    def state(self) -> dict[str, Any]:
+        """What was set last: `ready`, `reason` and facts such as `lag`."""
+        return self._state
+
     def set(self, *, ready: bool, reason: str = "", **facts: Any) -> None:
         self._state = {"ready": ready, "reason": reason, **facts}
         self.beat()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from shared.identity import one_time_codes
 from tests.support.product import KEY
 from tests.support.stack import Stack
 
@@ -71,3 +73,23 @@ def test_without_a_database_the_words_of_the_api_are_shown(
     expect(page.get_by_text("succeeded").first).to_be_visible(
         timeout=60_000
     )
+
+
+def test_a_one_time_code_opens_it_once(
+    browser: Browser, address: str
+) -> None:
+    code = one_time_codes.made(KEY, time.time())
+    for is_first in (True, False):
+        context = browser.new_context()
+        visitor = context.new_page()
+        visitor.goto(f"{address}#code={code}")
+        if is_first:
+            expect(
+                visitor.get_by_role("heading", name="Markets")
+            ).to_be_visible()
+        else:
+            expect(visitor.get_by_role("alert")).to_contain_text(
+                "this code was used"
+            )
+        assert "#" not in visitor.url
+        context.close()

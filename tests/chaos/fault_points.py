@@ -331,7 +331,7 @@ def _break_receipts(writer: Any) -> None:
 
 
 def _gateway() -> None:
-    from services.gateway.command_bus import CommandBus
+    from services.gateway.kafka.command_bus import CommandBus
 
     _wrap(CommandBus, "publish", after="gateway.after_publish")
 

@@ -2,6 +2,7 @@
 
 const NAME = "api-key";
 const FRAGMENT = /^#key=(.*)$/;
+const CODE = /^#code=([\w.-]+)$/;
 const PLAIN = /^[\x21-\x7e]+$/; // what a header can carry
 
 /** Take the key from `#key=…`, where a printed address brought it, and leave no trace of it.
@@ -15,6 +16,26 @@ export function takeKeyFromAddress(): boolean {
   return true;
 }
 
+/** Change a one-time code in the address, which `make open` made, for the key; leave no trace of it.
+ * Returns why it was refused, null where all is well or there was none. */
+export async function takeCodeFromAddress(): Promise<string | null> {
+  const code = CODE.exec(location.hash)?.[1];
+  if (!code) return null;
+  history.replaceState(null, "", location.pathname + location.search);
+  try {
+    const response = await fetch("/console/key", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ code }),
+    });
+    const answer = (await response.json()) as { key?: string; detail?: string };
+    if (answer.key) keepKey(answer.key);
+    return answer.key ? null : (answer.detail ?? response.statusText);
+  } catch (error) {
+    return String(error);
+  }
+}
+
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
@@ -26,7 +47,7 @@ function decoded(text: string): string {
 /** An address with a key may be put into a tab that is open already. */
 export function watchAddress(): void {
   addEventListener("hashchange", () => {
-    if (takeKeyFromAddress()) location.reload();
+    if (takeKeyFromAddress() || CODE.test(location.hash)) location.reload();
   });
 }
 

@@ -978,6 +978,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/services": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The processes of each service, now and over the last hour
+         * @description By service and name. One that is gone is listed for an hour.
+         *
+         *     Each tells of itself every five seconds, through Kafka.
+         */
+        get: operations["services_api_v1_services_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sources": {
         parameters: {
             query?: never;
@@ -2625,6 +2647,23 @@ export interface components {
             versions: components["schemas"]["Version"][];
         };
         /**
+         * Moment
+         * @description An instance in a minute that has ended at `time`.
+         */
+        Moment: {
+            /** Memory Bytes */
+            memory_bytes: number;
+            /** Records Per Second */
+            records_per_second: number;
+            /**
+             * Time
+             * Format: date-time
+             */
+            time: string;
+            /** Waiting */
+            waiting: number | null;
+        };
+        /**
          * MoodImpact
          * @description Moves after news of one sentiment, after one delay.
          */
@@ -3714,6 +3753,80 @@ export interface components {
          * @enum {string}
          */
         SeriesOrder: "id" | "symbol" | "points" | "first" | "last" | "arrived_at" | "completeness";
+        /**
+         * ServiceInstance
+         * @description A process of a service, as it told of itself last.
+         */
+        ServiceInstance: {
+            /**
+             * Alive
+             * @description It did so in the last 15 seconds
+             */
+            alive: boolean;
+            /**
+             * Cpu Seconds
+             * @description Since it was started
+             */
+            cpu_seconds: number;
+            /**
+             * History
+             * @description By minute, of the last hour, oldest first
+             */
+            history: components["schemas"]["Moment"][];
+            /**
+             * Instance
+             * @description Host and name
+             */
+            instance: string;
+            /**
+             * Memory Bytes
+             * @description Resident
+             */
+            memory_bytes: number;
+            /**
+             * Ready
+             * @description It makes progress
+             */
+            ready: boolean;
+            /**
+             * Reason
+             * @description Why it is not ready; empty when it is
+             */
+            reason: string;
+            /**
+             * Records
+             * @description Published, mapped or stored since it was started
+             */
+            records: number;
+            /**
+             * Records Per Second
+             * @description In the last minute
+             */
+            records_per_second: number;
+            /**
+             * Seen At
+             * Format: date-time
+             * @description When it told of itself last
+             */
+            seen_at: string;
+            /**
+             * Service
+             * @description extractor, normalizer, loader or gateway
+             */
+            service: string;
+            /**
+             * Started At
+             * Format: date-time
+             */
+            started_at: string;
+            /** Version */
+            version: string;
+            /**
+             * Waiting
+             * @description Messages that wait for it and others of its service; null: not known
+             */
+            waiting: number | null;
+        };
         /**
          * Skips
          * @description Records that carry nothing to load, by reason.
@@ -6023,6 +6136,32 @@ export interface operations {
             503: components["responses"]["Problem"];
         };
     };
+    services_api_v1_services_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceInstance"][];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
     sources_api_v1_sources_get: {
         parameters: {
             query?: never;
@@ -6112,4 +6251,4 @@ export interface operations {
         };
     };
 }
-// Of the OpenAPI document 8b923ada53604c88a57c1fdb198f273fbd724084a60aed864c5616194ccca8ad
+// Of the OpenAPI document a72d7ffaf38707ca39686ea873df8a33256ceb3002adfea25c9290844157684e

@@ -7,6 +7,11 @@ const UNITS: [number, string][] = [
   [1e6, "M"],
   [1e3, "k"],
 ];
+const BYTES: [number, string][] = [
+  [1e9, "GB"],
+  [1e6, "MB"],
+  [1e3, "kB"],
+];
 
 /** A price by its size: 73,917.29, 1.5, 0.00002154. Never in exponents. */
 export function price(value: number | null | undefined): string {
@@ -72,4 +77,11 @@ export function share(value: number | null | undefined): string {
   if (value == null) return "–";
   const text = Math.floor(value * 1_000) / 10;
   return `${text} %`;
+}
+
+/** Bytes as people say them: 184 MB. */
+export function bytes(value: number | null | undefined): string {
+  if (value == null) return "–";
+  const [unit, name] = BYTES.find(([least]) => value >= least) ?? [1, "B"];
+  return `${grouped(value / unit, value < 10 * unit ? 1 : 0)} ${name}`;
 }

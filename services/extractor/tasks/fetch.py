@@ -53,6 +53,7 @@ from shared.messages.run_events import (
 from shared.messages.serialization import to_python
 from shared.messages.tasks import FetchStream
 from shared.messages.topics import RAW
+from shared.monitoring import metrics
 from shared.runtime import logs
 from shared.runtime.lifecycle import finish_despite_cancel
 
@@ -213,6 +214,8 @@ class FetchHandler:
             partition=partition,
         )
         position = msgspec.structs.replace(position, raw_offset=last)
+        records = sum(page.record_count for page in pages)
+        metrics.count_pages(pages[0].source, len(pages), records)
         if any(
             (page.page_no + 1) % CHECKPOINT_EVERY_PAGES == 0
             for page in pages

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from services.gateway.command_bus import CommandBus
 from services.gateway.database import DATABASE_UNAVAILABLE, Database
+from services.gateway.kafka.command_bus import CommandBus
 from services.gateway.queries.sources import budget_of
 from services.gateway.schemas.sources import Budget
 from shared.kafka.checkpoint_log import TROUBLE, CheckpointLog

@@ -6,8 +6,8 @@ import json
 from collections import defaultdict
 from typing import Any
 
-from services.gateway.command_log import PendingRun
 from services.gateway.database import Database, Where, window_of
+from services.gateway.kafka.command_log import PendingRun
 from services.gateway.problems import ProblemError
 from shared.messages.base import REPLAY
 from shared.messages.runs import RunStatus

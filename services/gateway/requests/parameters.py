@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import Header, Path, Query, Response
 
-from services.gateway.command_bus import CommandBus
+from services.gateway.kafka.command_bus import CommandBus
 from services.gateway.problems import field_problem
 from services.gateway.queries.runs import LATEST, PREVIOUS
 from services.gateway.requests.whole_numbers import InDigits

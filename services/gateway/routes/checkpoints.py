@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Request, Response
 
-from services.gateway.command_bus import CommandBus
 from services.gateway.dependencies import ApiKey, Bus, Db
+from services.gateway.kafka.command_bus import CommandBus
 from services.gateway.problems import (
     ProblemError,
     documented,

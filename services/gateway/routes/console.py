@@ -1,7 +1,8 @@
 """The console at `/`: files that `console/` was built into. It asks the API, as anybody does.
 
 Names of assets have a hash of what is in them, so browsers keep them for good. Where it was not
-built, `/` says why, and the API works all the same.
+built, `/` says why, and the API works all the same. `/console/key` hands out the key for a one-time
+code.
 """
 
 from __future__ import annotations
@@ -9,12 +10,18 @@ from __future__ import annotations
 import asyncio
 import gzip
 import mimetypes
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
+from pydantic import BaseModel, Field
+
+from services.gateway.api_key import wrong
+from services.gateway.settings import GatewaySettings
+from shared.identity import one_time_codes
 
 BUILT = Path(__file__).parents[3] / "console" / "dist"
 NOT_BUILT = "not-built.txt"  # says why; `make up` and the image leave it
@@ -24,6 +31,10 @@ ZIPPED_FROM = 1_024
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
     " connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+)
+WRONG_CODE = (
+    "this code was used, is older than a minute, or was made with another key: run `make open`"
+    " again"
 )
 router = APIRouter(include_in_schema=False)
 
@@ -38,6 +49,7 @@ class _File:
 def install(app: FastAPI, built: Path = BUILT) -> None:
     """`built`: the folder with `index.html` and `assets/`, whether or not it is there."""
     app.state.console = built
+    app.state.used_codes = {}
     app.include_router(router)
 
 
@@ -53,6 +65,33 @@ async def read_console(request: Request) -> Response:
         "Cache-Control": "no-cache",
     }
     return _answer(request, found, headers)
+
+
+class Code(BaseModel):
+    """Of the address that `make open` leads to."""
+
+    code: str = Field(max_length=one_time_codes.MAX_CODE)
+
+
+@router.post("/console/key")
+async def take_code(request: Request, body: Code) -> Response:
+    """The key for a code that was not taken here before. Raises ProblemError 403, 429."""
+    settings: GatewaySettings = request.app.state.settings
+    used: dict[str, float] = request.app.state.used_codes
+    key = settings.api_key.get_secret_value()
+    now = time.time()
+    # Slow the first time.
+    end = await asyncio.to_thread(
+        one_time_codes.end_of, key, body.code, now
+    )
+    for code in [each for each, until in used.items() if until <= now]:
+        del used[code]
+    if end is None or body.code in used:
+        raise wrong(request, WRONG_CODE)
+    used[body.code] = end
+    return JSONResponse(
+        {"key": key}, headers={"Cache-Control": "no-store"}
+    )
 
 
 @router.get("/assets/{name}")

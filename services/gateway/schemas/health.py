@@ -1,4 +1,4 @@
-"""Bodies of the health endpoints, as the OpenAPI document shows them."""
+"""Bodies of the health endpoints and of GET /services, as the OpenAPI document shows them."""
 
 from __future__ import annotations
 
@@ -78,3 +78,41 @@ class Probe(BaseModel):
     """Answer of the probes."""
 
     status: str
+
+
+class Moment(BaseModel):
+    """An instance in a minute that has ended at `time`."""
+
+    time: datetime
+    records_per_second: float
+    memory_bytes: int
+    waiting: int | None
+
+
+class ServiceInstance(BaseModel):
+    """A process of a service, as it told of itself last."""
+
+    service: str = Field(
+        description="extractor, normalizer, loader or gateway"
+    )
+    instance: str = Field(description="Host and name")
+    version: str
+    started_at: datetime
+    seen_at: datetime = Field(description="When it told of itself last")
+    alive: bool = Field(description="It did so in the last 15 seconds")
+    ready: bool = Field(description="It makes progress")
+    reason: str = Field(
+        description="Why it is not ready; empty when it is"
+    )
+    memory_bytes: int = Field(description="Resident")
+    cpu_seconds: float = Field(description="Since it was started")
+    records: int = Field(
+        description="Published, mapped or stored since it was started"
+    )
+    records_per_second: float = Field(description="In the last minute")
+    waiting: int | None = Field(
+        description="Messages that wait for it and others of its service; null: not known"
+    )
+    history: list[Moment] = Field(
+        description="By minute, of the last hour, oldest first"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiokafka import TopicPartition
 
-from services.gateway.group_watch import GroupWatch
+from services.gateway.kafka.group_watch import GroupWatch
 from shared.kafka.lag import GroupPosition, GroupPositions
 from shared.kafka.starts import Starts
 from shared.messages.checkpoints import Started

@@ -1,37 +1,43 @@
-import type { Schemas } from "../../api/client";
-import { count } from "../../format/numbers";
-import { perMinute, MINUTES } from "./rates";
+import { MINUTES } from "./rates";
 
-const TALL = 90;
+const TALL = 56;
 const WIDE = 10; // of a minute
 
-/** Records a minute over the last hour, by the runs that brought them. */
-export function Hour({ runs, now }: { runs: Schemas["Run"][]; now: number }) {
-  const rates = perMinute(runs, now);
-  const most = Math.max(...rates, 1);
+/** One number over the last hour, a bar a minute; what is not known is a line on the ground. */
+export function Hour(props: {
+  title: string;
+  values: (number | null)[];
+  text: (value: number) => string;
+}) {
+  const { title, values, text } = props;
+  const most = Math.max(...values.map((each) => each ?? 0));
+  const label = `${title}, ${text(most)} at most`;
   return (
     <div>
-      <div class="soft">Records a minute, {count(Math.round(most))} at most</div>
+      <div class="soft">{label}</div>
       <svg
         viewBox={`0 0 ${MINUTES * WIDE} ${TALL}`}
         preserveAspectRatio="none"
         width="100%"
         height={TALL}
         role="img"
-        aria-label={`Records a minute, ${count(Math.round(most))} at most`}
+        aria-label={label}
       >
-        {rates.map((rate, n) => (
-          <rect
-            key={n}
-            x={n * WIDE}
-            y={TALL - (rate / most) * TALL}
-            width={WIDE - 2}
-            height={Math.max(1, (rate / most) * TALL)}
-            fill={rate ? "var(--accent)" : "var(--line)"}
-          >
-            <title>{`${MINUTES - 1 - n} min ago: ${count(Math.round(rate))} records`}</title>
-          </rect>
-        ))}
+        {values.map((value, n) => {
+          const tall = Math.max(1, ((value ?? 0) / (most || 1)) * TALL);
+          return (
+            <rect
+              key={n}
+              x={n * WIDE}
+              y={TALL - tall}
+              width={WIDE - 2}
+              height={tall}
+              fill={value ? "var(--accent)" : "var(--line)"}
+            >
+              <title>{said(MINUTES - 1 - n, value === null ? "not known" : text(value))}</title>
+            </rect>
+          );
+        })}
       </svg>
       <div class="row soft">
         <span>an hour ago</span>
@@ -39,4 +45,8 @@ export function Hour({ runs, now }: { runs: Schemas["Run"][]; now: number }) {
       </div>
     </div>
   );
+}
+
+function said(minutes: number, text: string): string {
+  return minutes ? `${minutes} min ago: ${text}` : `now: ${text}`;
 }

@@ -1,17 +1,20 @@
-import { count } from "../../format/numbers";
+import type { Schemas } from "../../api/client";
+import { count, plural } from "../../format/numbers";
 
 const SERVICES = ["extractor", "normalizer", "loader", "gateway"] as const;
 const TOPICS = ["ingest.raw", "ingest.unified", "PostgreSQL"];
-const [WIDE, GAP, TALL] = [120, 110, 92];
+const [WIDE, GAP, TALL] = [120, 110, 108];
+type Instance = Schemas["ServiceInstance"];
 
-/** Four services and what lies between them; a number says what waits before a service. */
-export function Picture({ lag }: { lag: Record<string, number> }) {
+/** Four services and what lies between them: how many there are, how fast, and what waits. */
+export function Picture(props: { lag: Record<string, number>; instances: Instance[] }) {
   const whole = SERVICES.length * WIDE + (SERVICES.length - 1) * GAP;
   return (
     <div class="scroll" tabIndex={0}>
       <svg viewBox={`0 0 ${whole} ${TALL}`} width={whole} role="img" aria-label="The pipeline">
         {SERVICES.map((name, n) => {
           const x = n * (WIDE + GAP);
+          const own = props.instances.filter((each) => each.service === name && each.alive);
           return (
             <g key={name}>
               <rect
@@ -23,11 +26,17 @@ export function Picture({ lag }: { lag: Record<string, number> }) {
                 fill="var(--accent-back)"
                 stroke="var(--accent)"
               />
-              <text x={x + WIDE / 2} y="47" text-anchor="middle" fill="var(--text)" font-size="14">
+              <text x={x + WIDE / 2} y="40" text-anchor="middle" fill="var(--text)" font-size="14">
                 {name}
               </text>
+              <text x={x + WIDE / 2} y="56" text-anchor="middle" fill="var(--soft)" font-size="11">
+                {plural(own.length, "instance")}
+              </text>
               <text x={x + WIDE / 2} y="82" text-anchor="middle" fill="var(--soft)" font-size="12">
-                {waiting(lag, name)}
+                {waiting(props.lag, name)}
+              </text>
+              <text x={x + WIDE / 2} y="100" text-anchor="middle" fill="var(--soft)" font-size="12">
+                {name === "gateway" ? "" : speed(own)}
               </text>
               {n < TOPICS.length && <Topic x={x + WIDE} name={TOPICS[n]!} />}
             </g>
@@ -59,4 +68,9 @@ function waiting(lag: Record<string, number>, service: string): string {
   if (!found.length) return "";
   const sum = found.reduce((whole, [, each]) => whole + each, 0);
   return sum ? `${count(sum)} waiting` : "nothing waits";
+}
+
+function speed(instances: Instance[]): string {
+  const sum = instances.reduce((whole, each) => whole + each.records_per_second, 0);
+  return `${count(Math.round(sum))} records/s`;
 }

@@ -1,21 +1,25 @@
 import type { Schemas } from "../../api/client";
 
-type Run = Pick<Schemas["Run"], "started_at" | "finished_at" | "records">;
+type Moment = Schemas["Moment"];
+interface Told {
+  history: Moment[];
+}
 export const MINUTES = 60;
 const MINUTE_MS = 60_000;
 
-/** The records of each minute up to now, as if a run brought them at one speed. */
-export function perMinute(runs: Run[], now: number): number[] {
-  const found = new Array<number>(MINUTES).fill(0);
-  const begin = now - MINUTES * MINUTE_MS;
-  for (const run of runs) {
-    if (!run.started_at) continue;
-    const first = Date.parse(run.started_at);
-    const last = Math.max(first + 1, run.finished_at ? Date.parse(run.finished_at) : now);
-    for (let n = 0; n < MINUTES; n++) {
-      const from = begin + n * MINUTE_MS;
-      const shared = Math.min(last, from + MINUTE_MS) - Math.max(first, from);
-      if (shared > 0) found[n]! += (run.records * shared) / (last - first);
+/** The sum over instances for each of the last minutes, oldest first; null: nothing is known. */
+export function byMinute(
+  instances: Told[],
+  now: number,
+  of: (moment: Moment) => number | null,
+): (number | null)[] {
+  const found = new Array<number | null>(MINUTES).fill(null);
+  for (const { history } of instances) {
+    for (const moment of history) {
+      const ago = Math.floor((now - Date.parse(moment.time)) / MINUTE_MS);
+      const at = MINUTES - 1 - Math.max(0, ago);
+      const value = of(moment);
+      if (at >= 0 && value !== null) found[at] = (found[at] ?? 0) + value;
     }
   }
   return found;

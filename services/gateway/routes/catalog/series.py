@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from services.gateway.command_bus import CommandBus
 from services.gateway.database import Database
 from services.gateway.dependencies import ApiKey, Bus, Db
+from services.gateway.kafka.command_bus import CommandBus
 from services.gateway.problems import ProblemError, documented
 from services.gateway.queries import series
 from services.gateway.requests.known_parameters import check_parameters

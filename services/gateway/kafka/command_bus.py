@@ -10,14 +10,16 @@ from datetime import datetime
 
 from aiokafka.errors import KafkaError
 
-from services.gateway.command_log import CommandLog, PendingRun
-from services.gateway.group_watch import GroupWatch
+from services.gateway.kafka.command_log import CommandLog, PendingRun
+from services.gateway.kafka.group_watch import GroupWatch
+from services.gateway.kafka.service_log import ServiceLog
 from services.gateway.problems import ProblemError, unavailable
 from services.gateway.settings import GatewaySettings
 from shared.errors import TransientError
 from shared.kafka import clients, publishing, topic_admin
 from shared.kafka.checkpoint_log import CheckpointLog
 from shared.kafka.lag import GroupPositions, LagReader
+from shared.kafka.topic_follower import TopicFollower
 from shared.messages.commands import Command, MoveCheckpoint, RunCommand
 from shared.messages.serialization import encode
 from shared.messages.topics import (
@@ -32,12 +34,15 @@ from shared.messages.topics import (
     REPLAY_TASKS,
     REPLAYER_GROUP,
     RUN_EVENTS,
+    SERVICES,
     TASKS,
     UNIFIED,
     UNIFIED_REPLAY,
     Topic,
 )
+from shared.monitoring import service_state
 from shared.runtime import logs
+from shared.runtime.health import Health
 from shared.runtime.lifecycle import run_until_first_exits
 from shared.values.times import from_ms
 
@@ -73,6 +78,13 @@ class CommandBus:
         self.checkpoints = CheckpointLog(
             bootstrap, f"gateway-checkpoints-{os.getpid()}"
         )
+        self.services = ServiceLog()
+        self._states = TopicFollower(
+            bootstrap,
+            SERVICES,
+            f"gateway-services-{os.getpid()}",
+            self.services.saw,
+        )
         self.is_connected = False
         self.lag: dict[str, int] | None = None
         self.groups = {
@@ -80,17 +92,28 @@ class CommandBus:
             for name, (still_after_s, _) in WATCHED.items()
         }
 
-    async def run(self) -> None:
-        """Connect, then keep the lag and the logs current until cancelled."""
+    async def run(self, instance: str, health: Health) -> None:
+        """Connect, then keep the lag and the logs current until cancelled.
+
+        Tells meanwhile how this `instance` is.
+        """
         never = asyncio.Event()
         await topic_admin.wait_for_topics(self._bootstrap, never)
         await clients.start(self._producer, never, "gateway")
         await self._lag.start(never)
-        followers = (self._commands.follower, self.checkpoints.follower)
+        followers = (
+            self._commands.follower,
+            self.checkpoints.follower,
+            self._states,
+        )
         for follower in followers:
             await follower.start(never)
         await run_until_first_exits(
-            *(follower.run() for follower in followers), self._watch()
+            *(follower.run() for follower in followers),
+            self._watch(),
+            service_state.tell(
+                self._producer, "gateway", instance, health
+            ),
         )
 
     async def _watch(self) -> None:
@@ -187,6 +210,7 @@ class CommandBus:
             self._lag.close,
             self._commands.follower.close,
             self.checkpoints.follower.close,
+            self._states.close,
         )
         for close in closings:
             with contextlib.suppress(Exception):

@@ -1,0 +1,81 @@
+"""How an instance of a service is, told on ingest.services for the gateways to show."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import time
+from typing import Annotated
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+
+from shared import __version__
+from shared.errors import TransientError
+from shared.kafka import publishing
+from shared.messages.base import Message, Millis, Name, Total
+from shared.messages.topics import SERVICES
+from shared.monitoring import metrics
+from shared.runtime import memory
+from shared.runtime.health import Health
+
+TOLD_EVERY_S = 5.0
+STARTED_AT = time.time()
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+
+
+class ServiceState(Message, frozen=True, tag="ServiceState"):
+    """Of one instance, at the broker's time of the message.
+
+    `records` and `cpu_seconds` count from its start on.
+    """
+
+    service: Name
+    instance: Name
+    version: Name
+    started_at: Millis
+    ready: bool
+    reason: str
+    records: Total
+    memory_bytes: Total
+    cpu_seconds: Seconds
+    waiting: Total | None = None  # messages that wait for it and its like
+
+
+def state_of(service: str, instance: str, health: Health) -> ServiceState:
+    """How this process is now."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    known = health.state
+    return ServiceState(
+        service=service,
+        instance=instance,
+        version=__version__,
+        started_at=round(STARTED_AT * 1000),
+        ready=bool(known["ready"]),
+        reason=str(known["reason"]),
+        records=metrics.counted_records(),
+        memory_bytes=memory.resident(),
+        cpu_seconds=round(used.ru_utime + used.ru_stime, 3),
+        waiting=known.get("lag"),
+    )
+
+
+async def tell(
+    producer: AIOKafkaProducer,
+    service: str,
+    instance: str,
+    health: Health,
+) -> None:
+    """Publish how this process is, again and again, until cancelled."""
+    while True:
+        # One that is not told is followed by the next.
+        with contextlib.suppress(TransientError):
+            await publishing.publish(
+                producer,
+                SERVICES,
+                state_of(service, instance, health),
+                key=instance,
+                service=service,
+            )
+        await asyncio.sleep(TOLD_EVERY_S)
