@@ -67,13 +67,14 @@ screenshots: setup console ## the pictures of docs/images
 	@$(PY) -m tests.browser.pictures
 test-e2e: setup ## the stack as `make up` starts it, with kills and outages
 	@$(PY) -m pytest tests/e2e
-test-long: setup ## what takes long: NAME=compose, chaos, soak or memory
+test-long: setup ## what takes long: NAME=compose, chaos, soak, memory or growth
 	@case "$(NAME)" in \
 	  compose) $(MAKE) --no-print-directory test-compose ;; \
 	  chaos) $(MAKE) --no-print-directory chaos ROUNDS=1 ;; \
 	  soak) $(MAKE) --no-print-directory soak ;; \
 	  memory) $(MAKE) --no-print-directory bench-memory ;; \
-	  *) echo "say which: make test-long NAME=compose, chaos, soak or memory" >&2; exit 2 ;; \
+	  growth) $(PY) -m pytest tests/long ;; \
+	  *) echo "say which: make test-long NAME=compose, chaos, soak, memory or growth" >&2; exit 2 ;; \
 	esac
 test-compose: setup ## the compose deployment, built, scaled and killed; skipped without Docker
 	@$(PY) -m pytest tests/compose

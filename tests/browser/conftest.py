@@ -28,7 +28,7 @@ expect.set_options(timeout=30_000)
 PICTURES = Path(os.environ.get("PICTURES", "/nonexistent"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     found = [path for name in NAMES if (path := shutil.which(name))]
     if not found:
@@ -43,13 +43,13 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def world() -> Iterator[World]:
     with Simulator() as upstream:
         yield World(upstream)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(
     browser: Browser,
     world: World,

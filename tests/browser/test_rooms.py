@@ -156,6 +156,25 @@ def test_a_replay_is_seen_before_it_is_published(page: Page) -> None:
     expect(panel).to_have_count(0)
 
 
+def test_pages_are_chosen_for_a_replay(page: Page, stack: Stack) -> None:
+    enter(page, "Replay")
+    choices = page.get_by_role(
+        "checkbox", name=re.compile("^Page 0 of csv")
+    )
+    choices.first.check()
+    page.get_by_role("button", name="Preview 1 page").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("1 chosen page is mapped again")
+    dialog.get_by_role("button", name="Preview 1 page").click()
+    panel = page.get_by_role("region", name=re.compile("Preview"))
+    expect(panel).to_contain_text("Nothing would change")
+    run = stack.api.get("/stats", params={"limit": 1}).json()[0]
+    assert run["kind"] == "replay"
+    assert len(run["request"]["offsets"]) == 1
+    panel.get_by_role("button", name="Discard").click()
+    expect(panel).to_have_count(0)
+
+
 def test_a_dead_letter_is_read_and_discarded_with_a_note(
     page: Page,
 ) -> None:
@@ -165,6 +184,9 @@ def test_a_dead_letter_is_read_and_discarded_with_a_note(
     ).first.click()
     drawer = page.get_by_role("dialog")
     expect(drawer).to_contain_text("contradict each other")
+    expect(drawer).to_contain_text("line42")
+    expect(drawer.locator("mark")).to_have_text("0.5")
+    expect(drawer.get_by_role("cell", name="high")).to_be_visible()
     drawer.get_by_role("button", name="Discard").click()
     drawer.get_by_role("textbox").fill("a typing error of the venue")
     drawer.get_by_role("button", name="Discard").click()
@@ -196,6 +218,14 @@ def test_the_pipeline_is_a_picture(page: Page) -> None:
     for service in ("extractor", "normalizer", "loader", "gateway"):
         expect(picture).to_contain_text(service)
     expect(page.get_by_text("connected")).to_be_visible()
+    expect(picture).to_contain_text("1 instance")
+    instances = page.get_by_role("region", name="Instances")
+    loader = instances.get_by_role("row").filter(has_text="loader-0")
+    expect(loader).to_contain_text("ready")
+    expect(loader).to_contain_text("MB")
+    hour = page.get_by_role("region", name="The last hour", exact=True)
+    expect(hour.get_by_role("img")).to_have_count(3)
+    expect(hour).to_contain_text(re.compile(r"Stored, [\d,]+ records/s"))
 
 
 def test_a_request_is_copied_without_the_key(page: Page) -> None:

@@ -6,17 +6,19 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.test_rooms import open_coin
-from tests.browser.world import candles, write
+from tests.browser.world import World, candles, write
 from tests.support.product import until
 from tests.support.stack import Stack
 
 CANDLES = 50_000
+COINS = 1_000
 _SCRIPT = {"FunctionCall", "EvaluateScript", "FireAnimationFrame"}
 
 
@@ -113,4 +115,33 @@ def test_fifty_thousand_candles_are_panned(
     report(
         capsys,
         f"{CANDLES:,} candles panned: script of a frame p95 {p95:.1f} ms (goal 8)",
+    )
+
+
+def test_a_thousand_tickers_change_under_an_open_page(
+    page: Page,
+    browser: Browser,
+    stack: Stack,
+    world: World,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ingest = partial(stack.ingest, sources=["coinpaprika"])
+    world.add_coins(COINS, price=10)
+    ingest()
+    page.reload()
+    rows = page.get_by_role("row").filter(has_text=re.compile("^ZZ"))
+    for _ in range(COINS // 200):
+        page.get_by_role("button", name="Show more").click()
+    expect(rows).to_have_count(COINS)
+    browser.start_tracing(page=page, categories=["devtools.timeline"])
+    for price in (11, 12):
+        world.add_coins(COINS, price=price)
+        ingest()
+        new = rows.filter(has=page.get_by_text(str(price), exact=True))
+        expect(new).to_have_count(COINS)
+    frames = script_of_frames(browser.stop_tracing())
+    report(
+        capsys,
+        f"{COINS:,} tickers changed twice: script of a frame p95 "
+        f"{frames[int(len(frames) * 0.95)]:.1f} ms, at most {frames[-1]:.0f} ms",
     )

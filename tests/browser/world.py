@@ -79,7 +79,7 @@ class World:
     def settings(self) -> dict[str, str]:
         return {
             **self.upstream.settings("paper"),
-            "COIN_IDS": '["btc-bitcoin", "eth-ethereum", "pepe-pepe"]',
+            "COIN_IDS": '["*"]',
         }
 
     def fill(self, stack: Stack) -> None:
@@ -116,6 +116,12 @@ class World:
             row[2] = f"{max(float(row[2]), float(row[4])):.8g}"
         write(stack.csv_dir / "venue-a" / "btc-usd.csv", days)
         stack.ingest(sources=["csv"])
+
+    def add_coins(self, count: int, price: float) -> None:
+        """So many coins more upstream, behind the others, at a price; or a new price of theirs."""
+        for n in range(count):
+            coin = f"zz{n:04}-coin-{n}"
+            self.upstream.tickers[coin] = _ticker(coin, price)
 
     def tick(self, price: float) -> None:
         """A new price of Bitcoin upstream."""

@@ -309,6 +309,21 @@ def _grows(
     return 0.0
 
 
+def _confirmed(
+    pattern: re.Pattern[Any],
+    method: str,
+    attack: tuple[str, str],
+    end: str,
+) -> float:
+    """As `_grows`; what is too much is measured again, since machines are noisy."""
+    least = math.inf
+    for _ in range(4):
+        least = min(least, _grows(pattern, method, attack, end))
+        if least <= TOO_MUCH:
+            break
+    return least
+
+
 @pytest.mark.parametrize("name", PATTERNS)
 def test_time_grows_with_the_text_and_not_faster(name: str) -> None:
     pattern, methods = PATTERNS[name]
@@ -317,7 +332,7 @@ def test_time_grows_with_the_text_and_not_faster(name: str) -> None:
         for method in methods
         for attack in _attacks(pattern)
         for end in ENDS
-        if (growth := _grows(pattern, method, attack, end)) > TOO_MUCH
+        if (growth := _confirmed(pattern, method, attack, end)) > TOO_MUCH
     }
     assert not slow, f"{pattern.pattern!r}: {slow}"
 

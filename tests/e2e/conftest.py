@@ -16,13 +16,13 @@ from tests.simulator import Simulator
 from tests.support.stack import Stack, running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def upstream() -> Iterator[Simulator]:
     with Simulator() as simulator:
         yield simulator
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(
     upstream: Simulator, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
@@ -58,7 +58,7 @@ def own(
         yield stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def broken(
     upstream: Simulator, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ChaosStack]:

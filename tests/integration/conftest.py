@@ -19,7 +19,7 @@ from tests.support.infra import (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def infra(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Infrastructure]:

@@ -44,7 +44,7 @@ KEY = "test-api-key"
 NOWHERE = "3b241101-e2bb-4255-8caf-4136c566a962"  # no run has this id
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def address(
     infra: Infrastructure, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:

@@ -68,7 +68,8 @@ def test_records_a_second_are_those_of_each_minute(
     told(log, 60_000 + 59_000, records=6_100)
     told(log, 120_000 + 59_000, records=6_100)
     found = the_one(log)
-    assert [each.records_per_second for each in found.history] == [100, 0]
+    rates = [each.records_per_second for each in found.history]
+    assert rates == [pytest.approx(100 / 59, abs=0.01), 100, 0]
     assert (found.records, found.records_per_second) == (6_100, 0)
     assert (found.alive, found.ready, found.waiting) == (True, True, 2)
 
@@ -76,7 +77,23 @@ def test_records_a_second_are_those_of_each_minute(
 def test_a_start_counts_from_nothing_again(log: ServiceLog) -> None:
     told(log, 30_000, records=9_000)
     told(log, 90_000, records=600, started_at=BEGIN_MS + 80_000)
-    assert the_one(log).records_per_second == 10
+    assert the_one(log).records_per_second == 60
+
+
+def test_what_was_done_before_anything_was_heard_is_no_rate(
+    log: ServiceLog,
+) -> None:
+    told(log, 10 * MINUTE_MS, records=9_000_000)
+    assert the_one(log).history == []
+    told(log, 11 * MINUTE_MS, records=9_000_060)
+    assert the_one(log).records_per_second == 1
+
+
+def test_a_clock_that_is_wrong_makes_no_rate(log: ServiceLog) -> None:
+    an_hour_ahead = BEGIN_MS + 3_600_000
+    told(log, 0, records=9, started_at=an_hour_ahead)
+    told(log, MINUTE_MS, records=69, started_at=an_hour_ahead)
+    assert the_one(log).records_per_second == 1
 
 
 def test_one_that_is_silent_is_not_ready_whatever_it_said_last(
