@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from shared.runtime.settings import CommonSettings
 
@@ -31,6 +31,15 @@ class StackSettings(CommonSettings):
     normalizers: int = Field(default=1, ge=1, le=6)
     loaders: int = Field(default=1, ge=1, le=6)
     gateways: int = Field(default=1, ge=1, le=6)
+
+    @field_validator("metrics_port")
+    @classmethod
+    def _tens(cls, value: int) -> int:
+        if value % 10:
+            raise ValueError(
+                "must be a multiple of 10: each instance has a port, ten for each service"
+            )
+        return value
 
     @property
     def state(self) -> Path:

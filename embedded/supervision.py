@@ -102,17 +102,29 @@ stdout_logfile={settings.logs}/{name}.log
 def _service(settings: StackSettings, name: str, count: int) -> str:
     """All instances of a service of ours."""
     instance = f"{name}-%(process_num)d"
+    health = f"{settings.state}/health/{instance}.json"
+    metrics = _metrics_port(settings, name)
     command = [sys.executable, "-m", f"services.{name}"]
     return f"""[program:{name}]
 numprocs={count}
 process_name={instance}
-environment=HEALTH_FILE="{settings.state}/health/{instance}.json",{_ENVIRONMENT}
+environment=HEALTH_FILE="{health}",{metrics}{_ENVIRONMENT}
 priority=50
 autostart=false
 stopsignal=TERM
 stopwaitsecs=12
 stdout_logfile={settings.logs}/{instance}.log
 {_common(command)}"""
+
+
+def _metrics_port(settings: StackSettings, service: str) -> str:
+    """Of each instance its own: ten for each service, in their order."""
+    if not settings.metrics_port:
+        return ""
+    tens = settings.metrics_port // 10 + list(settings.counts()).index(
+        service
+    )
+    return f'METRICS_PORT="{tens}%(process_num)d",'
 
 
 def _common(command: list[str]) -> str:

@@ -6,6 +6,7 @@ import asyncio
 
 from services.extractor import app
 from services.extractor.settings import ExtractorSettings
+from shared.monitoring import endpoint
 from shared.runtime import logs
 from shared.runtime.health import Health
 from shared.runtime.lifecycle import (
@@ -23,6 +24,7 @@ def main() -> None:
     logs.get(__name__).info("starting", settings=settings.masked())
     health = Health(settings.health_file)
     with exit_on_known_errors():
+        endpoint.serve(settings, "extractor", health, [settings.csv_dir])
         asyncio.run(
             run_until_stopped(
                 lambda stop: app.run(settings, health, stop), health

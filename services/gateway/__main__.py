@@ -13,8 +13,10 @@ from uvicorn.config import STARTUP_FAILURE
 from services.gateway.app import create_app
 from services.gateway.protocol import BoundedProtocol
 from services.gateway.settings import GatewaySettings
+from shared.monitoring import endpoint
 from shared.runtime import logs
 from shared.runtime.health import Health
+from shared.runtime.lifecycle import exit_on_known_errors
 from shared.runtime.settings import load_or_exit
 
 OPEN_FILES = 4096
@@ -50,7 +52,10 @@ def main() -> None:
     )
     logs.get(__name__).info("starting", settings=settings.masked())
     raise_file_limit()
-    app = create_app(settings, Health(settings.health_file))
+    health = Health(settings.health_file)
+    with exit_on_known_errors():
+        endpoint.serve(settings, "gateway", health, [settings.csv_dir])
+    app = create_app(settings, health)
     config = uvicorn.Config(
         app,
         host=settings.api_host,

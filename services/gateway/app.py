@@ -24,6 +24,8 @@ from services.gateway.api_key import HEADER, WrongKeys
 from services.gateway.database import Database
 from services.gateway.kafka.command_bus import CommandBus
 from services.gateway.live.hub import Hub
+from services.gateway.metrics import stored
+from services.gateway.metrics.requests import RequestMetrics
 from services.gateway.middleware.access_log import AccessLog
 from services.gateway.middleware.body_limit import BodyLimit
 from services.gateway.middleware.head_requests import HeadRequests
@@ -136,13 +138,19 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
             bus.run(instance_name(settings.health_file), health_file)
         )
         connecting.add_done_callback(_end_when_broken)
-        reporting = asyncio.create_task(_report(health_file, probes, bus))
+        jobs = [
+            connecting,
+            asyncio.create_task(_report(health_file, probes, bus)),
+        ]
+        if settings.metrics_port:
+            measuring = stored.keep_current(
+                probes, bus.checkpoints, settings.csv_dir
+            )
+            jobs.append(asyncio.create_task(measuring))
         yield
-        for job in (connecting, reporting):
+        for job in jobs:
             job.cancel()
-        await asyncio.gather(
-            connecting, reporting, return_exceptions=True
-        )
+        await asyncio.gather(*jobs, return_exceptions=True)
         await bus.close()
         for each in (database, questions, probes):
             await each.close()
@@ -165,6 +173,18 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
         settings.csv_dir, settings.upload_quota_mb * 1_000_000
     )
     app.state.lookups = asyncio.Semaphore(LOOKUPS)
+    _add_middleware(app, settings)
+    problems.install(app)
+    for routes in ROUTES:
+        app.include_router(routes.router, prefix=PREFIX)
+    console.install(app)
+    app.state.methods = list(_methods())
+    _complete_document(app)
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: GatewaySettings) -> None:
+    """The last is the outermost."""
     app.add_middleware(Unexpected)
     app.add_middleware(KeptByClients)
     app.add_middleware(
@@ -184,13 +204,8 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
     app.add_middleware(HeadRequests)
     if settings.access_log:
         app.add_middleware(AccessLog)
-    problems.install(app)
-    for routes in ROUTES:
-        app.include_router(routes.router, prefix=PREFIX)
-    console.install(app)
-    app.state.methods = list(_methods())
-    _complete_document(app)
-    return app
+    if settings.metrics_port:
+        app.add_middleware(RequestMetrics)
 
 
 def _allow(app: FastAPI, origins: list[str]) -> None:

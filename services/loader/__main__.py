@@ -11,6 +11,7 @@ import sys
 from services.loader import app
 from services.loader.migrate import migrate
 from services.loader.settings import LoaderSettings
+from shared.monitoring import endpoint
 from shared.runtime import logs
 from shared.runtime.health import Health
 from shared.runtime.lifecycle import (
@@ -31,6 +32,7 @@ def main() -> None:
             migrate(settings)
         else:
             health = Health(settings.health_file)
+            endpoint.serve(settings, "loader", health)
             asyncio.run(
                 run_until_stopped(
                     lambda stop: app.run(settings, health, stop), health

@@ -230,6 +230,7 @@ class Loader:
     ) -> None:
         trouble = trouble_of(error)
         self._suspects.done()  # it waits, and is not to blame
+        metrics.database_waits.inc()
         self._refused[work] = trouble
         is_full = trouble.startswith(DISK_FULL)
         log.warning(
@@ -283,11 +284,10 @@ class Loader:
             await self._store_pages(pages, ReplayWriter(), before)
         await _turn(before)
         await asyncio.to_thread(self._store_messages, batch)
-        for page in (*batch.pages, *batch.replayed):
-            raw = page.raw
-            metrics.count_pages(raw.source, 1, raw.record_count)
+        _count(batch)
         if batch.pages:
             seconds = round(time.monotonic() - started, 3)
+            metrics.batch_seconds.observe(seconds)
             _log_loaded(batch.pages, new, seconds)
 
     async def _store_pages(
@@ -339,6 +339,20 @@ class Loader:
             raise TransientError(
                 f"PostgreSQL is unavailable: {error}"
             ) from error
+
+
+def _count(batch: Batch) -> None:
+    for page in (*batch.pages, *batch.replayed):
+        raw = page.raw
+        metrics.count_pages(raw.source, 1, raw.record_count)
+    for page in batch.pages:
+        raw = page.raw
+        for each in (*raw.rejections, *page.rejections()):
+            metrics.count_rejected(raw.source, each.reason, each.count)
+        if not page.unified.republished:
+            metrics.note_page_time(
+                raw.source, page.unified.raw_time, raw.run_id
+            )
 
 
 async def _turn(before: Batch | None) -> None:

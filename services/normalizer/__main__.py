@@ -9,6 +9,7 @@ import faust
 from services.normalizer.app import build_app
 from services.normalizer.settings import NormalizerSettings
 from shared.kafka import topic_admin
+from shared.monitoring import endpoint
 from shared.runtime import logs
 from shared.runtime.health import Health
 from shared.runtime.lifecycle import exit_on_known_errors, tune_gc
@@ -24,6 +25,7 @@ def main() -> None:
     health = Health(settings.health_file)
     health.set(ready=False, reason="waiting for Kafka")
     with exit_on_known_errors():
+        endpoint.serve(settings, "normalizer", health)
         bootstrap = settings.kafka_bootstrap_servers
         asyncio.run(
             topic_admin.wait_for_topics(bootstrap, asyncio.Event())

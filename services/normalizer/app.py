@@ -224,7 +224,10 @@ async def _publish_unified(
             unified, "normalizer", event_id=page.page_id, run_id=run_id
         ),
     )
-    metrics.count_pages(page.source, 1, page.record_count)
+    size = len(message.value)
+    metrics.count_pages(page.source, 1, page.record_count, size)
+    if topic is UNIFIED and not unified.republished:
+        metrics.note_page_time(page.source, unified.raw_time, page.run_id)
 
 
 async def _dead_letter(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -127,17 +125,30 @@ def _shown(each: _Instance, now_ms: int) -> ServiceInstance:
 
 
 def _moments(minutes: list[_Sample]) -> Iterator[Moment]:
-    """What each minute brought, beginning with the second that is known."""
-    for before, after in pairwise(minutes):
-        is_same = before.started_at == after.started_at
-        new = after.records - (before.records if is_same else 0)
-        seconds = (after.at_ms - before.at_ms) / 1000
-        yield Moment(
-            time=datetime.fromtimestamp(after.at_ms / 1000, UTC),
-            records_per_second=round(max(0, new) / max(seconds, 1), 2),
-            memory_bytes=after.memory_bytes,
-            waiting=after.waiting,
-        )
+    """What each minute brought, counted from the minute before, or from the start."""
+    before: _Sample | None = None
+    for each in minutes:
+        since = _begin(before, each)
+        if since is not None:
+            seconds = max(1.0, (each.at_ms - since.at_ms) / 1000)
+            new = max(0, each.records - since.records)
+            yield Moment(
+                time=from_ms(each.at_ms),
+                records_per_second=round(new / seconds, 2),
+                memory_bytes=each.memory_bytes,
+                waiting=each.waiting,
+            )
+        before = each
+
+
+def _begin(before: _Sample | None, each: _Sample) -> _Sample | None:
+    """Since when a sample counts; None where that is not known, as of the first that is kept."""
+    if before is not None and before.started_at == each.started_at:
+        return before
+    # By the clock of the instance, which may be wrong.
+    if not 0 <= each.at_ms - each.started_at <= 2 * MINUTE_MS:
+        return None
+    return _Sample(each.started_at, each.started_at, 0, 0, None)
 
 
 def _minute(at_ms: int) -> int:

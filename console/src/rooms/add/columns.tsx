@@ -1,17 +1,5 @@
 import type { Schemas } from "../../api/client";
-
-interface Reason {
-  what: string;
-  is: string;
-  because: string;
-  columns?: string[];
-}
-interface Profile {
-  columns?: string[];
-  series?: { symbol?: string; currency?: string; columns?: Record<string, number> }[];
-  reasons?: Reason[];
-  unused_columns?: string[];
-}
+import { roleOf, type Profile } from "./profile";
 
 /** Column by column what it was taken for, over the first rows, and why. */
 export function Columns({ of: found }: { of: Schemas["Inspection"] }) {
@@ -59,13 +47,4 @@ export function Columns({ of: found }: { of: Schemas["Inspection"] }) {
       )}
     </>
   );
-}
-
-function roleOf(profile: Profile, name: string, number: number): string | null {
-  for (const series of profile.series ?? []) {
-    const role = Object.entries(series.columns ?? {}).find(([, column]) => column === number);
-    if (role) return role[0];
-  }
-  const reason = profile.reasons?.find((each) => each.columns?.includes(name));
-  return reason?.what ?? null;
 }

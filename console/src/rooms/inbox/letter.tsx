@@ -6,7 +6,7 @@ import { Moment } from "../../ui/moments";
 import { Shape } from "../../ui/panel";
 import { Drawer, Facts, Go, Status } from "../../ui/parts";
 import { Discard } from "./discard";
-import { indented } from "./indented";
+import { Payload } from "./payload";
 
 /** One dead letter: what was wrong, in the payload as it came. */
 export function LetterDrawer(props: { id: string; onClose: () => void; onDone: () => void }) {
@@ -30,8 +30,6 @@ export function LetterDrawer(props: { id: string; onClose: () => void; onDone: (
           {found.source === "csv" && (
             <p class="soft">
               Mend the file and upload it again under the same name, or discard this with a note.
-              Its run names the line:{" "}
-              {found.run_id && <Go to={{ room: "runs", run: found.run_id }}>run</Go>}.
             </p>
           )}
           <div class="row">
@@ -53,6 +51,7 @@ export function LetterDrawer(props: { id: string; onClose: () => void; onDone: (
               reason: found.reason.replaceAll("_", " "),
               field: found.field && <code>{found.field}</code>,
               stream: found.stream,
+              line: found.origin?.["line"] != null && count(Number(found.origin["line"])),
               seen: found.count > 1 ? `${count(found.count)} times` : null,
               since: <Moment time={found.created_at} />,
               run: found.run_id && (
@@ -63,31 +62,10 @@ export function LetterDrawer(props: { id: string; onClose: () => void; onDone: (
           />
           <section>
             <h2>As it came</h2>
-            <Payload text={found.payload ?? ""} field={found.field} />
+            <Payload of={found} />
           </section>
         </>
       )}
     </Drawer>
-  );
-}
-
-const MOST_LINES = 500;
-
-/** The payload, with the lines that name the field marked. */
-function Payload({ text, field }: { text: string; field: string | null }) {
-  const lines = indented(text).split("\n");
-  const shown = lines.slice(0, MOST_LINES);
-  const name = field?.split(".").pop()?.toLowerCase();
-  return (
-    <pre>
-      {shown.map((line, n) =>
-        name && line.toLowerCase().includes(`"${name}"`) ? (
-          <mark key={n}>{`${line}\n`}</mark>
-        ) : (
-          `${line}\n`
-        ),
-      )}
-      {lines.length > MOST_LINES && `… and ${count(lines.length - MOST_LINES)} more lines`}
-    </pre>
   );
 }

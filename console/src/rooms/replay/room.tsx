@@ -3,7 +3,7 @@
 
 import { useState } from "preact/hooks";
 import { addressOf, type Schemas } from "../../api/client";
-import { count } from "../../format/numbers";
+import { count, plural } from "../../format/numbers";
 import { useAnswer } from "../../state/answers";
 import { change, usePlace } from "../../state/place";
 import { Act } from "../../ui/actions";
@@ -13,13 +13,17 @@ import { Go } from "../../ui/parts";
 import { Table } from "../../ui/table";
 import { Preview } from "./preview";
 
+type Page = Schemas["RawPages"]["pages"][number];
+type Chosen = Map<string, { partition: number; from: number; to: number }>;
 const SOURCES = ["", "coinpaprika", "coingecko", "csv", "rss"] as const;
 
 export function Replay() {
   const place = usePlace();
   const [source, setSource] = useState<string>("");
   const [stream, setStream] = useState("");
+  const [chosen, setChosen] = useState<Chosen>(new Map());
   const wanted = { source: source || null, stream: stream || null };
+  const turn = (page: Page) => setChosen((before) => turned(before, page));
   const pages = useAnswer("/raw", { ...wanted, limit: 100 } as never);
   return (
     <>
@@ -58,16 +62,22 @@ export function Replay() {
               onChange={(event) => setStream(event.currentTarget.value.trim())}
             />
             <Act
-              label="Preview"
+              label={chosen.size ? `Preview ${plural(chosen.size, "page")}` : "Preview"}
               main
               says={
                 <p>
-                  The raw pages of {stream || source || "every source"} are mapped again. Nothing
-                  that is served changes until you publish.
+                  {chosen.size
+                    ? plural(chosen.size, "chosen page")
+                    : `The raw pages of ${stream || source || "every source"}`}{" "}
+                  {chosen.size === 1 ? "is" : "are"} mapped again. Nothing that is served changes
+                  until you publish.
                 </p>
               }
               address={addressOf("/replay")}
-              body={{ ...known(wanted), mode: "preview" }}
+              body={{
+                ...(chosen.size ? { offsets: [...chosen.values()] } : known(wanted)),
+                mode: "preview",
+              }}
               onDone={(answer) =>
                 change({ preview: (answer as Schemas["RunAccepted"]).run_id }, true)
               }
@@ -80,7 +90,11 @@ export function Replay() {
           </>
         }
       >
-        {(found) => (found.pages.length ? <Pages of={found} onStream={setStream} /> : null)}
+        {(found) =>
+          found.pages.length ? (
+            <Pages of={found} chosen={chosen} onTurn={turn} onStream={setStream} />
+          ) : null
+        }
       </Panel>
     </>
   );
@@ -92,14 +106,48 @@ function known(wanted: Record<string, string | null>): Record<string, string> {
   );
 }
 
-function Pages(props: { of: Schemas["RawPages"]; onStream: (stream: string) => void }) {
+/** Places in ingest.raw, by themselves. */
+function turned(chosen: Chosen, page: Page): Chosen {
+  const next = new Map(chosen);
+  const { partition, offset } = page;
+  if (!next.delete(placeOf(page))) {
+    next.set(placeOf(page), { partition, from: offset, to: offset + 1 });
+  }
+  return next;
+}
+
+function placeOf(page: Page): string {
+  return `${page.partition}:${page.offset}`;
+}
+
+function Pages(props: {
+  of: Schemas["RawPages"];
+  chosen: Chosen;
+  onTurn: (page: Page) => void;
+  onStream: (stream: string) => void;
+}) {
   return (
     <>
       <Table
-        head={["Stream", ["Page", "right"], ["Records", "right"], "Fetched", "Place in Kafka"]}
+        head={[
+          "Choose",
+          "Stream",
+          ["Page", "right"],
+          ["Records", "right"],
+          "Fetched",
+          "Place in Kafka",
+        ]}
       >
         {props.of.pages.map((page) => (
           <tr key={page.page_id}>
+            <td>
+              <input
+                type="checkbox"
+                aria-label={`Page ${page.page_no} of ${page.stream}`}
+                checked={props.chosen.has(placeOf(page))}
+                onChange={() => props.onTurn(page)}
+              />
+            </td>
             <td class="wrap">
               <button class="quiet" onClick={() => props.onStream(page.stream)}>
                 {page.stream}
@@ -110,9 +158,7 @@ function Pages(props: { of: Schemas["RawPages"]; onStream: (stream: string) => v
             <td>
               <Moment time={page.fetched_at} />
             </td>
-            <td class="mono">
-              {page.partition}:{page.offset}
-            </td>
+            <td class="mono">{placeOf(page)}</td>
           </tr>
         ))}
       </Table>

@@ -1,0 +1,24 @@
+// What a file was taken for, as runs and inspections tell it.
+
+interface Reason {
+  what: string;
+  is: string;
+  because: string;
+  columns?: string[];
+}
+export interface Profile {
+  columns?: string[];
+  series?: { symbol?: string; currency?: string; columns?: Record<string, number> }[];
+  reasons?: Reason[];
+  unused_columns?: string[];
+}
+
+/** What a column means, by its name and its number from 1 on; null: it is not used. */
+export function roleOf(profile: Profile, name: string, number: number): string | null {
+  for (const series of profile.series ?? []) {
+    const role = Object.entries(series.columns ?? {}).find(([, column]) => column === number);
+    if (role) return role[0];
+  }
+  const reason = profile.reasons?.find((each) => each.columns?.includes(name));
+  return reason?.what ?? null;
+}
