@@ -96,12 +96,14 @@ def install() -> None:
         "requirements.lock",
     )
     run(
-        "installing this project",
+        "installing this project and its command line",
         *command,
         "--no-deps",
         "--no-build-isolation",
         "-e",
         ".",
+        "-e",
+        "cli",
     )
 
 

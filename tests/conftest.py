@@ -1,12 +1,17 @@
 """Settings of all tiers."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
+
+# Programs that tests start do not compile anew all that they import.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ.setdefault("PYTHONPYCACHEPREFIX", f"{sys.prefix}/pycache")
 
 # Machines are noisy: a slow example is no finding.
 settings.register_profile("steady", deadline=None)

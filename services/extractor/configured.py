@@ -58,7 +58,8 @@ async def _found(
     settings: ExtractorSettings, source: SourceConnector
 ) -> Json:
     found: Json = {
-        "streams": [info.stream for info in await source.streams()]
+        "streams": [info.stream for info in await source.streams()],
+        "every_s": settings.ingest_every_s or None,
     }
     if source.name == Source.COINPAPRIKA:
         found["calls_a_month"] = settings.calls_a_month()

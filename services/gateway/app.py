@@ -35,6 +35,7 @@ from services.gateway.middleware.request_rate import RequestRate
 from services.gateway.middleware.security_headers import SecurityHeaders
 from services.gateway.middleware.slow_clients import SlowClients
 from services.gateway.middleware.unexpected import Unexpected
+from services.gateway.queries.health import SourceWatch
 from services.gateway.requests.kept_answers import Visible
 from services.gateway.routes import (
     checkpoints,
@@ -131,6 +132,7 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
         app.state.data_answers = data.kept_answers(database, visible)
         app.state.ohlcv_answers = ohlcv.kept_answers(questions, visible)
         app.state.bus = bus
+        app.state.source_watch = SourceWatch(probes, settings.csv_dir)
         app.state.hub = Hub(database, bus.checkpoints, settings.csv_dir)
         for each in (database, questions, probes):
             await each.start()

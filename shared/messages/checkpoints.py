@@ -101,10 +101,11 @@ class KeptCoins(Message, frozen=True):
 
 
 class ConfiguredStreams(Message, frozen=True):
-    """What is configured of a source, and the calls that its schedule takes."""
+    """What is configured of a source, how often it is read, and the calls that takes."""
 
     streams: list[Name]
     calls_a_month: float | None = None
+    every_s: float | None = None  # None: by no schedule
 
 
 class Started(Message, frozen=True):

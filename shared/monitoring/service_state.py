@@ -43,6 +43,9 @@ class ServiceState(Message, frozen=True, tag="ServiceState"):
     waiting: Total | None = None  # messages that wait for it and its like
 
 
+service_state_decoder = msgspec.json.Decoder(ServiceState)
+
+
 def state_of(service: str, instance: str, health: Health) -> ServiceState:
     """How this process is now."""
     used = resource.getrusage(resource.RUSAGE_SELF)

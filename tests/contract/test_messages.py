@@ -18,6 +18,7 @@ from shared.messages import serialization
 from shared.messages.points import Points
 from shared.messages.serialization import UndecodableError, decode, encode
 from shared.messages.topics import TOPICS
+from shared.monitoring.service_state import service_state_decoder
 from tests.contract import mapping_golden
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -51,6 +52,7 @@ DECODERS: dict[str, Any] = {
     "ReplayPage": serialization.replay_page_decoder,
     "UnifiedPage": serialization.unified_page_decoder,
     "Checkpoint": serialization.checkpoint_decoder,
+    "ServiceState": service_state_decoder,
     **dict.fromkeys(
         (
             "RunPlanned",

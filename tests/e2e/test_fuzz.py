@@ -25,6 +25,7 @@ from shared.messages.topics import (
     REPLAY_PAGES,
     REPLAY_TASKS,
     RUN_EVENTS,
+    SERVICES,
     TASKS,
     TOPICS,
     UNIFIED,
@@ -51,6 +52,7 @@ OF_TOPIC = {
     "TaskStarted TaskStopped",
     CHECKPOINTS.name: "Checkpoint",
     DEAD_LETTERS.name: "RawPage",
+    SERVICES.name: "ServiceState",
 }
 ODD = [
     b"null",

@@ -11,7 +11,7 @@ from tests.support.product import until
 from tests.support.series import WRONG_SUMS
 from tests.support.stack import Stack
 
-ROWS = 40_000
+ROWS = 15_000
 STREAM = "csv/wrong/doge-usd.csv"
 
 
@@ -109,8 +109,8 @@ def test_a_preview_is_published_by_the_api(
     assert visible(stack) == ROWS
 
     assert stack.api.post(f"/runs/{run_id}/publish").status_code == 202
-    until("nothing to be left", lambda: visible(stack) == 0, 60)
+    until("nothing to be left", lambda: visible(stack) == 0, 120)
     # Rows are gone before the run has ended, and until then it cannot be undone.
     undo = f"/runs/{run_id}/undo"
     until("undo", lambda: stack.api.post(undo).status_code == 202, 60)
-    until("all to be back", lambda: visible(stack) == ROWS, 60)
+    until("all to be back", lambda: visible(stack) == ROWS, 120)

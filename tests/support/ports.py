@@ -13,3 +13,16 @@ def free_ports(count: int) -> list[int]:
     finally:
         for probe in probes:
             probe.close()
+
+
+def free_tens() -> int:
+    """A multiple of ten with forty free ports from it on."""
+    for begin in range(21_000, 29_000, 40):
+        if all(map(_is_free, range(begin, begin + 40))):
+            return begin
+    raise AssertionError("no forty ports are free in a row")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0

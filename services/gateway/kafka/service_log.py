@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
 from services.gateway.schemas.health import Moment, ServiceInstance
-from shared.monitoring.service_state import TOLD_EVERY_S, ServiceState
+from shared.monitoring.service_state import (
+    TOLD_EVERY_S,
+    ServiceState,
+    service_state_decoder,
+)
 from shared.values.times import from_ms
 
 KEPT_MS = 3_600_000
@@ -19,7 +21,6 @@ MINUTE_MS = 60_000
 SILENT_MS = round(TOLD_EVERY_S * 3 * 1000)
 MAX_INSTANCES = 500
 MAX_BYTES = 16 * 1024  # of a message
-_decoder = msgspec.json.Decoder(ServiceState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class ServiceLog:
             raise ValueError(
                 f"{len(value)} bytes are no state of a service"
             )
-        state = _decoder.decode(value)
+        state = service_state_decoder.decode(value)
         self._now_ms = max(self._now_ms, record.timestamp)
         key = (state.service, state.instance)
         known = self._instances.setdefault(

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from services.gateway.database import DATABASE_UNAVAILABLE, Database
 from services.gateway.kafka.command_bus import CommandBus
+from services.gateway.queries import sources
 from services.gateway.queries.sources import budget_of
-from services.gateway.schemas.sources import Budget
+from services.gateway.requests.times import to_seconds
+from services.gateway.schemas.sources import Budget, SourceState
 from shared.kafka.checkpoint_log import TROUBLE, CheckpointLog
 from shared.messages.base import Source
 from shared.messages.serialization import to_python
 from shared.runtime.health import DISK_FULL
 
+LOOK_EVERY_S = 15.0
+# A source is stale when its schedule should have read it so often, but not within minutes.
+STALE_TIMES = 3
+STALE_S = 900.0
+LEAST_FREE = 2_000_000_000  # bytes
+MAX_MESSAGE = 200  # characters
 _SELECT_LAST_RUN = """
 SELECT run_id::text, status, requested_at, finished_at FROM runs
 WHERE requested_at IS NOT NULL ORDER BY requested_at DESC, run_id DESC LIMIT 1
@@ -69,6 +80,67 @@ def reasons_of(
         if _is_used_up(budget):
             shown = f"the {budget.per_month} calls of {source}"
             yield f"budget_exhausted: {shown} in {budget.month} are used up"
+
+
+class SourceWatch:
+    """What is wrong with the sources, asked for again when it is some seconds old."""
+
+    def __init__(self, database: Database, csv_dir: Path) -> None:
+        self._database = database
+        self._csv_dir = csv_dir
+        self._known: list[str] = []
+        self._asked_at = float("-inf")
+
+    async def reasons(self, checkpoints: CheckpointLog) -> list[str]:
+        """Each as a code and a sentence. Raises DATABASE_UNAVAILABLE."""
+        if time.monotonic() > self._asked_at + LOOK_EVERY_S:
+            self._asked_at = time.monotonic()
+            states = await sources.states(
+                self._database, checkpoints, self._csv_dir
+            )
+            self._known = [
+                *_failing(states),
+                *_stale(states, checkpoints),
+                *_disk(self._csv_dir),
+            ]
+        return self._known
+
+
+def _failing(states: list[SourceState]) -> Iterator[str]:
+    for state in states:
+        if state.failing:
+            first = state.failing[0]
+            number = state.failing_streams
+            streams = "stream" if number == 1 else "streams"
+            yield (
+                f"stream_failing: {number} {streams} of {state.name}, such as {first.stream}: "
+                f"{first.message[:MAX_MESSAGE]}"
+            )
+
+
+def _stale(
+    states: list[SourceState], checkpoints: CheckpointLog
+) -> Iterator[str]:
+    """Sources that the schedule should have read some times since."""
+    now = datetime.now(UTC)
+    for state in states:
+        every = sources.every_s(checkpoints, state.name)
+        last = state.last_success_at
+        if not state.streams or every is None or last is None:
+            continue
+        age = (now - last).total_seconds()
+        if age > max(STALE_TIMES * every, STALE_S):
+            yield (
+                f"source_stale: {state.name} was read last {to_seconds(last)}, its schedule reads "
+                f"it every {every:.0f} s"
+            )
+
+
+def _disk(place: Path) -> Iterator[str]:
+    with contextlib.suppress(OSError):
+        free = shutil.disk_usage(place).free
+        if free < LEAST_FREE:
+            yield f"disk_nearly_full: {free / 1e9:.1f} GB are free where CSV_DIR lies"
 
 
 def _told_trouble(bus: CommandBus) -> str:

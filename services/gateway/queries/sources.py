@@ -50,6 +50,14 @@ async def states(
     ]
 
 
+def every_s(checkpoints: CheckpointLog, source: str) -> float | None:
+    """How often the schedule reads a source; None: by no schedule, or nobody has told."""
+    told = checkpoints.get(f"{source}/{CONFIGURED}")
+    cursor = to_python(told.cursor) if told else None
+    found = cursor.get("every_s") if isinstance(cursor, dict) else None
+    return None if found is None else float(found)
+
+
 def _configured(
     checkpoints: CheckpointLog, csv_dir: Path
 ) -> dict[Source, set[str]]:

@@ -7,8 +7,11 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from services.gateway.database import DATABASE_UNAVAILABLE
 from services.gateway.dependencies import Bus, ProbesDb
+from services.gateway.kafka.command_bus import CommandBus
 from services.gateway.queries.health import (
+    SourceWatch,
     budgets_of,
     reasons_of,
     recent,
@@ -36,16 +39,18 @@ async def health(
     """200 with `ok` or `degraded`; 503 when the database cannot be reached.
 
     `reasons` says what is wrong: kafka_away, database_away, disk_full, stuck, restarts, data_gap,
-    budget_exhausted.
+    budget_exhausted, stream_failing, source_stale, disk_nearly_full.
     """
     latency = await database.latency_ms()
     run = None
     gaps: list[dict[str, Any]] = []
+    of_sources: list[str] = []
     if latency is not None:
         run, gaps = await recent(database)
+        of_sources = await _of_sources(request, bus)
     budgets = budgets_of(bus.checkpoints)
     own = request.app.state.health_file.trouble
-    reasons = list(reasons_of(bus, gaps, budgets, own))
+    reasons = [*reasons_of(bus, gaps, budgets, own), *of_sources]
     status = "degraded" if reasons else "ok"
     if latency is None:
         reasons.insert(0, "database_away: it cannot be reached")
@@ -65,6 +70,14 @@ async def health(
         "lag": bus.lag,
         "budgets": budgets,
     }
+
+
+async def _of_sources(request: Request, bus: CommandBus) -> list[str]:
+    watch: SourceWatch = request.app.state.source_watch
+    try:
+        return await watch.reasons(bus.checkpoints)
+    except DATABASE_UNAVAILABLE:
+        return []  # it went away just now
 
 
 def _last_run_time(run: dict[str, Any] | None) -> datetime | None:

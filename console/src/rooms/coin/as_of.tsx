@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { Schemas } from "../../api/client";
 import { useAnswer } from "../../state/answers";
 import { change } from "../../state/place";
 import { count } from "../../format/numbers";
@@ -6,11 +7,18 @@ import { Moment } from "../../ui/moments";
 
 const HINT = "Click a candle to see where it comes from.";
 
+interface Props {
+  asOf: string | undefined;
+  changed: number;
+  /** Of the series: runs that brought it nothing are no step. */
+  source: string | undefined;
+}
+
 /** Pulled back, it shows the data as they were when an earlier run had ended. */
-export function AsOfSlider({ asOf, changed }: { asOf: string | undefined; changed: number }) {
+export function AsOfSlider({ asOf, changed, source }: Props) {
   const runs = useAnswer("/stats", { limit: 100 });
   const ends = (runs.data ?? [])
-    .filter((run) => run.finished_at && run.inserted + run.updated > 0)
+    .filter((run) => run.finished_at && isStep(run, source))
     .map((run) => run.finished_at!)
     .sort();
   const chosen = asOf ? ends.indexOf(asOf) : ends.length;
@@ -44,4 +52,9 @@ export function AsOfSlider({ asOf, changed }: { asOf: string | undefined; change
       )}
     </label>
   );
+}
+
+function isStep(run: Schemas["Run"], source: string | undefined): boolean {
+  const of = source === undefined ? run : run.sources[source];
+  return of !== undefined && of.inserted + of.updated > 0;
 }

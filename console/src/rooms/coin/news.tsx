@@ -33,6 +33,7 @@ function Headlines({ of: news }: { of: Schemas["News"][] }) {
         <tr key={each.id}>
           <td class="wrap">
             <a
+              class="clamped"
               href={addressOfPlace({ ...here(), point: each.id })}
               onClick={(event) => {
                 event.preventDefault();

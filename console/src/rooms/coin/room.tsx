@@ -90,7 +90,7 @@ export function Coin() {
                 onPick={pick}
                 onEarlier={bars.earlier}
               />
-              <AsOfSlider asOf={asOf} changed={bars.changed.size} />
+              <AsOfSlider asOf={asOf} changed={bars.changed.size} source={bars.series?.source} />
             </>
           ) : null
         }
