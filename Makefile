@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX ?= $(CURDIR)/$(VENV)/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help setup console console-types up demo open down status logs stop start kafka-groups clean \
+.PHONY: help setup console console-types up demo open down status logs stop start backup restore kafka-groups clean \
 	check coverage screenshots test test-unit test-contract test-integration test-e2e \
 	test-console test-browser test-long test-compose chaos soak bench bench-memory \
 	bench-growth bench-questions eval lint measure format lock
@@ -31,6 +31,10 @@ stop: setup ## stop one service, the others go on: S=normalizer
 	@$(PY) -m embedded stop $(S)
 start: setup ## start a service that was stopped: S=normalizer
 	@$(PY) -m embedded start $(S)
+backup: setup ## the database and the configuration, while all runs: TO=folder
+	@$(PY) -m embedded backup $(TO)
+restore: setup ## put the database back, FROM=folder (asks in a terminal; elsewhere YES=1)
+	@$(PY) -m embedded restore $(FROM) $(if $(YES),--yes)
 kafka-groups: setup ## Kafka's own kafka-consumer-groups; ARGS="--describe --all-groups"
 	@$(PY) -m embedded kafka-groups $(ARGS)
 clean: setup ## stop, and delete data, logs, caches (asks in a terminal; elsewhere YES=1)
@@ -69,14 +73,15 @@ screenshots: setup console ## the pictures of docs/images
 	@$(PY) -m tests.browser.pictures
 test-e2e: setup ## the stack as `make up` starts it, with kills and outages
 	@$(PY) -m pytest tests/e2e
-test-long: setup ## what takes long: NAME=compose, chaos, soak, memory or growth
+test-long: setup ## what takes long: NAME=compose, chaos, soak, memory, growth or file
 	@case "$(NAME)" in \
 	  compose) $(MAKE) --no-print-directory test-compose ;; \
 	  chaos) $(MAKE) --no-print-directory chaos ROUNDS=1 ;; \
 	  soak) $(MAKE) --no-print-directory soak ;; \
 	  memory) $(MAKE) --no-print-directory bench-memory ;; \
-	  growth) $(PY) -m pytest tests/long ;; \
-	  *) echo "say which: make test-long NAME=compose, chaos, soak, memory or growth" >&2; exit 2 ;; \
+	  growth) $(PY) -m pytest tests/long/test_growth.py ;; \
+	  file) $(PY) -m pytest tests/long/test_real_file.py ;; \
+	  *) echo "say which: make test-long NAME=compose, chaos, soak, memory, growth or file" >&2; exit 2 ;; \
 	esac
 test-compose: setup ## the compose deployment, built, scaled and killed; skipped without Docker
 	@$(PY) -m pytest tests/compose

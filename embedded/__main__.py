@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from embedded import commands
+from embedded import backup, commands
 from embedded.console import Console
 from embedded.demo import demo
 from embedded.errors import StackError
@@ -21,6 +21,8 @@ COMMANDS: dict[str, commands.Command] = {
     "stop": commands.stop,
     "start": commands.start,
     "kafka-groups": commands.kafka_groups,
+    "backup": backup.backup,
+    "restore": backup.restore,
     "clean": commands.clean,
     "demo": demo,
 }

@@ -40,7 +40,7 @@ def up(console: Console, _arguments: list[str]) -> int:
     for note in stack.notes():
         console.print(f"  note: {note}")
     if settings.mode == "docker":
-        return _compose("up", "--build", "-d")
+        return compose("up", "--build", "-d")
     started = time.monotonic()
     if stack.up(settings, console):
         console.print(
@@ -100,7 +100,7 @@ def _has_desktop() -> bool:
 def down(console: Console, _arguments: list[str]) -> int:
     settings = load(StackSettings)
     if settings.mode == "docker":
-        return _compose("down")
+        return compose("down")
     if stack.down(settings):
         console.print("stopped; the data stays")
     else:
@@ -112,7 +112,7 @@ def status(console: Console, _arguments: list[str]) -> int:
     """0 when all is ready, 1 when something is not, 3 when nothing runs."""
     settings = load(StackSettings)
     if settings.mode == "docker":
-        return _compose("ps")
+        return compose("ps")
     if not supervision.is_running(settings):
         left = leftovers.found(settings)
         console.print(leftovers.said(left) if left else NOTHING_RUNS)
@@ -147,7 +147,7 @@ def _state(
 def logs(console: Console, arguments: list[str]) -> int:
     settings = load(StackSettings)
     if settings.mode == "docker":
-        return _compose("logs", "--tail", "100", "-f", *arguments)
+        return compose("logs", "--tail", "100", "-f", *arguments)
     name = arguments[0] if arguments else ""
     files = sorted(settings.logs.glob("*.log"))
     wanted = [str(path) for path in files if path.stem.startswith(name)]
@@ -189,7 +189,7 @@ def _one_service(
             f"say which service to {verb}: make {verb} S={'|'.join(services)}"
         )
     if settings.mode == "docker":
-        return _compose(verb, name)
+        return compose(verb, name)
     _check_is_running(settings)
     supervisor = supervision.rpc(settings)
     if verb == "stop":
@@ -205,7 +205,7 @@ def kafka_groups(_console: Console, arguments: list[str]) -> int:
     """Kafka's own tool for consumer groups, pointed at the broker that runs."""
     settings = load(StackSettings)
     if settings.mode == "docker":
-        return _compose("exec", "-T", "kafka", *_GROUPS_TOOL, *arguments)
+        return compose("exec", "-T", "kafka", *_GROUPS_TOOL, *arguments)
     _check_is_running(settings)
     command = kafka.groups_command(settings, arguments)
     return subprocess.run(command, check=False).returncode
@@ -220,9 +220,13 @@ def clean(console: Console, arguments: list[str]) -> int:
     """Stop, and delete all data; asks first."""
     settings = load(StackSettings)
     if settings.mode == "docker":
-        return _compose("down", "--volumes", "--rmi", "local")
+        return compose("down", "--volumes", "--rmi", "local")
     if "--yes" not in arguments:
-        _confirm(settings, console)
+        confirm(
+            console,
+            f"this deletes all data in {settings.state}",
+            "YES=1 make clean",
+        )
     stack.down(settings)
     left = leftovers.found(settings)
     if left:
@@ -232,21 +236,20 @@ def clean(console: Console, arguments: list[str]) -> int:
     return 0
 
 
-def _confirm(settings: StackSettings, console: Console) -> None:
-    state = settings.state
+def confirm(console: Console, what: str, how: str) -> None:
+    """Ask a person. Raises StackError for a no, and, with `how`, where nobody is there."""
     if not console.rich.is_terminal:
-        message = f"this deletes all data in {state}"
-        raise StackError(f"{message}: say YES=1 make clean")
-    question = f"Delete all data in {state}? [y/N] "
-    if not _is_yes(console.rich.input(question)):
-        raise StackError("nothing was deleted")
+        raise StackError(f"{what}: say {how}")
+    if not _is_yes(console.rich.input(f"{what}. Go on? [y/N] ")):
+        raise StackError("nothing was done")
 
 
 def _is_yes(answer: str) -> bool:
     return answer.strip().lower() in YES
 
 
-def _compose(*arguments: str) -> int:
+def compose(*arguments: str) -> int:
+    """Its exit code. Raises ConfigError where there is none."""
     for command in _COMPOSE:
         if _answers(command):
             return subprocess.run(

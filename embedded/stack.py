@@ -312,7 +312,7 @@ def _start(settings: StackSettings, console: Console) -> None:
             postgres.wait_until_ready(settings)
             postgres.ensure_database(settings)
     with console.step("migrating: tables and topics"):
-        _migrate(settings)
+        migrate(settings)
     with console.step("starting extractor, normalizer, loader, gateway"):
         start_services(settings)
 
@@ -338,7 +338,8 @@ def _fetch_jars(console: Console) -> None:
             kafka.fetch_jars(advance)
 
 
-def _migrate(settings: StackSettings) -> None:
+def migrate(settings: StackSettings) -> None:
+    """Tables, roles and topics. Raises StackError with the last line of its log."""
     log = settings.logs / "migrate.log"
     with log.open("w") as file:
         done = subprocess.run(

@@ -253,6 +253,11 @@ def stop(
         time.sleep(0.1)
 
 
+def stop_services(settings: StackSettings) -> None:
+    """All but Kafka and PostgreSQL."""
+    _stop_groups(settings, set(settings.counts()))
+
+
 def _stop_groups(settings: StackSettings, names: set[str]) -> None:
     """Signal all of them first, then wait: they drain side by side."""
     for name in sorted(names):

@@ -376,6 +376,8 @@ runs = Table(
     _time("repaired_at"),
     _required("repair_wanted", Boolean, "false"),
     Column("preview", Text),
+    # Asked for before it had ended, which happens where topics are read again.
+    _required("publish_wanted", Boolean, "false"),
     Index(
         "runs_requested", text("requested_at DESC"), text("run_id DESC")
     ),
@@ -537,5 +539,7 @@ loader_positions = Table(
     Column("topic", Text, primary_key=True),
     Column("partition", Integer, primary_key=True),
     _required("offset", BigInteger),
+    # The broker's time of the record before it: whether the log is the same still.
+    Column("time_ms", BigInteger),
     _time_now("updated_at"),
 )

@@ -20,6 +20,7 @@ from services.loader.pages.dead_letter_rows import (
 from services.loader.pages.staged_page import StagedPage
 from services.loader.runs.event_handlers import ReceivedMessage, apply
 from shared.blame import UnprocessableError, is_to_blame, last_line
+from shared.kafka.witness import Position
 from shared.messages.base import Message
 from shared.messages.commands import PublishReplay, RequeueDeadLetters
 from shared.messages.serialization import (
@@ -179,10 +180,10 @@ def bounded(polled: Polled, most: int) -> Iterator[Polled]:
         yield part
 
 
-def next_offsets(polled: Polled) -> dict[TopicPartition, int]:
-    """The offsets to commit when these records are stored."""
+def next_positions(polled: Polled) -> dict[TopicPartition, Position]:
+    """What to commit when these records are stored."""
     return {
-        partition: records[-1].offset + 1
+        partition: Position(records[-1].offset + 1, records[-1].timestamp)
         for partition, records in polled.items()
     }
 

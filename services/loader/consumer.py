@@ -18,7 +18,7 @@ from services.loader.batch import (
     Batch,
     Polled,
     bounded,
-    next_offsets,
+    next_positions,
     size_of,
 )
 from services.loader.database import (
@@ -28,6 +28,7 @@ from services.loader.database import (
     reason_of,
     trouble_of,
 )
+from services.loader.in_order import InOrder
 from services.loader.pages.staged_page import StagedPage
 from services.loader.pages.transaction import (
     BatchTransaction,
@@ -43,7 +44,7 @@ from services.loader.runs.reconciler import RunReconciler, publish_all
 from shared.blame import UnprocessableError, last_line
 from shared.errors import TransientError
 from shared.kafka.gap_aware_consumer import GapAwareConsumer, publisher
-from shared.kafka.witness import Witness
+from shared.kafka.witness import Position, Witness
 from shared.messages.topics import (
     COMMANDS,
     DEAD_LETTERS,
@@ -101,6 +102,7 @@ class Loader:
             self._remembered,
             witness=witness,
         )
+        self._in_order = InOrder(self._reader, consumer)
         # Work that the database did not take so far, and why.
         self._refused: dict[Work, str] = {}
         self.is_publishing = (
@@ -141,10 +143,15 @@ class Loader:
                     batch = await self._decoded(part)
                     if len(loading) == MAX_LOADING:
                         await loading.popleft()
-                    offsets = next_offsets(part)
-                    job = self._load(batch, offsets, before, stop)
+                    positions = next_positions(part)
+                    job = self._load(batch, positions, before, stop)
                     loading.append(asyncio.create_task(job))
                     before = batch
+                if self._in_order.is_reading_again:
+                    # What comes next may be about a run that ends with this.
+                    while loading:
+                        await loading.popleft()
+                    polled = {}
                 is_idle = not polled and not loading
                 await self._evaluate(stop, is_idle=is_idle)
         finally:
@@ -176,7 +183,7 @@ class Loader:
         is_busy = is_busy or self._reconciler.has_changed()
         timeout_ms = 20 if is_busy else 200
         is_careful = self._suspects.is_careful
-        return await self._reader.getmany(
+        return await self._in_order.getmany(
             timeout_ms=timeout_ms,
             max_records=1 if is_careful else self._batch_pages,
         )
@@ -184,7 +191,7 @@ class Loader:
     async def _load(
         self,
         batch: Batch,
-        offsets: dict[TopicPartition, int],
+        positions: dict[TopicPartition, Position],
         before: Batch | None,
         stop: asyncio.Event,
     ) -> None:
@@ -199,8 +206,8 @@ class Loader:
                 return
             if await publish_all(self._producer, batch.outbox, stop):
                 batch.is_stored = True
-                await self._commit(offsets)
-                self._reconciler.mark_changed(batch.run_ids(), offsets)
+                await self._commit(positions)
+                self._reconciler.mark_changed(batch.run_ids(), positions)
         finally:
             self.is_publishing = False
             self._suspects.done()
@@ -319,17 +326,23 @@ class Loader:
             with self._engine.begin() as transaction:
                 batch.apply_messages(transaction)
 
-    async def _commit(self, offsets: dict[TopicPartition, int]) -> None:
+    async def _commit(
+        self, positions: dict[TopicPartition, Position]
+    ) -> None:
         """Commit offsets: they are the pipeline's checkpoints.
 
         When the commit fails, the pages come again and find their receipts.
         """
         try:
-            await self._reader.commit(offsets)
+            await self._reader.commit(
+                {at: each.offset for at, each in positions.items()}
+            )
         except KafkaError as error:
             log.warning("commit_failed", error=repr(error))
 
-    async def _remembered(self, partition: TopicPartition) -> int | None:
+    async def _remembered(
+        self, partition: TopicPartition
+    ) -> Position | None:
         """How far this partition was loaded, by what PostgreSQL says. Raises TransientError."""
         try:
             return await asyncio.to_thread(

@@ -11,24 +11,31 @@ from aiokafka import TopicPartition
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.dialects.postgresql import insert
 
+from shared.kafka.witness import Position
 from shared.tables import loader_positions
 
 _columns = loader_positions.c
 
 
 def remember(
-    transaction: Connection, offsets: Mapping[TopicPartition, int]
+    transaction: Connection, positions: Mapping[TopicPartition, Position]
 ) -> None:
-    """Keep the offsets that are read next."""
+    """Keep where each is read next."""
     rows = [
-        {"topic": at.topic, "partition": at.partition, "offset": offset}
-        for at, offset in sorted(offsets.items())
+        {
+            "topic": at.topic,
+            "partition": at.partition,
+            "offset": each.offset,
+            "time_ms": each.time_ms,
+        }
+        for at, each in sorted(positions.items())
     ]
     if not rows:
         return
     new = insert(loader_positions).values(rows)
     values = {
         "offset": new.excluded.offset,
+        "time_ms": new.excluded.time_ms,
         "updated_at": func.clock_timestamp(),
     }
     key = ["topic", "partition"]
@@ -37,11 +44,14 @@ def remember(
     )
 
 
-def position(engine: Engine, partition: TopicPartition) -> int | None:
-    """The remembered offset, None for a partition that was never loaded from."""
-    query = select(_columns.offset).where(
+def position(
+    engine: Engine, partition: TopicPartition
+) -> Position | None:
+    """Where it is read next, None for a partition that was never loaded from."""
+    query = select(_columns.offset, _columns.time_ms).where(
         _columns.topic == partition.topic,
         _columns.partition == partition.partition,
     )
     with engine.connect() as connection:
-        return connection.execute(query).scalar_one_or_none()
+        found = connection.execute(query).one_or_none()
+    return None if found is None else Position(*found)

@@ -20,18 +20,20 @@ from aiokafka.errors import (
 
 from shared.errors import TransientError
 from shared.kafka import publishing, reading
-from shared.kafka.witness import Cut, Witness
+from shared.kafka.witness import Back, Cut, Position, Witness
 from shared.messages.run_events import DataGap, GapReason
 from shared.messages.topics import RUN_EVENTS
 from shared.runtime import logs
 
 OnGap = Callable[[DataGap], Awaitable[None]]
 Polled = dict[TopicPartition, list[Any]]
-Remembered = Callable[[TopicPartition], Awaitable[int | None]]
+Remembered = Callable[[TopicPartition], Awaitable[Position | None]]
 log = logs.get(__name__)
 
 
-async def nothing_remembered(_partition: TopicPartition) -> int | None:
+async def nothing_remembered(
+    _partition: TopicPartition,
+) -> Position | None:
     """For consumers that keep their position in Kafka only."""
     return None
 
@@ -82,6 +84,15 @@ def cut_gap(partition: TopicPartition, cut: Cut, group: str) -> DataGap:
     )
 
 
+def back_gap(
+    partition: TopicPartition, back: Back, group: str
+) -> DataGap | None:
+    """What is gone of a partition that is to be read again."""
+    return gap(
+        partition, None, back.offset, back.begin, back.committed, group
+    )
+
+
 class GapAwareConsumer:
     """A consumer of a group that reports what it had to leave out."""
 
@@ -94,13 +105,18 @@ class GapAwareConsumer:
         *,
         witness: Witness | None = None,
     ) -> None:
-        """`witness`: whether partitions still hold what was read of them."""
+        """`witness`: whether partitions still hold what was read of them.
+
+        `remembered`: how far others know a partition. One of which they know less than the group
+        has committed, as a database that was put back, is read again from there.
+        """
         self._consumer = consumer
         self._witness = witness
         self._verified: set[TopicPartition] = set()
         self._group = group
         self._on_gap = on_gap
         self._remembered = remembered
+        self._taken_back: dict[TopicPartition, int] = {}
 
     async def getmany(
         self, *, timeout_ms: int, max_records: int
@@ -132,6 +148,11 @@ class GapAwareConsumer:
             for partition, position in error.args[0].items():
                 await self._place(partition, position)
         return {}
+
+    def taken_back(self) -> dict[TopicPartition, int]:
+        """Partitions that are read again since this was asked last, and up to where."""
+        taken, self._taken_back = self._taken_back, {}
+        return taken
 
     async def commit(self, offsets: dict[TopicPartition, int]) -> None:
         """Commit offsets, with what `Witness` needs. Raises KafkaError."""
@@ -169,6 +190,30 @@ class GapAwareConsumer:
             await self._report(
                 at, cut_gap(at, cut, self._group), cut.begin
             )
+            partitions = partitions - {at}
+        if self._remembered is not nothing_remembered:
+            await self._go_back(self._witness, partitions, found)
+
+    async def _go_back(
+        self,
+        witness: Witness,
+        partitions: set[TopicPartition],
+        found: Polled,
+    ) -> None:
+        """To where what was read is known still."""
+        known = {at: await self._remembered(at) for at in partitions}
+        for at, back in (await witness.behind(known)).items():
+            found.pop(at, None)
+            start = max(back.begin, back.offset or 0)
+            self._taken_back[at] = back.committed
+            log.warning(
+                "reading_again",
+                topic=at.topic,
+                partition=at.partition,
+                committed=back.committed,
+                start=start,
+            )
+            await self._report(at, back_gap(at, back, self._group), start)
 
     async def _place(
         self, partition: TopicPartition, position: int | None
@@ -183,7 +228,12 @@ class GapAwareConsumer:
         if position is not None and begin <= position <= end:
             return  # the broker was between two states; the position is good again
         found = gap(
-            partition, position, remembered, begin, end, self._group
+            partition,
+            position,
+            remembered and remembered.offset,
+            begin,
+            end,
+            self._group,
         )
         await self._report(partition, found, begin)
 

@@ -9,9 +9,15 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Collection,
+    Iterable,
+    Mapping,
+)
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -29,6 +35,25 @@ class Cut:
     """A partition that is to be read from its beginning. `committed`: where the group stood."""
 
     committed: int
+    begin: int
+
+
+class Position(NamedTuple):
+    """Where a partition is read on, and the broker's time of the record before, if it is known."""
+
+    offset: int
+    time_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class Back:
+    """A partition of which others know less than its group has committed.
+
+    `offset`: up to where they know it; None: nothing, or of another log.
+    """
+
+    committed: int
+    offset: int | None
     begin: int
 
 
@@ -72,6 +97,34 @@ class Witness:
         committed = await self._committed(partitions)
         if not committed:
             return {}
+        async with self._reading() as reader:
+            return await _cuts(reader, committed)
+
+    async def behind(
+        self, known: Mapping[TopicPartition, Position | None]
+    ) -> dict[TopicPartition, Back]:
+        """Those of which less is `known` than the group has committed.
+
+        Raises KafkaError, OSError, TransientError.
+        """
+        committed = await self._committed(known)
+        late = {
+            at: known[at]
+            for at, stood in committed.items()
+            if _is_behind(known[at], stood.offset)
+        }
+        if not late:
+            return {}
+        async with self._reading() as reader:
+            begins = await reader.beginning_offsets(list(late))
+            places = await _verified(reader, late, begins)
+        return {
+            at: Back(committed[at].offset, places[at], begins[at])
+            for at in late
+        }
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AIOKafkaConsumer]:
         reader = clients.consumer(
             self._bootstrap,
             f"{self._group}-witness",
@@ -81,7 +134,7 @@ class Witness:
         )
         await reader.start()
         try:
-            return await _cuts(reader, committed)
+            yield reader
         finally:
             await reader.stop()
 
@@ -122,6 +175,39 @@ async def _cuts(
         if stood.offset > ends[at]
         or (at in lasts and not _is_same(found[at], stood))
     }
+
+
+def _is_behind(known: Position | None, committed: int) -> bool:
+    return known is None or known.offset < committed
+
+
+async def _verified(
+    reader: AIOKafkaConsumer,
+    known: Mapping[TopicPartition, Position | None],
+    begins: Mapping[TopicPartition, int],
+) -> dict[TopicPartition, int | None]:
+    """The offsets, without those that are of another log. Raises TransientError."""
+    lasts = {
+        at: place.offset - 1
+        for at, place in known.items()
+        if place and _can_be_verified(place, begins[at])
+    }
+    found = await _records_at(reader, lasts)
+    return {
+        at: _offset_of(place, found.get(at))
+        for at, place in known.items()
+    }
+
+
+def _can_be_verified(place: Position, begin: int) -> bool:
+    return place.time_ms is not None and place.offset > begin
+
+
+def _offset_of(place: Position | None, last: Any) -> int | None:
+    """None for a place of another log. `last`: the record before it, where it was asked for."""
+    if place is None or (last and last.timestamp != place.time_ms):
+        return None
+    return place.offset
 
 
 def _is_same(record: Any, stood: OffsetAndMetadata) -> bool:

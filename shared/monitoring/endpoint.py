@@ -28,26 +28,34 @@ class HealthCollector(Collector):
         self._places = places
 
     def collect(self) -> Iterator[Metric]:
-        state = self._health.state
+        yield self._info()
+        yield self._ready()
+        if self._health.state.get("lag") is not None:
+            yield self._waiting()
+        yield self._disks()
+
+    def _info(self) -> Metric:
         info = GaugeMetricFamily(
             f"{PREFIX}_service_info",
             "The service and its version",
             labels=["service", "version"],
         )
         info.add_metric([self._service, __version__], 1)
-        yield info
-        yield GaugeMetricFamily(
+        return info
+
+    def _ready(self) -> Metric:
+        return GaugeMetricFamily(
             f"{PREFIX}_ready",
             "1 when the service makes progress",
-            value=float(bool(state["ready"])),
+            value=float(bool(self._health.state["ready"])),
         )
-        if state.get("lag") is not None:
-            yield GaugeMetricFamily(
-                f"{PREFIX}_waiting_messages",
-                "Messages that wait for this service and others of its kind",
-                value=state["lag"],
-            )
-        yield self._disks()
+
+    def _waiting(self) -> Metric:
+        return GaugeMetricFamily(
+            f"{PREFIX}_waiting_messages",
+            "Messages that wait for this service and others of its kind",
+            value=self._health.state["lag"],
+        )
 
     def _disks(self) -> Metric:
         free = GaugeMetricFamily(

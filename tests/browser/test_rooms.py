@@ -158,6 +158,7 @@ def test_a_replay_is_seen_before_it_is_published(page: Page) -> None:
 
 def test_pages_are_chosen_for_a_replay(page: Page, stack: Stack) -> None:
     enter(page, "Replay")
+    page.get_by_role("combobox", name="Source").select_option("csv")
     choices = page.get_by_role(
         "checkbox", name=re.compile("^Page 0 of csv")
     )

@@ -425,7 +425,7 @@ export interface paths {
          * @description 200 with `ok` or `degraded`; 503 when the database cannot be reached.
          *
          *     `reasons` says what is wrong: kafka_away, database_away, disk_full, stuck, restarts, data_gap,
-         *     budget_exhausted.
+         *     budget_exhausted, stream_failing, source_stale, disk_nearly_full.
          */
         get: operations["health_api_v1_health_get"];
         put?: never;
@@ -6251,4 +6251,4 @@ export interface operations {
         };
     };
 }
-// Of the OpenAPI document a72d7ffaf38707ca39686ea873df8a33256ceb3002adfea25c9290844157684e
+// Of the OpenAPI document a2eaad74681c1bdcc1ca0293f4fe9890ff59f4b6736aa11c1e426867fc4fcba8

@@ -45,17 +45,21 @@ class _Instance:
     def saw(self, state: ServiceState, at_ms: int) -> None:
         self.last = state
         self.at_ms = at_ms
-        sample = _Sample(
-            at_ms,
-            state.started_at,
-            state.records,
-            state.memory_bytes,
-            state.waiting,
-        )
+        sample = _sample(state, at_ms)
         minutes = self.per_minute
         if minutes and _minute(minutes[-1].at_ms) == _minute(at_ms):
             minutes.pop()
         minutes.append(sample)
+
+
+def _sample(state: ServiceState, at_ms: int) -> _Sample:
+    return _Sample(
+        at_ms,
+        state.started_at,
+        state.records,
+        state.memory_bytes,
+        state.waiting,
+    )
 
 
 class ServiceLog:
@@ -83,6 +87,9 @@ class ServiceLog:
         )
         known.saw(state, record.timestamp)
         self._instances.move_to_end(key)
+        self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
         while len(self._instances) > MAX_INSTANCES:
             self._instances.popitem(last=False)
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import Gauge
 
 from services.gateway.database import DATABASE_UNAVAILABLE, Database
 from services.gateway.queries import sources
-from services.gateway.schemas.sources import SourceState
+from services.gateway.schemas.sources import Budget, SourceState
 from shared.kafka.checkpoint_log import CheckpointLog
 from shared.monitoring.metrics import PREFIX
 from shared.runtime import logs
 
 EVERY_S = 15.0
+Rows = Sequence[Mapping[str, Any]]
 MAX_STREAMS = 2_000
 _SELECT_LETTERS = """
 SELECT source, reason, sum(count)::bigint AS records FROM dead_letters
@@ -96,20 +99,31 @@ async def _renew(
     streams = await database.rows(_SELECT_STREAMS)
     runs = await database.rows(_SELECT_RUNS)
     states = await sources.states(database, checkpoints, csv_dir)
-    for gauge in (_letters, _newest, _runs):
-        gauge.clear()
-    for row in letters:
-        _letters.labels(row["source"] or "none", row["reason"]).set(
-            row["records"]
-        )
-    for row in streams:
-        _newest.labels(row["source"], row["stream"]).set(
-            float(row["newest"])
-        )
-    for row in runs:
-        _runs.labels(row["kind"], row["status"]).set(row["runs"])
+    _set_letters(letters)
+    _set_streams(streams)
+    _set_runs(runs)
     for state in states:
         _set_source(state)
+
+
+def _set_letters(rows: Rows) -> None:
+    _letters.clear()
+    for row in rows:
+        source = row["source"] or "none"
+        _letters.labels(source, row["reason"]).set(row["records"])
+
+
+def _set_streams(rows: Rows) -> None:
+    _newest.clear()
+    for row in rows:
+        found = _newest.labels(row["source"], row["stream"])
+        found.set(float(row["newest"]))
+
+
+def _set_runs(rows: Rows) -> None:
+    _runs.clear()
+    for row in rows:
+        _runs.labels(row["kind"], row["status"]).set(row["runs"])
 
 
 def _set_source(state: SourceState) -> None:
@@ -117,13 +131,16 @@ def _set_source(state: SourceState) -> None:
     _failing.labels(state.name).set(state.failing_streams)
     if state.last_success_at is not None:
         _success.labels(state.name).set(state.last_success_at.timestamp())
-    budget = state.budget
-    if budget is None:
-        return
-    _calls.labels(state.name).set(budget.used)
-    for gauge, value in (
-        (_limit, budget.per_month),
-        (_forecast, budget.forecast_per_month),
-    ):
-        if value is not None:
-            gauge.labels(state.name).set(value)
+    if state.budget is not None:
+        _set_budget(state.name, state.budget)
+
+
+def _set_budget(source: str, budget: Budget) -> None:
+    _calls.labels(source).set(budget.used)
+    _set_known(_limit, source, budget.per_month)
+    _set_known(_forecast, source, budget.forecast_per_month)
+
+
+def _set_known(gauge: Gauge, source: str, value: float | None) -> None:
+    if value is not None:
+        gauge.labels(source).set(value)

@@ -84,14 +84,18 @@ async def take_code(request: Request, body: Code) -> Response:
     end = await asyncio.to_thread(
         one_time_codes.end_of, key, body.code, now
     )
-    for code in [each for each, until in used.items() if until <= now]:
-        del used[code]
+    _forget_old(used, now)
     if end is None or body.code in used:
         raise wrong(request, WRONG_CODE)
     used[body.code] = end
     return JSONResponse(
         {"key": key}, headers={"Cache-Control": "no-store"}
     )
+
+
+def _forget_old(used: dict[str, float], now: float) -> None:
+    for code in [each for each, end in used.items() if end <= now]:
+        del used[code]
 
 
 @router.get("/assets/{name}")

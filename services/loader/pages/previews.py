@@ -64,6 +64,19 @@ def publish(transaction: Connection, run_id: str) -> None:
     _note(transaction, run_id, note)
 
 
+def publish_or_wait(transaction: Connection, run_id: str) -> None:
+    """Publish now, or when the run has ended: topics that are read again come in any order."""
+    is_early = (
+        runs.c.preview == PreviewState.OPEN
+    ) & runs.c.finished_at.is_(None)
+    of_run = update(runs).where(runs.c.run_id == run_id, is_early)
+    is_waiting = transaction.execute(
+        of_run.values(publish_wanted=True)
+    ).rowcount
+    if not is_waiting:
+        publish(transaction, run_id)
+
+
 def _mark_published(transaction: Connection, run_id: str) -> None:
     """Its dead letters are open from now on, its receipts count."""
     transaction.execute(_OPENED.where(_kept(run_id)))

@@ -148,7 +148,7 @@ def _on_publish_replay(
     transaction: Connection, command: PublishReplay, _at: datetime
 ) -> None:
     if not retirements.publish(transaction, command.run_id):
-        previews.publish(transaction, command.run_id)
+        previews.publish_or_wait(transaction, command.run_id)
 
 
 def _on_discard_replay(

@@ -24,6 +24,7 @@ from shared.errors import TransientError
 from shared.kafka import publishing
 from shared.kafka.lag import LagReader, total
 from shared.kafka.partitions import topic_and_partition
+from shared.kafka.witness import Position
 from shared.messages.base import Message
 from shared.messages.commands import (
     MoveCheckpoint,
@@ -93,17 +94,19 @@ class RunReconciler:
         self._settings = settings
         self._retention = retention
         self._changed: set[str] = set()  # runs
-        self._offsets: dict[TopicPartition, int] = {}
+        self._positions: dict[TopicPartition, Position] = {}
         self._stopped: set[str] = set()  # tasks that were told to stop
         self._evaluated_at = 0.0
         self._swept_at = 0.0
 
     def mark_changed(
-        self, run_ids: Iterable[str], offsets: dict[TopicPartition, int]
+        self,
+        run_ids: Iterable[str],
+        positions: dict[TopicPartition, Position],
     ) -> None:
-        """Something was stored for these runs, up to these offsets."""
+        """Something was stored for these runs, up to these positions."""
         self._changed |= set(run_ids)
-        self._offsets = {**self._offsets, **offsets}
+        self._positions = {**self._positions, **positions}
 
     def has_changed(self) -> bool:
         return bool(self._changed)
@@ -121,18 +124,18 @@ class RunReconciler:
         if is_early or not (self._changed or is_sweep):
             return
         self._evaluated_at = now
-        offsets = self._offsets
+        positions = self._positions
         due = set(self._changed)
         if is_sweep:
             due |= self._sweep()
             self._swept_at = now  # only then: while PostgreSQL is gone, it is tried again
         with self._engine.begin() as transaction:
-            loaded_offsets.remember(transaction, offsets)
+            loaded_offsets.remember(transaction, positions)
         for run_id in sorted(due):
             self._evaluate(run_id)
         self._changed -= due
-        if self._offsets is offsets:
-            self._offsets = {}
+        if self._positions is positions:
+            self._positions = {}
 
     def _sweep(self) -> set[str]:
         """Close gaps that are over; returns the open runs."""
