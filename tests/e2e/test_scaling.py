@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import httpx
-import pytest
 
-from embedded.settings import ROOT
-from tests.support.oracle import read_binance, write_candles
+from tests.support.oracle import write_candles
 from tests.support.product import KEY, until
 from tests.support.stack import Stack, running
 
@@ -96,6 +93,3 @@ def _answers(stack: Stack) -> list[int]:
         .count("/api/v1/data")
         for number in (0, 1)
     ]
-
-
-@pytest.mark.realdata

@@ -20,6 +20,7 @@ REAL = (
 )
 
 
+@pytest.mark.realdata
 @pytest.mark.skipif(
     not REAL.exists(), reason="../shared/realdata is not there"
 )
