@@ -539,7 +539,9 @@ loader_positions = Table(
     Column("topic", Text, primary_key=True),
     Column("partition", Integer, primary_key=True),
     _required("offset", BigInteger),
-    # The broker's time of the record before it: whether the log is the same still.
+    # The broker's time of the record before it: whether the log is the same still. Of this offset,
+    # where `timed_offset` is the same: an older release writes the offset alone.
     Column("time_ms", BigInteger),
+    Column("timed_offset", BigInteger),
     _time_now("updated_at"),
 )

@@ -25,7 +25,6 @@ PARTS = ("breaking", "e2e", "integration", "contract", "unit", "browser")
 BREAKING = (
     "test_faults",
     "test_guarantees",
-    "test_chaos",
     "test_mapping",
 )
 # The first needs an empty stack; each after it finds what those before it have ingested.
@@ -36,7 +35,6 @@ E2E_ORDER = (
     "test_scaling",
     "test_commands",
     "test_guarantees",
-    "test_chaos",
     "test_lineage",
     "test_mapping",
     "test_replay",

@@ -13,6 +13,7 @@ from crypto_ingest.commands import (
     coverage,
     export,
     ingest,
+    keys,
     letters,
     runs,
     sources,
@@ -97,6 +98,8 @@ app.command("export")(export.export)
 app.command("upload")(sources.upload)
 app.command("sources")(sources.sources)
 app.command("services")(sources.services)
+app.command("me")(keys.me)
+app.add_typer(keys.app, name="keys", help="Who may use the API.")
 app.add_typer(
     runs.app, name="runs", help="Their history, one of them, to its end."
 )

@@ -51,6 +51,7 @@ from services.gateway.routes import (
     runs,
     sources,
 )
+from services.gateway.routes.access import keys
 from services.gateway.routes.catalog import coverage, instruments, series
 from services.gateway.routes.live import changes, events, services
 from services.gateway.routes.news import news, sentiment
@@ -110,6 +111,7 @@ ROUTES = (
     checkpoints,
     sources,
     files,
+    keys,
     health,
 )
 _EXAMPLES = Path(__file__).with_name("examples.json")
@@ -132,6 +134,7 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
         app.state.data_answers = data.kept_answers(database, visible)
         app.state.ohlcv_answers = ohlcv.kept_answers(questions, visible)
         app.state.bus = bus
+        app.state.keys = bus.keys
         app.state.source_watch = SourceWatch(probes, settings.csv_dir)
         app.state.hub = Hub(database, bus.checkpoints, settings.csv_dir)
         for each in (database, questions, probes):

@@ -7,22 +7,28 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader
 
-from services.gateway.api_key import HEADER, check_key
+from services.gateway.api_key import HEADER, Principal, check_key
 from services.gateway.database import Database
 from services.gateway.kafka.command_bus import CommandBus
 
 _header = APIKeyHeader(
     name=HEADER,
     auto_error=False,
-    description="API_KEY of the settings",
+    description="API_KEY of the settings, or a key that POST /keys has made",
 )
 
 
 async def require_key(
     request: Request, key: Annotated[str | None, Depends(_header)]
-) -> str:
-    """The key. `KeyGuard` has refused what has none before; here it stands in the OpenAPI."""
+) -> Principal:
+    """Who asks. `KeyGuard` has refused what has no key; here it stands in the OpenAPI."""
     return check_key(request, key)
+
+
+async def _identity(
+    principal: Annotated[Principal, Depends(require_key)],
+) -> str:
+    return principal.identity
 
 
 async def _database(request: Request) -> Database:
@@ -41,7 +47,9 @@ async def _bus(request: Request) -> CommandBus:
     return request.app.state.bus  # type: ignore[no-any-return]
 
 
-ApiKey = Annotated[str, Depends(require_key)]
+# What the ids of runs follow from, beside an Idempotency-Key.
+ApiKey = Annotated[str, Depends(_identity)]
+Asking = Annotated[Principal, Depends(require_key)]
 Db = Annotated[Database, Depends(_database)]
 # Of questions that read much: others do not wait for them.
 QuestionsDb = Annotated[Database, Depends(_questions)]

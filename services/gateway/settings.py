@@ -22,6 +22,8 @@ class GatewaySettings(CommonSettings):
     # On this machine, which the system deals connections out among.
     gateways: int = Field(default=1, ge=1, le=6)
     api_key: SecretStr = SecretStr("test-api-key")
+    # What keys that are made at run time are signed with; empty: API_KEY.
+    installation_secret: SecretStr = SecretStr("")
     # Empty: DATABASE_URL with the read-only role of the migration.
     gateway_database_url: SecretStr = SecretStr("")
     pool_size: int = Field(default=10, ge=1, le=100)
@@ -56,6 +58,11 @@ class GatewaySettings(CommonSettings):
                     f"{origin!r} is no origin: write it as https://example.org, or *"
                 )
         return value
+
+    def signing_secret(self) -> str:
+        """Of keys that are made at run time."""
+        given = self.installation_secret.get_secret_value()
+        return given or self.api_key.get_secret_value()
 
     def reader(self) -> str:
         """The URL of the database with the role that may only read."""

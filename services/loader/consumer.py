@@ -206,8 +206,9 @@ class Loader:
                 return
             if await publish_all(self._producer, batch.outbox, stop):
                 batch.is_stored = True
-                await self._commit(positions)
-                self._reconciler.mark_changed(batch.run_ids(), positions)
+                if await self._commit(positions):
+                    await self._remember(positions, stop)
+                self._reconciler.mark_changed(batch.run_ids())
         finally:
             self.is_publishing = False
             self._suspects.done()
@@ -328,7 +329,7 @@ class Loader:
 
     async def _commit(
         self, positions: dict[TopicPartition, Position]
-    ) -> None:
+    ) -> bool:
         """Commit offsets: they are the pipeline's checkpoints.
 
         When the commit fails, the pages come again and find their receipts.
@@ -339,6 +340,22 @@ class Loader:
             )
         except KafkaError as error:
             log.warning("commit_failed", error=repr(error))
+            return False
+        return True
+
+    async def _remember(
+        self,
+        positions: dict[TopicPartition, Position],
+        stop: asyncio.Event,
+    ) -> None:
+        """In PostgreSQL too, after Kafka: a loader that was taken for dead commits nothing more."""
+        work = partial(
+            asyncio.to_thread,
+            loaded_offsets.remember,
+            self._engine,
+            positions,
+        )
+        await self._until_stored(work, stop)
 
     async def _remembered(
         self, partition: TopicPartition

@@ -214,6 +214,8 @@ class GapAwareConsumer:
                 start=start,
             )
             await self._report(at, back_gap(at, back, self._group), start)
+            # So that nobody takes what is read again for loaded.
+            await self._consumer.commit({at: start})
 
     async def _place(
         self, partition: TopicPartition, position: int | None

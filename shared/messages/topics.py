@@ -61,6 +61,17 @@ CHECKPOINTS = Topic(
 DEAD_LETTERS = Topic(
     "ingest.dead-letters", partitions=1, retention_ms=30 * DAY_MS
 )
+# What is configured at run time: keys of the API, as hashes.
+CONFIGURATION = Topic(
+    "ingest.configuration",
+    partitions=1,
+    config={
+        "cleanup.policy": "compact",
+        "segment.ms": str(DAY_MS),
+        # As commands: what was answered survives a power cut.
+        "flush.messages": "1",
+    },
+)
 # How each instance is, every few seconds.
 SERVICES = Topic(
     "ingest.services",
@@ -80,6 +91,7 @@ TOPICS = (
     RUN_EVENTS,
     CHECKPOINTS,
     DEAD_LETTERS,
+    CONFIGURATION,
     SERVICES,
 )
 

@@ -38,7 +38,9 @@ def test_the_two_minutes_of_a_first_visitor(
     panel.get_by_role("button", name="Ingest it").click()
     expect(page.get_by_text("balanced ✓")).to_be_visible()
     page.get_by_role("link", name="See its chart").click()
-    expect(page.get_by_role("heading", name="SOL")).to_be_visible()
+    expect(
+        page.get_by_role("heading", name="SOL", exact=True)
+    ).to_be_visible()
     page.get_by_role("img", name=re.compile("300 candles")).wait_for()
     page.wait_for_timeout(500)
     click_candle(page, 0.5)

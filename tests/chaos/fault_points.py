@@ -256,6 +256,7 @@ def _newer_mapping() -> None:
 
 
 def _loader() -> None:
+    from services.loader import loaded_offsets
     from services.loader.consumer import Loader
     from services.loader.pages import write
     from services.loader.runs import repair
@@ -296,13 +297,17 @@ def _loader() -> None:
     load = Loader._load
 
     async def broken_load(
-        self: Any, batch: Any, offsets: Any, before: Any, stop: Any
+        self: Any, batch: Any, positions: Any, before: Any, stop: Any
     ) -> None:
         while is_broken("loader_hangs"):
             await asyncio.sleep(0.2)
         if is_broken("loader_commits_first"):
-            await self._consumer.commit(offsets)
-        await load(self, batch, offsets, before, stop)
+            # In PostgreSQL too, or the next loader would notice and read again.
+            loaded_offsets.remember(self._engine, positions)
+            await self._consumer.commit(
+                {at: each.offset for at, each in positions.items()}
+            )
+        await load(self, batch, positions, before, stop)
 
     Loader._load = broken_load  # type: ignore[method-assign]
 

@@ -10,11 +10,16 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import (
+    AIOKafkaAdminClient,
+    NewTopic,
+    RecordsToDelete,
+)
 from aiokafka.structs import OffsetAndMetadata
 
 from shared.kafka import clients
-from shared.kafka.witness import Cut, Witness
+from shared.kafka.gap_aware_consumer import back_gap
+from shared.kafka.witness import Back, Cut, Position, Witness
 from tests.support.infra import Infrastructure
 
 PARTITIONS = 36
@@ -174,3 +179,53 @@ def test_what_an_older_release_committed_has_no_witness(
         return await topic.cut()
 
     assert asyncio.run(found()) == {}
+
+
+async def test_what_others_know_less_of_is_read_again_from_there(
+    infra: Infrastructure,
+) -> None:
+    topic = Topic(infra.bootstrap)
+    await topic.make()
+    nothing, less, other_log, untimed, all_of_it, ahead = (
+        topic.partitions[:6]
+    )
+    for at in topic.partitions[:6]:
+        await topic.publish(at.partition, 2, THEN_MS)
+        await topic.publish(at.partition, 2, NOW_MS)
+    await topic.read_all()
+    found = await topic.witness.behind(
+        {
+            nothing: None,
+            less: Position(2, THEN_MS),
+            other_log: Position(2, NOW_MS),
+            untimed: Position(3),
+            all_of_it: Position(4, NOW_MS),
+            ahead: Position(9, NOW_MS),
+            topic.partitions[7]: None,  # of which nothing was read
+        }
+    )
+    assert found == {
+        nothing: Back(4, None, 0),
+        less: Back(4, 2, 0),
+        other_log: Back(4, None, 0),
+        untimed: Back(4, 3, 0),
+    }
+
+
+async def test_what_was_removed_meanwhile_is_no_other_log(
+    infra: Infrastructure,
+) -> None:
+    topic = Topic(infra.bootstrap)
+    await topic.make()
+    at = topic.partitions[0]
+    await topic.publish(0, 5, THEN_MS)
+    await topic.read_all()
+    async with _started(
+        AIOKafkaAdminClient(bootstrap_servers=topic.bootstrap)
+    ) as admin:
+        await admin.delete_records({at: RecordsToDelete(before_offset=3)})
+    found = await topic.witness.behind({at: Position(2, THEN_MS)})
+    assert found == {at: Back(5, 2, 3)}
+    missing = back_gap(at, found[at], "loader")
+    assert missing is not None
+    assert (missing.first_missing, missing.first_available) == (2, 3)

@@ -20,6 +20,7 @@ from shared.kafka import clients
 from shared.messages.topics import (
     CHECKPOINTS,
     COMMANDS,
+    CONFIGURATION,
     DEAD_LETTERS,
     RAW,
     REPLAY_PAGES,
@@ -53,6 +54,7 @@ OF_TOPIC = {
     CHECKPOINTS.name: "Checkpoint",
     DEAD_LETTERS.name: "RawPage",
     SERVICES.name: "ServiceState",
+    CONFIGURATION.name: "KeyState",
 }
 ODD = [
     b"null",

@@ -273,6 +273,32 @@ def test_refusals_and_absence_are_told_apart(stack: Stack) -> None:
     assert call(stack, "nonsense").returncode == 2
 
 
+def test_keys_are_made_and_revoked(stack: Stack) -> None:
+    new = answer(
+        stack,
+        "keys",
+        "make",
+        "read",
+        "--note",
+        "dashboard",
+        "--days",
+        "9",
+    )
+    own = {"CRYPTO_INGEST_KEY": new["key"]}
+    assert "dashboard: may read, until" in call(stack, "me", **own).stdout
+    assert call(stack, "runs", "list", **own).returncode == 0
+    refused = call(stack, "ingest", **own)
+    assert refused.returncode == 3
+    assert "this key may read, and this needs operate" in refused.stderr
+    assert "dashboard" in call(stack, "keys", "list").stdout
+    revoked = call(stack, "keys", "revoke", new["key_id"], "--yes")
+    assert revoked.returncode == 0
+    assert call(stack, "me", **own).returncode == 3
+    log = (stack.settings.logs / "gateway-0.log").read_text()
+    assert new["key_id"] in log
+    assert new["key"] not in log
+
+
 def scraped(stack: Stack, service: str) -> dict[str, list[Sample]]:
     """What a service serves at its own port, by the names of samples."""
     number = list(stack.settings.counts()).index(service)

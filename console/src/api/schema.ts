@@ -520,6 +520,52 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The keys beside API_KEY, without the keys
+         * @description The newest first, also those that count no more. Needs `admin`.
+         */
+        get: operations["list_keys_api_v1_keys_get"];
+        put?: never;
+        /**
+         * Make a key
+         * @description It is shown this once, and kept as a hash. All gateways know it when this has answered.
+         *
+         *     Needs `admin`. To rotate a key make one that `replaces` it, hand it over, revoke the old one.
+         */
+        post: operations["make_key_api_v1_keys_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{key_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke a key
+         * @description It counts nowhere any more within a second. Asked twice, it is done once. Needs `admin`.
+         */
+        delete: operations["revoke_key_api_v1_keys__key_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/latest": {
         parameters: {
             query?: never;
@@ -532,6 +578,26 @@ export interface paths {
          * @description By symbol. Of several series of a coin the one with the newest price.
          */
         get: operations["read_latest_api_v1_latest_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who asks, and what the key may do
+         * @description Of the key in the header.
+         */
+        get: operations["me_api_v1_me_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1098,6 +1164,40 @@ export interface components {
              * @description From the least price to the greatest; null: the least is 0
              */
             spread_percent: number | null;
+        };
+        /**
+         * ApiKeyState
+         * @description A key without the key.
+         */
+        ApiKeyState: {
+            /** Expires At */
+            expires_at: string | null;
+            /** Key Id */
+            key_id: string;
+            /**
+             * Last Used At
+             * @description As the gateway that answers has seen, since it was started
+             */
+            last_used_at: string | null;
+            /**
+             * Made At
+             * Format: date-time
+             */
+            made_at: string;
+            /**
+             * Made By
+             * @description The id of a key; null: API_KEY
+             */
+            made_by: string | null;
+            /** Note */
+            note: string;
+            /** Replaces */
+            replaces: string | null;
+            /** Revoked At */
+            revoked_at: string | null;
+            /** Revoked By */
+            revoked_by: string | null;
+            scope: components["schemas"]["Scope"];
         };
         /**
          * AskedOutcome
@@ -2647,6 +2747,58 @@ export interface components {
             versions: components["schemas"]["Version"][];
         };
         /**
+         * MadeKey
+         * @description A new key; it is shown this once.
+         */
+        MadeKey: {
+            /** Expires At */
+            expires_at: string | null;
+            /** Key */
+            key: string;
+            /** Key Id */
+            key_id: string;
+            /**
+             * Last Used At
+             * @description As the gateway that answers has seen, since it was started
+             */
+            last_used_at: string | null;
+            /**
+             * Made At
+             * Format: date-time
+             */
+            made_at: string;
+            /**
+             * Made By
+             * @description The id of a key; null: API_KEY
+             */
+            made_by: string | null;
+            /** Note */
+            note: string;
+            /** Replaces */
+            replaces: string | null;
+            /** Revoked At */
+            revoked_at: string | null;
+            /** Revoked By */
+            revoked_by: string | null;
+            scope: components["schemas"]["Scope"];
+        };
+        /**
+         * Me
+         * @description Who asks.
+         */
+        Me: {
+            /** Expires At */
+            expires_at: string | null;
+            /**
+             * Key Id
+             * @description null: API_KEY
+             */
+            key_id: string | null;
+            /** Note */
+            note: string | null;
+            scope: components["schemas"]["Scope"];
+        };
+        /**
          * Moment
          * @description An instance in a minute that has ended at `time`.
          */
@@ -2768,6 +2920,34 @@ export interface components {
             cursor: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * NewKey
+         * @description A key to make.
+         * @example {
+         *       "days": 90,
+         *       "note": "dashboard",
+         *       "scope": "read"
+         *     }
+         */
+        NewKey: {
+            /**
+             * Days
+             * @description After which it ends; null: never
+             */
+            days?: number | null;
+            /**
+             * Note
+             * @description Who has it, and for what
+             */
+            note: string;
+            /**
+             * Replaces
+             * @description The id of a key that it will replace: both count until that is revoked, and an Idempotency-Key means the same with both
+             */
+            replaces?: string | null;
+            /** @description read: questions; operate: also runs, files, dead letters; admin: also keys */
+            scope: components["schemas"]["Scope"];
         };
         /**
          * News
@@ -3632,6 +3812,12 @@ export interface components {
          * @enum {string}
          */
         RunStatus: "queued" | "running" | "succeeded" | "partial" | "failed" | "cancelled" | "incomplete";
+        /**
+         * Scope
+         * @description What a key may do; each may do what those before it may.
+         * @enum {string}
+         */
+        Scope: "read" | "operate" | "admin";
         /**
          * Sentiment
          * @description How news about a coin feel.
@@ -5187,6 +5373,92 @@ export interface operations {
             503: components["responses"]["Problem"];
         };
     };
+    list_keys_api_v1_keys_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKeyState"][];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    make_key_api_v1_keys_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewKey"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeKey"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    revoke_key_api_v1_keys__key_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKeyState"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
     read_latest_api_v1_latest_get: {
         parameters: {
             query?: {
@@ -5222,6 +5494,32 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LatestPrice"][];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    me_api_v1_me_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
                 };
             };
             401: components["responses"]["Problem"];
@@ -6251,4 +6549,4 @@ export interface operations {
         };
     };
 }
-// Of the OpenAPI document a2eaad74681c1bdcc1ca0293f4fe9890ff59f4b6736aa11c1e426867fc4fcba8
+// Of the OpenAPI document 13655586224e3323cc1ee2525ce01b610efc9ec6832daace82c1a5a8f4d74d43

@@ -10,11 +10,14 @@ from datetime import datetime
 
 from aiokafka.errors import KafkaError
 
+from services.gateway.api_key import asking
 from services.gateway.kafka.command_log import CommandLog, PendingRun
 from services.gateway.kafka.group_watch import GroupWatch
+from services.gateway.kafka.key_log import KeyLog
 from services.gateway.kafka.service_log import ServiceLog
 from services.gateway.problems import ProblemError, unavailable
 from services.gateway.settings import GatewaySettings
+from shared.access.keys import KeyState
 from shared.errors import TransientError
 from shared.kafka import clients, publishing, topic_admin
 from shared.kafka.checkpoint_log import CheckpointLog
@@ -24,6 +27,7 @@ from shared.messages.commands import Command, MoveCheckpoint, RunCommand
 from shared.messages.serialization import encode
 from shared.messages.topics import (
     COMMANDS,
+    CONFIGURATION,
     DEAD_LETTERS,
     EXTRACTOR_GROUP,
     LOADER_GROUP,
@@ -85,6 +89,14 @@ class CommandBus:
             f"gateway-services-{os.getpid()}",
             self.services.saw,
         )
+        self.keys = KeyLog(settings.signing_secret())
+        self._secret = settings.signing_secret()
+        self._keys = TopicFollower(
+            bootstrap,
+            CONFIGURATION,
+            f"gateway-keys-{os.getpid()}",
+            self.keys.saw,
+        )
         self.is_connected = False
         self.lag: dict[str, int] | None = None
         self.groups = {
@@ -105,12 +117,14 @@ class CommandBus:
             self._commands.follower,
             self.checkpoints.follower,
             self._states,
+            self._keys,
         )
         for follower in followers:
             await follower.start(never)
         await run_until_first_exits(
             *(follower.run() for follower in followers),
             self._watch(),
+            self._know_keys(),
             service_state.tell(
                 self._producer, "gateway", instance, health
             ),
@@ -201,7 +215,56 @@ class CommandBus:
                 "Kafka did not confirm the request: try again, with an Idempotency-Key so that it "
                 "cannot run twice"
             ) from error
+        who = asking.get()
+        log.info(
+            "command_accepted",
+            command=type(command).__name__,
+            run_id=command.run_id,
+            key=who.name if who else None,
+        )
         return from_ms(metadata.timestamp)
+
+    async def _know_keys(self) -> None:
+        """Say when the keys are known, then go on for ever: the others do so too."""
+        while not self.keys.is_known:
+            with contextlib.suppress(TransientError):
+                await self._keys.catch_up()
+                self.keys.is_known = True
+        await asyncio.Event().wait()
+
+    async def catch_up_keys(self) -> None:
+        """Until every key that there is now is known. Raises ProblemError 503."""
+        try:
+            await self._keys.catch_up(PUBLISH_TIMEOUT_S)
+        except TransientError as error:
+            raise unavailable(
+                "Kafka cannot be reached, and keys are kept there: try again in a moment"
+            ) from error
+
+    async def publish_key(self, state: KeyState) -> None:
+        """Keep a key as it is now, and know it. Raises ProblemError 503."""
+        signed = state.signed(self._secret)
+        try:
+            async with asyncio.timeout(PUBLISH_TIMEOUT_S):
+                await publishing.publish(
+                    self._producer,
+                    CONFIGURATION,
+                    signed,
+                    key=f"key/{state.key_id}",
+                    service="gateway",
+                )
+        except (TransientError, TimeoutError) as error:
+            raise unavailable(
+                "Kafka did not confirm the key: look at GET /api/v1/keys before you try again"
+            ) from error
+        log.info(
+            "key_changed",
+            key=state.key_id,
+            scope=str(state.scope),
+            is_revoked=state.revoked_at is not None,
+            by=state.revoked_by or state.made_by or "API_KEY",
+        )
+        await self.catch_up_keys()
 
     async def close(self) -> None:
         """Close what is open, without waiting long for a broker that is gone."""
@@ -211,6 +274,7 @@ class CommandBus:
             self._commands.follower.close,
             self.checkpoints.follower.close,
             self._states.close,
+            self._keys.close,
         )
         for close in closings:
             with contextlib.suppress(Exception):

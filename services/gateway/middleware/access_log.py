@@ -13,7 +13,7 @@ log = logs.get(__name__)
 
 
 class AccessLog:
-    """Method, path, status, milliseconds and client; no query, which may hold anything."""
+    """Method, path, status, milliseconds, client and key; no query, which may hold anything."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -44,4 +44,11 @@ class AccessLog:
                 status=status,
                 ms=round((time.perf_counter() - started) * 1000, 1),
                 client=client[0] if client else None,
+                key=_name_of(scope),
             )
+
+
+def _name_of(scope: Scope) -> str | None:
+    """The id of the key, `API_KEY`, or None where there was no right one."""
+    asking = scope.get("asking")
+    return asking and asking.name

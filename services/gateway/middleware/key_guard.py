@@ -7,7 +7,12 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.gateway import problems
-from services.gateway.api_key import HEADER, check_key
+from services.gateway.api_key import (
+    HEADER,
+    Principal,
+    asking,
+    check_key,
+)
 
 GUARDED = "/api/v1/"
 OPEN = ("/api/v1/health", "/api/v1/health/live", "/api/v1/health/ready")
@@ -27,8 +32,12 @@ class KeyGuard:
     ) -> None:
         app = self._app
         if scope["type"] == "http" and is_guarded(scope["path"]):
-            refusal = _refusal(scope)
-            app = app if refusal is None else problems.answered(refusal)
+            found = _asking(scope)
+            if isinstance(found, problems.ProblemError):
+                app = problems.answered(found)
+            else:
+                asking.set(found)
+                scope["asking"] = found
         await app(scope, receive, send)
 
 
@@ -37,10 +46,11 @@ def is_guarded(path: str) -> bool:
     return path.startswith(GUARDED) and path not in OPEN
 
 
-def _refusal(scope: Scope) -> problems.ProblemError | None:
+def _asking(scope: Scope) -> Principal | problems.ProblemError:
+    """Who asks, or why not."""
     given = Headers(scope=scope).getlist(HEADER)
+    key = given[0] if len(given) == 1 else None
     try:
-        check_key(Request(scope), given[0] if len(given) == 1 else None)
+        return check_key(Request(scope), key)
     except problems.ProblemError as error:
         return error
-    return None

@@ -6,11 +6,10 @@ import asyncio
 import time
 from collections.abc import Iterable
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from sqlalchemy import Connection, Engine, text
 
-from services.loader import loaded_offsets
 from services.loader.pages.partitions import ensure_next_partitions
 from services.loader.retention import Retention
 from services.loader.runs import (
@@ -24,7 +23,6 @@ from shared.errors import TransientError
 from shared.kafka import publishing
 from shared.kafka.lag import LagReader, total
 from shared.kafka.partitions import topic_and_partition
-from shared.kafka.witness import Position
 from shared.messages.base import Message
 from shared.messages.commands import (
     MoveCheckpoint,
@@ -94,19 +92,13 @@ class RunReconciler:
         self._settings = settings
         self._retention = retention
         self._changed: set[str] = set()  # runs
-        self._positions: dict[TopicPartition, Position] = {}
         self._stopped: set[str] = set()  # tasks that were told to stop
         self._evaluated_at = 0.0
         self._swept_at = 0.0
 
-    def mark_changed(
-        self,
-        run_ids: Iterable[str],
-        positions: dict[TopicPartition, Position],
-    ) -> None:
-        """Something was stored for these runs, up to these positions."""
+    def mark_changed(self, run_ids: Iterable[str]) -> None:
+        """Something was stored for these runs."""
         self._changed |= set(run_ids)
-        self._positions = {**self._positions, **positions}
 
     def has_changed(self) -> bool:
         return bool(self._changed)
@@ -124,18 +116,13 @@ class RunReconciler:
         if is_early or not (self._changed or is_sweep):
             return
         self._evaluated_at = now
-        positions = self._positions
         due = set(self._changed)
         if is_sweep:
             due |= self._sweep()
             self._swept_at = now  # only then: while PostgreSQL is gone, it is tried again
-        with self._engine.begin() as transaction:
-            loaded_offsets.remember(transaction, positions)
         for run_id in sorted(due):
             self._evaluate(run_id)
         self._changed -= due
-        if self._positions is positions:
-            self._positions = {}
 
     def _sweep(self) -> set[str]:
         """Close gaps that are over; returns the open runs."""
@@ -180,7 +167,7 @@ class RunReconciler:
 
     def _retire(self) -> None:
         """Go on with the runs that take series out of sight, or bring them back."""
-        self.mark_changed(retirements.work(self._engine), {})
+        self.mark_changed(retirements.work(self._engine))
 
     def _look(self) -> tuple[list[str], list[TaskStopped]]:
         """(idle runs, tasks to stop)."""
@@ -208,7 +195,7 @@ class RunReconciler:
                 log.warning("run_repaired", run_id=run_id, tasks=names)
             found += tasks
         self.mark_changed(
-            idle, {}
+            idle
         )  # one that became whole when nobody looked ends now
         return found
 

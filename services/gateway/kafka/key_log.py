@@ -1,0 +1,75 @@
+"""The keys that are kept on ingest.configuration, followed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from shared.access.keys import (
+    KeyState,
+    digest_of,
+    key_state_decoder,
+)
+
+MAX_KEYS = 10_000
+MAX_BYTES = 4 * 1024  # of a message
+
+
+class KeyLog:
+    """What a follower of the topic hands it. Pure; the clock is handed in.
+
+    `is_known`: the topic was read to its end once.
+    """
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+        self._states: dict[str, KeyState] = {}
+        self._by_digest: dict[str, str] = {}
+        self._used_at: dict[str, float] = {}
+        self.is_known = False
+
+    def saw(self, record: Any) -> None:
+        """Raises ValueError for what is no key of this installation."""
+        value = record.value or b""
+        if len(value) > MAX_BYTES:
+            raise ValueError(f"{len(value)} bytes are no key")
+        state = key_state_decoder.decode(value)
+        if not state.is_genuine(self._secret):
+            raise ValueError(
+                f"the key {state.key_id} is signed by others"
+            )
+        known = self._states.get(state.key_id)
+        if known is not None and known.revoked_at is not None:
+            return  # what is revoked stays so
+        if known is None and len(self._states) >= MAX_KEYS:
+            raise ValueError(f"more than {MAX_KEYS} keys")
+        self._states[state.key_id] = state
+        self._by_digest[state.digest] = state.key_id
+
+    def find(self, key: str, now: float) -> KeyState | None:
+        """The state of a key, whether or not it counts still; notes that it was used."""
+        key_id = self._by_digest.get(digest_of(key))
+        if key_id is None:
+            return None
+        self._used_at[key_id] = now
+        return self._states[key_id]
+
+    def get(self, key_id: str) -> KeyState | None:
+        return self._states.get(key_id)
+
+    def used_at(self, key_id: str) -> float | None:
+        """When this gateway saw it last, in seconds of the clock."""
+        return self._used_at.get(key_id)
+
+    def all(self) -> Iterator[KeyState]:
+        """The newest first."""
+        yield from sorted(
+            self._states.values(),
+            key=lambda state: (state.made_at, state.key_id),
+            reverse=True,
+        )
+
+
+def now_ms() -> int:
+    return round(time.time() * 1000)

@@ -1,0 +1,81 @@
+"""Bodies about keys, as the OpenAPI document shows them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.gateway.schemas.body import RequestBody
+from shared.access.keys import Scope
+
+MAX_DAYS = 3_650
+
+
+class NewKey(RequestBody):
+    """A key to make."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"scope": "read", "note": "dashboard", "days": 90}
+            ]
+        },
+    )
+
+    scope: Scope = Field(
+        description="read: questions; operate: also runs, files, dead letters; admin: also keys"
+    )
+    note: str = Field(
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^\x00-\x1f]+$",
+        description="Who has it, and for what",
+    )
+    days: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_DAYS,
+        strict=True,
+        description="After which it ends; null: never",
+    )
+    replaces: UUID | None = Field(
+        default=None,
+        description="The id of a key that it will replace: both count until that is revoked, and "
+        "an Idempotency-Key means the same with both",
+    )
+
+
+class ApiKeyState(BaseModel):
+    """A key without the key."""
+
+    key_id: str
+    scope: Scope
+    note: str
+    made_at: datetime
+    made_by: str | None = Field(
+        description="The id of a key; null: API_KEY"
+    )
+    replaces: str | None
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    revoked_by: str | None
+    last_used_at: datetime | None = Field(
+        description="As the gateway that answers has seen, since it was started"
+    )
+
+
+class MadeKey(ApiKeyState):
+    """A new key; it is shown this once."""
+
+    key: str
+
+
+class Me(BaseModel):
+    """Who asks."""
+
+    key_id: str | None = Field(description="null: API_KEY")
+    scope: Scope
+    note: str | None
+    expires_at: datetime | None

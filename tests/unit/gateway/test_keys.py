@@ -1,0 +1,154 @@
+"""Keys beside API_KEY: what is kept, what counts, what each may do."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from services.gateway.api_key import scope_for
+from services.gateway.kafka.key_log import KeyLog
+from shared.access.keys import (
+    KeyState,
+    Scope,
+    digest_of,
+    key_state_decoder,
+    new_key,
+)
+from shared.messages.serialization import encode
+
+SECRET = "of this installation"
+NOW_MS = 1_700_000_000_000
+
+
+def key_state(key: str, **changed: Any) -> KeyState:
+    key_id = str(uuid.uuid4())
+    values = {
+        "key_id": key_id,
+        "family": key_id,
+        "digest": digest_of(key),
+        "scope": Scope.READ,
+        "note": "a test",
+        "made_at": NOW_MS,
+        **changed,
+    }
+    return KeyState(**values)
+
+
+def told(log: KeyLog, state: KeyState, secret: str = SECRET) -> None:
+    value = encode(state.signed(secret))
+    log.saw(SimpleNamespace(value=value))
+
+
+def test_a_key_is_found_by_what_is_kept_of_it() -> None:
+    log, key = KeyLog(SECRET), new_key()
+    told(log, key_state(key))
+    found = log.find(key, 12.5)
+    assert found is not None
+    assert key not in encode(found).decode()
+    assert log.used_at(found.key_id) == 12.5
+    assert log.find(key + "x", 13) is None
+
+
+def test_two_keys_are_never_the_same_and_are_long() -> None:
+    keys = {new_key() for _ in range(100)}
+    assert len(keys) == 100
+    assert all(len(each) >= 43 for each in keys)
+
+
+@pytest.mark.parametrize(
+    ("changes", "counts"),
+    [
+        ({}, True),
+        ({"expires_at": NOW_MS + 1}, True),
+        ({"expires_at": NOW_MS}, False),
+        ({"revoked_at": NOW_MS - 5}, False),
+    ],
+)
+def test_what_counts(changes: dict[str, int], counts: bool) -> None:
+    assert key_state("k", **changes).counts_at(NOW_MS) is counts
+
+
+def test_who_can_write_to_the_topic_makes_no_key() -> None:
+    log, key = KeyLog(SECRET), new_key()
+    with pytest.raises(ValueError, match="signed by others"):
+        told(log, key_state(key), "of somebody else")
+    real = key_state(key).signed(SECRET)
+    more = msgspec.structs.replace(real, scope=Scope.ADMIN)
+    with pytest.raises(ValueError, match="signed by others"):
+        log.saw(SimpleNamespace(value=encode(more)))
+    assert log.find(key, 0) is None
+
+
+def test_what_was_revoked_stays_so() -> None:
+    log, key = KeyLog(SECRET), new_key()
+    state = key_state(key)
+    told(log, state)
+    told(log, msgspec.structs.replace(state, revoked_at=NOW_MS))
+    told(log, state)
+    found = log.find(key, 0)
+    assert found is not None
+    assert found.revoked_at == NOW_MS
+
+
+@pytest.mark.parametrize(
+    "value", [None, b"", b"{}", b"[1]", b"x" * 9_000]
+)
+def test_what_is_no_key_is_refused(value: bytes | None) -> None:
+    log = KeyLog(SECRET)
+    with pytest.raises((ValueError, msgspec.DecodeError)):
+        log.saw(SimpleNamespace(value=value))
+    assert list(log.all()) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "needed"),
+    [
+        ("GET", "/api/v1/data", Scope.READ),
+        ("HEAD", "/api/v1/data", Scope.READ),
+        ("POST", "/api/v1/price", Scope.READ),
+        ("GET", "/api/v1/me", Scope.READ),
+        ("POST", "/api/v1/ingest", Scope.OPERATE),
+        ("POST", "/api/v1/coverage/fill", Scope.OPERATE),
+        ("PUT", "/api/v1/files/csv/a.csv", Scope.OPERATE),
+        ("DELETE", "/api/v1/series/1", Scope.OPERATE),
+        ("TRACE", "/api/v1/data", Scope.OPERATE),
+        ("GET", "/api/v1/keys", Scope.ADMIN),
+        ("POST", "/api/v1/keys", Scope.ADMIN),
+        ("DELETE", "/api/v1/keys/x", Scope.ADMIN),
+    ],
+)
+def test_what_a_request_needs(
+    method: str, path: str, needed: Scope
+) -> None:
+    assert scope_for(method, path) == needed
+
+
+def test_each_scope_allows_what_those_before_it_allow() -> None:
+    allowed = {
+        (have.value, need.value)
+        for have in Scope
+        for need in Scope
+        if have.allows(need)
+    }
+    assert allowed == {
+        ("read", "read"),
+        ("operate", "read"),
+        ("operate", "operate"),
+        ("admin", "read"),
+        ("admin", "operate"),
+        ("admin", "admin"),
+    }
+
+
+def test_a_signature_of_before_holds() -> None:
+    golden = Path(__file__).parents[2] / "contract" / "golden"
+    kept = key_state_decoder.decode(
+        (golden / "KeyState.json").read_bytes()
+    )
+    assert kept.is_genuine("golden")
+    assert not kept.is_genuine("another")
