@@ -7,6 +7,7 @@ Node comes from the machine, else as a wheel. What keeps it from being built is 
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -129,6 +130,7 @@ def _run(command: Command, *arguments: str) -> str:
         done = subprocess.run(
             [*command, *arguments],
             cwd=HERE,
+            env=_environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -145,6 +147,14 @@ def _run(command: Command, *arguments: str) -> str:
             f"{arguments[0]} failed: {' / '.join(said[-12:])[:2000]}"
         )
     return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    """Node knows its own certificates alone: those of a company come from SSL_CERT_FILE."""
+    given = dict(os.environ)
+    if "SSL_CERT_FILE" in given:
+        given.setdefault("NODE_EXTRA_CA_CERTS", given["SSL_CERT_FILE"])
+    return given
 
 
 if __name__ == "__main__":

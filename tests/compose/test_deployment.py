@@ -35,6 +35,7 @@ def stack(
     csv_dir: Path = tmp_path_factory.mktemp("csv")
     for folder in (csv_dir, *csv_dir.parents[:2]):
         folder.chmod(0o755)  # the container's user reads it
+    csv_dir.chmod(0o777)  # and the gateway's writes what is uploaded
     stack = ComposeStack(COMMAND or [], csv_dir)
     stack.down(volumes=True)
     stack.compose("build")
@@ -70,6 +71,46 @@ def test_1_a_clean_start_ingests_all_three_sources(
         == "ticker"
     )
     assert stack.api.get("/health").json()["status"] == "ok"
+
+
+def test_1_the_console_is_served_and_takes_a_file(
+    stack: ComposeStack,
+) -> None:
+    root = stack.api.get(f"{stack.api.base_url.copy_with(path='/')}")
+    assert root.status_code == 200, root.text
+    assert "<!doctype html>" in root.text.lower()
+    content = b"date,open,high,low,close,volume\n2024-01-01,1,2,1,2,5\n"
+    put = stack.api.put(
+        "/files/csv/uploads/sol-usd.csv",
+        content=content,
+        headers={"content-type": "text/csv"},
+    )
+    assert put.status_code in (200, 201), put.text
+    run = stack.ingest(streams=["csv/uploads/sol-usd.csv"])
+    assert (run["status"], run["inserted"]) == ("succeeded", 1)
+
+
+def test_1_each_service_tells_of_itself_and_serves_metrics(
+    stack: ComposeStack,
+) -> None:
+    def told() -> set[str]:
+        rows = stack.api.get("/services").json()
+        return {each["service"] for each in rows if each["ready"]}
+
+    services = {"extractor", "normalizer", "loader", "gateway"}
+    until("all to be ready", lambda: told() == services, 30)
+    scrape = (
+        "import urllib.request as r;"
+        "print(r.urlopen('http://127.0.0.1:9464/metrics').read().decode())"
+    )
+    for service in services:
+        (container,) = stack.containers(service)
+        text = stack.docker("exec", container, "python", "-c", scrape)
+        assert "crypto_ingest_ready 1.0" in text
+    loaded = stack.docker(
+        "exec", stack.containers("loader")[0], "python", "-c", scrape
+    )
+    assert 'crypto_ingest_records_total{source="csv"}' in loaded
 
 
 # Of the gateway with the children that write files.
