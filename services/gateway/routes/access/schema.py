@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from services.gateway.schemas.body import RequestBody
 from shared.access.keys import Scope
 
 MAX_DAYS = 3_650
+
+
+def _whole(value: Any) -> Any:
+    """JSON has one kind of number: 30.0 is a whole one."""
+    is_whole = isinstance(value, float) and value.is_integer()
+    return int(value) if is_whole else value
+
+
+Days = Annotated[
+    int, Field(ge=1, le=MAX_DAYS, strict=True), BeforeValidator(_whole)
+]
 
 
 class NewKey(RequestBody):
@@ -33,11 +45,8 @@ class NewKey(RequestBody):
         pattern=r"^[^\x00-\x1f]+$",
         description="Who has it, and for what",
     )
-    days: int | None = Field(
+    days: Days | None = Field(
         default=None,
-        ge=1,
-        le=MAX_DAYS,
-        strict=True,
         description="After which it ends; null: never",
     )
     replaces: UUID | None = Field(
