@@ -21,6 +21,7 @@ from shared.runtime import memory
 from shared.runtime.health import Health
 
 TOLD_EVERY_S = 5.0
+LOOK_EVERY_S = 1.0
 STARTED_AT = time.time()
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
 
@@ -70,15 +71,27 @@ async def tell(
     instance: str,
     health: Health,
 ) -> None:
-    """Publish how this process is, again and again, until cancelled."""
+    """Publish how this process is, until cancelled: now and then, and when it gets ready or ill."""
+    told: tuple[bool, str] | None = None
+    told_at = 0.0
     while True:
-        # One that is not told is followed by the next.
-        with contextlib.suppress(TransientError):
-            await publishing.publish(
-                producer,
-                SERVICES,
-                state_of(service, instance, health),
-                key=instance,
-                service=service,
-            )
-        await asyncio.sleep(TOLD_EVERY_S)
+        state = state_of(service, instance, health)
+        how = (state.ready, state.reason)
+        if how != told or time.monotonic() >= told_at + TOLD_EVERY_S:
+            told, told_at = how, time.monotonic()
+            await _publish(producer, state)
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _publish(
+    producer: AIOKafkaProducer, state: ServiceState
+) -> None:
+    # One that is not told is followed by the next.
+    with contextlib.suppress(TransientError):
+        await publishing.publish(
+            producer,
+            SERVICES,
+            state,
+            key=state.instance,
+            service=state.service,
+        )
