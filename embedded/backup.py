@@ -35,7 +35,6 @@ DUMP = "database.dump"
 MANIFEST = "manifest.json"
 COPIED = (".env", "mapping.yaml")
 Tables = dict[str, list[Any]]
-SERVICES = ("extractor", "normalizer", "loader", "gateway")
 _SELECT_TABLES = """
 SELECT c.oid::regclass::text FROM pg_class AS c
 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
@@ -324,7 +323,7 @@ def _swap(database: Database, fresh: str) -> str:
 
 def _stop(settings: StackSettings) -> None:
     if settings.mode == "docker":
-        commands.compose("stop", *SERVICES)
+        commands.compose("stop", *settings.counts())
     elif supervision.is_running(settings):
         supervision.stop_services(settings)
 

@@ -33,7 +33,7 @@ class Api:
 
     def get(self, path: str, /, **parameters: Any) -> Json:
         """The answer as JSON. Parameters that are None are left out."""
-        return self.send("GET", path, params=_given(parameters)).json()
+        return self.send("GET", path, params=given(parameters)).json()
 
     def post(self, path: str, body: Json = None) -> Json:
         return self.send("POST", path, json=body or {}).json()
@@ -57,7 +57,7 @@ class Api:
         with (
             _told(self.settings.url),
             self._http.stream(
-                "GET", path, params=_given(parameters)
+                "GET", path, params=given(parameters)
             ) as response,
         ):
             if not response.is_success:
@@ -70,7 +70,7 @@ class Api:
         """The rows of a list, page by page, at most `limit` (0: all)."""
         left = limit
         following: str | None = path
-        asked = _given(parameters) | {"limit": min(limit or 1000, 1000)}
+        asked = given(parameters) | {"limit": min(limit or 1000, 1000)}
         while following:
             response = self.send("GET", following, params=asked)
             rows = response.json()
@@ -82,7 +82,8 @@ class Api:
             asked = {}  # they stand in the link
 
 
-def _given(parameters: Parameters) -> Parameters:
+def given(parameters: Parameters) -> Parameters:
+    """What is not None. A name that Python keeps for itself has a `_` at its end."""
     return {
         name.rstrip("_"): value
         for name, value in parameters.items()

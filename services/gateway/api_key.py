@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from contextvars import ContextVar
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -46,7 +45,7 @@ class Principal:
         return self.key_id or "API_KEY"
 
 
-asking: ContextVar[Principal | None] = ContextVar("asking", default=None)
+ASKING = "asking"  # where a request's scope holds its Principal
 
 
 class WrongKeys:

@@ -149,7 +149,7 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
         ]
         if settings.metrics_port:
             measuring = stored.keep_current(
-                probes, bus.checkpoints, settings.csv_dir
+                probes, bus.checkpoints, app.state.source_watch
             )
             jobs.append(asyncio.create_task(measuring))
         yield

@@ -7,7 +7,12 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader
 
-from services.gateway.api_key import HEADER, Principal, check_key
+from services.gateway.api_key import (
+    ASKING,
+    HEADER,
+    Principal,
+    check_key,
+)
 from services.gateway.database import Database
 from services.gateway.kafka.command_bus import CommandBus
 
@@ -21,8 +26,9 @@ _header = APIKeyHeader(
 async def require_key(
     request: Request, key: Annotated[str | None, Depends(_header)]
 ) -> Principal:
-    """Who asks. `KeyGuard` has refused what has no key; here it stands in the OpenAPI."""
-    return check_key(request, key)
+    """Who asks, as `KeyGuard` has found; here the key stands in the OpenAPI."""
+    found: Principal | None = request.scope.get(ASKING)
+    return found or check_key(request, key)
 
 
 async def _identity(

@@ -10,13 +10,14 @@ import hashlib
 import hmac
 import secrets
 from enum import StrEnum
-from functools import lru_cache
 from typing import Annotated
 
 import msgspec
 
+from shared.identity.slow_hash import slow_hash
 from shared.messages.base import Id, Message, Millis
 
+_SALT = b"crypto-ingest configuration"
 PREFIX = "ci_"  # so that a key that leaked is found by scanners
 Note = Annotated[str, msgspec.Meta(max_length=200)]
 Hex = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
@@ -89,18 +90,7 @@ def digest_of(key: str) -> str:
 def _signature(state: KeyState, secret: str) -> str:
     unsigned = msgspec.structs.replace(state, signature="0" * 64)
     return hmac.new(
-        _slow(secret), msgspec.json.encode(unsigned), hashlib.sha256
+        slow_hash(secret, _SALT, 32),
+        msgspec.json.encode(unsigned),
+        hashlib.sha256,
     ).hexdigest()
-
-
-@lru_cache(maxsize=4)
-def _slow(secret: str) -> bytes:
-    """So that a weak secret cannot be guessed quickly from what lies in the topic."""
-    return hashlib.scrypt(
-        secret.encode("utf-8", "surrogateescape"),
-        salt=b"crypto-ingest configuration",
-        n=2**14,
-        r=8,
-        p=1,
-        dklen=32,
-    )

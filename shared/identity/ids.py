@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import uuid
-from functools import lru_cache
+
+from shared.identity.slow_hash import slow_hash
 
 _NAMESPACE = uuid.UUID("6f1c1b0e-6f0d-5d0a-9a63-3c7c0b6f2a11")
 _SEPARATOR = "\x1f"
@@ -23,16 +24,11 @@ def new_run_id(api_key: str, idempotency_key: str | None) -> str:
     if idempotency_key is None:
         return str(uuid.uuid4())
     digest = hmac.digest(
-        _slow_hash(api_key), idempotency_key.encode(), "sha256"
+        slow_hash(api_key, _NAMESPACE.bytes),
+        idempotency_key.encode(),
+        "sha256",
     )
     return str(uuid.UUID(bytes=digest[:16], version=5))
-
-
-@lru_cache(maxsize=4)
-def _slow_hash(api_key: str) -> bytes:
-    return hashlib.scrypt(
-        api_key.encode(), salt=_NAMESPACE.bytes, n=2**14, r=8, p=1
-    )
 
 
 def scheduled_run_id(at: str) -> str:

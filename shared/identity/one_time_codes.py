@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from functools import lru_cache
+
+from shared.identity.slow_hash import slow_hash
 
 LIFETIME_S = 60
+_SALT = b"crypto-ingest one-time code"
 MAX_CODE = 200  # characters
 
 
@@ -36,16 +38,6 @@ def end_of(key: str, code: str, now: float) -> float | None:
 
 def _signature(key: str, signed: str) -> str:
     text = signed.encode("utf-8", "replace")
-    return hmac.new(_secret(key), text, hashlib.sha256).hexdigest()
-
-
-@lru_cache(maxsize=4)
-def _secret(key: str) -> bytes:
-    return hashlib.scrypt(
-        key.encode("utf-8", "surrogateescape"),
-        salt=b"crypto-ingest one-time code",
-        n=2**14,
-        r=8,
-        p=1,
-        dklen=32,
-    )
+    return hmac.new(
+        slow_hash(key, _SALT, 32), text, hashlib.sha256
+    ).hexdigest()

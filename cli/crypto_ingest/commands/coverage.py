@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from crypto_ingest.client import given
 from crypto_ingest.commands.ingest import finish
 from crypto_ingest.options import (
     AsJson,
@@ -116,9 +117,7 @@ def fill(
         "from": since,
         "to": until,
     }
-    body = {
-        name: value for name, value in asked.items() if value is not None
-    }
+    body = given(asked)
     planned = api.post("/coverage/fill", {**body, "dry_run": True})
     windows = planned["windows"] or []
     if not windows:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from crypto_ingest import following
-from crypto_ingest.client import Api
+from crypto_ingest.client import Api, given
 from crypto_ingest.commands.diffs import changes
 from crypto_ingest.options import (
     AsJson,
@@ -54,14 +54,11 @@ def ingest(
         "from": since,
         "to": until,
     }
-    given = {
-        name: value for name, value in body.items() if value is not None
-    }
     headers = (
         {"idempotency-key": idempotency_key} if idempotency_key else {}
     )
     accepted = api.send(
-        "POST", "/ingest", json=given, headers=headers
+        "POST", "/ingest", json=given(body), headers=headers
     ).json()
     finish(api, accepted, wait=wait, json=json)
 
@@ -113,13 +110,11 @@ def replay(
         "from": since,
         "to": until,
     }
-    given: dict[str, Any] = {
-        name: value for name, value in body.items() if value is not None
-    }
+    chosen = given(body)
     if direct:
-        finish(api, api.post("/replay", given), wait=True, json=json)
+        finish(api, api.post("/replay", chosen), wait=True, json=json)
         return
-    accepted = api.post("/replay", {**given, "mode": "preview"})
+    accepted = api.post("/replay", {**chosen, "mode": "preview"})
     previewed = following.watch(api, accepted["run_id"], quiet=json)
     following.check(previewed)
     diff = api.get(f"/runs/{accepted['run_id']}/diff", limit=20)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from crypto_ingest.client import given
 from crypto_ingest.commands.ingest import finish
 from crypto_ingest.errors import WRONG_USE, CommandError
 from crypto_ingest.options import (
@@ -173,12 +174,10 @@ def _chosen(
         "run_id": run,
         "all": True if every else None,
     }
-    given = {
-        name: value for name, value in wanted.items() if value is not None
-    }
-    if not given:
+    chosen = given(wanted)
+    if not chosen:
         raise CommandError(
             "say which: ids, --source, --stream, --reason, --run, or --all",
             WRONG_USE,
         )
-    return given
+    return chosen

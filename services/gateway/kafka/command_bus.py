@@ -10,7 +10,6 @@ from datetime import datetime
 
 from aiokafka.errors import KafkaError
 
-from services.gateway.api_key import asking
 from services.gateway.kafka.command_log import CommandLog, PendingRun
 from services.gateway.kafka.group_watch import GroupWatch
 from services.gateway.kafka.key_log import KeyLog
@@ -90,12 +89,17 @@ class CommandBus:
             self.services.saw,
         )
         self.keys = KeyLog(settings.signing_secret())
-        self._secret = settings.signing_secret()
         self._keys = TopicFollower(
             bootstrap,
             CONFIGURATION,
             f"gateway-keys-{os.getpid()}",
             self.keys.saw,
+        )
+        self._followers = (
+            self._commands.follower,
+            self.checkpoints.follower,
+            self._states,
+            self._keys,
         )
         self.is_connected = False
         self.lag: dict[str, int] | None = None
@@ -113,16 +117,10 @@ class CommandBus:
         await topic_admin.wait_for_topics(self._bootstrap, never)
         await clients.start(self._producer, never, "gateway")
         await self._lag.start(never)
-        followers = (
-            self._commands.follower,
-            self.checkpoints.follower,
-            self._states,
-            self._keys,
-        )
-        for follower in followers:
+        for follower in self._followers:
             await follower.start(never)
         await run_until_first_exits(
-            *(follower.run() for follower in followers),
+            *(follower.run() for follower in self._followers),
             self._watch(),
             self._know_keys(),
             service_state.tell(
@@ -215,12 +213,10 @@ class CommandBus:
                 "Kafka did not confirm the request: try again, with an Idempotency-Key so that it "
                 "cannot run twice"
             ) from error
-        who = asking.get()
         log.info(
             "command_accepted",
             command=type(command).__name__,
             run_id=command.run_id,
-            key=who.name if who else None,
         )
         return from_ms(metadata.timestamp)
 
@@ -243,7 +239,7 @@ class CommandBus:
 
     async def publish_key(self, state: KeyState) -> None:
         """Keep a key as it is now, and know it. Raises ProblemError 503."""
-        signed = state.signed(self._secret)
+        signed = self.keys.signed(state)
         try:
             async with asyncio.timeout(PUBLISH_TIMEOUT_S):
                 await publishing.publish(
@@ -271,10 +267,7 @@ class CommandBus:
         closings = (
             self._producer.stop,
             self._lag.close,
-            self._commands.follower.close,
-            self.checkpoints.follower.close,
-            self._states.close,
-            self._keys.close,
+            *(follower.close for follower in self._followers),
         )
         for close in closings:
             with contextlib.suppress(Exception):

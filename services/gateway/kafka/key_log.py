@@ -47,6 +47,10 @@ class KeyLog:
         self._states[state.key_id] = state
         self._by_digest[state.digest] = state.key_id
 
+    def signed(self, state: KeyState) -> KeyState:
+        """As the topic holds it."""
+        return state.signed(self._secret)
+
     def find(self, key: str, now: float) -> KeyState | None:
         """The state of a key, whether or not it counts still; notes that it was used."""
         key_id = self._by_digest.get(digest_of(key))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from prometheus_client import Gauge
 
 from services.gateway.database import DATABASE_UNAVAILABLE, Database
-from services.gateway.queries import sources
+from services.gateway.queries.health import SourceWatch
 from services.gateway.schemas.sources import Budget, SourceState
 from shared.kafka.checkpoint_log import CheckpointLog
 from shared.monitoring.metrics import PREFIX
@@ -78,12 +77,12 @@ log = logs.get(__name__)
 
 
 async def keep_current(
-    database: Database, checkpoints: CheckpointLog, csv_dir: Path
+    database: Database, checkpoints: CheckpointLog, watch: SourceWatch
 ) -> None:
     """Until cancelled. What cannot be read keeps the value of before."""
     while True:
         try:
-            await _renew(database, checkpoints, csv_dir)
+            await _renew(database, checkpoints, watch)
             _is_up.set(1)
         except DATABASE_UNAVAILABLE:
             _is_up.set(0)
@@ -93,12 +92,12 @@ async def keep_current(
 
 
 async def _renew(
-    database: Database, checkpoints: CheckpointLog, csv_dir: Path
+    database: Database, checkpoints: CheckpointLog, watch: SourceWatch
 ) -> None:
     letters = await database.rows(_SELECT_LETTERS)
     streams = await database.rows(_SELECT_STREAMS)
     runs = await database.rows(_SELECT_RUNS)
-    states = await sources.states(database, checkpoints, csv_dir)
+    states = await watch.states(checkpoints)
     _set_letters(letters)
     _set_streams(streams)
     _set_runs(runs)

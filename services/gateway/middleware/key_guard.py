@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import structlog
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.gateway import problems
 from services.gateway.api_key import (
+    ASKING,
     HEADER,
     Principal,
-    asking,
     check_key,
 )
 
@@ -36,8 +37,9 @@ class KeyGuard:
             if isinstance(found, problems.ProblemError):
                 app = problems.answered(found)
             else:
-                asking.set(found)
-                scope["asking"] = found
+                scope[ASKING] = found
+                # In every line of the log that the request leads to.
+                structlog.contextvars.bind_contextvars(key=found.name)
         await app(scope, receive, send)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from services.gateway.database import DATABASE_UNAVAILABLE, Database
 from services.gateway.kafka.command_bus import CommandBus
+from services.gateway.kafka.key_log import now_ms
 from services.gateway.queries import sources
 from services.gateway.queries.sources import budget_of
 from services.gateway.requests.times import to_seconds
@@ -70,7 +71,7 @@ def reasons_of(
         yield "kafka_away: it cannot be reached"
     for group in bus.groups.values():
         yield from group.reasons()
-    yield from bus.checkpoints.starts.reasons(round(time.time() * 1000))
+    yield from bus.checkpoints.starts.reasons(now_ms())
     for trouble in (own_trouble, _told_trouble(bus)):
         if trouble.startswith(DISK_FULL):
             yield trouble
@@ -83,27 +84,33 @@ def reasons_of(
 
 
 class SourceWatch:
-    """What is wrong with the sources, asked for again when it is some seconds old."""
+    """The state of the sources, asked for again when it is some seconds old."""
 
     def __init__(self, database: Database, csv_dir: Path) -> None:
         self._database = database
         self._csv_dir = csv_dir
-        self._known: list[str] = []
+        self._known: list[SourceState] = []
         self._asked_at = float("-inf")
 
-    async def reasons(self, checkpoints: CheckpointLog) -> list[str]:
-        """Each as a code and a sentence. Raises DATABASE_UNAVAILABLE."""
+    async def states(
+        self, checkpoints: CheckpointLog
+    ) -> list[SourceState]:
+        """Raises DATABASE_UNAVAILABLE."""
         if time.monotonic() > self._asked_at + LOOK_EVERY_S:
             self._asked_at = time.monotonic()
-            states = await sources.states(
+            self._known = await sources.states(
                 self._database, checkpoints, self._csv_dir
             )
-            self._known = [
-                *_failing(states),
-                *_stale(states, checkpoints),
-                *_disk(self._csv_dir),
-            ]
         return self._known
+
+    async def reasons(self, checkpoints: CheckpointLog) -> list[str]:
+        """What is wrong, each as a code and a sentence. Raises DATABASE_UNAVAILABLE."""
+        states = await self.states(checkpoints)
+        return [
+            *_failing(states),
+            *_stale(states, checkpoints),
+            *_disk(self._csv_dir),
+        ]
 
 
 def _failing(states: list[SourceState]) -> Iterator[str]:

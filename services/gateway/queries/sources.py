@@ -52,9 +52,9 @@ async def states(
 
 def every_s(checkpoints: CheckpointLog, source: str) -> float | None:
     """How often the schedule reads a source; None: by no schedule, or nobody has told."""
-    told = checkpoints.get(f"{source}/{CONFIGURED}")
-    cursor = to_python(told.cursor) if told else None
-    found = cursor.get("every_s") if isinstance(cursor, dict) else None
+    found = _cursor_of(f"{source}/{CONFIGURED}", checkpoints).get(
+        "every_s"
+    )
     return None if found is None else float(found)
 
 
@@ -68,9 +68,8 @@ def _configured(
         }
     }
     for source in Source:
-        told = checkpoints.get(f"{source}/{CONFIGURED}")
-        cursor = to_python(told.cursor) if told else None
-        if isinstance(cursor, dict):
+        cursor = _cursor_of(f"{source}/{CONFIGURED}", checkpoints)
+        if cursor:
             found[source] = set(cursor["streams"])
     return found
 
