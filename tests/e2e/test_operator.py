@@ -233,9 +233,12 @@ def newest(stack: Stack) -> str:
 def test_the_doctor_says_what_is_wrong_and_what_to_do(
     stack: Stack,
 ) -> None:
+    until(
+        "the health to look at the sources again",
+        lambda: "✓ health" in call(stack, "doctor").stdout,
+    )
     well = call(stack, "doctor")
     assert well.returncode == 0, well.stdout
-    assert "✓ health" in well.stdout
     stack.stop_part("loader")
     try:
         until(
