@@ -13,9 +13,9 @@ from aiokafka import AIOKafkaConsumer
 
 from services.extractor.archive import Archive
 from services.extractor.checkpoints import CheckpointStore
-from services.extractor.configured import keep_announced
-from services.extractor.planner import Planner
-from services.extractor.schedule import Schedule
+from services.extractor.planning.configured import keep_announced
+from services.extractor.planning.planner import Planner
+from services.extractor.planning.schedule import Schedule
 from services.extractor.settings import ExtractorSettings
 from services.extractor.sources.base import SourceConnector
 from services.extractor.sources.coinpaprika.call_budget import CallBudget

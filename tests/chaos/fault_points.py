@@ -138,7 +138,7 @@ def _wrap(
 
 def _extractor() -> None:
     from services.extractor.checkpoints import CheckpointStore
-    from services.extractor.planner import Planner
+    from services.extractor.planning.planner import Planner
     from services.extractor.task_worker import TaskWorker
     from services.extractor.tasks.replay import ReplayHandler
     from shared.kafka import publishing

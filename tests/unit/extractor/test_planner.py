@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from services.extractor.planner import (
+from services.extractor.planning.plan import (
     MAX_ERRORS,
     TASKS_A_MESSAGE,
     parts_of,

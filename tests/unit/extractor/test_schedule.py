@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.extractor.schedule import Schedule
+from services.extractor.planning.schedule import Schedule
 from services.extractor.settings import ExtractorSettings
 from services.extractor.sources import back_off
 from services.extractor.sources.http_client import RetryableError
@@ -40,7 +40,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         found.append(message)
 
     monkeypatch.setattr(
-        "services.extractor.schedule.publishing.publish", publish
+        "services.extractor.planning.schedule.publishing.publish", publish
     )
     return found
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from services.extractor.planner import plan
+from services.extractor.planning.plan import plan
 from services.extractor.sources.base import StreamInfo
 from services.extractor.sources.csv_files.source import CsvFiles
 from shared.csvfile import folder, overrides

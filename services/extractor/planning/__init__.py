@@ -1,0 +1,1 @@
+"""From commands and schedules to tasks."""
