@@ -23,6 +23,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    UniqueConstraint,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
@@ -529,6 +530,25 @@ raw_clocks = Table(
     _required("generation", Integer, "0"),
     _required("last_ms", BigInteger, "0"),
     _required("last_offset", BigInteger, "-1"),
+)
+
+# Who asked for what, and what is configured. `subject`: a run, `key/<id>` or a setting's name.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _time("at", nullable=False),
+    Column("asked_by", Text),
+    _required("action", Text),
+    _required("subject", Text),
+    Column("before", JSONB(none_as_null=True)),
+    Column("after", JSONB(none_as_null=True)),
+    _required("topic", Text),
+    _required("partition", Integer),
+    _required("offset", BigInteger),
+    UniqueConstraint("topic", "partition", "offset", "at"),
+    Index("audit_subject", "subject", "id"),
+    Index("audit_at", "at"),
 )
 
 # How far the loader has come in each partition, beside the offsets that Kafka keeps and loses with

@@ -13,9 +13,10 @@ from aiokafka import AIOKafkaConsumer
 
 from services.extractor.archive import Archive
 from services.extractor.checkpoints import CheckpointStore
+from services.extractor.planning.configuration import Configuration
 from services.extractor.planning.configured import keep_announced
 from services.extractor.planning.planner import Planner
-from services.extractor.planning.schedule import Schedule
+from services.extractor.planning.schedule import Scheduler
 from services.extractor.settings import ExtractorSettings
 from services.extractor.sources.base import SourceConnector
 from services.extractor.sources.coinpaprika.call_budget import CallBudget
@@ -151,6 +152,7 @@ class TaskHandlers:
         backpressure: Backpressure,
         cancellations: Cancellations,
         archive: Archive,
+        configuration: Configuration,
     ) -> None:
         common: dict[str, Any] = {
             "producer": kafka.producer,
@@ -163,6 +165,7 @@ class TaskHandlers:
             kept=kafka.lag.reader,
             checkpoints=checkpoints,
             cancellations=cancellations,
+            configuration=configuration,
         )
         self._handlers: dict[type, Any] = {
             FetchStream: fetch,
@@ -279,25 +282,37 @@ async def run(
         kafka.lag, max_waiting=limit, on_page=turns.moved
     )
     sources = _sources(settings, http, checkpoints)
+    configuration = Configuration(settings, sources)
     confined.prepare()
     archive = Archive(role_dsn(settings, Role.READER))
     handlers = TaskHandlers(
-        kafka, sources, checkpoints, backpressure, cancellations, archive
+        kafka,
+        sources,
+        checkpoints,
+        backpressure,
+        cancellations,
+        archive,
+        configuration,
     )
     tasks, replays = _workers(settings, kafka, handlers, archive, turns)
-    schedule = Schedule(
-        kafka.producer, archive, every_s=settings.ingest_every_s
+    scheduler = Scheduler(
+        kafka.producer, archive, configuration.effective
     )
     planner = Planner(
         kafka.commands,
         kafka.producer,
         sources,
-        schedule,
+        scheduler,
+        configuration,
         Witness(kafka.bootstrap, PLANNER_GROUP),
         turns,
         kept=kafka.lag.reader,
     )
-    followers = (checkpoints.follower, cancellations.follower)
+    followers = (
+        checkpoints.follower,
+        cancellations.follower,
+        configuration.follower,
+    )
     async with started(stop, *_parts(kafka, http, followers)) as is_up:
         if not is_up:
             return
@@ -311,7 +326,7 @@ async def run(
             tasks.run(stop),
             replays.run(stop),
             backpressure.run(),
-            keep_announced(settings, sources, checkpoints),
+            keep_announced(configuration, sources, checkpoints),
             *(follower.run() for follower in followers),
             *_monitors(settings, kafka, health, planner, tasks, replays),
             service_state.tell(

@@ -93,6 +93,11 @@ class Archive:
             is_known = await connection.fetchval(_IS_KNOWN, asked_id)
         return None if is_known else asked_id
 
+    async def is_known(self, run_id: str) -> bool:
+        """Whether the tables know a run. Raises TransientError."""
+        async with self._connection() as connection:
+            return bool(await connection.fetchval(_IS_KNOWN, run_id))
+
     async def is_finished(self, task_id: str) -> bool:
         """Whether a task has ended, as the tables know it. Raises TransientError."""
         async with self._connection() as connection:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
-from shared.runtime.settings import CommonSettings
+from shared.access.settings import SigningSettings
+from shared.configuration.forecast import calls_a_month, shortage
+from shared.configuration.settings import Schedule
 
 _DEFAULT_FEEDS = (
     ("coindesk", "https://www.coindesk.com/arc/outboundfeeds/rss/"),
@@ -37,17 +38,7 @@ class Feed(BaseModel, frozen=True):
 _CURRENCY = re.compile(r"[A-Za-z]{2,10}")
 
 
-FEW_COINS = 5  # more are taken from the list of all
-_DAYS = 30  # of a month
-_DAY_S = 86_400
-
-
-def is_one_call(coin_ids: Sequence[str]) -> bool:
-    """Whether live prices of these coins are taken from the list of all, which is one call."""
-    return list(coin_ids) == ["*"] or len(coin_ids) > FEW_COINS
-
-
-class ExtractorSettings(CommonSettings):
+class ExtractorSettings(SigningSettings):
     """Sources, limits and how much is done at a time."""
 
     coinpaprika_api_url: str = Field(
@@ -88,25 +79,16 @@ class ExtractorSettings(CommonSettings):
         default=20 * 1024 * 1024, ge=1024
     )  # after decompression
 
-    def calls_a_month(self) -> int:
-        """Calls of CoinPaprika that the schedule makes in 30 days, and one a day for its coins."""
-        if not self.ingest_every_s or not self.coin_ids:
-            return 0
-        calls = 1 if is_one_call(self.coin_ids) else len(self.coin_ids)
-        runs = _DAYS * _DAY_S // self.ingest_every_s
-        return calls * runs + _DAYS
-
     def forecast(self) -> str | None:
-        """A sentence where the schedule needs more calls than the plan has."""
-        needed = self.calls_a_month()
-        allowed = self.coinpaprika_calls_per_month
-        if not allowed or needed <= allowed:
+        """A sentence where INGEST_EVERY_S needs more calls than the plan has."""
+        if not self.ingest_every_s:
             return None
-        day = math.ceil(_DAYS * allowed / needed)
-        return (
-            f"CoinPaprika: INGEST_EVERY_S={self.ingest_every_s} makes {needed:,} calls a month, of "
-            f"{allowed:,} (COINPAPRIKA_CALLS_PER_MONTH): they are used up on day {day}"
+        schedule = Schedule(every_s=self.ingest_every_s)
+        needed = calls_a_month(
+            [schedule], self.coin_ids, datetime.now(UTC)
         )
+        what = f"INGEST_EVERY_S={self.ingest_every_s}"
+        return shortage(needed, self.coinpaprika_calls_per_month, what)
 
     @field_validator("coin_ids", "coingecko_ids")
     @classmethod

@@ -20,7 +20,8 @@ from shared.values.times import from_ms
 HEADER = "x-api-key"
 WRONG_KEYS_A_MINUTE = 100
 MAX_ADDRESS = 64  # characters
-_ADMINISTERED = "/api/v1/keys"
+# What only an administrator may ask.
+_ADMINISTERED = ("/api/v1/keys", "/api/v1/audit")
 # They ask, with a body.
 _QUESTIONS = frozenset({"/api/v1/price"})
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -92,8 +93,9 @@ def check_key(request: Request, given: str | None) -> Principal:
 
 def scope_for(method: str, path: str) -> Scope:
     """What a request needs."""
-    if path == _ADMINISTERED or path.startswith(f"{_ADMINISTERED}/"):
-        return Scope.ADMIN
+    for each in _ADMINISTERED:
+        if path == each or path.startswith(f"{each}/"):
+            return Scope.ADMIN
     is_question = method in _READING or path in _QUESTIONS
     return Scope.READ if is_question else Scope.OPERATE
 

@@ -53,6 +53,13 @@ from services.gateway.routes import (
 )
 from services.gateway.routes.access import keys
 from services.gateway.routes.catalog import coverage, instruments, series
+from services.gateway.routes.configuration import (
+    coins,
+    feeds,
+    overview,
+    pauses,
+    schedules,
+)
 from services.gateway.routes.live import changes, events, services
 from services.gateway.routes.news import news, sentiment
 from services.gateway.routes.prices import agreement, latest, ohlcv, price
@@ -110,6 +117,11 @@ ROUTES = (
     dead_letters,
     checkpoints,
     sources,
+    feeds,
+    coins,
+    pauses,
+    schedules,
+    overview,
     files,
     keys,
     health,
@@ -134,7 +146,7 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
         app.state.data_answers = data.kept_answers(database, visible)
         app.state.ohlcv_answers = ohlcv.kept_answers(questions, visible)
         app.state.bus = bus
-        app.state.keys = bus.keys
+        app.state.keys = bus.configuration.keys
         app.state.source_watch = SourceWatch(probes, settings.csv_dir)
         app.state.hub = Hub(database, bus.checkpoints, settings.csv_dir)
         for each in (database, questions, probes):

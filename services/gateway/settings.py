@@ -7,23 +7,19 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 
-from shared.runtime.settings import CommonSettings, Role, role_dsn
+from shared.access.settings import SigningSettings
+from shared.runtime.settings import Role, role_dsn
 
-MIN_KEY = 8  # characters
 _ORIGIN = re.compile(r"https?://[^/\s?#@]+")
-KEY_RULE = f"must have at least {MIN_KEY} printable characters"
 
 
-class GatewaySettings(CommonSettings):
+class GatewaySettings(SigningSettings):
     """Address, key and limits of the API."""
 
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8000, ge=1, le=65535)
     # On this machine, which the system deals connections out among.
     gateways: int = Field(default=1, ge=1, le=6)
-    api_key: SecretStr = SecretStr("test-api-key")
-    # What keys that are made at run time are signed with; empty: API_KEY.
-    installation_secret: SecretStr = SecretStr("")
     # Empty: DATABASE_URL with the read-only role of the migration.
     gateway_database_url: SecretStr = SecretStr("")
     pool_size: int = Field(default=10, ge=1, le=100)
@@ -41,14 +37,6 @@ class GatewaySettings(CommonSettings):
     # For a body to arrive, and for an answer to be taken.
     client_timeout_s: float = Field(default=30.0, gt=0)
 
-    @field_validator("api_key")
-    @classmethod
-    def _strong_enough(cls, value: SecretStr) -> SecretStr:
-        key = value.get_secret_value()
-        if not key.isprintable() or len(key) < MIN_KEY:
-            raise ValueError(KEY_RULE)
-        return value
-
     @field_validator("cors_origins")
     @classmethod
     def _are_origins(cls, value: list[str]) -> list[str]:
@@ -58,11 +46,6 @@ class GatewaySettings(CommonSettings):
                     f"{origin!r} is no origin: write it as https://example.org, or *"
                 )
         return value
-
-    def signing_secret(self) -> str:
-        """Of keys that are made at run time."""
-        given = self.installation_secret.get_secret_value()
-        return given or self.api_key.get_secret_value()
 
     def reader(self) -> str:
         """The URL of the database with the role that may only read."""

@@ -68,6 +68,7 @@ async def run(
         reconciler=reconciler,
         witness=Witness(bootstrap, LOADER_GROUP),
         suspects=suspects,
+        secret=settings.signing_secret(),
     )
     monitor = Monitor(
         lag, LOADER_GROUP, SUBSCRIBED, health, stuck_after_s=limit
@@ -101,6 +102,7 @@ def _retention(engine: Engine, settings: LoaderSettings) -> Retention:
         points=settings.points_retention,
         runs=settings.runs_retention,
         changes=settings.changes_retention,
+        audit=settings.audit_retention,
     )
 
 

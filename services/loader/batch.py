@@ -10,6 +10,7 @@ from typing import Any
 from aiokafka import TopicPartition
 from sqlalchemy import Connection
 
+from services.loader import audit
 from services.loader.database import db_of, may_be_a_message
 from services.loader.dead_letters import requeue
 from services.loader.dead_letters.undecodable import Undecodable
@@ -31,6 +32,7 @@ from shared.messages.serialization import (
 )
 from shared.messages.topics import (
     COMMANDS,
+    CONFIGURATION,
     DEAD_LETTERS,
     UNIFIED,
     UNIFIED_REPLAY,
@@ -53,15 +55,16 @@ class Batch:
     outbox: list[Message] = field(
         default_factory=list
     )  # tasks that its commands ask for
+    secret: str = ""  # of what is configured
     is_stored: bool = False
     is_done: asyncio.Event = field(
         default_factory=asyncio.Event
     )  # stored, or given up at a stop
 
     @classmethod
-    def of(cls, polled: Polled) -> Batch:
+    def of(cls, polled: Polled, secret: str = "") -> Batch:
         """Decode records as aiokafka returns them. Blocks."""
-        batch = cls()
+        batch = cls(secret=secret)
         for records in polled.values():
             for record in records:
                 batch._add(record)
@@ -96,6 +99,10 @@ class Batch:
                 )
             case DEAD_LETTERS.name:
                 self.dead_letters.append(Undecodable.forwarded(record))
+            case CONFIGURATION.name:
+                self._add_message(
+                    audit.configured(record.value, self.secret), record
+                )
             case COMMANDS.name:
                 self._add_message(
                     decode(command_decoder, record.value), record

@@ -47,6 +47,7 @@ from shared.kafka.gap_aware_consumer import GapAwareConsumer, publisher
 from shared.kafka.witness import Position, Witness
 from shared.messages.topics import (
     COMMANDS,
+    CONFIGURATION,
     DEAD_LETTERS,
     LOADER_GROUP,
     RUN_EVENTS,
@@ -59,7 +60,14 @@ from shared.runtime.health import DISK_FULL
 from shared.runtime.lifecycle import sleep_or_stop
 from shared.runtime.suspects import Suspects, place
 
-SUBSCRIBED = (UNIFIED, UNIFIED_REPLAY, RUN_EVENTS, COMMANDS, DEAD_LETTERS)
+SUBSCRIBED = (
+    UNIFIED,
+    UNIFIED_REPLAY,
+    RUN_EVENTS,
+    COMMANDS,
+    CONFIGURATION,
+    DEAD_LETTERS,
+)
 MAX_LOADING = 2  # batches between decoding and commit
 MAX_BATCH_BYTES = 6 << 20
 FIRST_RETRY_S = 0.2
@@ -87,12 +95,15 @@ class Loader:
         reconciler: RunReconciler,
         witness: Witness | None = None,
         suspects: Suspects | None = None,
+        secret: str = "",
     ) -> None:
+        """`secret`: what is configured is signed with it."""
         self._consumer = consumer
         self._producer = producer
         self._engine = engine
         self._batch_pages = batch_pages
         self._suspects = suspects or Suspects(None)
+        self._secret = secret
         self._reconciler = reconciler
         on_gap = publisher(producer, "loader")
         self._reader = GapAwareConsumer(
@@ -166,7 +177,7 @@ class Loader:
                 self._suspects.begin(at)
             except UnprocessableError as error:
                 return Batch.given_up(record, error)
-        return await asyncio.to_thread(Batch.of, polled)
+        return await asyncio.to_thread(Batch.of, polled, self._secret)
 
     async def _evaluate(
         self, stop: asyncio.Event, *, is_idle: bool
@@ -270,7 +281,7 @@ class Loader:
             await self._store_alone(record, batch)
 
     async def _store_alone(self, record: Any, whole: Batch) -> None:
-        alone = Batch.of({ALONE: [record]})
+        alone = Batch.of({ALONE: [record]}, self._secret)
         try:
             await self._store(alone, None)
         except Exception as error:

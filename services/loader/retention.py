@@ -70,6 +70,10 @@ WITH gone AS (
 UPDATE change_position SET oldest = (SELECT max(seq) + 1 FROM gone)
 WHERE EXISTS (SELECT FROM gone)
 """
+_DELETE_AUDIT = """
+DELETE FROM audit WHERE id IN (
+    SELECT id FROM audit WHERE at < :before ORDER BY at LIMIT 2000)
+"""
 _DETACH_PARTITION = "SELECT detach_partition(:before)"
 _DROP_DETACHED = "SELECT drop_detached()"
 _DELETE_NEWS = """
@@ -113,6 +117,7 @@ class Retention:
         points: timedelta | None = None,
         runs: timedelta | None = None,
         changes: timedelta | None = None,
+        audit: timedelta | None = None,
     ) -> None:
         self._engine = engine
         self._raw = raw
@@ -120,6 +125,7 @@ class Retention:
         self._points = points
         self._runs = runs
         self._changes = changes
+        self._audit = audit
 
     def prune(self) -> None:
         """Remove some batches of each, oldest first. Blocks; raises DATABASE_UNAVAILABLE."""
@@ -150,6 +156,10 @@ class Retention:
         if self._changes is not None:
             self._delete(
                 "changes", self._before(self._changes), _DELETE_CHANGES
+            )
+        if self._audit is not None:
+            self._delete(
+                "audit", self._before(self._audit), _DELETE_AUDIT
             )
 
     def _prune_points(self, before: datetime) -> None:

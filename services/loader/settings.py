@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from shared.access.settings import SigningSettings
 from shared.runtime.settings import (
-    CommonSettings,
     Role,
     for_sqlalchemy,
     role_dsn,
@@ -33,7 +33,7 @@ def _span(value: Any) -> Any:
 Span = Annotated[timedelta | None, BeforeValidator(_span)]
 
 
-class LoaderSettings(CommonSettings):
+class LoaderSettings(SigningSettings):
     """How much is written in one transaction, and when a run is looked after."""
 
     batch_pages: int = Field(default=6, ge=1, le=500)
@@ -54,6 +54,8 @@ class LoaderSettings(CommonSettings):
     # What changed, in order.
     changes_retention: Span = Field(default="30d")  # type: ignore[assignment]
     runs_retention: Span = None  # as are runs of which nothing is kept
+
+    audit_retention: Span = None  # as is who asked for what
 
     def writer_url(self) -> str:
         """The URL of the role that writes, for SQLAlchemy."""

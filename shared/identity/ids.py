@@ -31,9 +31,9 @@ def new_run_id(api_key: str, idempotency_key: str | None) -> str:
     return str(uuid.UUID(bytes=digest[:16], version=5))
 
 
-def scheduled_run_id(at: str) -> str:
-    """The run that the schedule asks for at a time."""
-    return _uuid5("scheduled", at)
+def scheduled_run_id(schedule: str, at: str) -> str:
+    """The run that a schedule asks for at a time."""
+    return _uuid5("scheduled", schedule, at)
 
 
 def task_id(run_id: str, stream: str) -> str:

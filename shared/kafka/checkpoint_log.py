@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from shared.configuration.settings import FirstValues
 from shared.kafka.starts import STARTED, Starts
 from shared.kafka.topic_follower import TopicFollower
 from shared.messages.base import Message
@@ -32,12 +33,15 @@ from shared.values.times import from_ms
 BUDGET = "@budget"
 COIN_LIST = "@coins"
 CONFIGURED = "@configured"
+# What `.env` says of what can be configured at run time.
+FIRST = "extractor/@first"
 # And why the loader cannot store anything.
 TROUBLE = "loader/@trouble"
 _OTHERS: dict[str, type[Message]] = {
     BUDGET: SpentBudget,
     COIN_LIST: KeptCoins,
     CONFIGURED: ConfiguredStreams,
+    FIRST.partition("/")[2]: FirstValues,
     STARTED: Started,
     TROUBLE.partition("/")[2]: Trouble,
 }

@@ -43,13 +43,18 @@ async def publish(
     partition: int | None = None,
     event_id: str | None = None,
     run_id: str | None = None,
+    asked_by: str | None = None,
 ) -> Any:
     """Publish one message and wait for the broker. Raises TransientError.
 
     Returns the broker's metadata (partition, offset, timestamp).
     """
     headers = headers_for(
-        message, service, event_id=event_id, run_id=run_id
+        message,
+        service,
+        event_id=event_id,
+        run_id=run_id,
+        asked_by=asked_by,
     )
     with _acknowledged(type(message).__name__, topic.name):
         return await client.send_and_wait(

@@ -24,6 +24,8 @@ from shared.messages.base import (
 
 Headers = list[tuple[str, bytes]]
 _ORIGIN = "__connect.errors."
+_ASKED_BY = "asked_by"
+MAX_NAMED = 200  # bytes
 _REPUBLISHED = "republished"
 _FIRST_OFFSET = "first_offset"
 _FIRST_TIME = "first_time_ms"
@@ -38,8 +40,12 @@ def headers_for(
     *,
     event_id: str | None = None,
     run_id: str | None = None,
+    asked_by: str | None = None,
 ) -> Headers:
-    """The CloudEvents names (`ce_*`), `schema_version`, `run_id` and `traceparent` of a message."""
+    """The CloudEvents names (`ce_*`), `schema_version`, `run_id` and `traceparent` of a message.
+
+    `asked_by`: who asks for what a command asks: the name of a key, or of a schedule.
+    """
     run = run_id or getattr(message, "run_id", None)
     pairs = {
         "ce_specversion": "1.0",
@@ -51,7 +57,18 @@ def headers_for(
     }
     if run:
         pairs |= {"traceparent": trace_parent(run), "run_id": run}
+    if asked_by:
+        pairs[_ASKED_BY] = asked_by
     return [(name, value.encode()) for name, value in pairs.items()]
+
+
+def asked_by(headers: Headers) -> str | None:
+    """Who asked for what a command asks; None where nobody is named."""
+    for name, value in headers:
+        if name == _ASKED_BY:
+            text = value[:MAX_NAMED].decode("utf-8", "replace")
+            return text.replace("\x00", "\ufffd")
+    return None
 
 
 def trace_parent(run_id: str) -> str:

@@ -61,13 +61,15 @@ CHECKPOINTS = Topic(
 DEAD_LETTERS = Topic(
     "ingest.dead-letters", partitions=1, retention_ms=30 * DAY_MS
 )
-# What is configured at run time: keys of the API, as hashes.
+# What is configured at run time, signed: keys of the API, as hashes, and settings.
 CONFIGURATION = Topic(
     "ingest.configuration",
     partitions=1,
     config={
         "cleanup.policy": "compact",
         "segment.ms": str(DAY_MS),
+        # Until then also what was replaced is there, for the audit.
+        "min.compaction.lag.ms": str(30 * DAY_MS),
         # As commands: what was answered survives a power cut.
         "flush.messages": "1",
     },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from functools import lru_cache
@@ -257,3 +258,7 @@ def iso(moment: datetime) -> str:
 def from_ms(milliseconds: int) -> datetime:
     """A broker's time, UTC."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def now_ms() -> int:
+    return round(time.time() * 1000)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from services.normalizer.mapping.registry import NORMALIZER_VERSION
 from services.normalizer.unify import unify
-from shared.access.keys import key_state_decoder
+from shared.configuration.settings import configuration_decoder
 from shared.messages import serialization
 from shared.messages.points import Points
 from shared.messages.serialization import UndecodableError, decode, encode
@@ -54,7 +54,8 @@ DECODERS: dict[str, Any] = {
     "UnifiedPage": serialization.unified_page_decoder,
     "Checkpoint": serialization.checkpoint_decoder,
     "ServiceState": service_state_decoder,
-    "KeyState": key_state_decoder,
+    "KeyState": configuration_decoder,
+    "Setting": configuration_decoder,
     **dict.fromkeys(
         (
             "RunPlanned",

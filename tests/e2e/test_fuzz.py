@@ -54,7 +54,7 @@ OF_TOPIC = {
     CHECKPOINTS.name: "Checkpoint",
     DEAD_LETTERS.name: "RawPage",
     SERVICES.name: "ServiceState",
-    CONFIGURATION.name: "KeyState",
+    CONFIGURATION.name: "KeyState Setting",
 }
 ODD = [
     b"null",
@@ -76,6 +76,7 @@ ODD = [
     b"0.1",
 ]
 HEADER_NAMES = (
+    "asked_by",
     "first_offset",
     "first_time_ms",
     "republished",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from itertools import zip_longest
 
@@ -30,13 +30,23 @@ NO_HISTORY = (
 )
 UNLISTED = "internal_error"
 Sources = dict[str, SourceConnector]
+WhyPaused = Callable[[str], str | None]
 log = logs.get(__name__)
 
 
-async def plan(command: StartIngestion, sources: Sources) -> RunPlanned:
+def _never(_name: str) -> None:
+    return None
+
+
+async def plan(
+    command: StartIngestion,
+    sources: Sources,
+    why_paused: WhyPaused = _never,
+) -> RunPlanned:
     """Which streams a command means.
 
-    Unknown sources and streams are errors of the run, not of the planner.
+    Unknown sources and streams are errors of the run, not of the planner. `why_paused`: a sentence
+    where a stream is paused.
     """
     wanted, errors = _wanted_sources(command, sources)
     if command.start is not None:
@@ -52,8 +62,24 @@ async def plan(command: StartIngestion, sources: Sources) -> RunPlanned:
         found, unknown = _chosen(command.streams, sources, wanted, found)
         errors += unknown
         notes = []
+    paused = _paused(found, why_paused)
+    if command.streams is not None:
+        errors += [
+            RunError(
+                code="paused",
+                message=f"{why}: resume it first",
+                stream=stream,
+                source=stream.partition("/")[0],
+            )
+            for stream, why in paused.items()
+        ]
+    else:
+        notes += _notes_of_paused(paused)
     tasks = [
-        _planned(command.run_id, stream) for stream in _in_turn(found)
+        _planned(command.run_id, stream)
+        for stream in _in_turn(
+            stream for stream in found if stream not in paused
+        )
     ]
     return RunPlanned(
         run_id=command.run_id,
@@ -61,6 +87,19 @@ async def plan(command: StartIngestion, sources: Sources) -> RunPlanned:
         errors=errors,
         notes=_bounded_notes([*command.notes, *notes]),
     )
+
+
+def _paused(
+    streams: Iterable[str], why_paused: WhyPaused
+) -> dict[str, str]:
+    """Why, by stream, of those that are paused."""
+    reasons = {stream: why_paused(stream) for stream in streams}
+    return {stream: why for stream, why in reasons.items() if why}
+
+
+def _notes_of_paused(paused: dict[str, str]) -> list[str]:
+    counts = Counter(paused.values())
+    return [f"{why}: {n} left out" for why, n in counts.items()]
 
 
 def _in_turn(streams: Iterable[str]) -> Iterator[str]:

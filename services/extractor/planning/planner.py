@@ -13,8 +13,9 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from services.extractor.planning.configuration import Configuration
 from services.extractor.planning.plan import Sources, parts_of, plan
-from services.extractor.planning.schedule import Schedule
+from services.extractor.planning.schedule import Scheduler
 from services.extractor.tasks.reporting import Reporter
 from shared.blame import UnprocessableError, try_twice
 from shared.errors import TransientError
@@ -85,7 +86,8 @@ class Planner:
         consumer: AIOKafkaConsumer,
         producer: AIOKafkaProducer,
         sources: Sources,
-        schedule: Schedule,
+        scheduler: Scheduler,
+        configuration: Configuration,
         witness: Witness | None = None,
         turns: Turns | None = None,
         *,
@@ -96,7 +98,8 @@ class Planner:
         self._kept = kept
         self._producer = producer
         self._sources = sources
-        self._schedule = schedule
+        self._scheduler = scheduler
+        self._configuration = configuration
         self._turns = turns or Turns(Suspects(None))
         self._reporter = Reporter(producer)
         on_gap = publisher(producer, "extractor")
@@ -120,8 +123,8 @@ class Planner:
                     if stop.is_set():
                         return
                     await self._commit(partition, record.offset + 1)
-            if self.held():
-                await self._schedule.ask_when_due()
+            if self.held() and self._configuration.is_known:
+                await self._scheduler.ask_when_due()
 
     async def _until_done(self, record: Any, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -219,8 +222,10 @@ class Planner:
         )
 
     async def _planned(self, command: StartIngestion) -> RunPlanned:
+        await self._configuration.catch_up()
+        why_paused = self._configuration.effective.why_paused
         try:
-            return await plan(command, self._sources)
+            return await plan(command, self._sources, why_paused)
         except Exception as error:
             log.error(
                 "planning_crashed", run_id=command.run_id, exc_info=error

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from services.extractor.sources.answer import Answer
+from shared.configuration.effective import Effective
 from shared.errors import TaskError
 from shared.messages.asked import Asked
 from shared.messages.base import (
@@ -122,6 +123,9 @@ class SourceConnector(ABC):
         Else who may move a checkpoint could say what records mean and where they come from.
         """
         return cursor
+
+    def configure(self, _effective: Effective) -> None:  # noqa: B027  a file source has none
+        """Take what can be configured at run time as it is now."""
 
     def find(self, stream: str) -> StreamInfo | None:
         """A stream that is not listed and can be asked for by its name."""

@@ -19,6 +19,7 @@ from services.extractor.sources.base import (
     parse_json,
 )
 from services.extractor.sources.http_client import HttpClient
+from shared.configuration.effective import Effective
 from shared.errors import TaskError
 from shared.messages.asked import Asked, AskedOutcome, asked_now
 from shared.messages.base import Json, Source
@@ -45,6 +46,9 @@ class CoinGecko(SourceConnector):
         self._api_url = api_url.rstrip("/")
         self._coin_ids = coin_ids
 
+    def configure(self, effective: Effective) -> None:
+        self._coin_ids = effective.coins(self.name)
+
     async def streams(self) -> list[StreamInfo]:
         return (
             [StreamInfo(f"{self.name}/markets", "live")]
@@ -70,10 +74,11 @@ class CoinGecko(SourceConnector):
         done = 0
         if resumed and isinstance(cursor, dict):
             done = int(cursor.get("page", 0))
-        batches = range(0, len(self._coin_ids), PER_PAGE)
+        coin_ids = self._coin_ids
+        batches = range(0, len(coin_ids), PER_PAGE)
         for page, start in enumerate(batches, 1):
             if page > done:
-                ids = self._coin_ids[start : start + PER_PAGE]
+                ids = coin_ids[start : start + PER_PAGE]
                 for piece in await self._page(page, ids):
                     yield piece
 

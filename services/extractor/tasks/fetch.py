@@ -22,6 +22,7 @@ from services.extractor.checkpoints import (
     recover,
 )
 from services.extractor.page_builder import build_page, storable_json
+from services.extractor.planning.configuration import Configuration
 from services.extractor.sources.base import (
     Slice,
     SourceConnector,
@@ -38,6 +39,7 @@ from services.extractor.tasks.reporting import (
     task_error,
     task_fields,
 )
+from shared.errors import TaskError
 from shared.kafka import publishing
 from shared.kafka.partitions import partition_of
 from shared.messages.asked import Asked, merged
@@ -76,6 +78,7 @@ class FetchHandler:
         new_reader: Callable[[], Awaitable[AIOKafkaConsumer]],
         kept: AIOKafkaConsumer,
         cancellations: Cancellations,
+        configuration: Configuration,
     ) -> None:
         """`kept`: a consumer without a group that is started once, see `recover`."""
         self._sources = sources
@@ -86,6 +89,7 @@ class FetchHandler:
         self._new_reader = new_reader
         self._kept = kept
         self._cancellations = cancellations
+        self._configuration = configuration
 
     async def run(self, task: FetchStream) -> None:
         """Do the task to its end and report it.
@@ -124,9 +128,7 @@ class FetchHandler:
     ) -> Checkpoint:
         """Publish every new page; the outcome stands in the returned position's `current`."""
         try:
-            connector, info = await find_stream(
-                self._sources, task.source, task.stream
-            )
+            connector, info = await self._find(task)
         except Exception as error:  # noqa: BLE001  `explain` logs and sorts them
             return _noted(
                 position, error=explain(error, task, "task_crashed")
@@ -151,6 +153,22 @@ class FetchHandler:
             asked = connector.asked_in_vain(info, cursor, told.code)
             return _noted(position, error=told, asked=asked)
         return position
+
+    async def _find(
+        self, task: FetchStream
+    ) -> tuple[SourceConnector, StreamInfo]:
+        """Raises TaskError `unknown_stream`, TransientError."""
+        await self._configuration.begin()
+        try:
+            return await find_stream(
+                self._sources, task.source, task.stream
+            )
+        except TaskError:
+            # It may have been added a moment ago.
+            await self._configuration.catch_up()
+            return await find_stream(
+                self._sources, task.source, task.stream
+            )
 
     def _ended_early(
         self, task: FetchStream, position: Checkpoint

@@ -10,13 +10,13 @@ from datetime import datetime
 
 from aiokafka.errors import KafkaError
 
+from services.gateway.kafka.asked_by import ASKED_BY
 from services.gateway.kafka.command_log import CommandLog, PendingRun
+from services.gateway.kafka.configuration import ConfigurationBus
 from services.gateway.kafka.group_watch import GroupWatch
-from services.gateway.kafka.key_log import KeyLog
 from services.gateway.kafka.service_log import ServiceLog
 from services.gateway.problems import ProblemError, unavailable
 from services.gateway.settings import GatewaySettings
-from shared.access.keys import KeyState
 from shared.errors import TransientError
 from shared.kafka import clients, publishing, topic_admin
 from shared.kafka.checkpoint_log import CheckpointLog
@@ -59,7 +59,14 @@ WATCHED = {
     NORMALIZER_GROUP: (120.0, (RAW, REPLAY_PAGES)),
     LOADER_GROUP: (
         300.0,
-        (UNIFIED, UNIFIED_REPLAY, RUN_EVENTS, COMMANDS, DEAD_LETTERS),
+        (
+            UNIFIED,
+            UNIFIED_REPLAY,
+            RUN_EVENTS,
+            COMMANDS,
+            CONFIGURATION,
+            DEAD_LETTERS,
+        ),
     ),
     PLANNER_GROUP: (60.0, (COMMANDS,)),
     EXTRACTOR_GROUP: (900.0, (TASKS,)),
@@ -88,18 +95,14 @@ class CommandBus:
             f"gateway-services-{os.getpid()}",
             self.services.saw,
         )
-        self.keys = KeyLog(settings.signing_secret())
-        self._keys = TopicFollower(
-            bootstrap,
-            CONFIGURATION,
-            f"gateway-keys-{os.getpid()}",
-            self.keys.saw,
+        self.configuration = ConfigurationBus(
+            settings, self._producer, self.checkpoints
         )
         self._followers = (
             self._commands.follower,
             self.checkpoints.follower,
             self._states,
-            self._keys,
+            self.configuration.follower,
         )
         self.is_connected = False
         self.lag: dict[str, int] | None = None
@@ -122,7 +125,7 @@ class CommandBus:
         await run_until_first_exits(
             *(follower.run() for follower in self._followers),
             self._watch(),
-            self._know_keys(),
+            self.configuration.run(),
             service_state.tell(
                 self._producer, "gateway", instance, health
             ),
@@ -202,6 +205,7 @@ class CommandBus:
                     key=key,
                     service="gateway",
                     event_id=key or None,
+                    asked_by=ASKED_BY.get(),
                 )
         except (TransientError, TimeoutError) as error:
             log.warning(
@@ -219,48 +223,6 @@ class CommandBus:
             run_id=command.run_id,
         )
         return from_ms(metadata.timestamp)
-
-    async def _know_keys(self) -> None:
-        """Say when the keys are known, then go on for ever: the others do so too."""
-        while not self.keys.is_known:
-            with contextlib.suppress(TransientError):
-                await self._keys.catch_up()
-                self.keys.is_known = True
-        await asyncio.Event().wait()
-
-    async def catch_up_keys(self) -> None:
-        """Until every key that there is now is known. Raises ProblemError 503."""
-        try:
-            await self._keys.catch_up(PUBLISH_TIMEOUT_S)
-        except TransientError as error:
-            raise unavailable(
-                "Kafka cannot be reached, and keys are kept there: try again in a moment"
-            ) from error
-
-    async def publish_key(self, state: KeyState) -> None:
-        """Keep a key as it is now, and know it. Raises ProblemError 503."""
-        signed = self.keys.signed(state)
-        try:
-            async with asyncio.timeout(PUBLISH_TIMEOUT_S):
-                await publishing.publish(
-                    self._producer,
-                    CONFIGURATION,
-                    signed,
-                    key=f"key/{state.key_id}",
-                    service="gateway",
-                )
-        except (TransientError, TimeoutError) as error:
-            raise unavailable(
-                "Kafka did not confirm the key: look at GET /api/v1/keys before you try again"
-            ) from error
-        log.info(
-            "key_changed",
-            key=state.key_id,
-            scope=str(state.scope),
-            is_revoked=state.revoked_at is not None,
-            by=state.revoked_by or state.made_by or "API_KEY",
-        )
-        await self.catch_up_keys()
 
     async def close(self) -> None:
         """Close what is open, without waiting long for a broker that is gone."""

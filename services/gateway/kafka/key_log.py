@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from typing import Any
 
-from shared.access.keys import (
-    KeyState,
-    digest_of,
-    key_state_decoder,
-)
+from shared.access.keys import KeyState, digest_of
+from shared.access.signatures import is_genuine
 
 MAX_KEYS = 10_000
-MAX_BYTES = 4 * 1024  # of a message
 
 
 class KeyLog:
-    """What a follower of the topic hands it. Pure; the clock is handed in.
+    """What is told of keys. Pure; the clock is handed in.
 
     `is_known`: the topic was read to its end once.
     """
@@ -29,13 +23,9 @@ class KeyLog:
         self._used_at: dict[str, float] = {}
         self.is_known = False
 
-    def saw(self, record: Any) -> None:
+    def take(self, state: KeyState) -> None:
         """Raises ValueError for what is no key of this installation."""
-        value = record.value or b""
-        if len(value) > MAX_BYTES:
-            raise ValueError(f"{len(value)} bytes are no key")
-        state = key_state_decoder.decode(value)
-        if not state.is_genuine(self._secret):
+        if not is_genuine(state, self._secret):
             raise ValueError(
                 f"the key {state.key_id} is signed by others"
             )
@@ -46,10 +36,6 @@ class KeyLog:
             raise ValueError(f"more than {MAX_KEYS} keys")
         self._states[state.key_id] = state
         self._by_digest[state.digest] = state.key_id
-
-    def signed(self, state: KeyState) -> KeyState:
-        """As the topic holds it."""
-        return state.signed(self._secret)
 
     def find(self, key: str, now: float) -> KeyState | None:
         """The state of a key, whether or not it counts still; notes that it was used."""
@@ -73,7 +59,3 @@ class KeyLog:
             key=lambda state: (state.made_at, state.key_id),
             reverse=True,
         )
-
-
-def now_ms() -> int:
-    return round(time.time() * 1000)

@@ -14,6 +14,7 @@ from services.gateway.api_key import (
     Principal,
     check_key,
 )
+from services.gateway.kafka.asked_by import ASKED_BY
 
 GUARDED = "/api/v1/"
 OPEN = ("/api/v1/health", "/api/v1/health/live", "/api/v1/health/ready")
@@ -38,6 +39,7 @@ class KeyGuard:
                 app = problems.answered(found)
             else:
                 scope[ASKING] = found
+                ASKED_BY.set(found.name)
                 # In every line of the log that the request leads to.
                 structlog.contextvars.bind_contextvars(key=found.name)
         await app(scope, receive, send)

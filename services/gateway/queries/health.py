@@ -12,7 +12,6 @@ from typing import Any
 
 from services.gateway.database import DATABASE_UNAVAILABLE, Database
 from services.gateway.kafka.command_bus import CommandBus
-from services.gateway.kafka.key_log import now_ms
 from services.gateway.queries import sources
 from services.gateway.queries.sources import budget_of
 from services.gateway.requests.times import to_seconds
@@ -21,6 +20,7 @@ from shared.kafka.checkpoint_log import TROUBLE, CheckpointLog
 from shared.messages.base import Source
 from shared.messages.serialization import to_python
 from shared.runtime.health import DISK_FULL
+from shared.values.times import now_ms
 
 LOOK_EVERY_S = 15.0
 # A source is stale when its schedule should have read it so often, but not within minutes.

@@ -22,10 +22,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
+from services.loader import audit
 from services.loader.database import db_of
 from services.loader.dead_letters import requeue
 from services.loader.pages import asked, previews
 from services.loader.runs import retirements, task_cursors
+from shared.access.keys import KeyState
+from shared.configuration.settings import Setting
 from shared.identity.ids import gap_id
 from shared.messages.commands import (
     CancelRun,
@@ -67,7 +70,7 @@ _TaskMessage = PlannedTask | TaskStarted | TaskFinished | TaskFailed
 class ReceivedMessage:
     """A command or event with the broker's time."""
 
-    message: Command | RunEvent
+    message: Command | RunEvent | KeyState | Setting
     broker_ms: int
     record: Any = None  # as it came, for a dead letter
 
@@ -77,12 +80,17 @@ class ReceivedMessage:
 
     @property
     def run_id(self) -> str | None:
-        return self.message.run_id
+        """None where it is about no run."""
+        return getattr(self.message, "run_id", None)
 
 
 def apply(transaction: Connection, received: ReceivedMessage) -> None:
     """Store what happened. Raises what PostgreSQL refuses, and ValueError."""
     message = received.message
+    if received.record and not isinstance(message, RunEvent):
+        audit.record(transaction, message, received.record)
+    if isinstance(message, KeyState | Setting):
+        return
     if message.run_id is not None:
         row = insert(runs).values(run_id=message.run_id)
         transaction.execute(row.on_conflict_do_nothing())

@@ -17,7 +17,6 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from services.extractor.settings import FEW_COINS, is_one_call
 from services.extractor.sources import back_off
 from services.extractor.sources.answer import Answer
 from services.extractor.sources.base import (
@@ -31,6 +30,8 @@ from services.extractor.sources.coinpaprika import history
 from services.extractor.sources.coinpaprika.coin_list import CoinList
 from services.extractor.sources.coinpaprika.drift import change, shape
 from services.extractor.sources.http_client import HttpClient
+from shared.configuration.effective import Effective
+from shared.configuration.forecast import FEW_COINS, is_one_call
 from shared.errors import TaskError
 from shared.identity.windows import KINDS, Window, window_of
 from shared.messages.asked import Asked, AskedOutcome, asked_now
@@ -75,6 +76,9 @@ class CoinPaprika(SourceConnector):
             else ""
         )
         self._headers = {"authorization": api_key} if api_key else {}
+
+    def configure(self, effective: Effective) -> None:
+        self._coin_ids = effective.coins(self.name)
 
     async def streams(self) -> list[StreamInfo]:
         names = (

@@ -26,6 +26,18 @@ def _digest(url: str) -> str:
     return hashlib.sha256(url.encode()).hexdigest()[:16]
 
 
+def of_address(known: Json, url: str) -> Json:
+    """What is known of this address: validators and waits of another one count no more."""
+    asked = {"asked": mark(url)}
+    if known.get("asked", mark(url)) == mark(url):
+        return {**known, **asked}
+    kept = ("seen", "shared")
+    return {
+        **{name: known[name] for name in kept if name in known},
+        **asked,
+    }
+
+
 def not_now(known: Json, url: str) -> str | None:
     """A sentence where the feed must not be asked yet.
 

@@ -32,6 +32,7 @@ from services.extractor.sources.feeds.read import (
     read_feed,
 )
 from services.extractor.sources.http_client import HttpClient, http_date
+from shared.configuration.effective import Effective
 from shared.errors import TaskError
 from shared.messages.asked import Asked, AskedOutcome, asked_now
 from shared.messages.base import Json, Source
@@ -66,10 +67,13 @@ class Rss(SourceConnector):
     ) -> None:
         """`coins`: beyond the built-in ones, those that pages may name."""
         self._http = http
-        self._feeds = {feed.name: feed for feed in feeds}
+        self._feeds = {feed.name: feed.url for feed in feeds}
         self._coins = coins
         self._confined = Confined([read_feed.__module__])
         self._turn = asyncio.Lock()
+
+    def configure(self, effective: Effective) -> None:
+        self._feeds = effective.feeds()
 
     async def streams(self) -> list[StreamInfo]:
         return [
@@ -105,8 +109,10 @@ class Rss(SourceConnector):
         *,
         resumed: bool = False,
     ) -> AsyncIterator[Slice]:
-        known: Json = cursor if isinstance(cursor, dict) else {}
-        url = self._feeds[info.dataset].url
+        url = self._feeds[info.dataset]
+        known = schedule.of_address(
+            cursor if isinstance(cursor, dict) else {}, url
+        )
         reason = schedule.not_now(known, url)
         if reason:
             yield Slice([], known, note=reason)

@@ -12,7 +12,6 @@ from fastapi import APIRouter, Body, Depends, Response
 from services.gateway.api_key import Principal
 from services.gateway.dependencies import Asking, Bus
 from services.gateway.kafka.command_bus import CommandBus
-from services.gateway.kafka.key_log import now_ms
 from services.gateway.problems import ProblemError, documented
 from services.gateway.requests.json_body import JsonBodyRoute
 from services.gateway.requests.known_parameters import check_parameters
@@ -23,7 +22,7 @@ from services.gateway.routes.access.schema import (
     NewKey,
 )
 from shared.access.keys import KeyState, digest_of, new_key
-from shared.values.times import from_ms
+from shared.values.times import from_ms, now_ms
 
 DAY_MS = 86_400_000
 router = APIRouter(
@@ -58,8 +57,8 @@ async def me(asking: Asking) -> Me:
 )
 async def list_keys(_asking: Asking, bus: Bus) -> list[ApiKeyState]:
     """The newest first, also those that count no more. Needs `admin`."""
-    await bus.catch_up_keys()
-    return [_shown(bus, state) for state in bus.keys.all()]
+    await bus.configuration.catch_up()
+    return [_shown(bus, state) for state in bus.configuration.keys.all()]
 
 
 @router.post(
@@ -95,7 +94,7 @@ async def make_key(
         made_by=asking.key_id,
         expires_at=body.days and now + body.days * DAY_MS,
     )
-    await bus.publish_key(state)
+    await bus.configuration.publish_key(state)
     response.headers["Cache-Control"] = "no-store"
     return MadeKey(**_shown(bus, state).model_dump(), key=key)
 
@@ -113,7 +112,7 @@ async def revoke_key(
     state = await _known(bus, str(key_id))
     if state.revoked_at is None:
         state = _revoked(state, asking)
-        await bus.publish_key(state)
+        await bus.configuration.publish_key(state)
     return _shown(bus, state)
 
 
@@ -125,8 +124,8 @@ def _revoked(state: KeyState, asking: Principal) -> KeyState:
 
 async def _known(bus: CommandBus, key_id: str) -> KeyState:
     """Raises ProblemError 404, 503."""
-    await bus.catch_up_keys()
-    state = bus.keys.get(key_id)
+    await bus.configuration.catch_up()
+    state = bus.configuration.keys.get(key_id)
     if state is None:
         raise ProblemError(
             404, f"there is no key {key_id}: GET /api/v1/keys lists them"
@@ -135,7 +134,7 @@ async def _known(bus: CommandBus, key_id: str) -> KeyState:
 
 
 def _shown(bus: CommandBus, state: KeyState) -> ApiKeyState:
-    used_at = bus.keys.used_at(state.key_id)
+    used_at = bus.configuration.keys.used_at(state.key_id)
     return ApiKeyState(
         key_id=state.key_id,
         scope=state.scope,

@@ -1,0 +1,1 @@
+"""What is configured at run time: feeds, coins, pauses, schedules; and who asked for what."""

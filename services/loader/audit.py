@@ -1,0 +1,94 @@
+"""Who asked for what: every command, and every change of what is configured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.postgresql import insert
+
+from shared.access.keys import KeyState
+from shared.access.signatures import is_genuine
+from shared.configuration.setting_log import read_configuration
+from shared.configuration.settings import Setting
+from shared.messages.base import Message
+from shared.messages.headers import asked_by
+from shared.messages.serialization import UndecodableError
+from shared.tables import audit
+from shared.values.times import from_ms
+
+MAX_SHOWN = 16 * 1024  # bytes of a command
+# What is nobody's to read, and the name, which stands beside.
+_HIDDEN = ("signature", "digest", "type", "name")
+
+
+def configured(value: bytes | None, secret: str) -> KeyState | Setting:
+    """What is configured, as this installation has signed it. Raises UndecodableError."""
+    try:
+        found = read_configuration(value)
+    except (ValueError, RecursionError) as error:
+        raise UndecodableError(
+            f"not a KeyState | Setting: {error}"
+        ) from error
+    if not is_genuine(found, secret):
+        raise UndecodableError("it is signed by others")
+    return found
+
+
+def record(
+    transaction: Connection, message: Message, broker_record: Any
+) -> None:
+    """Keep it once, however often it comes."""
+    subject = _subject(message)
+    row = {
+        "at": from_ms(broker_record.timestamp),
+        "asked_by": asked_by(broker_record.headers),
+        "action": type(message).__name__,
+        "subject": subject,
+        "before": None,
+        "after": _shown(message),
+        "topic": broker_record.topic,
+        "partition": broker_record.partition,
+        "offset": broker_record.offset,
+    }
+    if isinstance(message, KeyState | Setting):
+        row["before"] = _before(transaction, subject)
+    transaction.execute(
+        insert(audit).values(row).on_conflict_do_nothing()
+    )
+
+
+def _subject(message: Any) -> str:
+    """What it is about: a setting, a key, a run."""
+    match message:
+        case Setting():
+            return message.name
+        case KeyState():
+            return f"key/{message.key_id}"
+        case _:
+            return message.run_id or ""
+
+
+def _before(transaction: Connection, subject: str) -> Any:
+    query = (
+        select(audit.c.after)
+        .where(audit.c.subject == subject)
+        .order_by(audit.c.id.desc())
+        .limit(1)
+    )
+    return transaction.execute(query).scalar()
+
+
+def _shown(message: Message) -> Any:
+    """The content, as JSON; of a large one how large it is. None for a setting that was reset."""
+    if isinstance(message, Setting):
+        value = message.value
+        return None if value is None else msgspec.to_builtins(value)
+    content = {
+        name: value
+        for name, value in msgspec.to_builtins(message).items()
+        if name not in _HIDDEN and value is not None
+    }
+    size = len(msgspec.json.encode(content))
+    return content if size <= MAX_SHOWN else {"bytes": size}

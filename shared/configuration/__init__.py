@@ -1,0 +1,1 @@
+"""What is configured at run time, above what `.env` says."""
