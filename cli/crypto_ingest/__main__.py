@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from rich.markup import escape
-
 from crypto_ingest.app import app
 from crypto_ingest.errors import CommandError
-from crypto_ingest.output import errors
+from crypto_ingest.output import errors, plain
 
 
 def main() -> None:
@@ -16,7 +14,7 @@ def main() -> None:
     try:
         app()
     except CommandError as error:
-        errors.print(f"[red]error:[/] {escape(str(error))}")
+        errors.print(f"[red]error:[/] {plain(error)}")
         sys.exit(error.code)
 
 

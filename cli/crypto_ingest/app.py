@@ -6,21 +6,22 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from crypto_ingest import __version__, doctor
 from crypto_ingest.commands import (
+    configuration,
     coverage,
     export,
     ingest,
     keys,
     letters,
     runs,
+    schedules,
     sources,
 )
 from crypto_ingest.errors import FAILED, CommandError
 from crypto_ingest.options import AsJson, settings_of
-from crypto_ingest.output import as_json, console
+from crypto_ingest.output import as_json, console, plain
 
 app = typer.Typer(
     name="crypto-ingest",
@@ -78,10 +79,10 @@ def examine(context: typer.Context, json: AsJson = False) -> None:
         found.append(each)
         if not json:
             console.print(
-                f"{SIGNS[each.level]} {escape(each.what)}: {escape(each.found)}"
+                f"{SIGNS[each.level]} {plain(each.what)}: {plain(each.found)}"
             )
             if each.do:
-                console.print(f"    [bold]→[/] {escape(each.do)}")
+                console.print(f"    [bold]→[/] {plain(each.do)}")
     if json:
         as_json([asdict(each) for each in found])
     bad = sum(each.level is doctor.Level.BAD for each in found)
@@ -99,6 +100,21 @@ app.command("upload")(sources.upload)
 app.command("sources")(sources.sources)
 app.command("services")(sources.services)
 app.command("me")(keys.me)
+app.command("pause")(configuration.pause)
+app.command("resume")(configuration.resume)
+app.command("audit")(configuration.audit)
+app.add_typer(
+    schedules.app, name="schedule", help="When what is ingested."
+)
+app.add_typer(
+    configuration.feeds, name="feeds", help="The feeds that are read."
+)
+app.add_typer(
+    configuration.coins, name="coins", help="The coins of a source."
+)
+app.add_typer(
+    configuration.config, name="config", help="What is configured."
+)
 app.add_typer(keys.app, name="keys", help="Who may use the API.")
 app.add_typer(
     runs.app, name="runs", help="Their history, one of them, to its end."

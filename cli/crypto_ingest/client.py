@@ -38,6 +38,9 @@ class Api:
     def post(self, path: str, body: Json = None) -> Json:
         return self.send("POST", path, json=body or {}).json()
 
+    def put(self, path: str, body: Json) -> Json:
+        return self.send("PUT", path, json=body).json()
+
     def send(
         self, method: str, path: str, **request: Any
     ) -> httpx.Response:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 
 from crypto_ingest.client import Api
 from crypto_ingest.errors import FAILED, INTERRUPTED, CommandError
-from crypto_ingest.output import console, errors, span, table
+from crypto_ingest.output import console, errors, plain, span, table
 
 EVERY_S = 0.5
 OPEN = ("queued", "running")
@@ -63,7 +62,7 @@ def _watched(api: Api, run_id: str, *, quiet: bool) -> Run:
 def _show(bars: Progress, shown: dict[str, Any], task: Run) -> None:
     stream = task["stream"]
     if stream not in shown:
-        shown[stream] = bars.add_task(escape(stream), total=None, told="")
+        shown[stream] = bars.add_task(plain(stream), total=None, told="")
     rows = (task.get("profile") or {}).get("rows")
     done = task["records"]
     is_over = task["finished_at"] is not None
@@ -111,17 +110,17 @@ def told(run: Run) -> None:
     for error in run["errors"]:
         where = error.get("stream") or error.get("source") or "-"
         console.print(
-            f"[red]{escape(where)}[/]: {escape(error['message'])}"
+            f"[red]{plain(where)}[/]: {plain(error['message'])}"
         )
     for each in run.get("rejections") or ():
         console.print(
-            f"[yellow]{each['count']:,} refused[/] ({escape(each['reason'])}): "
-            f"{escape(str(each['example']))}"
+            f"[yellow]{each['count']:,} refused[/] ({plain(each['reason'])}): "
+            f"{plain(each['example'])}"
         )
     for note in run.get("notes") or ():
-        console.print(escape(f"note: {note}"))
+        console.print(plain(f"note: {note}"))
     if run.get("message"):
-        console.print(escape(run["message"]))
+        console.print(plain(run["message"]))
 
 
 def check(run: Run) -> None:

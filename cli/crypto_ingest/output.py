@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -29,7 +30,7 @@ def table(
     """Rows below headings; numbers stand to the right. `nothing`: said where there are none."""
     found = [[said(cell) for cell in row] for row in rows]
     if not found:
-        console.print(escape(nothing))
+        console.print(plain(nothing))
         return
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for name in head:
@@ -52,7 +53,19 @@ def said(cell: Any) -> str:
         return "yes" if cell else "no"
     if isinstance(cell, int):
         return f"{cell:,}"
-    return escape(str(cell))
+    return plain(cell)
+
+
+def plain(text: Any) -> str:
+    """What others wrote, without what moves a terminal's cursor or turns its text."""
+    kept = "".join(
+        "\ufffd"
+        if unicodedata.category(letter) in ("Cc", "Cf", "Co", "Cs")
+        and letter not in "\n\t"
+        else letter
+        for letter in str(text)
+    )
+    return escape(kept)
 
 
 def moment(text: str | None) -> str:

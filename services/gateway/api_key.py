@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -15,11 +16,15 @@ from services.gateway.kafka.key_log import KeyLog
 from services.gateway.problems import ProblemError, unavailable
 from services.gateway.settings import GatewaySettings
 from shared.access.keys import KeyState, Scope
-from shared.values.times import from_ms
+from shared.values.times import from_ms, now_ms
 
 HEADER = "x-api-key"
 WRONG_KEYS_A_MINUTE = 100
+BARRED_S = 60.0
+TRUSTED_S = 3600.0
 MAX_ADDRESS = 64  # characters
+MAX_ADDRESSES = 10_000
+DEFAULT_KEY = "test-api-key"
 # What only an administrator may ask.
 _ADMINISTERED = ("/api/v1/keys", "/api/v1/audit")
 # They ask, with a body.
@@ -45,20 +50,65 @@ class Principal:
         """For the log."""
         return self.key_id or "API_KEY"
 
+    def counts_still(self, keys: KeyLog | None) -> bool:
+        """Whether the key was not revoked since, and has not ended."""
+        if self.key is None:
+            return True
+        now = keys.get(self.key.key_id) if keys else None
+        return now is not None and now.counts_at(now_ms())
+
+    def refuse_without(self, needed: Scope) -> None:
+        """Raises ProblemError 403."""
+        if not self.scope.allows(needed):
+            message = (
+                f"this key may {self.scope}, and this needs {needed}"
+            )
+            raise ProblemError(403, message)
+
 
 ASKING = "asking"  # where a request's scope holds its Principal
 
 
 class WrongKeys:
-    """Counts wrong keys by address. A right key is never hindered: it is compared first."""
+    """Counts wrong keys by address, and bars one that has tried many.
 
-    def __init__(self) -> None:
+    Not one from which a right key came in the last hour: behind a proxy or beside a script with an
+    old key are others.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._limit = RateLimitItemPerMinute(WRONG_KEYS_A_MINUTE)
+        self._barred: dict[str, float] = {}  # until when, by address
+        self._trusted: dict[str, float] = {}
 
     def are_too_many(self, address: str) -> bool:
         """Counts one more."""
-        return not self._limiter.hit(self._limit, address[:MAX_ADDRESS])
+        place = address[:MAX_ADDRESS]
+        if self._limiter.hit(self._limit, place):
+            return False
+        self._until(self._barred, place, BARRED_S)
+        return True
+
+    def saw_right(self, address: str) -> None:
+        self._until(self._trusted, address[:MAX_ADDRESS], TRUSTED_S)
+
+    def is_barred(self, address: str) -> bool:
+        """Whether even the right key is not looked at: who guesses would see which it is."""
+        if not self._barred:
+            return False
+        place, now = address[:MAX_ADDRESS], self._now()
+        if self._trusted.get(place, 0) > now:
+            return False
+        return self._barred.get(place, 0) > now
+
+    def _until(
+        self, places: dict[str, float], place: str, seconds: float
+    ) -> None:
+        if place not in places and len(places) >= MAX_ADDRESSES:
+            del places[next(iter(places))]
+        places[place] = self._now() + seconds
 
 
 def plain(given: str) -> str:
@@ -80,15 +130,19 @@ def check_key(request: Request, given: str | None) -> Principal:
             f"send the API key in the header {HEADER}",
             headers=challenge,
         )
+    address = request.client.host if request.client else ""
+    wrong_keys: WrongKeys = request.app.state.wrong_keys
+    if wrong_keys.is_barred(address):
+        raise _too_many()
     if _is_first(request, key):
+        _refuse_foreign_name(request, key)
+        wrong_keys.saw_right(address)
         return Principal(key, Scope.ADMIN)
     state = _made(request, key)
-    needed = scope_for(request.method, request.scope["path"])
-    if not state.scope.allows(needed):
-        raise ProblemError(
-            403, f"this key may {state.scope}, and this needs {needed}"
-        )
-    return Principal(f"key {state.family}", state.scope, state)
+    wrong_keys.saw_right(address)
+    found = Principal(f"key {state.family}", state.scope, state)
+    found.refuse_without(scope_for(request.method, request.scope["path"]))
+    return found
 
 
 def scope_for(method: str, path: str) -> Scope:
@@ -107,19 +161,34 @@ def _is_first(request: Request, key: str) -> bool:
     return secrets.compare_digest(encoded, right)
 
 
+def _refuse_foreign_name(request: Request, key: str) -> None:
+    """Raises ProblemError 403 for the default key under a name that others may have made.
+
+    A page of theirs could lead a browser here, which knows the key as everybody does.
+    """
+    host = request.url.hostname or ""
+    is_name = "." in host and not host.replace(".", "").isdigit()
+    if key == DEFAULT_KEY and is_name and ":" not in host:
+        raise ProblemError(
+            403,
+            f"the default API_KEY opens nothing under the name {host[:MAX_ADDRESS]}: set API_KEY",
+        )
+
+
 def _made(request: Request, key: str) -> KeyState:
     """A key that was made beside API_KEY and counts. Raises ProblemError 403, 429, 503."""
     keys: KeyLog | None = getattr(request.app.state, "keys", None)
     now = time.time()
     state = keys.find(key, now) if keys else None
     if state is None:
-        if keys and not keys.is_known:
+        refused = wrong(
+            request, f"the API key in the header {HEADER} is wrong"
+        )
+        if keys and not keys.is_known and refused.status == 403:
             raise unavailable(
                 "the keys are not read yet: try again in a moment"
             )
-        raise wrong(
-            request, f"the API key in the header {HEADER} is wrong"
-        )
+        raise refused
     if state.revoked_at is not None:
         raise wrong(
             request, f"this key was revoked {_shown(state.revoked_at)}"
@@ -139,5 +208,9 @@ def wrong(request: Request, message: str) -> ProblemError:
     address = request.client.host if request.client else ""
     if not wrong_keys.are_too_many(address):
         return ProblemError(403, message)
+    return _too_many()
+
+
+def _too_many() -> ProblemError:
     message = f"more than {WRONG_KEYS_A_MINUTE} wrong API keys in a minute: wait"
     return ProblemError(429, message, headers={"Retry-After": "60"})

@@ -15,6 +15,7 @@ from services.gateway.api_key import (
 )
 from services.gateway.database import Database
 from services.gateway.kafka.command_bus import CommandBus
+from shared.access.keys import Scope
 
 _header = APIKeyHeader(
     name=HEADER,
@@ -29,6 +30,17 @@ async def require_key(
     """Who asks, as `KeyGuard` has found; here the key stands in the OpenAPI."""
     found: Principal | None = request.scope.get(ASKING)
     return found or check_key(request, key)
+
+
+async def _administrator(
+    principal: Annotated[Principal, Depends(require_key)],
+) -> Principal:
+    """Of routes that only an administrator may ask. Raises ProblemError 403.
+
+    Also where the path was read otherwise before.
+    """
+    principal.refuse_without(Scope.ADMIN)
+    return principal
 
 
 async def _identity(
@@ -56,6 +68,7 @@ async def _bus(request: Request) -> CommandBus:
 # What the ids of runs follow from, beside an Idempotency-Key.
 ApiKey = Annotated[str, Depends(_identity)]
 Asking = Annotated[Principal, Depends(require_key)]
+Administrator = Annotated[Principal, Depends(_administrator)]
 Db = Annotated[Database, Depends(_database)]
 # Of questions that read much: others do not wait for them.
 QuestionsDb = Annotated[Database, Depends(_questions)]

@@ -10,7 +10,6 @@ from typing import Any
 from aiokafka import TopicPartition
 from sqlalchemy import Connection
 
-from services.loader import audit
 from services.loader.database import db_of, may_be_a_message
 from services.loader.dead_letters import requeue
 from services.loader.dead_letters.undecodable import Undecodable
@@ -19,6 +18,7 @@ from services.loader.pages.dead_letter_rows import (
     insert_dead_letters,
 )
 from services.loader.pages.staged_page import StagedPage
+from services.loader.runs import audit
 from services.loader.runs.event_handlers import ReceivedMessage, apply
 from shared.blame import UnprocessableError, is_to_blame, last_line
 from shared.kafka.witness import Position

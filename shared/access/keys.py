@@ -45,6 +45,7 @@ class KeyState(Message, frozen=True, tag="KeyState"):
     note: Note
     made_at: Millis
     made_by: Id | None = None
+    replaces: Id | None = None
     expires_at: Millis | None = None
     revoked_at: Millis | None = None
     revoked_by: Id | None = None

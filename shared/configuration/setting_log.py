@@ -52,12 +52,16 @@ class SettingLog:
         if not is_genuine(setting, self._secret):
             raise ValueError(f"{setting.name} is signed by others")
         known = self._settings.get(setting.name)
-        if known is None and len(self._settings) >= MAX_SETTINGS:
+        if known is None and self.is_full:
             raise ValueError(f"more than {MAX_SETTINGS} settings")
         if known is not None and setting.version < known.version:
             return  # brought back from before
         self._settings[setting.name] = setting
         self._on_change()
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._settings) >= MAX_SETTINGS
 
     def get(self, name: str) -> Setting | None:
         return self._settings.get(name)

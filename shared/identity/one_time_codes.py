@@ -14,6 +14,7 @@ import secrets
 from shared.identity.slow_hash import slow_hash
 
 LIFETIME_S = 60
+CLOCKS_S = 5  # that clocks may differ by
 _SALT = b"crypto-ingest one-time code"
 MAX_CODE = 200  # characters
 
@@ -24,8 +25,13 @@ def made(key: str, now: float) -> str:
     return f"{signed}.{_signature(key, signed)}"
 
 
-def end_of(key: str, code: str, now: float) -> float | None:
-    """Until when a code counts; None for one that does not."""
+def end_of(
+    key: str, code: str, now: float, since: float = 0
+) -> float | None:
+    """Until when a code counts; None for one that does not.
+
+    `since`: what was made before counts no more, since it is not known whether it was used.
+    """
     signed, _, signature = code[:MAX_CODE].rpartition(".")
     expected = _signature(key, signed)
     if not hmac.compare_digest(
@@ -33,7 +39,9 @@ def end_of(key: str, code: str, now: float) -> float | None:
     ):
         return None
     end = int(signed.partition(".")[0])
-    return end if now < end <= now + LIFETIME_S else None
+    is_known = end - LIFETIME_S >= int(since)
+    is_current = now < end <= now + LIFETIME_S + CLOCKS_S
+    return end if is_known and is_current else None
 
 
 def _signature(key: str, signed: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -16,6 +16,8 @@ from shared.kafka.partitions import partitions_of
 from shared.messages.topics import Topic
 from shared.runtime import logs
 
+A_TURN = 200  # records, before others have theirs
+MAX_TOLD = 3  # errors of the records of one answer
 log = logs.get(__name__)
 
 
@@ -70,23 +72,39 @@ class TopicFollower:
                 await asyncio.sleep(1)
                 continue
             for records in batches.values():
-                for record in records:
-                    self._hand_over(record)
+                await self._hand_over(records)
             async with self._moved:
                 self._moved.notify_all()
 
-    def _hand_over(self, record: Any) -> None:
-        """A record that cannot be read is passed over: the loader keeps it as a dead letter."""
-        try:
-            self._on_record(record)
-        except Exception as error:
+    async def _hand_over(self, records: Sequence[Any]) -> None:
+        """A record that cannot be read is passed over: the loader keeps it as a dead letter.
+
+        Others have their turn between many of them, and many errors are a few lines of the log.
+        """
+        errors = 0
+        for count, record in enumerate(records, 1):
+            try:
+                self._on_record(record)
+            except Exception as error:
+                errors += 1
+                if errors <= MAX_TOLD:
+                    log.error(
+                        "record_passed_over",
+                        topic=record.topic,
+                        partition=record.partition,
+                        offset=record.offset,
+                        error=last_line(error),
+                        exc_info=None
+                        if isinstance(error, ValueError)
+                        else error,
+                    )
+            if count % A_TURN == 0:
+                await asyncio.sleep(0)
+        if errors > MAX_TOLD:
             log.error(
-                "record_passed_over",
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
-                error=last_line(error),
-                exc_info=error,
+                "records_passed_over",
+                topic=self._topic.name,
+                count=errors - MAX_TOLD,
             )
 
     async def catch_up(

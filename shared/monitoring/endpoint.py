@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from socketserver import ThreadingMixIn
+from threading import BoundedSemaphore, Thread
+from typing import Any
+from wsgiref.simple_server import (
+    WSGIRequestHandler,
+    WSGIServer,
+    make_server,
+)
 
-from prometheus_client import REGISTRY, start_http_server
+from prometheus_client import REGISTRY, make_wsgi_app
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -15,6 +24,48 @@ from shared.errors import ConfigError
 from shared.monitoring.metrics import PREFIX
 from shared.runtime.health import Health
 from shared.runtime.settings import CommonSettings
+
+MAX_CONNECTIONS = 10
+TIMEOUT_S = 5.0
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = TIMEOUT_S
+    server_version = "metrics"
+    sys_version = ""
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing of each scrape."""
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread for each connection, of which there are few."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: Any) -> None:
+        self.address_family = (
+            socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        )
+        self._places = BoundedSemaphore(MAX_CONNECTIONS)
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._places.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(
+        self, request: Any, client_address: Any
+    ) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away is no event."""
 
 
 class HealthCollector(Collector):
@@ -81,9 +132,16 @@ def serve(
         return
     REGISTRY.register(HealthCollector(service, health, places))
     try:
-        start_http_server(settings.metrics_port, settings.metrics_host)
+        server = make_server(
+            settings.metrics_host,
+            settings.metrics_port,
+            make_wsgi_app(disable_compression=True),
+            _Server,
+            _Handler,
+        )
     except OSError as error:
         at = f"{settings.metrics_host}:{settings.metrics_port}"
         raise ConfigError(
             f"METRICS_PORT: {at} cannot be listened on: {error.strerror}"
         ) from error
+    Thread(target=server.serve_forever, daemon=True).start()

@@ -23,6 +23,10 @@ from shared.runtime.health import Health
 TOLD_EVERY_S = 5.0
 LOOK_EVERY_S = 1.0
 STARTED_AT = time.time()
+Short = Annotated[
+    str,
+    msgspec.Meta(max_length=100, pattern="^[^\\x00-\\x1f\\x7f-\\x9f]*$"),
+]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
 
 
@@ -32,12 +36,12 @@ class ServiceState(Message, frozen=True, tag="ServiceState"):
     `records` and `cpu_seconds` count from its start on.
     """
 
-    service: Name
-    instance: Name
-    version: Name
+    service: Short
+    instance: Short
+    version: Short
     started_at: Millis
     ready: bool
-    reason: str
+    reason: Name
     records: Total
     memory_bytes: Total
     cpu_seconds: Seconds

@@ -91,9 +91,9 @@ def install(service: str) -> None:
     A name that is gone raises, so that no point is lost silently.
     """
     _INSTALL[service]()
-    if offset := json.loads(os.environ.get("CLOCK_OFFSETS_S", "{}")).get(
-        service
-    ):
+    offsets = json.loads(os.environ.get("CLOCK_OFFSETS_S", "{}"))
+    instance = Path(os.environ.get("HEALTH_FILE", "")).stem
+    if offset := offsets.get(instance, offsets.get(service)):
         _shift_clock(float(offset))
 
 

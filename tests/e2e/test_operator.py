@@ -302,6 +302,50 @@ def test_keys_are_made_and_revoked(stack: Stack) -> None:
     assert new["key"] not in log
 
 
+def test_what_is_configured_is_seen_and_changed(
+    stack: Stack, tmp_path: Path
+) -> None:
+    assert "by .env" in call(stack, "feeds", "list").stdout
+    url = "https://decrypt.co/feed"
+    assert call(stack, "feeds", "add", "decrypt", url).returncode == 0
+    opml = tmp_path / "feeds.opml"
+    opml.write_text(call(stack, "feeds", "export").stdout)
+    assert url in opml.read_text()
+    assert call(stack, "feeds", "remove", "decrypt", "-y").returncode == 0
+    added = call(stack, "feeds", "import", str(opml)).stdout
+    assert "added: decrypt" in added
+    assert "known: news" in added
+    assert call(stack, "pause", "rss/decrypt").returncode == 0
+    assert "is paused" in call(stack, "feeds", "list").stdout
+    assert call(stack, "resume", "rss/decrypt").returncode == 0
+    call(stack, "feeds", "remove", "decrypt", "-y")
+
+    done = call(stack, "coins", "set", "btc-bitcoin", "eth-ethereum")
+    assert "by API_KEY" in done.stdout
+    assert "by .env" in call(stack, "coins", "reset").stdout
+
+    often = ["schedule", "set", "x", "--every", "60"]
+    assert "20,000" in call(stack, *often).stdout  # the budget
+    when = ["schedule", "set", "x", "--cron", "0 7 * * 1-5"]
+    done = call(stack, *when, "--timezone", "Europe/Berlin")
+    assert "next" in done.stdout
+    assert (
+        "0 7 * * 1-5 Europe/Berlin"
+        in call(stack, "schedule", "list").stdout
+    )
+    wrong = call(stack, "schedule", "set", "x", "--cron", "99 * * * *")
+    assert wrong.returncode == 3
+    assert "no cron" in wrong.stderr
+    shown = call(stack, "config", "list").stdout
+    assert "schedule/x" in shown
+    assert call(stack, "schedule", "remove", "x", "-y").returncode == 0
+    assert call(stack, "config", "reset", "schedule/x").returncode == 3
+    until(
+        "the audit",
+        lambda: "schedule/x" in call(stack, "audit").stdout,
+    )
+
+
 def scraped(stack: Stack, service: str) -> dict[str, list[Sample]]:
     """What a service serves at its own port, by the names of samples."""
     number = list(stack.settings.counts()).index(service)

@@ -242,3 +242,46 @@ def test_keys_are_known_after_a_restart(
         until("the key to be known", is_known, 20)
         # Before that it is not said to be wrong.
         assert seen <= {200, 503}
+
+
+@pytest.mark.parametrize(
+    "path", ["/keys%0A", "/keys%0D%0A", "/keys%20", "//keys", "/audit%0A"]
+)
+@pytest.mark.parametrize("scope", ["read", "operate"])
+def test_no_spelling_of_a_path_gives_more_than_the_key_may(
+    gateways: Gateways, path: str, scope: str
+) -> None:
+    key = made(gateways[0], scope)["key"]
+    body = {"scope": "admin", "note": "mine"}
+    for method, more in (("GET", {}), ("POST", {"json": body})):
+        answer = ask(gateways[0], method, path, key, **more)
+        assert answer.status_code in (400, 403, 404, 405), answer.text
+    plain = ask(gateways[0], "GET", "/audit", key)
+    assert plain.status_code == 403
+
+
+def test_events_end_with_the_key(gateways: Gateways) -> None:
+    key = made(gateways[0], "read")
+    with httpx.stream(
+        "GET",
+        f"{gateways[1]}/api/v1/events",
+        headers={"x-api-key": key["key"]},
+        timeout=30,
+        trust_env=False,
+    ) as answer:
+        assert answer.status_code == 200
+        lines = answer.iter_lines()
+        next(lines)
+        ask(gateways[0], "DELETE", f"/keys/{key['key_id']}")
+        list(lines)  # it ends
+
+
+@pytest.mark.parametrize(
+    "note", ["", " ", "a\u202eb", "\u200b", "\x9b31m"]
+)
+def test_a_note_is_something_to_read(
+    gateways: Gateways, note: str
+) -> None:
+    body = {"scope": "read", "note": note}
+    answer = ask(gateways[0], "POST", "/keys", json=body)
+    assert answer.status_code == 422

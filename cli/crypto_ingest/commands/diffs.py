@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.markup import escape
-
-from crypto_ingest.output import console
+from crypto_ingest.output import console, plain
 
 WORDS = {
     "added": "added",
@@ -29,10 +27,10 @@ def changes(counts: dict[str, int], rows: list[dict[str, Any]]) -> None:
     console.print(", ".join(said) or "nothing differs")
     for row in rows:
         console.print(
-            f"{row['kind']} [dim]{escape(row['stream'])} {row['id']}[/]"
+            f"{row['kind']} [dim]{plain(row['stream'])} {row['id']}[/]"
         )
         for each in row["fields"]:
             console.print(
-                f"  {escape(each['field'])}: [red]{escape(str(each['old']))}[/] → "
-                f"[green]{escape(str(each['new']))}[/]"
+                f"  {plain(each['field'])}: [red]{plain(each['old'])}[/] → "
+                f"[green]{plain(each['new'])}[/]"
             )

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from crypto_ingest.options import AsJson, Yes, api_of, check
-from crypto_ingest.output import as_json, console, moment, table
+from crypto_ingest.output import as_json, console, moment, plain, table
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -83,7 +82,7 @@ def revoke(
     if json:
         as_json(found)
     else:
-        console.print(escape(f"revoked: {found['note']}"))
+        console.print(plain(f"revoked: {found['note']}"))
 
 
 def me(context: typer.Context, json: AsJson = False) -> None:
@@ -95,4 +94,4 @@ def me(context: typer.Context, json: AsJson = False) -> None:
     name = found["note"] or "API_KEY"
     ends = found["expires_at"]
     until = f", until {moment(ends)}" if ends else ""
-    console.print(escape(f"{name}: may {found['scope']}{until}"))
+    console.print(plain(f"{name}: may {found['scope']}{until}"))

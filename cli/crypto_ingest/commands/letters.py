@@ -6,7 +6,6 @@ from collections import Counter
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from crypto_ingest.client import given
 from crypto_ingest.commands.ingest import finish
@@ -20,7 +19,7 @@ from crypto_ingest.options import (
     api_of,
     check,
 )
-from crypto_ingest.output import as_json, console, moment, table
+from crypto_ingest.output import as_json, console, moment, plain, table
 
 app = typer.Typer(no_args_is_help=True)
 Reason = Annotated[
@@ -81,7 +80,7 @@ def list_letters(
     for row in rows:
         reasons[row["reason"]] += row["count"]
     for name, number in reasons.most_common():
-        console.print(f"{number:,} {escape(name)}")
+        console.print(f"{number:,} {plain(name)}")
 
 
 @app.command()
@@ -109,7 +108,7 @@ def show(
         ((name, value) for name, value in facts.items() if value),
         "",
     )
-    console.print(escape(found["payload"] or ""))
+    console.print(plain(found["payload"] or ""))
 
 
 @app.command()
@@ -153,7 +152,7 @@ def discard(
     if json:
         as_json(answer)
     else:
-        console.print(escape(answer["note"]))
+        console.print(plain(answer["note"]))
 
 
 def _chosen(

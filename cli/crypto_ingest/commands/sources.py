@@ -6,13 +6,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from crypto_ingest.client import Api
 from crypto_ingest.commands.ingest import finish
 from crypto_ingest.errors import WRONG_USE, CommandError
 from crypto_ingest.options import AsJson, Wait, api_of
-from crypto_ingest.output import ago, as_json, console, moment, table
+from crypto_ingest.output import (
+    ago,
+    as_json,
+    console,
+    moment,
+    plain,
+    table,
+)
 
 PART = 8 << 20  # bytes of a request
 
@@ -49,8 +55,8 @@ def sources(context: typer.Context, json: AsJson = False) -> None:
     for each in found:
         for failing in each["failing"]:
             console.print(
-                f"[red]{escape(failing['stream'])}[/] since {moment(failing['failed_at'])}: "
-                f"{escape(failing['message'])}"
+                f"[red]{plain(failing['stream'])}[/] since {moment(failing['failed_at'])}: "
+                f"{plain(failing['message'])}"
             )
 
 

@@ -27,6 +27,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who asked for what
+         * @description Every command and every change of what is configured, newest first. Needs `admin`.
+         */
+        get: operations["read_audit_api_v1_audit_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/changes": {
         parameters: {
             query?: never;
@@ -119,6 +139,46 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/configuration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is configured, and where
+         * @description Everything that can be changed at run time, as it counts now; `.env` says the rest.
+         */
+        get: operations["read_configuration_api_v1_configuration_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/configuration/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Take what `.env` says again
+         * @description By its name in GET /configuration, such as `coins/coinpaprika`.
+         */
+        delete: operations["reset_api_v1_configuration__name__delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -352,8 +412,8 @@ export interface paths {
          * @description Server-sent events: changes as GET /changes tells them, runs, tasks, dead letters, sources.
          *
          *     `id` stands with changes and heartbeats: give the last one as `Last-Event-ID`, to any gateway,
-         *     and each change comes once, in order. A client that does not read is dropped. `heartbeat` comes
-         *     first, and when nothing else does.
+         *     and each change comes once, in order. A client that does not read is dropped, and one whose key
+         *     counts no more. `heartbeat` comes first, and when nothing else does.
          */
         get: operations["read_events_api_v1_events_get"];
         put?: never;
@@ -669,6 +729,52 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/pauses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is paused
+         * @description By what it is.
+         */
+        get: operations["list_pauses_api_v1_pauses_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pauses/{what}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Pause a stream, a source, a schedule, or everything
+         * @description Runs leave it out and say so; who asks for a paused stream by its name is told an error.
+         *
+         *     Tasks that are at work go on to their end.
+         */
+        put: operations["pause_api_v1_pauses__what__put"];
+        post?: never;
+        /**
+         * Resume
+         * @description What was published meanwhile is read by the next run.
+         */
+        delete: operations["resume_api_v1_pauses__what__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/price": {
         parameters: {
             query?: never;
@@ -948,6 +1054,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * When what is ingested
+         * @description By name. The one of INGEST_EVERY_S is `default`.
+         */
+        get: operations["list_schedules_api_v1_schedules_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/schedules/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Ingest by a schedule
+         * @description From now on. Never two runs of one schedule at once: what is due meanwhile is left out.
+         *
+         *     `forecast` says whether all schedules together stay within CoinPaprika's budget.
+         */
+        put: operations["put_schedule_api_v1_schedules__name__put"];
+        post?: never;
+        /**
+         * Ingest by a schedule no more
+         * @description Runs of it that are at work go on.
+         *
+         *     That of INGEST_EVERY_S comes back with DELETE /configuration/schedule/default.
+         */
+        delete: operations["delete_schedule_api_v1_schedules__name__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sentiment": {
         parameters: {
             query?: never;
@@ -1112,6 +1266,104 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sources/rss/feeds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The feeds that are read
+         * @description By name, with where each is configured.
+         */
+        get: operations["list_feeds_api_v1_sources_rss_feeds_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/rss/feeds/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Read a feed, or read it at another address
+         * @description From the next run on, in all instances, until it is taken out or reset.
+         */
+        put: operations["put_feed_api_v1_sources_rss_feeds__name__put"];
+        post?: never;
+        /**
+         * Read a feed no more
+         * @description What was read of it stays.
+         *
+         *     One of `.env` comes back with DELETE /configuration/feed/{name}.
+         */
+        delete: operations["delete_feed_api_v1_sources_rss_feeds__name__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/rss/opml": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The feeds as OPML, for other readers
+         * @description Addresses without secrets.
+         */
+        get: operations["export_opml_api_v1_sources_rss_opml_get"];
+        put?: never;
+        /**
+         * Read the feeds of an OPML file of another reader
+         * @description Adds those whose address is not read yet, named after their titles.
+         */
+        post: operations["import_opml_api_v1_sources_rss_opml_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/{source}/coins": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The coins of a source
+         * @description And of CoinPaprika how many calls a month the schedules make with them.
+         */
+        get: operations["read_coins_api_v1_sources__source__coins_get"];
+        /**
+         * Choose the coins of a source
+         * @description From the next run on, in all instances, above `.env` until they are reset.
+         */
+        put: operations["put_coins_api_v1_sources__source__coins_put"];
+        post?: never;
+        /**
+         * Take the coins of `.env` again
+         * @description Of COIN_IDS or COINGECKO_IDS.
+         */
+        delete: operations["reset_coins_api_v1_sources__source__coins_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/stats": {
         parameters: {
             query?: never;
@@ -1241,6 +1493,35 @@ export interface components {
              * @description The last run that asked
              */
             run_id: string;
+        };
+        /**
+         * AuditEntry
+         * @description Who asked for what. `before` and `after`: of a setting or key; of a command its content.
+         */
+        AuditEntry: {
+            /** Action */
+            action: string;
+            /** After */
+            after: unknown;
+            /**
+             * Asked By
+             * @description API_KEY, the id of a key, or `schedule/<name>`
+             */
+            asked_by: string | null;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Before */
+            before: unknown;
+            /** Id */
+            id: number;
+            /**
+             * Subject
+             * @description A run's id, `key/<id>`, or a setting's name
+             */
+            subject: string;
         };
         /**
          * Bar
@@ -1465,6 +1746,25 @@ export interface components {
             stream: string;
         };
         /**
+         * CoinsState
+         * @description The coins of a source.
+         */
+        CoinsState: {
+            /** Changed At */
+            changed_at: string | null;
+            /**
+             * Changed By
+             * @description The id of a key; null: API_KEY, or never
+             */
+            changed_by: string | null;
+            forecast: components["schemas"]["Forecast"] | null;
+            /** Ids */
+            ids: string[];
+            origin: components["schemas"]["Origin"];
+            /** Source */
+            source: string;
+        };
+        /**
          * ComparedMoment
          * @description A moment at which at least two series have a price.
          */
@@ -1587,6 +1887,26 @@ export interface components {
             };
             run_1: components["schemas"]["Run"];
             run_2: components["schemas"]["Run"];
+        };
+        /**
+         * ConfiguredItem
+         * @description One setting as it counts now, and what `.env` says of it.
+         */
+        ConfiguredItem: {
+            /** Changed At */
+            changed_at: string | null;
+            /**
+             * Changed By
+             * @description The id of a key; null: API_KEY, or never
+             */
+            changed_by: string | null;
+            /** Env Value */
+            env_value: unknown;
+            /** Name */
+            name: string;
+            origin: components["schemas"]["Origin"];
+            /** Value */
+            value: unknown;
         };
         /**
          * Counts
@@ -2154,6 +2474,31 @@ export interface components {
             only_in_run_2: components["schemas"]["RunFault"][];
         };
         /**
+         * FeedState
+         * @description A feed that is read as the stream `rss/<name>`. The address without secrets.
+         */
+        FeedState: {
+            /** Changed At */
+            changed_at: string | null;
+            /**
+             * Changed By
+             * @description The id of a key; null: API_KEY, or never
+             */
+            changed_by: string | null;
+            /** Name */
+            name: string;
+            origin: components["schemas"]["Origin"];
+            /**
+             * Paused
+             * @description Why it is not read
+             */
+            paused: string | null;
+            /** Stream */
+            stream: string;
+            /** Url */
+            url: string;
+        };
+        /**
          * FieldChange
          * @description One value before and after.
          */
@@ -2274,6 +2619,21 @@ export interface components {
             windows: components["schemas"]["FillWindow"][] | null;
         };
         /**
+         * Forecast
+         * @description CoinPaprika's calls in 30 days, with all schedules as they are now.
+         */
+        Forecast: {
+            /** Calls A Month */
+            calls_a_month: number;
+            /**
+             * Per Month
+             * @description What the plan has, as far as it is known
+             */
+            per_month: number | null;
+            /** Warning */
+            warning: string | null;
+        };
+        /**
          * Format
          * @description How a difference is written. `csv` and `ndjson` are the list alone, an entry a line.
          * @enum {string}
@@ -2360,7 +2720,7 @@ export interface components {
             lag: {
                 [key: string]: number;
             } | null;
-            last_run: components["schemas"]["LastRun"] | null;
+            last_run: components["schemas"]["services__gateway__schemas__health__LastRun"] | null;
             /** Last Run Time */
             last_run_time: string | null;
             /**
@@ -2591,19 +2951,6 @@ export interface components {
          */
         Kind: "ticker" | "candle" | "price" | "news";
         /**
-         * LastRun
-         * @description The newest run.
-         */
-        LastRun: {
-            /** Finished At */
-            finished_at: string | null;
-            /** Requested At */
-            requested_at: string | null;
-            /** Run Id */
-            run_id: string;
-            status: components["schemas"]["RunStatus"];
-        };
-        /**
          * LatestPrice
          * @description The newest price of a coin. Numbers are exact decimals, changes are rounded.
          */
@@ -2799,6 +3146,12 @@ export interface components {
             scope: components["schemas"]["Scope"];
         };
         /**
+         * Missed
+         * @description What becomes of a time at which nobody could ask: left out, or the last one made up for.
+         * @enum {string}
+         */
+        Missed: "skip" | "once";
+        /**
          * Moment
          * @description An instance in a minute that has ended at `time`.
          */
@@ -2907,6 +3260,23 @@ export interface components {
             timestamp_is: components["schemas"]["TimestampIs"] | null;
         };
         /**
+         * NewCoins
+         * @description Coins by the ids of their source.
+         * @example {
+         *       "ids": [
+         *         "btc-bitcoin",
+         *         "eth-ethereum"
+         *       ]
+         *     }
+         */
+        NewCoins: {
+            /**
+             * Ids
+             * @description `["*"]`: all, of CoinPaprika
+             */
+            ids: string[];
+        };
+        /**
          * NewCursor
          * @description Where to read a stream from: a cursor as `GET /checkpoints` shows it.
          * @example {
@@ -2920,6 +3290,17 @@ export interface components {
             cursor: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * NewFeed
+         * @description The address of a feed.
+         * @example {
+         *       "url": "https://decrypt.co/feed"
+         *     }
+         */
+        NewFeed: {
+            /** Url */
+            url: string;
         };
         /**
          * NewKey
@@ -2948,6 +3329,65 @@ export interface components {
             replaces?: string | null;
             /** @description read: questions; operate: also runs, files, dead letters; admin: also keys */
             scope: components["schemas"]["Scope"];
+        };
+        /**
+         * NewPause
+         * @description Why something is paused.
+         */
+        NewPause: {
+            /**
+             * Note
+             * @default
+             */
+            note?: string;
+        };
+        /**
+         * NewSchedule
+         * @description When to ingest what: either `cron` or `every_s`.
+         * @example {
+         *       "cron": "0 7 * * 1-5",
+         *       "sources": [
+         *         "rss"
+         *       ],
+         *       "timezone": "Europe/Berlin"
+         *     }
+         */
+        NewSchedule: {
+            /**
+             * Cron
+             * @description Minute, hour, day of the month, month, day of the week
+             */
+            cron?: string | null;
+            /** Every S */
+            every_s?: number | null;
+            /**
+             * History Days
+             * @description The days before, in place of what is current
+             */
+            history_days?: number | null;
+            /**
+             * @description Of times at which nobody could ask: skip them, or make up for the last once
+             * @default once
+             */
+            missed?: components["schemas"]["Missed"];
+            /**
+             * Note
+             * @default
+             */
+            note?: string;
+            /**
+             * Sources
+             * @description null: all
+             */
+            sources?: components["schemas"]["Source"][] | null;
+            /** Streams */
+            streams?: string[] | null;
+            /**
+             * Timezone
+             * @description Of the cron
+             * @default UTC
+             */
+            timezone?: string;
         };
         /**
          * News
@@ -3027,6 +3467,30 @@ export interface components {
              */
             tz: string;
         };
+        /**
+         * Opml
+         * @description What became of a list of feeds.
+         */
+        Opml: {
+            /** Added */
+            added: string[];
+            /**
+             * Known
+             * @description Whose address is read already
+             */
+            known: string[];
+            /**
+             * Refused
+             * @description Why, one line each
+             */
+            refused: string[];
+        };
+        /**
+         * Origin
+         * @description Where a value stands: in `.env`, or set at run time above it.
+         * @enum {string}
+         */
+        Origin: "env" | "run_time";
         /**
          * Overrides
          * @description What is given for the files that `file` matches. All else is inferred from the file.
@@ -3114,6 +3578,24 @@ export interface components {
             task_id: string;
             /** Topic */
             topic: string;
+        };
+        /**
+         * PauseState
+         * @description What is not read until it is resumed.
+         */
+        PauseState: {
+            /** Changed At */
+            changed_at: string | null;
+            /**
+             * Changed By
+             * @description The id of a key; null: API_KEY, or never
+             */
+            changed_by: string | null;
+            /** Note */
+            note: string;
+            origin: components["schemas"]["Origin"];
+            /** What */
+            what: string;
         };
         /**
          * Place
@@ -3813,6 +4295,49 @@ export interface components {
          */
         RunStatus: "queued" | "running" | "succeeded" | "partial" | "failed" | "cancelled" | "incomplete";
         /**
+         * ScheduleState
+         * @description A schedule, when it is due next, and what became of it last.
+         */
+        ScheduleState: {
+            /** Changed At */
+            changed_at: string | null;
+            /**
+             * Changed By
+             * @description The id of a key; null: API_KEY, or never
+             */
+            changed_by: string | null;
+            /** Cron */
+            cron: string | null;
+            /** Every S */
+            every_s: number | null;
+            forecast: components["schemas"]["Forecast"];
+            /** History Days */
+            history_days: number | null;
+            last_run: components["schemas"]["services__gateway__routes__configuration__schema__LastRun"] | null;
+            missed: components["schemas"]["Missed"];
+            /** Name */
+            name: string;
+            /**
+             * Next
+             * @description The next three times
+             */
+            next: string[];
+            /** Note */
+            note: string;
+            origin: components["schemas"]["Origin"];
+            /**
+             * Paused
+             * @description Why it does not ask
+             */
+            paused: string | null;
+            /** Sources */
+            sources: string[] | null;
+            /** Streams */
+            streams: string[] | null;
+            /** Timezone */
+            timezone: string;
+        };
+        /**
          * Scope
          * @description What a key may do; each may do what those before it may.
          * @enum {string}
@@ -4360,6 +4885,31 @@ export interface components {
             value: components["schemas"]["ValueIs"];
         };
         /**
+         * LastRun
+         * @description The newest run that a schedule asked for, as far as it is stored.
+         */
+        services__gateway__routes__configuration__schema__LastRun: {
+            /** Requested At */
+            requested_at: string | null;
+            /** Run Id */
+            run_id: string;
+            /** Status */
+            status: string;
+        };
+        /**
+         * LastRun
+         * @description The newest run.
+         */
+        services__gateway__schemas__health__LastRun: {
+            /** Finished At */
+            finished_at: string | null;
+            /** Requested At */
+            requested_at: string | null;
+            /** Run Id */
+            run_id: string;
+            status: components["schemas"]["RunStatus"];
+        };
+        /**
          * Change
          * @description A figure of both runs; `difference` is run 2 minus run 1.
          */
@@ -4437,6 +4987,39 @@ export interface operations {
             401: components["responses"]["Problem"];
             403: components["responses"]["Problem"];
             404: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    read_audit_api_v1_audit_get: {
+        parameters: {
+            query?: {
+                subject?: string | null;
+                asked_by?: string | null;
+                limit?: number;
+                skip?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description `rel="next"`: the next page, where there is one */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditEntry"][];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
             408: components["responses"]["Problem"];
             422: components["responses"]["Problem"];
             429: components["responses"]["Problem"];
@@ -4630,6 +5213,59 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Comparison"];
                 };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    read_configuration_api_v1_configuration_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfiguredItem"][];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    reset_api_v1_configuration__name__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             401: components["responses"]["Problem"];
             403: components["responses"]["Problem"];
@@ -5425,6 +6061,7 @@ export interface operations {
             403: components["responses"]["Problem"];
             404: components["responses"]["Problem"];
             408: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
             422: components["responses"]["Problem"];
             429: components["responses"]["Problem"];
             503: components["responses"]["Problem"];
@@ -5696,6 +6333,95 @@ export interface operations {
             406: components["responses"]["Problem"];
             408: components["responses"]["Problem"];
             410: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    list_pauses_api_v1_pauses_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PauseState"][];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    pause_api_v1_pauses__what__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `*` for everything, a source, a stream, or `schedule/<name>` */
+                what: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["NewPause"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PauseState"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    resume_api_v1_pauses__what__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `*` for everything, a source, a stream, or `schedule/<name>` */
+                what: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
             422: components["responses"]["Problem"];
             429: components["responses"]["Problem"];
             503: components["responses"]["Problem"];
@@ -6186,6 +6912,92 @@ export interface operations {
             503: components["responses"]["Problem"];
         };
     };
+    list_schedules_api_v1_schedules_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleState"][];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    put_schedule_api_v1_schedules__name__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSchedule"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleState"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    delete_schedule_api_v1_schedules__name__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
     read_sentiment_api_v1_sentiment_get: {
         parameters: {
             query: {
@@ -6515,6 +7327,242 @@ export interface operations {
             429: components["responses"]["Problem"];
         };
     };
+    list_feeds_api_v1_sources_rss_feeds_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeedState"][];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    put_feed_api_v1_sources_rss_feeds__name__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewFeed"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeedState"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    delete_feed_api_v1_sources_rss_feeds__name__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    export_opml_api_v1_sources_rss_opml_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Outlines with `xmlUrl` */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/x-opml": string;
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    import_opml_api_v1_sources_rss_opml_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Outlines with `xmlUrl` */
+        requestBody: {
+            content: {
+                "text/x-opml": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Opml"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    read_coins_api_v1_sources__source__coins_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                source: "coinpaprika" | "coingecko";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CoinsState"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    put_coins_api_v1_sources__source__coins_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                source: "coinpaprika" | "coingecko";
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCoins"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CoinsState"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    reset_coins_api_v1_sources__source__coins_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                source: "coinpaprika" | "coingecko";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CoinsState"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
     stats_api_v1_stats_get: {
         parameters: {
             query?: {
@@ -6549,4 +7597,4 @@ export interface operations {
         };
     };
 }
-// Of the OpenAPI document 13655586224e3323cc1ee2525ce01b610efc9ec6832daace82c1a5a8f4d74d43
+// Of the OpenAPI document 41ac9544c60c47fdf517a1d42e336fe79f709ca0be1f5b8039d99a967c4d186b

@@ -146,10 +146,10 @@ class CommandBus:
         except (KafkaError, OSError, TimeoutError) as error:
             if self.is_connected:
                 log.warning("kafka_away", error=repr(error))
-            self.is_connected = False
+            self.is_connected = self.configuration.is_connected = False
             self.lag = None
         else:
-            self.is_connected = True
+            self.is_connected = self.configuration.is_connected = True
             self.lag = {
                 "normalizer": _waiting(found[NORMALIZER_GROUP], RAW),
                 "loader": _waiting(found[LOADER_GROUP], UNIFIED),

@@ -12,12 +12,13 @@ from aiokafka import AIOKafkaProducer
 
 from services.gateway.kafka.asked_by import ASKED_BY
 from services.gateway.kafka.key_log import KeyLog
-from services.gateway.problems import unavailable
+from services.gateway.problems import ProblemError, unavailable
 from services.gateway.settings import GatewaySettings
 from shared.access.keys import KeyState
 from shared.access.signatures import signed
 from shared.configuration.effective import Effective
 from shared.configuration.setting_log import (
+    MAX_SETTINGS,
     SettingLog,
     read_configuration,
 )
@@ -31,6 +32,7 @@ from shared.runtime import logs
 from shared.values.times import now_ms
 
 TIMEOUT_S = 5.0
+AWAY = "Kafka cannot be reached, and what is configured is kept there: try again in a moment"
 log = logs.get(__name__)
 
 
@@ -46,6 +48,7 @@ class ConfigurationBus:
         self._secret = settings.signing_secret()
         self._producer = producer
         self._checkpoints = checkpoints
+        self.is_connected = False  # as the bus has seen last
         self.keys = KeyLog(self._secret)
         self.settings = SettingLog(self._secret)
         self.effective = Effective(self._first, self.settings)
@@ -80,23 +83,24 @@ class ConfigurationBus:
 
     async def catch_up(self) -> None:
         """Until all that is configured now is known. Raises ProblemError 503."""
+        if not self.is_connected:
+            raise unavailable(AWAY)
         try:
             await self.follower.catch_up(TIMEOUT_S)
         except TransientError as error:
-            raise unavailable(
-                "Kafka cannot be reached, and what is configured is kept there: try again in a "
-                "moment"
-            ) from error
+            raise unavailable(AWAY) from error
 
     async def change(
         self, name: str, value: Value | None, key_id: str | None
     ) -> Setting:
-        """Set what a name stands for, None: what `.env` says, and know it. Raises ProblemError 503.
+        """Set what a name stands for, None: what `.env` says, and know it.
 
-        Of two changes at the same time the later one counts.
+        Of two changes at the same time the later one counts. Raises ProblemError 409, 503.
         """
         await self.catch_up()
         known = self.settings.get(name)
+        if known is None and self.settings.is_full:
+            raise ProblemError(409, f"more than {MAX_SETTINGS} settings")
         setting = Setting(
             name=name,
             version=known.version + 1 if known else 1,

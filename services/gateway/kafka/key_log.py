@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from shared.access.keys import KeyState, digest_of
 from shared.access.signatures import is_genuine
 
-MAX_KEYS = 10_000
+MAX_KEYS = 10_000  # that count
+# With those that were revoked, of which it must be known for ever.
+MAX_KNOWN = 100_000
 
 
 class KeyLog:
@@ -32,8 +34,8 @@ class KeyLog:
         known = self._states.get(state.key_id)
         if known is not None and known.revoked_at is not None:
             return  # what is revoked stays so
-        if known is None and len(self._states) >= MAX_KEYS:
-            raise ValueError(f"more than {MAX_KEYS} keys")
+        if known is None and len(self._states) >= MAX_KNOWN:
+            raise ValueError(f"more than {MAX_KNOWN} keys")
         self._states[state.key_id] = state
         self._by_digest[state.digest] = state.key_id
 
@@ -44,6 +46,14 @@ class KeyLog:
             return None
         self._used_at[key_id] = now
         return self._states[key_id]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more can be made."""
+        count = sum(
+            state.revoked_at is None for state in self._states.values()
+        )
+        return count >= MAX_KEYS or len(self._states) >= MAX_KNOWN
 
     def get(self, key_id: str) -> KeyState | None:
         return self._states.get(key_id)

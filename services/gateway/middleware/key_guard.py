@@ -35,6 +35,11 @@ class KeyGuard:
         app = self._app
         if scope["type"] == "http" and is_guarded(scope["path"]):
             found = _asking(scope)
+            if scope["path"].endswith("\n"):
+                # Routes are found by patterns, whose `$` passes over a line feed.
+                found = problems.ProblemError(
+                    404, "the path ends with a line feed"
+                )
             if isinstance(found, problems.ProblemError):
                 app = problems.answered(found)
             else:

@@ -22,6 +22,7 @@ from pydantic import BaseModel, Field
 from services.gateway.api_key import wrong
 from services.gateway.settings import GatewaySettings
 from shared.identity import one_time_codes
+from shared.monitoring.service_state import STARTED_AT
 
 BUILT = Path(__file__).parents[3] / "console" / "dist"
 NOT_BUILT = "not-built.txt"  # says why; `make up` and the image leave it
@@ -82,7 +83,7 @@ async def take_code(request: Request, body: Code) -> Response:
     now = time.time()
     # Slow the first time.
     end = await asyncio.to_thread(
-        one_time_codes.end_of, key, body.code, now
+        one_time_codes.end_of, key, body.code, now, STARTED_AT
     )
     _forget_old(used, now)
     if end is None or body.code in used:

@@ -6,6 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+# Of a note: nothing that moves a cursor or turns what stands beside it, and something to read.
+_HIDDEN = r"\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+PLAIN = rf"^[^{_HIDDEN}]*$"
+PLAIN_NOTE = rf"^[^{_HIDDEN}]*[^\s{_HIDDEN}][^{_HIDDEN}]*$"
 MAX_FIELDS = 50  # no body has so many; each unknown one is an error, which takes time
 
 

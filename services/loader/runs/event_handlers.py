@@ -22,11 +22,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from services.loader import audit
 from services.loader.database import db_of
 from services.loader.dead_letters import requeue
 from services.loader.pages import asked, previews
-from services.loader.runs import retirements, task_cursors
+from services.loader.runs import audit, retirements, task_cursors
 from shared.access.keys import KeyState
 from shared.configuration.settings import Setting
 from shared.identity.ids import gap_id

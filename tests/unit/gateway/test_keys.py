@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import uuid
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
+from starlette.requests import Request
 
-from services.gateway.api_key import scope_for
+from services.gateway.api_key import (
+    DEFAULT_KEY,
+    WrongKeys,
+    check_key,
+    scope_for,
+)
+from services.gateway.kafka import key_log
 from services.gateway.kafka.key_log import KeyLog
+from services.gateway.problems import ProblemError
+from services.gateway.settings import GatewaySettings
 from shared.access.keys import (
     KeyState,
     Scope,
@@ -147,3 +157,90 @@ def test_a_signature_of_before_holds() -> None:
     kept = read_configuration((golden / "KeyState.json").read_bytes())
     assert is_genuine(kept, "golden")
     assert not is_genuine(kept, "another")
+
+
+class Asked:
+    """Requests to an app, from one address."""
+
+    def __init__(self, key: str, host: str = "localhost:8000") -> None:
+        self.clock = [0.0]
+        self.state = SimpleNamespace(
+            settings=GatewaySettings(_env_file=None, api_key=key),
+            wrong_keys=WrongKeys(now=lambda: self.clock[0]),
+            keys=None,
+        )
+        self.host = host
+
+    def __call__(self, given: str) -> int:
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/api/v1/stats",
+            "query_string": b"",
+            "headers": [(b"host", self.host.encode())],
+            "client": ("192.0.2.1", 5000),
+            "app": SimpleNamespace(state=self.state),
+        }
+        try:
+            check_key(Request(scope), given)
+        except ProblemError as error:
+            return error.status
+        return 200
+
+
+def test_who_guesses_learns_nothing_more_after_a_hundred() -> None:
+    asked = Asked("the right one")
+    found = [asked(f"guess number {n}") for n in range(150)]
+    assert found == [403] * 100 + [429] * 50
+    assert asked("the right one") == 429
+    asked.clock[0] += 61
+    assert asked("the right one") == 200
+
+
+def test_a_right_key_is_not_hindered_by_others_at_its_address() -> None:
+    asked = Asked("the right one")
+    assert asked("the right one") == 200
+    for n in range(150):
+        asked(f"guess number {n}")
+    assert asked("the right one") == 200
+    asked.clock[0] += 3601
+    for n in range(150):
+        asked(f"guess number {n}")
+
+
+def test_guesses_count_also_while_keys_are_not_read() -> None:
+    asked = Asked("the right one")
+    asked.state.keys = KeyLog(SECRET)
+    found = [asked(f"guess number {n}") for n in range(150)]
+    assert found == [503] * 100 + [429] * 50
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8000", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:8000", 200),
+        ("gateway:8000", 200),
+        ("evil.example", 403),
+        ("127.0.0.1.evil.example:8000", 403),
+    ],
+)
+def test_the_default_key_opens_nothing_to_pages_of_others(
+    host: str, status: int
+) -> None:
+    assert Asked(DEFAULT_KEY, host)(DEFAULT_KEY) == status
+    assert Asked("another key", host)("another key") == 200
+
+
+def test_revoked_keys_leave_room_for_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(key_log, "MAX_KEYS", 2)
+    log = KeyLog(SECRET)
+    first = key_state("a")
+    told(log, first)
+    told(log, key_state("b"))
+    assert log.is_full
+    told(log, msgspec.structs.replace(first, revoked_at=NOW_MS))
+    assert not log.is_full

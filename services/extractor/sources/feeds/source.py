@@ -260,6 +260,7 @@ def _validators(answer: Answer, head: FeedHead, known: Json) -> Json:
         del validators["last-modified"]
     return {
         **validators,
+        "asked": known["asked"],
         "moved": known["moved"],
         "not_before": schedule.fresh_until(answer, head.ttl),
     }

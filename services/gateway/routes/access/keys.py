@@ -10,8 +10,9 @@ import msgspec
 from fastapi import APIRouter, Body, Depends, Response
 
 from services.gateway.api_key import Principal
-from services.gateway.dependencies import Asking, Bus
+from services.gateway.dependencies import Administrator, Asking, Bus
 from services.gateway.kafka.command_bus import CommandBus
+from services.gateway.kafka.key_log import MAX_KEYS
 from services.gateway.problems import ProblemError, documented
 from services.gateway.requests.json_body import JsonBodyRoute
 from services.gateway.requests.known_parameters import check_parameters
@@ -25,6 +26,7 @@ from shared.access.keys import KeyState, digest_of, new_key
 from shared.values.times import from_ms, now_ms
 
 DAY_MS = 86_400_000
+FULL = f"{MAX_KEYS} keys count already: revoke some"
 router = APIRouter(
     tags=["keys"],
     dependencies=[Depends(check_parameters)],
@@ -55,7 +57,9 @@ async def me(asking: Asking) -> Me:
     responses=documented(401, 403, 422, 503),
     summary="The keys beside API_KEY, without the keys",
 )
-async def list_keys(_asking: Asking, bus: Bus) -> list[ApiKeyState]:
+async def list_keys(
+    _asking: Administrator, bus: Bus
+) -> list[ApiKeyState]:
     """The newest first, also those that count no more. Needs `admin`."""
     await bus.configuration.catch_up()
     return [_shown(bus, state) for state in bus.configuration.keys.all()]
@@ -65,12 +69,12 @@ async def list_keys(_asking: Asking, bus: Bus) -> list[ApiKeyState]:
     "/keys",
     status_code=201,
     response_model=MadeKey,
-    responses=documented(401, 403, 404, 422, 503),
+    responses=documented(401, 403, 404, 409, 422, 503),
     summary="Make a key",
 )
 async def make_key(
     response: Response,
-    asking: Asking,
+    asking: Administrator,
     bus: Bus,
     body: Annotated[NewKey, Body()],
 ) -> MadeKey:
@@ -82,11 +86,15 @@ async def make_key(
     key_id = str(uuid.uuid4())
     now = now_ms()
     family = key_id
+    await bus.configuration.catch_up()
+    if bus.configuration.keys.is_full:
+        raise ProblemError(409, FULL)
     if body.replaces is not None:
         family = (await _known(bus, str(body.replaces))).family
     state = KeyState(
         key_id=key_id,
         family=family,
+        replaces=str(body.replaces) if body.replaces else None,
         digest=digest_of(key),
         scope=body.scope,
         note=body.note,
@@ -106,7 +114,7 @@ async def make_key(
     summary="Revoke a key",
 )
 async def revoke_key(
-    asking: Asking, bus: Bus, key_id: uuid.UUID
+    asking: Administrator, bus: Bus, key_id: uuid.UUID
 ) -> ApiKeyState:
     """It counts nowhere any more within a second. Asked twice, it is done once. Needs `admin`."""
     state = await _known(bus, str(key_id))
@@ -141,7 +149,7 @@ def _shown(bus: CommandBus, state: KeyState) -> ApiKeyState:
         note=state.note,
         made_at=from_ms(state.made_at),
         made_by=state.made_by,
-        replaces=None if state.family == state.key_id else state.family,
+        replaces=state.replaces,
         expires_at=_moment(state.expires_at),
         revoked_at=_moment(state.revoked_at),
         revoked_by=state.revoked_by,

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from services.gateway.schemas.body import RequestBody
+from services.gateway.schemas.body import PLAIN_NOTE, RequestBody
 from shared.access.keys import Scope
 
 MAX_DAYS = 3_650
@@ -42,7 +42,7 @@ class NewKey(RequestBody):
     note: str = Field(
         min_length=1,
         max_length=200,
-        pattern=r"^[^\x00-\x1f]+$",
+        pattern=PLAIN_NOTE,
         description="Who has it, and for what",
     )
     days: Days | None = Field(

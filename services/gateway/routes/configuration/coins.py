@@ -29,7 +29,7 @@ router = APIRouter(
     dependencies=[Depends(check_parameters)],
     route_class=JsonBodyRoute,
 )
-_RESPONSES = documented(401, 403, 422, 503)
+_RESPONSES = documented(401, 403, 409, 422, 503)
 
 
 @router.get(

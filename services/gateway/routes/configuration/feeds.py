@@ -113,7 +113,7 @@ async def export_opml(_asking: Asking, bus: Bus) -> Response:
 @router.post(
     "/sources/rss/opml",
     response_model=Opml,
-    responses=documented(401, 403, 413, 422, 503),
+    responses=documented(401, 403, 409, 413, 422, 503),
     openapi_extra={"requestBody": {"required": True, **_OPML}},
     summary="Read the feeds of an OPML file of another reader",
 )

@@ -9,7 +9,12 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from services.gateway.dependencies import Asking, Bus, Db
+from services.gateway.dependencies import (
+    Administrator,
+    Asking,
+    Bus,
+    Db,
+)
 from services.gateway.problems import ProblemError, documented
 from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.requests.pagination import cut, paged
@@ -85,7 +90,7 @@ async def reset(
 async def read_audit(
     request: Request,
     response: Response,
-    _asking: Asking,
+    _asking: Administrator,
     database: Db,
     *,
     subject: Text = None,

@@ -11,7 +11,6 @@ from services.gateway.kafka.command_bus import CommandBus
 from services.gateway.problems import (
     ProblemError,
     documented,
-    field_problem,
 )
 from services.gateway.requests.json_body import JsonBodyRoute
 from services.gateway.requests.known_parameters import check_parameters
@@ -20,15 +19,16 @@ from services.gateway.routes.configuration.schema import (
     PauseState,
 )
 from services.gateway.routes.configuration.shown import origin_of
-from shared.configuration.settings import EVERYTHING, Kind, Pause
+from shared.configuration.settings import Kind, Pause
 from shared.messages.base import Source
 
+SOURCES = "|".join(Source)
 What = Annotated[
     str,
     Path(
         min_length=1,
-        max_length=1_000,
-        pattern=r"^[^\x00-\x1f]+$",
+        max_length=980,
+        pattern=rf"^(\*|({SOURCES})(/[^\x00-\x1f]+)?|schedule/.+)$",
         description="`*` for everything, a source, a stream, or `schedule/<name>`",
     ),
 ]
@@ -56,7 +56,7 @@ async def list_pauses(_asking: Asking, bus: Bus) -> list[PauseState]:
 @router.put(
     "/pauses/{what:path}",
     response_model=PauseState,
-    responses=documented(401, 403, 409, 422, 503),
+    responses=documented(401, 403, 404, 409, 422, 503),
     summary="Pause a stream, a source, a schedule, or everything",
 )
 async def pause(
@@ -103,22 +103,13 @@ async def resume(asking: Asking, bus: Bus, what: What) -> None:
 
 
 def _refuse_unknown(bus: CommandBus, what: str) -> None:
-    """Raises ProblemError 422: a typo would pause nothing, silently."""
+    """Raises ProblemError 404: a typo would pause nothing, silently."""
     first, _, rest = what.partition("/")
-    if first == Kind.SCHEDULE and rest:
-        names = bus.configuration.effective.schedules()
-        if rest not in names:
-            shown = ", ".join(names) or "none"
-            raise field_problem(
-                "path.what",
-                f"there is no schedule {rest}; known are: {shown}",
-            )
-        return
-    if what != EVERYTHING and first not in list(Source):
-        raise field_problem(
-            "path.what",
-            f"write *, a source ({', '.join(Source)}), a stream such as rss/coindesk, or "
-            "schedule/<name>",
+    names = bus.configuration.effective.schedules()
+    if first == Kind.SCHEDULE and rest not in names:
+        shown = ", ".join(names) or "none"
+        raise ProblemError(
+            404, f"there is no schedule {rest}; known are: {shown}"
         )
 
 

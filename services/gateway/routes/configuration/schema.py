@@ -13,13 +13,12 @@ from pydantic import (
     StringConstraints,
 )
 
-from services.gateway.schemas.body import RequestBody
+from services.gateway.schemas.body import PLAIN, RequestBody
 from shared.configuration.settings import MAX_COINS, MAX_STREAMS, Missed
 from shared.messages.base import Source
 
-_PLAIN = r"^[^\x00-\x1f]*$"
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-Note = Annotated[str, StringConstraints(max_length=200, pattern=_PLAIN)]
+Note = Annotated[str, StringConstraints(max_length=200, pattern=PLAIN)]
 CoinId = Annotated[
     str,
     StringConstraints(
@@ -27,7 +26,7 @@ CoinId = Annotated[
     ),
 ]
 Stream = Annotated[
-    str, StringConstraints(min_length=1, max_length=1_000, pattern=_PLAIN)
+    str, StringConstraints(min_length=1, max_length=1_000, pattern=PLAIN)
 ]
 Address = Annotated[
     str,
@@ -153,14 +152,14 @@ class NewSchedule(RequestBody):
     )
 
     cron: (
-        Annotated[str, StringConstraints(max_length=200, pattern=_PLAIN)]
+        Annotated[str, StringConstraints(max_length=200, pattern=PLAIN)]
         | None
     ) = Field(
         default=None,
         description="Minute, hour, day of the month, month, day of the week",
     )
     timezone: Annotated[
-        str, StringConstraints(max_length=64, pattern=_PLAIN)
+        str, StringConstraints(max_length=64, pattern=PLAIN)
     ] = Field(default="UTC", description="Of the cron")
     every_s: Annotated[int, Field(ge=10, le=31_536_000)] | None = None
     sources: Annotated[list[Source], Field(max_length=20)] | None = Field(

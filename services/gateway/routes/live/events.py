@@ -11,7 +11,8 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import Field
 
 from services.gateway.database import Database
-from services.gateway.dependencies import ApiKey, QuestionsDb
+from services.gateway.dependencies import Asking, QuestionsDb
+from services.gateway.kafka.key_log import KeyLog
 from services.gateway.live import feed
 from services.gateway.live.feed import NOW
 from services.gateway.live.hub import Hub, Listener
@@ -86,7 +87,8 @@ async def _listen(request: Request) -> AsyncIterator[Listener | None]:
     summary="What happens, live",
 )
 async def read_events(
-    _key: ApiKey,
+    request: Request,
+    asking: Asking,
     database: QuestionsDb,
     asked: Annotated[EventsQuery, Query()],
     place: Annotated[Place, Depends(_begin)],
@@ -95,14 +97,16 @@ async def read_events(
     """Server-sent events: changes as GET /changes tells them, runs, tasks, dead letters, sources.
 
     `id` stands with changes and heartbeats: give the last one as `Last-Event-ID`, to any gateway,
-    and each change comes once, in order. A client that does not read is dropped. `heartbeat` comes
-    first, and when nothing else does.
+    and each change comes once, in order. A client that does not read is dropped, and one whose key
+    counts no more. `heartbeat` comes first, and when nothing else does.
     """
     if listener is None:
         return
     kinds = asked.kinds()
     yield _heartbeat(place, retry=RETRY_MS)
-    while not listener.is_too_slow:
+    while not listener.is_too_slow and asking.counts_still(
+        _keys(request)
+    ):
         for event in listener.take():
             if event.name in kinds:
                 yield ServerSentEvent(
@@ -119,7 +123,12 @@ async def read_events(
                     )
         if not await _has_news(listener):
             yield _heartbeat(place)
-    log.warning("slow_listener_dropped")
+    if listener.is_too_slow:
+        log.warning("slow_listener_dropped")
+
+
+def _keys(request: Request) -> KeyLog | None:
+    return getattr(request.app.state, "keys", None)
 
 
 def _heartbeat(place: Place, retry: int | None = None) -> ServerSentEvent:
