@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { addressOf, read } from "./api/client";
+import { addressOf, read, Refused } from "./api/client";
 import { forgetKey, keepKey } from "./api/key";
 
 /** Asks for the API key, and keeps it for this session alone. */
@@ -14,7 +14,8 @@ export function Door(props: { refused: string | null; onKey: () => void }) {
       props.onKey();
     } catch (error) {
       forgetKey();
-      setRefused(error instanceof Error ? error.message : String(error));
+      const isWrong = error instanceof Refused && error.status === 403;
+      setRefused(isWrong ? "That key is wrong." : String(error));
     }
   };
   return (
@@ -30,6 +31,7 @@ export function Door(props: { refused: string | null; onKey: () => void }) {
         <input
           type="password"
           aria-label="API key"
+          placeholder="Key, such as test-api-key"
           autocomplete="off"
           value={text}
           onInput={(event) => setText(event.currentTarget.value)}

@@ -2,10 +2,12 @@ import type { FunctionComponent } from "preact";
 import { Add } from "./rooms/add/room";
 import { Coin } from "./rooms/coin/room";
 import { Inbox } from "./rooms/inbox/room";
+import { Keys } from "./rooms/keys/room";
 import { Markets } from "./rooms/markets/room";
 import { Pipeline } from "./rooms/pipeline/room";
 import { Replay } from "./rooms/replay/room";
 import { Runs } from "./rooms/runs/room";
+import { Schedules } from "./rooms/schedules/room";
 import { Sources } from "./rooms/sources/room";
 import { useAnswer } from "./state/answers";
 import type { Place } from "./state/place";
@@ -21,16 +23,27 @@ interface Described {
 }
 
 export type RoomName =
-  "markets" | "coin" | "add" | "sources" | "runs" | "replay" | "inbox" | "pipeline";
+  | "markets"
+  | "coin"
+  | "add"
+  | "sources"
+  | "schedules"
+  | "runs"
+  | "replay"
+  | "inbox"
+  | "pipeline"
+  | "keys";
 export const ROOMS: Record<RoomName, Described> = {
   markets: { title: "Markets", Room: Markets, letter: "m", icon: "markets" },
   coin: { title: "Coin", Room: Coin },
   add: { title: "Add data", Room: Add, letter: "a", icon: "add" },
   sources: { title: "Sources", Room: Sources, letter: "s", icon: "sources" },
+  schedules: { title: "Schedules", Room: Schedules, letter: "t", icon: "schedules" },
   runs: { title: "Runs", Room: Runs, letter: "r", icon: "runs" },
   replay: { title: "Replay", Room: Replay, letter: "p", icon: "replay" },
   inbox: { title: "Inbox", Room: Inbox, letter: "i", icon: "inbox" },
   pipeline: { title: "Pipeline", Room: Pipeline, letter: "l", icon: "pipeline" },
+  keys: { title: "Keys", Room: Keys, letter: "k", icon: "keys" },
 };
 
 export function roomOf(place: Place): RoomName {

@@ -18,16 +18,23 @@ export function useShortcuts() {
       if (room) go({ room });
       else if (event.key === "?") show(true);
       else if (event.key === "/") {
-        const search = document.querySelector<HTMLElement>("[data-search]");
-        if (!search) return;
         event.preventDefault();
-        search.focus();
+        if (!focusSearch()) {
+          go({});
+          requestAnimationFrame(() => requestAnimationFrame(focusSearch));
+        }
       }
     };
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
   }, []);
   return isShown && <Help onClose={() => show(false)} />;
+}
+
+function focusSearch(): boolean {
+  const search = document.querySelector<HTMLElement>("[data-search]");
+  search?.focus();
+  return search !== null;
 }
 
 function roomOfLetter(letter: string): RoomName | undefined {

@@ -8,7 +8,7 @@ import { Ago } from "./ui/moments";
 import { Dot, Go, Status, type Tone } from "./ui/parts";
 
 const WORDS: Record<Link, [Tone, string]> = {
-  live: ["good", "live"],
+  live: ["good", "connected"],
   connecting: ["", "connecting"],
   away: ["bad", "the server is away"],
 };
@@ -34,9 +34,7 @@ export function Top() {
       </span>
       {now && link === "live" && (
         <>
-          <span class={now.status === "ok" ? "" : "care"}>
-            {now.status === "ok" ? "healthy" : [now.status, ...now.reasons].join(": ")}
-          </span>
+          <Condition reasons={now.reasons} status={now.status} />
           <span>{lag ? `${count(lag)} messages waiting` : "nothing waiting"}</span>
           {failing > 0 && (
             <Go to={{ room: "sources" }} class="care">
@@ -59,6 +57,32 @@ export function Top() {
         </button>
       </span>
     </div>
+  );
+}
+
+const SHORT: Record<string, string> = {
+  kafka_away: "Kafka is away",
+  database_away: "the database is away",
+  disk_full: "the disk is full",
+  disk_nearly_full: "the disk is nearly full",
+  data_gap: "messages are missing",
+  source_stale: "a source is stale",
+  budget_exhausted: "the calls of the month are used up",
+  stuck: "a service is stuck",
+  restarts: "a service starts again and again",
+};
+
+/** In few words; the sentences stand in the inbox. What fails is told beside it. */
+function Condition({ status, reasons }: { status: string; reasons: string[] }) {
+  if (status === "ok") return <span>healthy</span>;
+  const codes = new Set(reasons.map((reason) => reason.split(":")[0]!));
+  codes.delete("stream_failing");
+  if (!codes.size) return null;
+  const words = [...codes].map((code) => SHORT[code] ?? code.replaceAll("_", " "));
+  return (
+    <Go to={{ room: "inbox" }} class="care">
+      {words.join(", ")}
+    </Go>
   );
 }
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from embedded.settings import ROOT
 from tests.browser.world import World
@@ -16,10 +16,12 @@ ROOMS = (
     "Markets",
     "Add data",
     "Sources",
+    "Schedules",
     "Runs",
     "Replay",
     "Inbox",
     "Pipeline",
+    "Keys",
 )
 AXE = ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
 
@@ -59,7 +61,7 @@ def test_the_key_leaves_the_address_and_markets_tick(
     world.tick(71_234.5)
     stack.ingest(sources=["coinpaprika"])
     expect(row).to_contain_text("71,234.5")
-    expect(page.get_by_text("live", exact=True)).to_be_visible()
+    expect(page.get_by_text("connected", exact=True)).to_be_visible()
     page.keyboard.press("/")
     page.keyboard.type("eth")
     expect(page.get_by_role("row", name=re.compile("BTC"))).to_have_count(
@@ -213,12 +215,90 @@ def test_reading_again_says_what_it_costs_first(page: Page) -> None:
     ).to_be_visible()
 
 
+def test_a_feed_is_added_paused_and_taken_out(page: Page) -> None:
+    enter(page, "Sources")
+    panel = page.get_by_role("region", name="Feeds")
+    panel.get_by_label("Name").fill("extra")
+    panel.get_by_label("Address").fill("https://extra.example/feed")
+    panel.get_by_role("button", name="Add feed").click()
+    row = panel.get_by_role("row").filter(has_text="extra.example")
+    expect(row).to_contain_text("by API_KEY")
+    row.get_by_role("button", name="Pause").click()
+    page.get_by_role("dialog").get_by_role("button", name="Pause").click()
+    expect(row).to_contain_text("is paused")
+    row.get_by_role("button", name="Resume").click()
+    expect(row).to_contain_text("is read")
+    row.get_by_role("button", name="Take out").click()
+    page.get_by_role("dialog").get_by_role(
+        "button", name="Take out"
+    ).click()
+    expect(row).to_have_count(0)
+
+
+def test_a_schedule_says_when_and_is_removed(
+    page: Page, request: pytest.FixtureRequest
+) -> None:
+    request.node.expected_complaints = ("422",)
+    enter(page, "Schedules")
+    expect(
+        page.get_by_text("Nothing is ingested by itself")
+    ).to_be_visible()
+    form = page.get_by_role("region", name="A schedule")
+    form.get_by_label("Name").fill("mornings")
+    form.get_by_label("Minute hour").fill("99 7 * * *")
+    form.get_by_role("button", name="Save").click()
+    expect(form.get_by_role("alert")).to_contain_text("no cron")
+    form.get_by_label("Minute hour").fill("0 7 * * 1-5")
+    form.get_by_label("Time zone").fill("Europe/Berlin")
+    form.get_by_label("What").select_option("rss")
+    form.get_by_role("button", name="Save").click()
+    row = page.get_by_role("row").filter(has_text="mornings")
+    expect(row).to_contain_text("0 7 * * 1-5 Europe/Berlin")
+    expect(row).to_contain_text("none yet")
+    row.get_by_role("button", name="Remove").click()
+    page.get_by_role("dialog").get_by_role(
+        "button", name="Remove"
+    ).click()
+    expect(row).to_have_count(0)
+
+
+def test_a_key_is_made_shown_once_and_revoked(
+    page: Page, browser: Browser, address: str
+) -> None:
+    enter(page, "Keys")
+    panel = page.get_by_role("region", name="Keys beside")
+    panel.get_by_label("Who has it").fill("a visitor")
+    panel.get_by_role("button", name="Make a key").click()
+    key = panel.get_by_role("status").locator("pre").inner_text()
+    visitor = browser.new_page()
+    visitor.goto(f"{address}?room=keys#key={key}")
+    expect(
+        visitor.get_by_text("“a visitor”, which may read")
+    ).to_be_visible()
+    visitor.goto(f"{address}?room=sources")
+    visitor.get_by_role("button", name="Ingest now").first.click()
+    expect(visitor.get_by_role("alert")).to_contain_text(
+        "this key may read"
+    )
+    visitor.close()
+    row = panel.get_by_role("row").filter(has_text="a visitor")
+    row.get_by_role("button", name="Revoke").click()
+    page.get_by_role("dialog").get_by_role(
+        "button", name="Revoke"
+    ).click()
+    expect(row).to_contain_text("revoked")
+    asked = page.get_by_role("region", name="Who asked for what")
+    expect(
+        asked.get_by_role("row").filter(has_text="KeyState").first
+    ).to_be_visible()
+
+
 def test_the_pipeline_is_a_picture(page: Page) -> None:
     enter(page, "Pipeline")
     picture = page.get_by_role("img", name="The pipeline")
     for service in ("extractor", "normalizer", "loader", "gateway"):
         expect(picture).to_contain_text(service)
-    expect(page.get_by_text("connected")).to_be_visible()
+    expect(page.get_by_text("connected").first).to_be_visible()
     expect(picture).to_contain_text("1 instance")
     instances = page.get_by_role("region", name="Instances")
     loader = instances.get_by_role("row").filter(has_text="loader-0")
@@ -229,13 +309,14 @@ def test_the_pipeline_is_a_picture(page: Page) -> None:
     expect(hour).to_contain_text(re.compile(r"Stored, [\d,]+ records/s"))
 
 
-def test_a_request_is_copied_without_the_key(page: Page) -> None:
+def test_a_request_is_copied_as_it_runs(page: Page) -> None:
+    """With the key of development, which everybody knows; any other is named alone."""
     page.get_by_label("Copy the request").first.click()
     page.get_by_role("button", name="as curl").click()
     text = page.evaluate("navigator.clipboard.readText()")
     assert text.startswith('curl -s "http://127.0.0.1:')
     assert "/api/v1/latest" in text
-    assert "$API_KEY" in text
+    assert '"x-api-key: test-api-key"' in text
 
 
 def test_by_keyboard_alone(page: Page) -> None:

@@ -37,7 +37,7 @@ def test_a_gateway_that_goes_away_is_said_and_comes_back(
     expect(page.get_by_text("the server is away")).to_be_visible()
     expect(row).to_be_visible()  # what was known stays
     stack.start_part("gateway")
-    expect(page.get_by_text("live", exact=True)).to_be_visible(
+    expect(page.get_by_text("connected", exact=True)).to_be_visible(
         timeout=60_000
     )
 
@@ -48,7 +48,7 @@ def test_a_gateway_that_is_killed_is_not_noticed_for_long(
     request.node.expected_complaints = ("Failed to load", "net::ERR")
     stack.kill("gateway", signal.SIGKILL)
     expect(page.get_by_text("the server is away")).to_be_visible()
-    expect(page.get_by_text("live", exact=True)).to_be_visible(
+    expect(page.get_by_text("connected", exact=True)).to_be_visible(
         timeout=60_000
     )
 

@@ -5,6 +5,7 @@ import type { components, paths } from "./schema";
 
 export type Schemas = components["schemas"];
 const PREFIX = "/api/v1";
+const MAY_NOT = "this key may";
 type Full<P extends string> = `${typeof PREFIX}${P}`;
 type Short<P> = P extends Full<infer S> ? S : never;
 type Got<P> = Full<P & string> extends keyof paths ? paths[Full<P & string>] : never;
@@ -67,7 +68,8 @@ export async function command<A>(
     init.body = JSON.stringify(body);
     init.headers = { "Content-Type": "application/json" };
   }
-  return (await (await send(address, init)).json()) as A;
+  const response = await send(address, init);
+  return (response.status === 204 ? null : await response.json()) as A;
 }
 
 /** The response, if it is a good one. Throws `Refused`. */
@@ -82,8 +84,11 @@ export async function send(address: string, init: RequestInit = {}): Promise<Res
     throw new Refused(0, "The server cannot be reached.", address);
   }
   if (response.ok) return response;
-  if (response.status === 401 || response.status === 403) askForKey();
-  throw new Refused(response.status, await words(response), address);
+  const said = await words(response);
+  // A key that may not do this is no wrong key.
+  const isWrong = response.status === 403 && !said.startsWith(MAY_NOT);
+  if (response.status === 401 || isWrong) askForKey();
+  throw new Refused(response.status, said, address);
 }
 
 async function words(response: Response): Promise<string> {

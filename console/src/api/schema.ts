@@ -445,7 +445,11 @@ export interface paths {
          */
         put: operations["put_file_api_v1_files_csv__path__put"];
         post?: never;
-        delete?: never;
+        /**
+         * Delete a CSV file below CSV_DIR
+         * @description What was read of it stays, and its stream is `gone`.
+         */
+        delete: operations["delete_file_api_v1_files_csv__path__delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -5816,6 +5820,34 @@ export interface operations {
             507: components["responses"]["Problem"];
         };
     };
+    delete_file_api_v1_files_csv__path__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
     add_to_mapping_api_v1_files_mapping_post: {
         parameters: {
             query?: never;
@@ -7597,4 +7629,4 @@ export interface operations {
         };
     };
 }
-// Of the OpenAPI document 41ac9544c60c47fdf517a1d42e336fe79f709ca0be1f5b8039d99a967c4d186b
+// Of the OpenAPI document 7d88bd46ed702d0377f287a087bcfac73ab8ebf98cb8be75cf7a97f87853231d

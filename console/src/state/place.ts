@@ -16,7 +16,10 @@ export function addressOfPlace(place: Partial<Place>): string {
 }
 
 export function go(place: Partial<Place>): void {
+  const before = here();
   history.pushState(null, "", addressOfPlace(place));
+  const isElsewhere = before["room"] !== place["room"] || before["symbol"] !== place["symbol"];
+  if (isElsewhere) scrollTo(0, 0);
   dispatchEvent(new Event(MOVED));
 }
 

@@ -1,4 +1,5 @@
 import { useRef, useState } from "preact/hooks";
+import { key } from "../api/key";
 import { asCurl, asPython, type Call } from "../api/copied";
 
 /** "Copy as": the request behind what is shown. */
@@ -15,8 +16,8 @@ export function CopyMenu({ call }: { call: Call }) {
     <details class="menu" ref={menu}>
       <summary aria-label="Copy the request">{done ? "copied" : "copy"}</summary>
       <div>
-        <button onClick={() => copy(asCurl(call, location.origin))}>as curl</button>
-        <button onClick={() => copy(asPython(call, location.origin))}>as Python</button>
+        <button onClick={() => copy(asCurl(call, location.origin, key()))}>as curl</button>
+        <button onClick={() => copy(asPython(call, location.origin, key()))}>as Python</button>
         <button onClick={() => copy(location.origin + call.address)}>address</button>
       </div>
     </details>

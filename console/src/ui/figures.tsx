@@ -5,11 +5,17 @@ export function Price({ value }: { value: number | null | undefined }) {
   return <span title={exact(value)}>{price(value)}</span>;
 }
 
-/** A change: colour, sign and arrow say the same. */
-export function Change({ value }: { value: number | null | undefined }) {
+/** A change: colour and sign say the same. `old`: it is not one of today. */
+export function Change(props: { value: number | null | undefined; old?: boolean }) {
+  const { value } = props;
   if (value == null) return <span class="soft">–</span>;
-  const way = value > 0 ? "gain" : value < 0 ? "loss" : "soft";
-  return <span class={way}>{percent(value)}</span>;
+  const way = props.old ? "soft" : value > 0 ? "gain" : value < 0 ? "loss" : "soft";
+  const title = props.old ? "up to the last price, which is old" : undefined;
+  return (
+    <span class={way} title={title}>
+      {percent(value)}
+    </span>
+  );
 }
 
 /** The sentiment of news, from −1 to 1. */

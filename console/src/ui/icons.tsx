@@ -3,6 +3,8 @@ const PATHS = {
   markets: "M2 12l4-5 3 3 5-7M2 14h12",
   add: "M8 3v10M3 8h10",
   sources: "M8 2v5M8 7l-4 3M8 7l4 3M4 12a1 1 0 100 2 1 1 0 000-2zM12 12a1 1 0 100 2 1 1 0 000-2z",
+  schedules: "M8 2a6 6 0 100 12A6 6 0 008 2zM8 5v3l2 2",
+  keys: "M5 8a2.5 2.5 0 105 0 2.5 2.5 0 10-5 0M10 8h5M13 8v2.5",
   runs: "M2 4h7M2 8h11M2 12h5",
   replay: "M3 8a5 5 0 105-5H4M6 1L4 3l2 2",
   inbox: "M2 9l2-6h8l2 6v4H2zM2 9h4l1 2h2l1-2h4",

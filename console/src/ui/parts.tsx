@@ -62,11 +62,19 @@ export function Choice<V extends string>(props: {
   values: readonly V[];
   value: V;
   onChange: (value: V) => void;
+  /** Why a value cannot be chosen, or null. */
+  cannot?: (value: V) => string | null;
 }) {
   return (
     <div class="choice" role="group" aria-label={props.label}>
       {props.values.map((each) => (
-        <button key={each} aria-pressed={each === props.value} onClick={() => props.onChange(each)}>
+        <button
+          key={each}
+          aria-pressed={each === props.value}
+          disabled={Boolean(props.cannot?.(each)) && each !== props.value}
+          title={props.cannot?.(each) ?? undefined}
+          onClick={() => props.onChange(each)}
+        >
           {each}
         </button>
       ))}

@@ -1,4 +1,4 @@
-"""PUT, GET /files/csv/{path}, POST /files/mapping"""
+"""PUT, GET, DELETE /files/csv/{path}, POST /files/mapping"""
 
 from __future__ import annotations
 
@@ -115,6 +115,17 @@ async def read_file_state(
     uploads = _uploads(request)
     uploads.check_is_on()
     return _shown(await uploads.state(path), response)
+
+
+@router.delete(
+    "/files/csv/{path:path}",
+    status_code=204,
+    responses=documented(401, 403, 404, 409, 422, 503),
+    summary="Delete a CSV file below CSV_DIR",
+)
+async def delete_file(request: Request, _key: ApiKey, path: str) -> None:
+    """What was read of it stays, and its stream is `gone`."""
+    await _uploads(request).remove(path)
 
 
 @router.post(

@@ -78,6 +78,23 @@ class Uploads:
                 received = os.stat(name, dir_fd=at).st_size
         return Stored(path, received, _size(target))
 
+    async def remove(self, path: str) -> None:
+        """Delete an ordinary file. What was read of it stays."""
+        self.check_is_on()
+        await asyncio.to_thread(self._remove, path)
+
+    def _remove(self, path: str) -> None:
+        if _size(self._target(path)) is None:
+            raise ProblemError(404, f"there is no file {path}")
+        *folders, last = path.split("/")
+        with (
+            _told_what_to_do(),
+            _folder_of(self._root, folders) as at,
+        ):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(last, dir_fd=at)
+            os.fsync(at)
+
     async def receive(
         self,
         path: str,

@@ -1,6 +1,9 @@
 import { addressOf, type Schemas } from "../../api/client";
 import { count, plural } from "../../format/numbers";
-import { useAnswer } from "../../state/answers";
+import { useEffect, useRef } from "preact/hooks";
+import { inConsole } from "../runs/words";
+import { addressOfFile } from "./upload";
+import { outdate, useAnswer } from "../../state/answers";
 import { change, usePlace } from "../../state/place";
 import { Act } from "../../ui/actions";
 import { Shape } from "../../ui/panel";
@@ -31,6 +34,8 @@ export function Arrived({ path }: { path: string }) {
   );
 }
 
+const WORDS: Record<string, string> = { candle: "candles", price: "prices", ticker: "prices" };
+
 function Verdict({ of: found, onSettled }: { of: Inspection; onSettled: () => void }) {
   if (found.refused) {
     return (
@@ -39,6 +44,7 @@ function Verdict({ of: found, onSettled }: { of: Inspection; onSettled: () => vo
           <Badge tone="warn">open</Badge> {found.refused.message.split(" write into CSV_DIR")[0]}
         </p>
         <Settle path={found.path} message={found.refused.message} onSettled={onSettled} />
+        <Remove path={found.path} />
       </>
     );
   }
@@ -48,11 +54,14 @@ function Verdict({ of: found, onSettled }: { of: Inspection; onSettled: () => vo
     <div class="row">
       <Badge tone="good">understood ✓</Badge>
       <span>
-        {count(profile.rows)} rows of {profile.kind ?? "data"} {profile.interval}
+        {count(profile.rows)} {WORDS[profile.kind ?? ""] ?? `rows of ${profile.kind ?? "data"}`}
+        {profile.interval && ` of ${profile.interval}`}
       </span>
       {refused > 0 && (
         <details class="care">
-          <summary>{count(refused)} of the first rows would be refused</summary>
+          <summary>
+            {count(refused)} of the first {count(found.tried?.rows)} rows would be refused: why?
+          </summary>
           <ul>
             {Object.values(found.tried?.examples ?? {})
               .flat()
@@ -62,6 +71,7 @@ function Verdict({ of: found, onSettled }: { of: Inspection; onSettled: () => vo
           </ul>
         </details>
       )}
+      <Remove path={found.path} />
       <Act
         label="Ingest it"
         main
@@ -73,14 +83,32 @@ function Verdict({ of: found, onSettled }: { of: Inspection; onSettled: () => vo
   );
 }
 
+/** Without a file of this name there is nothing to read; what was read stays. */
+function Remove({ path }: { path: string }) {
+  return (
+    <Act
+      label="Remove this file"
+      says={<p>{path} is deleted. What was read of it stays, until it is retired.</p>}
+      method="DELETE"
+      address={addressOfFile(path)}
+      onDone={() => {
+        outdate("/sources");
+        change({ path: null, run: null });
+      }}
+    />
+  );
+}
+
 /** Its run, and the way to its chart. */
 function Ingested({ run: id, of: found }: { run: string; of: Inspection | undefined }) {
   const run = useAnswer("/runs/{run_id}", {}, { run_id: id });
   const profile = found?.profile as { series?: { symbol?: string }[]; interval?: string } | null;
   const symbol = profile?.series?.[0]?.symbol;
   const isOver = run.data && !["queued", "running"].includes(run.data.status);
+  const box = useRef<HTMLElement>(null);
+  useEffect(() => box.current?.scrollIntoView(), [id]);
   return (
-    <section class="panel" aria-label="Its run" ref={(box) => box?.scrollIntoView()}>
+    <section class="panel" aria-label="Its run" ref={box}>
       <header>
         <h2>Its run</h2>
         <div class="end">
@@ -91,9 +119,13 @@ function Ingested({ run: id, of: found }: { run: string; of: Inspection | undefi
         {run.data ? <Ledger of={run.data} /> : <Shape lines={2} />}
         {run.data && run.data.rejected > 0 && (
           <p>
-            <Go to={{ room: "inbox" }}>Why {plural(run.data.rejected, "record")} was refused</Go>
+            <Go to={{ room: "inbox", of: id }}>
+              Why {plural(run.data.rejected, "record")} {run.data.rejected === 1 ? "was" : "were"}{" "}
+              refused
+            </Go>
           </p>
         )}
+        {isOver && run.data?.message && <p>{inConsole(run.data.message)}</p>}
         {isOver && symbol && (
           <p>
             <Go

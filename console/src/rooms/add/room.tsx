@@ -4,13 +4,15 @@
 import { useState } from "preact/hooks";
 import { Refused } from "../../api/client";
 import { short } from "../../format/numbers";
-import { useDropped } from "../../state/dropped";
+import { othersDropped, useDropped } from "../../state/dropped";
 import { change, usePlace } from "../../state/place";
 import { useAnswer } from "../../state/answers";
 import { Go } from "../../ui/parts";
 import { Strip } from "../../ui/strip";
 import { Arrived } from "./arrived";
 import { suggested, upload } from "./upload";
+
+const READ = /\.(csv|tsv|zip)$|\.(csv|tsv)\.(gz|zst)$/i;
 
 export function Add() {
   const place = usePlace();
@@ -90,6 +92,7 @@ function Upload({ file, onEnd }: { file: File; onEnd: () => void }) {
       setShare(null);
     }
   };
+  const others = othersDropped();
   const isTaken = refused?.status === 409 && refused.message.includes("there already");
   return (
     <section class="panel" aria-label="Upload">
@@ -100,7 +103,7 @@ function Upload({ file, onEnd }: { file: File; onEnd: () => void }) {
       <div class="body">
         <div class="row">
           <label class="field">
-            <span>Where to keep it; files of one folder are shown as one source</span>
+            <span>Its name below CSV_DIR. Files of one folder are one dataset.</span>
             <input
               value={path}
               size={40}
@@ -116,7 +119,11 @@ function Upload({ file, onEnd }: { file: File; onEnd: () => void }) {
               Replace it
             </button>
           ) : (
-            <button class="main" disabled={share !== null} onClick={() => void start(false)}>
+            <button
+              class="main"
+              disabled={share !== null || !READ.test(path)}
+              onClick={() => void start(false)}
+            >
               Upload
             </button>
           )}
@@ -124,6 +131,11 @@ function Upload({ file, onEnd }: { file: File; onEnd: () => void }) {
             Cancel
           </button>
         </div>
+        {others > 0 && (
+          <p class="care">
+            Only this one of {others + 1} files was taken: drop one after the other.
+          </p>
+        )}
         {share !== null && (
           <Strip
             label="How far the upload has come"
@@ -131,6 +143,11 @@ function Upload({ file, onEnd }: { file: File; onEnd: () => void }) {
               { from: 0, to: share, colour: "--accent", text: `${Math.round(share * 100)} %` },
             ]}
           />
+        )}
+        {!READ.test(path) && (
+          <p class="error" role="alert">
+            Files are read that end in .csv, .tsv, .csv.gz, .csv.zst or .zip.
+          </p>
         )}
         {refused && (
           <p class="error" role="alert">

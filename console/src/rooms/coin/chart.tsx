@@ -21,6 +21,7 @@ import { Reading } from "./reading";
 export type Picked = Bar;
 type Mood = Schemas["SentimentBar"];
 const NEAR_THE_EDGE = 40; // bars
+const MOST_HOLES = 5_000;
 const FEW = 150; // bars that are shown all at once
 
 interface Props {
@@ -28,6 +29,10 @@ interface Props {
   /** The times of bars to outline: they are different now. */
   before: Set<string>;
   moods: Mood[];
+  /** Seconds between two bars, where they are always as far apart. */
+  step: number | null;
+  /** The bar of which it is told where it comes from. */
+  picked: Bar | null;
   onPick: (bar: Bar) => void;
   onEarlier: () => void;
 }
@@ -62,7 +67,7 @@ export function Chart(props: Props) {
   }, []);
   useEffect(() => {
     if (drawn.current) fill(drawn.current, props);
-  }, [props.bars, props.before, props.moods]);
+  }, [props.bars, props.before, props.moods, props.picked]);
   const isShort = props.bars.length <= FEW;
   useEffect(() => {
     if (isShort) drawn.current?.chart.timeScale().fitContent();
@@ -72,7 +77,7 @@ export function Chart(props: Props) {
     hovered === null ? undefined : all.find((each) => seconds(each.open_time) === hovered);
   return (
     <>
-      <Reading bar={at(props.bars) ?? last} mood={at(props.moods)} />
+      <Reading bar={at(props.bars) ?? props.picked ?? last} mood={at(props.moods)} />
       <div
         ref={box}
         class="chart"
@@ -146,7 +151,19 @@ function seconds(time: string): UTCTimestamp {
   return (Date.parse(time) / 1_000) as UTCTimestamp;
 }
 
-function fill(drawn: Drawn, { bars, before, moods }: Props): void {
+/** The times at which a bar is missing, so that a hole is a hole; none where they are very many. */
+function holes(times: UTCTimestamp[], step: number | null): { time: UTCTimestamp }[] {
+  const found: { time: UTCTimestamp }[] = [];
+  for (let n = 1; step && n < times.length; n++) {
+    for (let at = times[n - 1]! + step; at < times[n]!; at += step) {
+      if (found.length >= MOST_HOLES) return [];
+      found.push({ time: at as UTCTimestamp });
+    }
+  }
+  return found;
+}
+
+function fill(drawn: Drawn, { bars, before, moods, step, picked }: Props): void {
   const [gain, loss, care] = [token("gain"), token("loss"), token("care")];
   const whole = bars.filter((bar) => bar.close !== null);
   const smallest = whole.reduce((least, bar) => Math.min(least, bar.low ?? least), Infinity);
@@ -158,19 +175,23 @@ function fill(drawn: Drawn, { bars, before, moods }: Props): void {
     borderVisible: true,
     priceFormat: formatFor(smallest),
   });
+  const known = whole.map((bar) => seconds(bar.open_time));
   drawn.candles.setData(
-    whole.map((bar) => {
-      const way = bar.close! >= bar.open! ? gain : loss;
-      return {
-        time: seconds(bar.open_time),
-        open: bar.open!,
-        high: bar.high!,
-        low: bar.low!,
-        close: bar.close!,
-        borderColor: before.has(bar.open_time) ? care : way,
-        ...(before.has(bar.open_time) && { color: "transparent", wickColor: care }),
-      };
-    }),
+    [
+      ...whole.map((bar) => {
+        const way = bar.close! >= bar.open! ? gain : loss;
+        return {
+          time: seconds(bar.open_time),
+          open: bar.open!,
+          high: bar.high!,
+          low: bar.low!,
+          close: bar.close!,
+          borderColor: before.has(bar.open_time) ? care : way,
+          ...(before.has(bar.open_time) && { color: "transparent", wickColor: care }),
+        };
+      }),
+      ...holes(known, step),
+    ].sort((a, b) => a.time - b.time),
   );
   drawn.volume.setData(
     whole
@@ -190,7 +211,9 @@ function fill(drawn: Drawn, { bars, before, moods }: Props): void {
       color: mood.mean! < 0 ? loss : gain,
     })),
   );
-  drawn.markers.setMarkers(shown.flatMap((mood) => marker(mood, gain, loss)));
+  const markers = shown.flatMap((mood) => marker(mood, gain, loss));
+  if (picked) markers.push(chosen(picked));
+  drawn.markers.setMarkers(markers.sort((a, b) => Number(a.time) - Number(b.time)));
 }
 
 /** The headline that says most, at its bar. */
@@ -207,6 +230,15 @@ function marker(mood: Mood, gain: string, loss: string): SeriesMarker<Time>[] {
       size: 0.8,
     },
   ];
+}
+
+function chosen(bar: Bar): SeriesMarker<Time> {
+  return {
+    time: seconds(bar.open_time),
+    position: "aboveBar",
+    shape: "circle",
+    color: token("accent"),
+  };
 }
 
 /** As many digits as the smallest price needs. */

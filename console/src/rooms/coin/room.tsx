@@ -8,7 +8,7 @@ import { change, usePlace } from "../../state/place";
 import { Change, Price } from "../../ui/figures";
 import { Ago } from "../../ui/moments";
 import { Panel } from "../../ui/panel";
-import { Choice, Go, MadeUp } from "../../ui/parts";
+import { Badge, Choice, Go, MadeUp } from "../../ui/parts";
 import { AsOfSlider } from "./as_of";
 import { useBars } from "./bars";
 import { Chart, type Picked } from "./chart";
@@ -19,6 +19,22 @@ import { WhereFrom } from "../lineage/drawer";
 
 const INTERVALS = ["1m", "5m", "15m", "1h", "4h", "1d", "1w", "1M"] as const;
 type Interval = (typeof INTERVALS)[number];
+const DAY_S = 86_400;
+/** Seconds of those that are always as long. */
+const STEPS: Record<string, number> = {
+  "1m": 60,
+  "5m": 300,
+  "15m": 900,
+  "30m": 1_800,
+  "1h": 3_600,
+  "2h": 7_200,
+  "4h": 14_400,
+  "6h": 21_600,
+  "8h": 28_800,
+  "12h": 43_200,
+  "1d": DAY_S,
+  "1w": 7 * DAY_S,
+};
 
 export function Coin() {
   const place = usePlace();
@@ -45,11 +61,12 @@ export function Coin() {
             <strong>
               <Price value={coin.price} /> {coin.currency}
             </strong>
-            <Change value={coin.change_24h_percent} />
+            <Change value={coin.change_24h_percent} old={coin.age_seconds > DAY_S} />
             <MadeUp dataset={coin.series.dataset} />
             <span class="soft">
               <Ago time={coin.time} />
             </span>
+            {asOf && <Badge tone="warn">now; the chart shows what was known before</Badge>}
           </>
         )}
         <div class="end">
@@ -58,6 +75,7 @@ export function Coin() {
             values={INTERVALS}
             value={interval}
             onChange={(value) => change({ interval: value })}
+            cannot={(value) => tooFine(value, bars.series)}
           />
         </div>
       </div>
@@ -74,10 +92,18 @@ export function Coin() {
         }}
         tools={<Series of={bars.answer.data} chosen={dataset} />}
         empty={
-          <>
-            <strong>There are no bars of {interval} here.</strong> Choose another interval, or look
-            into <Go to={{ room: "sources" }}>Sources</Go> for what was asked.
-          </>
+          asOf ? (
+            <>
+              <strong>Nothing of this was known then.</strong>{" "}
+              <button onClick={() => change({ as_of: null })}>Back to now</button>
+              <AsOfSlider asOf={asOf} changed={0} source={undefined} />
+            </>
+          ) : (
+            <>
+              <strong>There are no bars of {interval} here.</strong> Choose another interval, or
+              look into <Go to={{ room: "sources" }}>Sources</Go> for what was asked.
+            </>
+          )
         }
       >
         {() =>
@@ -87,6 +113,8 @@ export function Coin() {
                 bars={bars.all}
                 before={bars.changed}
                 moods={sentiment.data?.bars ?? []}
+                step={STEPS[interval] ?? null}
+                picked={picked}
                 onPick={pick}
                 onEarlier={bars.earlier}
               />
@@ -105,6 +133,14 @@ export function Coin() {
       )}
     </>
   );
+}
+
+/** Why an interval cannot be made of a series, or null. */
+function tooFine(value: Interval, series: Schemas["BarsOfSeries"] | undefined): string | null {
+  if (series?.basis !== "candles" || !series.interval) return null;
+  const [wanted, given] = [STEPS[value], STEPS[series.interval]];
+  const isFiner = wanted !== undefined && given !== undefined && wanted < given;
+  return isFiner ? `its candles are of ${series.interval}` : null;
 }
 
 function titleOf(series: Schemas["BarsOfSeries"] | undefined): string {

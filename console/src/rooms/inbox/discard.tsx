@@ -18,6 +18,10 @@ export function Discard(props: {
         aria-label="Why it is discarded"
         value={note}
         onInput={(event) => setNote(event.currentTarget.value)}
+        onKeyDown={(event) => {
+          const next = event.currentTarget.nextElementSibling;
+          if (event.key === "Enter" && next instanceof HTMLElement) next.click();
+        }}
         autofocus
       />
       <Act

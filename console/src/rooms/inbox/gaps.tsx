@@ -1,6 +1,29 @@
 import { useAnswer } from "../../state/answers";
 import { count } from "../../format/numbers";
 import { Moment } from "../../ui/moments";
+import { Go } from "../../ui/parts";
+
+const WHERE: Record<string, [string, string]> = {
+  stream_failing: ["sources", "Sources"],
+  source_stale: ["sources", "Sources"],
+  budget_exhausted: ["sources", "Sources"],
+  data_gap: ["runs", "Runs"],
+};
+
+/** A sentence, and where to go. */
+function Reason({ of: reason }: { of: string }) {
+  const [code = "", ...words] = reason.split(": ");
+  const [room, title] = WHERE[code] ?? ["pipeline", "Pipeline"];
+  const sentence = words
+    .join(": ")
+    .split(" write into CSV_DIR")[0]!
+    .replace(/[:\s]+$/, "");
+  return (
+    <p class="wrap">
+      {sentence || code} <Go to={{ room }}>{title}</Go>
+    </p>
+  );
+}
 
 /** Messages that Kafka no longer had when they were wanted, and what is degraded. */
 export function Gaps() {
@@ -15,9 +38,7 @@ export function Gaps() {
       </header>
       <div class="body">
         {reasons.map((reason) => (
-          <p key={reason} class="care">
-            {reason}
-          </p>
+          <Reason key={reason} of={reason} />
         ))}
         {open.map((gap) => (
           <p key={`${gap.topic} ${gap.partition} ${gap.first_missing}`}>

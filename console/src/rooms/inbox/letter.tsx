@@ -1,4 +1,5 @@
-import { addressOf } from "../../api/client";
+import { useState } from "preact/hooks";
+import { addressOf, type Schemas } from "../../api/client";
 import { count } from "../../format/numbers";
 import { useAnswer } from "../../state/answers";
 import { Act } from "../../ui/actions";
@@ -8,10 +9,24 @@ import { Drawer, Facts, Go, Status } from "../../ui/parts";
 import { Discard } from "./discard";
 import { Payload } from "./payload";
 
+/** What came of trying it again. */
+function Again({ run: id, isOpen }: { run: string; isOpen: boolean }) {
+  const run = useAnswer("/runs/{run_id}", {}, { run_id: id });
+  const isOver = run.data && !["queued", "running"].includes(run.data.status);
+  return (
+    <p role="status">
+      {!isOver && "It is being tried again in "}
+      {isOver && (isOpen ? "It was refused again, for the same reason, in " : "It was loaded in ")}
+      <Go to={{ room: "runs", run: id }}>run {id.slice(0, 8)}</Go>.
+    </p>
+  );
+}
+
 /** One dead letter: what was wrong, in the payload as it came. */
 export function LetterDrawer(props: { id: string; onClose: () => void; onDone: () => void }) {
   const letter = useAnswer("/dead-letters/{letter_id}", {}, { letter_id: props.id });
   const found = letter.data;
+  const [again, setAgain] = useState<string | null>(null);
   const done = () => {
     props.onDone();
     letter.again();
@@ -36,7 +51,14 @@ export function LetterDrawer(props: { id: string; onClose: () => void; onDone: (
             <Status of={found.status} />
             {found.status === "open" && (
               <>
-                <Act label="Requeue" address={address("requeue")} onDone={done} />
+                <Act
+                  label="Requeue"
+                  address={address("requeue")}
+                  onDone={(answer) => {
+                    setAgain((answer as Schemas["RunAccepted"]).run_id);
+                    done();
+                  }}
+                />
                 <Discard
                   label="Discard"
                   says="This record"
@@ -46,6 +68,7 @@ export function LetterDrawer(props: { id: string; onClose: () => void; onDone: (
               </>
             )}
           </div>
+          {again && <Again run={again} isOpen={found.status === "open"} />}
           <Facts
             of={{
               reason: found.reason.replaceAll("_", " "),

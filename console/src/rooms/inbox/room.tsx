@@ -24,6 +24,7 @@ export function Inbox() {
   const letters = useAnswer("/dead-letters", {
     status,
     reason: place["reason"] ?? null,
+    run_id: place["of"] ?? null,
     limit: 500,
   });
   return (
@@ -35,10 +36,11 @@ export function Inbox() {
         </div>
       </div>
       <Gaps />
-      {place["reason"] && (
+      {(place["reason"] || place["of"]) && (
         <p>
-          Only {place["reason"]}.{" "}
-          <button class="quiet" onClick={() => change({ reason: null })}>
+          Only {place["reason"]?.replaceAll("_", " ")}
+          {place["of"] && ` of run ${place["of"].slice(0, 8)}`}.{" "}
+          <button class="quiet" onClick={() => change({ reason: null, of: null })}>
             Show all
           </button>
         </p>

@@ -15,6 +15,7 @@ import { Ingest } from "../sources/ingest";
 import { Flash } from "./flash";
 
 type Latest = Schemas["LatestPrice"];
+const SAMPLE = "made-up-sample";
 const FRESH_S = 900;
 const OLD_S = 86_400;
 
@@ -37,6 +38,7 @@ export function Markets() {
             aria-label="Search coins"
             value={search}
             onInput={(event) => setSearch(event.currentTarget.value.trim().toLowerCase())}
+            onKeyDown={(event) => event.key === "Enter" && openFirst(search)}
           />
           <Ingest />
         </div>
@@ -82,7 +84,12 @@ function Page(props: {
           if (!coins.length) return null;
           const found = coins.filter((each) => each.symbol.includes(search));
           if (!found.length) return <p class="say">No coin has “{search}” in its symbol.</p>;
-          return <Coins coins={found} whole={props.whole} />;
+          return (
+            <>
+              <Coins coins={found} whole={props.whole} />
+              {coins.every((each) => each.series.dataset === SAMPLE) && <Hint />}
+            </>
+          );
         }}
       </Panel>
       {isFull && props.onMore && (
@@ -92,6 +99,22 @@ function Page(props: {
       )}
     </>
   );
+}
+
+/** While there is only what came with the product. */
+function Hint() {
+  return (
+    <p class="say">
+      <strong>This is a made-up sample.</strong> Drop a CSV file of your own anywhere, or{" "}
+      <Go to={{ room: "add" }}>choose one</Go>.
+    </p>
+  );
+}
+
+/** The first that is shown. */
+function openFirst(search: string): void {
+  const first = document.querySelector<HTMLElement>("tbody tr.pick a");
+  if (search) first?.click();
 }
 
 function Coins({ coins, whole }: { coins: Latest[]; whole: Map<string, number> }) {
@@ -120,6 +143,7 @@ function Coins({ coins, whole }: { coins: Latest[]; whole: Map<string, number> }
 
 function Coin({ of: coin, complete }: { of: Latest; complete: number | undefined }) {
   const place = { room: "coin", symbol: coin.symbol };
+  const isOld = coin.age_seconds > OLD_S;
   return (
     <tr class="pick" onClick={() => go(place)}>
       <td>
@@ -134,13 +158,13 @@ function Coin({ of: coin, complete }: { of: Latest; complete: number | undefined
         </Flash>
       </td>
       <td class="right">
-        <Change value={coin.change_1h_percent} />
+        <Change value={coin.change_1h_percent} old={isOld} />
       </td>
       <td class="right">
-        <Change value={coin.change_24h_percent} />
+        <Change value={coin.change_24h_percent} old={isOld} />
       </td>
       <td class="right">
-        <Change value={coin.change_7d_percent} />
+        <Change value={coin.change_7d_percent} old={isOld} />
       </td>
       <td>
         <Spark values={coin.sparkline} label={`${coin.symbol}, seven days`} />

@@ -5,6 +5,7 @@ import { change } from "../../state/place";
 import { Act } from "../../ui/actions";
 import { Panel } from "../../ui/panel";
 import { Status } from "../../ui/parts";
+import { inConsole } from "../runs/words";
 import { Differences } from "../runs/two_runs";
 
 const WORDS: Record<string, string> = {
@@ -28,7 +29,7 @@ export function Preview({ run }: { run: string }) {
     <Panel<unknown>
       title={`Preview ${run.slice(0, 8)}`}
       answer={isOver ? diff : state}
-      tools={state.data && <Status of={state.data.status} />}
+      tools={state.data && !isOver && <Status of={state.data.status} />}
       empty="Nothing is known of it."
     >
       {() => {
@@ -55,7 +56,7 @@ export function Preview({ run }: { run: string }) {
               )}
               <Act label="Discard" address={act("discard")} onDone={done} />
             </div>
-            {state.data?.message && <p class="soft">{state.data.message}</p>}
+            {state.data?.message && <p class="soft">{inConsole(state.data.message)}</p>}
             {changes.length > 0 && <Differences of={found.changes} />}
           </>
         );

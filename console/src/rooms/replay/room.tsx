@@ -31,8 +31,9 @@ export function Replay() {
         <h1>Replay</h1>
       </div>
       <p class="soft">
-        Raw pages that were fetched are mapped again, by the mapping of this version. A file whose
-        entry in mapping.yaml changed is read again instead: in{" "}
+        What was fetched is kept as it came. After an update that reads it better, or to see what it
+        would become today, map it again: you see every difference before anything changes. A file
+        whose entry in mapping.yaml changed is read again instead: in{" "}
         <Go to={{ room: "sources" }}>Sources</Go>.
       </p>
       {place["preview"] && <Preview run={place["preview"]} />}
@@ -62,7 +63,7 @@ export function Replay() {
               onChange={(event) => setStream(event.currentTarget.value.trim())}
             />
             <Act
-              label={chosen.size ? `Preview ${plural(chosen.size, "page")}` : "Preview"}
+              label={chosen.size ? `Preview ${plural(chosen.size, "page")}` : "Preview all"}
               main
               says={
                 <p>
@@ -135,7 +136,7 @@ function Pages(props: {
           ["Page", "right"],
           ["Records", "right"],
           "Fetched",
-          "Place in Kafka",
+          "Place in ingest.raw",
         ]}
       >
         {props.of.pages.map((page) => (

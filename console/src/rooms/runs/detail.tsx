@@ -9,6 +9,7 @@ import { Shape } from "../../ui/panel";
 import { Drawer, Facts, Go, Status } from "../../ui/parts";
 import { Gantt } from "./gantt";
 import { Ledger } from "./ledger";
+import { inConsole } from "./words";
 import { secondsLeft } from "./progress";
 
 type Run = Schemas["RunDetail"];
@@ -58,7 +59,7 @@ function Head({ of: run, address }: { of: Run; address: string }) {
             run.duration_seconds && run.records
               ? count(Math.round(run.records / run.duration_seconds))
               : null,
-          says: run.message,
+          says: run.message && inConsole(run.message),
           notes: run.notes.join(" "),
         }}
       />
@@ -79,7 +80,8 @@ function Actions({ of: run }: { of: Run }) {
       />
     );
   }
-  if (run.status !== "succeeded" && run.kind === "ingest") {
+  const isWhole = run.rejected > 0 && run.status === "partial" && !run.errors.length;
+  if (run.status !== "succeeded" && run.kind === "ingest" && !isWhole) {
     return <Act label="Repair" address={address("repair")} onDone={again} />;
   }
   return null;

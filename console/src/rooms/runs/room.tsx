@@ -13,6 +13,7 @@ import { Table } from "../../ui/table";
 import { Status } from "../../ui/parts";
 import { Ingest } from "../sources/ingest";
 import { RunDrawer } from "./detail";
+import { inConsole } from "./words";
 import { TwoRuns } from "./two_runs";
 
 type Run = Schemas["Run"];
@@ -70,6 +71,7 @@ export function Runs() {
                   key={run.run_id}
                   of={run}
                   isChosen={chosen.includes(run.run_id)}
+                  isOpen={place["run"] === run.run_id}
                   onChoose={() => choose(run.run_id)}
                 />
               ))}
@@ -94,11 +96,11 @@ function compare(runs: Run[], chosen: string[]): void {
   if (newer && older) go({ room: "runs", a: older.run_id, b: newer.run_id });
 }
 
-function Row(props: { of: Run; isChosen: boolean; onChoose: () => void }) {
+function Row(props: { of: Run; isChosen: boolean; isOpen: boolean; onChoose: () => void }) {
   const { of: run } = props;
   const error = run.errors[0];
   return (
-    <tr class="pick" onClick={() => change({ run: run.run_id }, true)}>
+    <tr class="pick" aria-selected={props.isOpen} onClick={() => change({ run: run.run_id }, true)}>
       <td onClick={(event) => event.stopPropagation()}>
         <input
           type="checkbox"
@@ -123,7 +125,7 @@ function Row(props: { of: Run; isChosen: boolean; onChoose: () => void }) {
       <td class="right">{count(run.updated)}</td>
       <td class="right">{count(run.unchanged)}</td>
       <td class={`right ${run.rejected ? "care" : ""}`}>{count(run.rejected)}</td>
-      <td class="wrap soft">{run.message ?? error?.message ?? run.notes[0] ?? ""}</td>
+      <td class="wrap soft">{inConsole(run.message ?? error?.message ?? run.notes[0] ?? "")}</td>
     </tr>
   );
 }

@@ -17,7 +17,9 @@ const WORDS: Record<string, string> = {
 
 /** What two runs made of the same records, field by field. */
 export function TwoRuns({ a, b }: { a: string; b: string }) {
-  const [kind, choose] = useState<Kind>("changed");
+  const [chosen, choose] = useState<Kind | null>(null);
+  const first = useAnswer("/runs/{run_a}/diff/{run_b}", { limit: 1 }, { run_a: a, run_b: b });
+  const kind = chosen ?? KINDS.find((each) => first.data?.counts[each]) ?? "changed";
   const diff = useKept(
     useAnswer("/runs/{run_a}/diff/{run_b}", { kind, limit: 100 }, { run_a: a, run_b: b }),
     a + b,

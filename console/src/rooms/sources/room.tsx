@@ -11,9 +11,12 @@ import { Panel } from "../../ui/panel";
 import { Table } from "../../ui/table";
 import { Badge, Dot, Go } from "../../ui/parts";
 import { Strip } from "../../ui/strip";
+import { Coins } from "./coins";
+import { Feeds } from "./feeds";
 import { Heartbeat } from "./heartbeat";
 import { History } from "./history";
 import { Ingest } from "./ingest";
+import { Pause } from "./pause";
 
 type State = Schemas["SourceState"];
 type Stream = Schemas["CheckpointState"];
@@ -26,6 +29,7 @@ export function Sources() {
       <div class="head">
         <h1>Sources</h1>
         <div class="end">
+          <Pause what="*" label="everything" />
           <Ingest />
         </div>
       </div>
@@ -45,6 +49,8 @@ export function Sources() {
       >
         {(found) => (found.length ? <Streams of={found} failing={failing(sources.data)} /> : null)}
       </Panel>
+      <Feeds />
+      <Coins />
       <History />
     </>
   );
@@ -87,7 +93,10 @@ function Listed({ of: sources }: { of: State[] }) {
           </td>
           <td>{source.budget ? <Budget of={source.budget} /> : <span class="soft">free</span>}</td>
           <td class="right">
-            <Ingest source={source.name as Schemas["Source"]} />
+            <span class="row">
+              <Ingest source={source.name as Schemas["Source"]} />
+              <Pause what={source.name} />
+            </span>
           </td>
         </tr>
       ))}
@@ -106,7 +115,10 @@ function Failing({ of: source }: { of: State }) {
           ) : (
             each.stream
           )}
-          : <span class="loss">{each.message.split(" write into CSV_DIR")[0]}</span>
+          :{" "}
+          <span class="loss">
+            {each.message.split(" write into CSV_DIR")[0]!.replace(/[:\s]+$/, "")}
+          </span>
           {each.not_before && (
             <span class="soft">
               {" "}
@@ -130,7 +142,10 @@ function Budget({ of: budget }: { of: Schemas["Budget"] }) {
     <div>
       {text}
       {forecast !== null && (
-        <span class={forecast > most ? "care" : "soft"}> · forecast {count(forecast)}</span>
+        <span class={forecast > most ? "care" : "soft"}>
+          {" "}
+          · {forecast ? `schedules make ${count(forecast)}` : "nothing is scheduled"}
+        </span>
       )}
       <Strip
         label={text}
@@ -142,7 +157,7 @@ function Budget({ of: budget }: { of: Schemas["Budget"] }) {
 
 function Streams(props: { of: Stream[]; failing: Map<string, Schemas["Failing"]> }) {
   return (
-    <Table head={["Stream", "State", "Moved", "Stands at", "What to do"]}>
+    <Table head={["Stream", "State", "Moved", "Newest page", "What to do"]}>
       {props.of.map((stream) => (
         <tr key={stream.stream}>
           <td class="wrap">{stream.stream}</td>
@@ -178,7 +193,7 @@ function Streams(props: { of: Stream[]; failing: Map<string, Schemas["Failing"]>
 }
 
 function StateOf(props: { stream: Stream; failing: Schemas["Failing"] | undefined }) {
-  if (props.failing) return <Badge tone="bad">{props.failing.code}</Badge>;
+  if (props.failing) return <Badge tone="bad">{props.failing.code.replaceAll("_", " ")}</Badge>;
   const { published, loaded } = props.stream;
   const isLoaded = loaded && loaded.offset >= published.offset;
   return isLoaded ? <Badge tone="good">loaded</Badge> : <Badge tone="warn">on its way</Badge>;
