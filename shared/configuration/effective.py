@@ -67,6 +67,14 @@ class Effective:
                 found.pop(name, None)
         return found
 
+    def active_schedules(self) -> list[Schedule]:
+        """Those that are not paused."""
+        return [
+            schedule
+            for name, schedule in self.schedules().items()
+            if self.why_paused(Kind.SCHEDULE.named(name)) is None
+        ]
+
     def set_at(self, name: str) -> int:
         """When a setting was changed last, in milliseconds; 0: never."""
         setting = self.settings.get(name)

@@ -75,11 +75,12 @@ def _public(first: FirstValues) -> Json:
 
 async def _found(effective: Effective, source: SourceConnector) -> Json:
     now = datetime.now(UTC)
-    schedules = effective.schedules().values()
+    schedules = effective.active_schedules()
     waits = [
         longest_wait_s(schedule, now)
         for schedule in schedules
         if is_whole(schedule, source.name)
+        and effective.why_paused(source.name) is None
     ]
     found: Json = {
         "streams": [info.stream for info in await source.streams()],

@@ -16,6 +16,7 @@ from services.gateway.queries import sources
 from services.gateway.queries.sources import budget_of
 from services.gateway.requests.times import to_seconds
 from services.gateway.schemas.sources import Budget, SourceState
+from shared.configuration.effective import Effective
 from shared.kafka.checkpoint_log import TROUBLE, CheckpointLog
 from shared.messages.base import Source
 from shared.messages.serialization import to_python
@@ -103,21 +104,32 @@ class SourceWatch:
             )
         return self._known
 
-    async def reasons(self, checkpoints: CheckpointLog) -> list[str]:
+    async def reasons(
+        self, checkpoints: CheckpointLog, effective: Effective
+    ) -> list[str]:
         """What is wrong, each as a code and a sentence. Raises DATABASE_UNAVAILABLE."""
         states = await self.states(checkpoints)
         return [
-            *_failing(states),
+            *_failing(states, effective),
             *_stale(states, checkpoints),
             *_disk(self._csv_dir),
         ]
 
 
-def _failing(states: list[SourceState]) -> Iterator[str]:
+def _failing(
+    states: list[SourceState], effective: Effective
+) -> Iterator[str]:
+    """But for what is paused, which nobody expects to be read."""
     for state in states:
-        if state.failing:
-            first = state.failing[0]
-            number = state.failing_streams
+        failing = [
+            each
+            for each in state.failing
+            if effective.why_paused(each.stream) is None
+        ]
+        if failing:
+            first = failing[0]
+            paused = len(state.failing) - len(failing)
+            number = state.failing_streams - paused
             streams = "stream" if number == 1 else "streams"
             yield (
                 f"stream_failing: {number} {streams} of {state.name}, such as {first.stream}: "

@@ -75,7 +75,9 @@ async def health(
 async def _of_sources(request: Request, bus: CommandBus) -> list[str]:
     watch: SourceWatch = request.app.state.source_watch
     try:
-        return await watch.reasons(bus.checkpoints)
+        return await watch.reasons(
+            bus.checkpoints, bus.configuration.effective
+        )
     except DATABASE_UNAVAILABLE:
         return []  # it went away just now
 

@@ -102,7 +102,7 @@ function Make() {
   const [made, setMade] = useState<Schemas["MadeKey"] | null>(null);
   return (
     <div class="say">
-      <div class="row">
+      <div class="row form">
         <Select label="May" value={scope} values={SCOPES} onChange={setScope} />
         <Text label="Who has it, and for what" value={note} onChange={setNote} hint="dashboard" />
         <Text label="Days, empty for ever" value={days} onChange={setDays} size={6} />

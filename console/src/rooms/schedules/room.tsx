@@ -4,7 +4,7 @@
 import { useState } from "preact/hooks";
 import { addressOf, type Schemas } from "../../api/client";
 import { count } from "../../format/numbers";
-import { span } from "../../format/times";
+import { span, utc } from "../../format/times";
 import { outdate, useAnswer } from "../../state/answers";
 import { Act } from "../../ui/actions";
 import { Field, Select, Text } from "../../ui/fields";
@@ -50,23 +50,20 @@ function Listed(props: { of: State[]; onChoose: (schedule: State) => void }) {
   const warning = props.of[0]?.forecast.warning;
   return (
     <>
-      <Table
-        head={["Name", "When", "What", "Next", "Last run", "Configured", "State", "What to do"]}
-      >
+      <Table head={["Name", "When", "What", "Next", "Last run", "State", "What to do"]}>
         {props.of.map((each) => (
           <tr key={each.name}>
-            <td>
+            <td class="wrap">
               <strong>{each.name}</strong>
               {each.note && <div class="soft">{each.note}</div>}
+              <div>
+                <Configured of={each} />
+              </div>
             </td>
             <td>{when(each)}</td>
             <td class="wrap">{what(each)}</td>
-            <td>
-              {each.next.map((time) => (
-                <div key={time}>
-                  <Moment time={time} />
-                </div>
-              ))}
+            <td title={each.next.map(utc).join(", ")}>
+              <Moment time={each.next[0]} />
             </td>
             <td>
               {each.last_run ? (
@@ -76,9 +73,6 @@ function Listed(props: { of: State[]; onChoose: (schedule: State) => void }) {
               ) : (
                 <span class="soft">none yet</span>
               )}
-            </td>
-            <td>
-              <Configured of={each} />
             </td>
             <td>
               {each.paused ? <Badge tone="warn">paused</Badge> : <Badge tone="good">on</Badge>}
@@ -148,7 +142,7 @@ function Edit({ of: given, onDone }: { of: State | null; onDone: () => void }) {
       <header>
         <h2>{given ? `Change ${given.name}` : "A new schedule"}</h2>
       </header>
-      <div class="body row">
+      <div class="body row form">
         {!given && <Text label="Name" value={name} onChange={setName} hint="mornings" size={12} />}
         <Select
           label="When"

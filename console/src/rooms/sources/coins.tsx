@@ -25,7 +25,7 @@ function Chosen({ of: coins }: { of: Schemas["CoinsState"] }) {
   const address = addressOf("/sources/{source}/coins", {}, { source: "coinpaprika" });
   const isChanged = ids.join() !== coins.ids.join();
   return (
-    <div class="row">
+    <div class="row form">
       <Field label="Ids with blanks between them; * for all">
         <textarea
           rows={2}

@@ -66,7 +66,7 @@ function Add() {
   const [url, setUrl] = useState("");
   const [added, setAdded] = useState<string | null>(null);
   return (
-    <div class="say row">
+    <div class="say row form">
       <Text label="Name" value={name} onChange={setName} hint="decrypt" size={14} />
       <Text
         label="Address of the feed"

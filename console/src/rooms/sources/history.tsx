@@ -15,7 +15,7 @@ export function History() {
       <header>
         <h2>Days of history</h2>
       </header>
-      <div class="body row">
+      <div class="body row form">
         <label class="field">
           <span>From</span>
           <input type="date" value={from} onInput={(event) => setFrom(event.currentTarget.value)} />

@@ -28,7 +28,7 @@ def origin_of(effective: Effective, name: str) -> dict[str, Any]:
 def forecast(bus: CommandBus) -> Forecast:
     effective = bus.configuration.effective
     coins = effective.coins(Source.COINPAPRIKA)
-    schedules = effective.schedules().values()
+    schedules = effective.active_schedules()
     needed = calls_a_month(schedules, coins, datetime.now(UTC))
     budget = budget_of(Source.COINPAPRIKA, bus.checkpoints)
     allowed = budget.per_month if budget else None
