@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX ?= $(CURDIR)/$(VENV)/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help setup console console-types up demo open down status logs stop start backup restore kafka-groups clean \
+.PHONY: help setup console console-types up demo open down status logs stop start backup restore upgrade downgrade kafka-groups clean \
 	check coverage screenshots test test-unit test-contract test-integration test-e2e \
 	test-console test-browser test-long test-compose chaos soak bench bench-memory \
 	bench-growth bench-questions eval lint measure format lock
@@ -35,6 +35,10 @@ backup: setup ## the database and the configuration, while all runs: TO=folder
 	@$(PY) -m embedded backup $(TO)
 restore: setup ## put the database back, FROM=folder (asks in a terminal; elsewhere YES=1)
 	@$(PY) -m embedded restore $(FROM) $(if $(YES),--yes)
+upgrade: setup console ## back up, then let this version take over what an older one left
+	@$(PY) -m embedded upgrade $(if $(YES),--yes)
+downgrade: setup ## what a release before this needs: TO=0.2.0 (asks; elsewhere YES=1)
+	@$(PY) -m embedded downgrade $(TO) $(if $(YES),--yes)
 kafka-groups: setup ## Kafka's own kafka-consumer-groups; ARGS="--describe --all-groups"
 	@$(PY) -m embedded kafka-groups $(ARGS)
 clean: setup ## stop, and delete data, logs, caches (asks in a terminal; elsewhere YES=1)

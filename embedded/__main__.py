@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from embedded import backup, commands
+from embedded import backup, commands, upgrade
 from embedded.console import Console
 from embedded.demo import demo
 from embedded.errors import StackError
@@ -23,6 +23,8 @@ COMMANDS: dict[str, commands.Command] = {
     "kafka-groups": commands.kafka_groups,
     "backup": backup.backup,
     "restore": backup.restore,
+    "upgrade": upgrade.upgrade,
+    "downgrade": upgrade.downgrade,
     "clean": commands.clean,
     "demo": demo,
 }

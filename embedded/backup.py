@@ -1,8 +1,9 @@
 """`make backup` and `make restore`: the database with what proves it, and the configuration.
 
 A backup is a folder: `database.dump` (pg_dump's own form), `manifest.json` (version, rows and
-digests of every table, taken of the same snapshot), copies of `.env` and `mapping.yaml`. Kafka is
-not in it: what its topics still hold completes a database that was put back.
+digests of every table, taken of the same snapshot), `configuration.jsonl` (keys and settings, as
+they lie on their topic), copies of `.env` and `mapping.yaml`. The rest of Kafka is not in it: what
+its topics still hold completes a database that was put back.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -33,6 +35,7 @@ from shared.runtime.settings import COMPOSE_DB_HOST, load
 
 DUMP = "database.dump"
 MANIFEST = "manifest.json"
+CONFIGURED = "configuration.jsonl"
 COPIED = (".env", "mapping.yaml")
 Tables = dict[str, list[Any]]
 _SELECT_TABLES = """
@@ -142,7 +145,7 @@ def backup(console: Console, arguments: list[str]) -> int:
     part.mkdir(parents=True, mode=0o700)
     with console.step(f"backing {database.name} up"):
         manifest = _dumped(database, part, now)
-        _copy_configuration(settings, part)
+        _copy_configuration(settings, part, console)
     (part / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1))
     part.rename(folder)
     console.print(_told(folder, manifest))
@@ -202,7 +205,40 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _copy_configuration(settings: StackSettings, folder: Path) -> None:
+def _keep(settings: StackSettings, what: str, given: str = "") -> str:
+    """What is configured at run time: `dump`ed, or `load`ed. Raises StackError."""
+    module = ["python", "-m", "shared.configuration.keep", what]
+    if settings.mode == "docker":
+        command = [*commands.compose_command(), "exec", "-T", "loader"]
+    else:
+        command, module[0] = [], sys.executable
+    done = subprocess.run(
+        [*command, *module],
+        cwd=ROOT,
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        reason = done.stderr.strip().rpartition("\n")[2]
+        raise StackError(
+            f"what is configured at run time cannot be {what}ed: {reason}"
+        )
+    return done.stdout
+
+
+def _copy_configuration(
+    settings: StackSettings, folder: Path, console: Console
+) -> None:
+    """`.env`, `mapping.yaml`, and what is configured at run time, where Kafka can be asked."""
+    kept = folder / CONFIGURED
+    try:
+        kept.write_text(_keep(settings, "dump"))
+    except StackError as error:
+        console.print(f"  note: not in the backup: {error}")
+    else:
+        kept.chmod(0o600)
     for place in (ROOT / COPIED[0], settings.csv_dir / COPIED[1]):
         if place.is_file():
             copied = Path(shutil.copy(place, folder / place.name))
@@ -235,11 +271,22 @@ def restore(console: Console, arguments: list[str]) -> int:
         kept = _swap(database, fresh)
     with console.step("migrating, starting the services"):
         _start(settings)
+    _put_back(settings, folder, console)
     console.print(
         f"{database.name} is that of {manifest.made_at}; the topics complete it from there. What "
         f"was there before is kept as {kept}: drop it when all is well."
     )
     return 0
+
+
+def _put_back(
+    settings: StackSettings, folder: Path, console: Console
+) -> None:
+    """What is configured at run time, where Kafka does not know it; it knows what is newer."""
+    file = folder / CONFIGURED
+    if file.exists():
+        count = _keep(settings, "load", file.read_text()).strip()
+        console.print(f"{count} settings and keys were put back")
 
 
 def _read(folder: Path) -> Manifest:

@@ -250,11 +250,15 @@ def _is_yes(answer: str) -> bool:
 
 def compose(*arguments: str) -> int:
     """Its exit code. Raises ConfigError where there is none."""
+    command = compose_command()
+    return subprocess.run([*command, *arguments], check=False).returncode
+
+
+def compose_command() -> list[str]:
+    """Raises ConfigError where there is none."""
     for command in _COMPOSE:
         if _answers(command):
-            return subprocess.run(
-                [*command, *arguments], check=False
-            ).returncode
+            return command
     raise ConfigError(
         "MODE: docker needs Docker with compose, and neither `docker compose` nor `docker-compose` "
         "works here: install it, or leave MODE=native"

@@ -11,7 +11,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -195,11 +195,16 @@ def exclusively(settings: StackSettings) -> Iterator[None]:
         yield
 
 
-def up(settings: StackSettings, console: Console) -> bool:
+def up(
+    settings: StackSettings,
+    console: Console,
+    start: Callable[[StackSettings, Console], None] | None = None,
+) -> bool:
     """Start everything and wait until all is ready. False when it already runs.
 
-    Leaves nothing behind on failure.
+    Leaves nothing behind on failure. `start`: in place of what starts everything.
     """
+    start = start or start_all
     with exclusively(settings):
         if supervision.is_running(settings):
             _refuse_other_settings(settings)
@@ -210,7 +215,7 @@ def up(settings: StackSettings, console: Console) -> bool:
         _check_ports(settings)
         settings.logs.mkdir(parents=True, exist_ok=True)
         try:
-            _start(settings, console)
+            start(settings, console)
         except BaseException:
             if supervision.is_running(settings):
                 console.print("stopping what was started …")
@@ -290,7 +295,18 @@ def _holder(port: int) -> str:
     return ""
 
 
-def _start(settings: StackSettings, console: Console) -> None:
+def start_all(settings: StackSettings, console: Console) -> None:
+    settings = start_servers(settings, console)
+    with console.step("migrating: tables and topics"):
+        migrate(settings)
+    with console.step("starting extractor, normalizer, loader, gateway"):
+        start_services(settings)
+
+
+def start_servers(
+    settings: StackSettings, console: Console
+) -> StackSettings:
+    """Kafka and PostgreSQL alone. Returns the settings with their passwords."""
     settings = passwords.make(settings)
     _remember_settings(settings.state / "settings.json")
     if not settings.csv_dir.is_dir():
@@ -311,10 +327,7 @@ def _start(settings: StackSettings, console: Console) -> None:
         if settings.embedded_postgres():
             postgres.wait_until_ready(settings)
             postgres.ensure_database(settings)
-    with console.step("migrating: tables and topics"):
-        migrate(settings)
-    with console.step("starting extractor, normalizer, loader, gateway"):
-        start_services(settings)
+    return settings
 
 
 def _remember_settings(path: Path) -> None:
@@ -338,12 +351,20 @@ def _fetch_jars(console: Console) -> None:
             kafka.fetch_jars(advance)
 
 
-def migrate(settings: StackSettings) -> None:
-    """Tables, roles and topics. Raises StackError with the last line of its log."""
+def migrate(settings: StackSettings, *command: str) -> None:
+    """Tables, roles and topics. Raises StackError with the last line of its log.
+
+    `command`: in place of `migrate`.
+    """
     log = settings.logs / "migrate.log"
     with log.open("w") as file:
         done = subprocess.run(
-            [sys.executable, "-m", "services.loader", "migrate"],
+            [
+                sys.executable,
+                "-m",
+                "services.loader",
+                *(command or ("migrate",)),
+            ],
             cwd=ROOT,
             stdout=file,
             stderr=subprocess.STDOUT,

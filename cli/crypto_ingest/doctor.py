@@ -34,7 +34,7 @@ _HELP = {
     "data_gap": "what was removed from Kafka is read again by `crypto-ingest runs repair RUN`",
     "stream_failing": "`crypto-ingest sources` says which and why",
     "source_stale": "is the extractor ready? `crypto-ingest runs list` shows what was tried",
-    "disk_nearly_full": "docs/operations.md says what can be removed",
+    "disk_nearly_full": "docs/run-it.md says what can be removed",
     "budget_exhausted": "raise COINPAPRIKA_CALLS_PER_MONTH if the plan allows, or wait",
 }
 
@@ -283,7 +283,7 @@ def _disk(settings: Settings) -> Iterator[Finding]:
     free = shutil.disk_usage(".").free
     level = Level.CARE if free < LEAST_FREE else Level.GOOD
     do = (
-        "docs/operations.md says what can be removed"
+        "docs/run-it.md says what can be removed"
         if level is Level.CARE
         else ""
     )

@@ -27,6 +27,7 @@ from services.extractor.task_worker import TaskWorker
 from services.extractor.tasks.backpressure import Backpressure
 from services.extractor.tasks.cancellations import Cancellations
 from services.extractor.tasks.fetch import FetchHandler
+from services.extractor.tasks.find_feeds import FindFeedsHandler
 from services.extractor.tasks.move_checkpoint import MoveCheckpointHandler
 from services.extractor.tasks.repair import RepairHandler
 from services.extractor.tasks.replay import ReplayHandler
@@ -45,6 +46,7 @@ from shared.messages.base import Source
 from shared.messages.tasks import (
     FetchStream,
     ForwardMessages,
+    LookForFeeds,
     RepairPages,
     ReplayPages,
     RequeueRecords,
@@ -153,6 +155,7 @@ class TaskHandlers:
         cancellations: Cancellations,
         archive: Archive,
         configuration: Configuration,
+        http: HttpClient,
     ) -> None:
         common: dict[str, Any] = {
             "producer": kafka.producer,
@@ -175,6 +178,7 @@ class TaskHandlers:
             ReplayPages: ReplayHandler(
                 **paced, archive=archive, cancellations=cancellations
             ),
+            LookForFeeds: FindFeedsHandler(kafka.producer, http),
             SetCursor: MoveCheckpointHandler(
                 kafka.producer, checkpoints, sources
             ),
@@ -293,6 +297,7 @@ async def run(
         cancellations,
         archive,
         configuration,
+        http,
     )
     tasks, replays = _workers(settings, kafka, handlers, archive, turns)
     scheduler = Scheduler(

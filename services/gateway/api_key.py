@@ -141,7 +141,14 @@ def check_key(request: Request, given: str | None) -> Principal:
     state = _made(request, key)
     wrong_keys.saw_right(address)
     found = Principal(f"key {state.family}", state.scope, state)
-    found.refuse_without(scope_for(request.method, request.scope["path"]))
+    needed = scope_for(request.method, request.scope["path"])
+    found.refuse_without(needed)
+    keys: KeyLog = request.app.state.keys
+    if needed != Scope.READ and keys.is_behind(time.monotonic()):
+        raise unavailable(
+            "Kafka is away, and this key may have been revoked meanwhile: it may read, and API_KEY "
+            "may do the rest"
+        )
     return found
 
 

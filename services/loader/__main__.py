@@ -1,6 +1,7 @@
 """`python -m services.loader` loads.
 
-`python -m services.loader migrate` makes tables and topics, and ends.
+`python -m services.loader migrate` makes tables and topics, and ends; `downgrade 0.2.0` takes the
+tables back to a release before.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import asyncio
 import sys
 
 from services.loader import app
-from services.loader.migrate import migrate
+from services.loader.migrate import downgrade, migrate
 from services.loader.settings import LoaderSettings
 from shared.monitoring import endpoint
 from shared.runtime import logs
@@ -28,16 +29,23 @@ def main() -> None:
     )
     logs.get(__name__).info("starting", settings=settings.masked())
     with exit_on_known_errors():
-        if sys.argv[1:] == ["migrate"]:
-            migrate(settings)
-        else:
-            health = Health(settings.health_file)
-            endpoint.serve(settings, "loader", health)
-            asyncio.run(
-                run_until_stopped(
-                    lambda stop: app.run(settings, health, stop), health
-                )
-            )
+        match sys.argv[1:]:
+            case ["migrate"]:
+                migrate(settings)
+            case ["downgrade", release]:
+                downgrade(settings, release)
+            case _:
+                _load(settings)
+
+
+def _load(settings: LoaderSettings) -> None:
+    health = Health(settings.health_file)
+    endpoint.serve(settings, "loader", health)
+    asyncio.run(
+        run_until_stopped(
+            lambda stop: app.run(settings, health, stop), health
+        )
+    )
 
 
 if __name__ == "__main__":

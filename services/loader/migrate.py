@@ -30,6 +30,8 @@ CARRIES_OVER = (
     "0008"  # after which what older releases stored is carried over
 )
 OLDEST_POSTGRES = 15
+# The tables of releases whose data points have the ids of this one.
+REVISIONS = {"0.2.0": "0010"}
 _LOCK = 4_711_020
 _SELECT_REVISION = text("SELECT version_num FROM alembic_version")
 _SELECT_VERSION = text(
@@ -124,18 +126,41 @@ def _migrate_database(settings: LoaderSettings) -> None:
 
 def _upgrade(engine: Engine) -> None:
     """Bring the tables to what this version needs, with all that they hold."""
-    with engine.begin() as connection:
-        config = alembic_config(connection)
+    with engine.connect() as connection:
         found = MigrationContext.configure(
             connection
         ).get_current_revision()
-        is_older = found is None or found in _until(CARRIES_OVER)
-        if is_older:
-            command.upgrade(config, CARRIES_OVER)
+    is_older = found is None or found in _until(CARRIES_OVER)
+    if is_older:
+        with engine.connect() as connection:
+            command.upgrade(alembic_config(connection), CARRIES_OVER)
     if is_older:
         carry_over(engine)
-    with engine.begin() as connection:
+    with engine.connect() as connection:
         command.upgrade(alembic_config(connection), "head")
+
+
+def downgrade(settings: LoaderSettings, release: str) -> None:
+    """Make the tables what a release before needs; what only this one keeps is gone.
+
+    Raises ConfigError for one that is too old.
+    """
+    revision = REVISIONS.get(release)
+    if revision is None:
+        known = ", ".join(REVISIONS)
+        raise ConfigError(
+            f"{release!r} is no release to go back to (known: {known}): a database of an older one "
+            "comes back from its backup"
+        )
+    engine = create_engine(
+        settings.sqlalchemy_url(), connect_args={"connect_timeout": 5}
+    )
+    try:
+        with engine.connect() as connection:
+            command.downgrade(alembic_config(connection), revision)
+    finally:
+        engine.dispose()
+    log.info("downgraded", release=release, revision=revision)
 
 
 def _until(revision: str) -> set[str]:

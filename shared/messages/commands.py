@@ -170,6 +170,14 @@ class MoveCheckpoint(Message, frozen=True, tag="MoveCheckpoint"):
     requested_at: str | None = None
 
 
+class FindFeeds(Message, frozen=True, tag="FindFeeds"):
+    """Look which feeds an address leads to, as a run of its own. Nothing is stored of them."""
+
+    run_id: Id
+    url: Name
+    requested_at: str | None = None
+
+
 class RetireSeries(Message, frozen=True, tag="RetireSeries"):
     """Take series out of sight, as a run of its own, by the numbers that the loader gave them.
 
@@ -196,6 +204,7 @@ RunCommand = (
     | RequeueDeadLetters
     | StartReplay
     | MoveCheckpoint
+    | FindFeeds
     | RetireSeries
 )
 Command = (

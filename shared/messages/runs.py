@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from shared.messages.commands import (
+    FindFeeds,
     MoveCheckpoint,
     ReplayMode,
     ReplayOrigin,
@@ -21,6 +22,7 @@ from shared.messages.commands import (
     StartIngestion,
     StartReplay,
 )
+from shared.values.urls import without_secrets
 
 MAX_DEPTH = 20  # of a cursor
 TOO_DEEP = (
@@ -36,6 +38,7 @@ class RunKind(StrEnum):
     REPLAY = "replay"
     CHECKPOINT = "checkpoint"
     RETIRE = "retire"
+    FIND = "find"
 
 
 class RunStatus(StrEnum):
@@ -137,6 +140,9 @@ def describe(command: RunCommand) -> RunRequest:
                 **selection,
             }
             return RunRequest(RunKind.REPLAY, request)
+        case FindFeeds():
+            url = without_secrets(command.url)
+            return RunRequest(RunKind.FIND, {"url": url})
         case RetireSeries():
             request = {"series": command.series, "mode": command.mode}
             return RunRequest(RunKind.RETIRE, request)
@@ -224,6 +230,11 @@ def move_checkpoint(
     return MoveCheckpoint(
         run_id=run_id, stream=request["stream"], cursor=cursor
     )
+
+
+def find_feeds(run_id: str, request: dict[str, Any]) -> FindFeeds:
+    """The command that `describe` described, but for secrets in the address."""
+    return FindFeeds(run_id=run_id, url=request["url"])
 
 
 def _json_or_none(value: Any) -> str | None:

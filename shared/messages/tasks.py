@@ -16,9 +16,11 @@ from shared.messages.base import (
     Name,
     Offset,
     Partition,
+    Source,
     Total,
 )
 from shared.messages.commands import (
+    FindFeeds,
     MoveCheckpoint,
     ReplayMode,
     ReplayOrigin,
@@ -147,6 +149,16 @@ class SetCursor(Message, frozen=True, tag="SetCursor"):
     cursor: str | None = None
 
 
+class LookForFeeds(Message, frozen=True, tag="LookForFeeds"):
+    """Which feeds an address leads to, told at the end of the task."""
+
+    run_id: Id
+    task_id: Id
+    source: Name
+    stream: Name
+    url: Name
+
+
 Task = (
     FetchStream
     | RepairPages
@@ -154,6 +166,7 @@ Task = (
     | ForwardMessages
     | ReplayPages
     | SetCursor
+    | LookForFeeds
 )
 
 
@@ -181,6 +194,18 @@ def _replay_task(command: StartReplay, partition: int) -> ReplayPages:
         selection=command.selection,
         origin=command.origin,
         mode=command.mode,
+    )
+
+
+def look_for_feeds(command: FindFeeds) -> LookForFeeds:
+    """The one task of a run that looks for feeds."""
+    stream = f"{Source.RSS}/@found"
+    return LookForFeeds(
+        run_id=command.run_id,
+        task_id=task_id(command.run_id, stream),
+        source=Source.RSS,
+        stream=stream,
+        url=command.url,
     )
 
 

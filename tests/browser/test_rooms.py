@@ -219,7 +219,9 @@ def test_a_feed_is_added_paused_and_taken_out(page: Page) -> None:
     enter(page, "Sources")
     panel = page.get_by_role("region", name="Feeds")
     panel.get_by_label("Name").fill("extra")
-    panel.get_by_label("Address").fill("https://extra.example/feed")
+    panel.get_by_label("Address of a feed").fill(
+        "https://extra.example/feed"
+    )
     panel.get_by_role("button", name="Add feed").click()
     row = panel.get_by_role("row").filter(has_text="extra.example")
     expect(row).to_contain_text("by API_KEY")

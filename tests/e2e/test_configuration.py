@@ -132,6 +132,46 @@ def test_a_feed_is_added_read_paused_and_taken_out(
     )
 
 
+def test_the_feeds_of_a_site_are_looked_at_before_one_is_read(
+    stack: ChaosStack, own_upstream: Simulator
+) -> None:
+    own_upstream.feeds["site"] = (
+        b"<!doctype html><title>A paper</title><link rel='stylesheet' href='/x.css'>"
+        b"<link rel='alternate' type='application/rss+xml' href='/feeds/gone'>"
+        b"<link rel='Alternate' type='application/atom+xml' href='news'>"
+    )
+    base = f"{own_upstream.url}/feeds"
+    run = stack.api.post(
+        "/sources/rss/find", json={"url": f"{base}/site"}
+    )
+    found = stack.wait_for(run.json()["run_id"])
+    assert (found["kind"], found["status"]) == ("find", "succeeded")
+    (task,) = found["tasks"]
+    (feed,) = task["profile"]["feeds"]
+    assert feed["url"] == f"{base}/news"
+    assert feed["entries"] == 5
+    assert len(feed["sample"]) == 5
+    assert found["message"] == "1 feed(s) found"
+
+    direct = stack.api.post(
+        "/sources/rss/find", json={"url": f"{base}/news"}
+    )
+    (task,) = stack.wait_for(direct.json()["run_id"])["tasks"]
+    assert task["profile"]["feeds"] == [feed]
+
+    own_upstream.feeds["bare"] = b"<html><p>nothing here</p></html>"
+    none = stack.api.post(
+        "/sources/rss/find", json={"url": f"{base}/bare"}
+    )
+    ended = stack.wait_for(none.json()["run_id"])
+    assert ended["status"] == "failed"
+    assert "names none that can be read" in ended["message"]
+    assert stack.query(
+        "SELECT count(*) FROM raw_data WHERE run_id = %s",
+        run.json()["run_id"],
+    ) == [(0,)]
+
+
 def test_what_was_configured_outlives_every_process(
     stack: ChaosStack, own_upstream: Simulator
 ) -> None:

@@ -41,9 +41,9 @@ GOLDEN = Path(__file__).parents[1] / "contract" / "golden"
 COUNT = int(os.environ.get("FUZZ_MESSAGES", "400"))
 SEED = int(os.environ.get("FUZZ_SEED", "7"))
 OF_TOPIC = {
-    COMMANDS.name: "CancelRun DiscardDeadLetters DiscardReplay MoveCheckpoint PublishReplay "
-    "RepairRun RequeueDeadLetters StartIngestion StartReplay",
-    TASKS.name: "FetchStream ForwardMessages RepairPages RequeueRecords SetCursor",
+    COMMANDS.name: "CancelRun DiscardDeadLetters DiscardReplay FindFeeds MoveCheckpoint "
+    "PublishReplay RepairRun RequeueDeadLetters StartIngestion StartReplay",
+    TASKS.name: "FetchStream ForwardMessages LookForFeeds RepairPages RequeueRecords SetCursor",
     REPLAY_TASKS.name: "ReplayPages",
     RAW.name: "RawPage",
     REPLAY_PAGES.name: "ReplayPage",

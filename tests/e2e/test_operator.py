@@ -174,6 +174,29 @@ def test_dead_letters_are_read_and_closed(stack: Stack) -> None:
     assert call(stack, "dead-letters", "requeue").returncode == 2
 
 
+def test_a_mended_file_closes_its_letters(
+    stack: Stack, tmp_path: Path
+) -> None:
+    path = file_of(tmp_path, bad=True)
+    target = ["upload", str(path), "--to", "mended/btc-usd.csv"]
+    assert call(stack, *target).returncode == 0
+    (letter,) = answer(stack, "dead-letters", "list")
+    again = call(
+        stack, "ingest", "csv/mended/btc-usd.csv", "--full-refresh"
+    )
+    assert again.returncode == 0
+    (same,) = answer(stack, "dead-letters", "list")
+    assert same["id"] == letter["id"]  # it was met again
+    file_of(tmp_path)
+    assert call(stack, *target, "--replace").returncode == 0
+    until(
+        "it to close", lambda: answer(stack, "dead-letters", "list") == []
+    )
+    closed = answer(stack, "dead-letters", "show", letter["id"])
+    assert closed["status"] == "discarded"
+    assert closed["note"].startswith("mended: run ")
+
+
 def test_a_replay_shows_what_it_would_change(stack: Stack) -> None:
     done = call(stack, "replay", "--source", "csv", "--yes")
     assert done.returncode == 0, done.stderr

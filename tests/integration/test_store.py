@@ -350,7 +350,7 @@ def test_code_of_release_0_2_can_write_to_the_newest_tables(
     )
     found = []
     for version in ("0009", "head"):
-        with fresh.begin() as transaction:
+        with fresh.connect() as transaction:
             command.upgrade(alembic_config(transaction), version)
             found.append(
                 {
@@ -360,7 +360,7 @@ def test_code_of_release_0_2_can_write_to_the_newest_tables(
             )
     with (
         pytest.raises(NotImplementedError, match="backup"),
-        fresh.begin() as transaction,
+        fresh.connect() as transaction,
     ):
         command.downgrade(alembic_config(transaction), "0008")
     fresh.dispose()

@@ -173,7 +173,7 @@ def test_many_rows_are_carried_over_though_it_is_killed_again_and_again(
     dsn = new_database(infra, "carry_over_test")
     settings = loader_settings(Infrastructure(dsn, infra.bootstrap))
     engine = create_engine(settings.sqlalchemy_url())
-    with engine.begin() as connection:
+    with engine.connect() as connection:
         command.upgrade(alembic_config(connection), "0007")
     engine.dispose()
     query_on(dsn, _FILL)

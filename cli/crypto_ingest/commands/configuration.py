@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from crypto_ingest.errors import FAILED, CommandError
+from crypto_ingest.following import watch
 from crypto_ingest.options import AsJson, Limit, Yes, api_of, check
 from crypto_ingest.output import as_json, console, moment, plain, table
 
@@ -69,6 +71,42 @@ def add(
     console.print(
         plain(f"{name}: `crypto-ingest ingest rss/{name}` reads it now")
     )
+
+
+@feeds.command()
+def find(
+    context: typer.Context,
+    url: Annotated[str, typer.Argument(help="Of a feed, or of a site.")],
+    json: AsJson = False,
+) -> None:
+    """Look which feeds an address leads to; nothing is stored."""
+    api = api_of(context)
+    accepted = api.post("/sources/rss/find", {"url": url})
+    run = watch(api, accepted["run_id"], quiet=json)
+    found = [
+        each
+        for task in run["tasks"]
+        for each in (task["profile"] or {}).get("feeds", [])
+    ]
+    if json:
+        as_json(found)
+    else:
+        table(
+            ("address", "title", ">entries", "newest", "such as"),
+            (
+                (
+                    each["url"],
+                    each["title"],
+                    each["entries"],
+                    moment(each["newest"]),
+                    next(iter(each["sample"]), ""),
+                )
+                for each in found
+            ),
+            "",
+        )
+    if run["status"] != "succeeded":
+        raise CommandError(run["message"] or "nothing was found", FAILED)
 
 
 @feeds.command()

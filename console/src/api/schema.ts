@@ -1316,6 +1316,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sources/rss/find": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Look which feeds an address leads to
+         * @description Of a feed, or of a site whose pages name its feeds. A run of its own, which stores nothing.
+         *
+         *     Its task's `profile` holds `feeds`: address, title, entries, newest, and some titles of each.
+         */
+        post: operations["find_feeds_api_v1_sources_rss_find_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sources/rss/opml": {
         parameters: {
             query?: never;
@@ -7445,6 +7467,38 @@ export interface operations {
             503: components["responses"]["Problem"];
         };
     };
+    find_feeds_api_v1_sources_rss_find_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewFeed"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunAccepted"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
     export_opml_api_v1_sources_rss_opml_get: {
         parameters: {
             query?: never;
@@ -7629,4 +7683,4 @@ export interface operations {
         };
     };
 }
-// Of the OpenAPI document 7d88bd46ed702d0377f287a087bcfac73ab8ebf98cb8be75cf7a97f87853231d
+// Of the OpenAPI document f78dca96e0fa28a26423d18587a5cab6e31e377cbe7c4b8cf115ee626397aab9

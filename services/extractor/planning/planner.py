@@ -26,6 +26,7 @@ from shared.kafka.witness import Witness
 from shared.messages.base import Stage
 from shared.messages.commands import (
     CancelRun,
+    FindFeeds,
     MoveCheckpoint,
     StartIngestion,
     StartReplay,
@@ -44,8 +45,10 @@ from shared.messages.serialization import (
 )
 from shared.messages.tasks import (
     FetchStream,
+    LookForFeeds,
     ReplayPages,
     SetCursor,
+    look_for_feeds,
     replay_tasks,
     set_cursor,
 )
@@ -60,6 +63,7 @@ from shared.runtime.lifecycle import sleep_or_stop
 from shared.runtime.suspects import Suspects, Turns, place
 
 TASKS_AT_A_TIME = 100
+Handed = FetchStream | ReplayPages | SetCursor | LookForFeeds
 MAX_CRASH = 500  # characters of an unexpected error
 log = logs.get(__name__)
 
@@ -196,6 +200,10 @@ class Planner:
                 await self._hand_out(
                     command.run_id, [set_cursor(command)]
                 )
+            case FindFeeds():
+                await self._hand_out(
+                    command.run_id, [look_for_feeds(command)]
+                )
             case CancelRun():
                 await self._publish(RunCancelled(run_id=command.run_id))
             case _:
@@ -235,7 +243,9 @@ class Planner:
             return RunPlanned(run_id=command.run_id, errors=[crash])
 
     async def _hand_out(
-        self, run_id: str, tasks: Sequence[ReplayPages | SetCursor]
+        self,
+        run_id: str,
+        tasks: Sequence[ReplayPages | SetCursor | LookForFeeds],
     ) -> None:
         await self._publish_tasks(tasks)
         planned = [
@@ -249,17 +259,13 @@ class Planner:
         await self._publish(RunPlanned(run_id=run_id, tasks=planned))
         log.info("run_planned", run_id=run_id, tasks=len(tasks))
 
-    async def _publish_tasks(
-        self, tasks: Sequence[FetchStream | ReplayPages | SetCursor]
-    ) -> None:
+    async def _publish_tasks(self, tasks: Sequence[Handed]) -> None:
         """Many at a time, those of a partition in their order."""
         for first in range(0, len(tasks), TASKS_AT_A_TIME):
             some = tasks[first : first + TASKS_AT_A_TIME]
             await asyncio.gather(*map(self._publish_task, some))
 
-    async def _publish_task(
-        self, task: FetchStream | ReplayPages | SetCursor
-    ) -> None:
+    async def _publish_task(self, task: Handed) -> None:
         topic, partition = topic_and_partition(task)
         await publishing.publish(
             self._producer,

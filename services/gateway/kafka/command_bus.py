@@ -150,6 +150,7 @@ class CommandBus:
             self.lag = None
         else:
             self.is_connected = self.configuration.is_connected = True
+            self.configuration.keys.followed_at = time.monotonic()
             self.lag = {
                 "normalizer": _waiting(found[NORMALIZER_GROUP], RAW),
                 "loader": _waiting(found[LOADER_GROUP], UNIFIED),

@@ -8,6 +8,7 @@ from shared.access.keys import KeyState, digest_of
 from shared.access.signatures import is_genuine
 
 MAX_KEYS = 10_000  # that count
+BEHIND_S = 10.0
 # With those that were revoked, of which it must be known for ever.
 MAX_KNOWN = 100_000
 
@@ -24,6 +25,7 @@ class KeyLog:
         self._by_digest: dict[str, str] = {}
         self._used_at: dict[str, float] = {}
         self.is_known = False
+        self.followed_at = float("-inf")  # when Kafka answered last
 
     def take(self, state: KeyState) -> None:
         """Raises ValueError for what is no key of this installation."""
@@ -46,6 +48,10 @@ class KeyLog:
             return None
         self._used_at[key_id] = now
         return self._states[key_id]
+
+    def is_behind(self, now: float) -> bool:
+        """Whether a key may have been revoked without a word of it here."""
+        return now - self.followed_at > BEHIND_S
 
     @property
     def is_full(self) -> bool:

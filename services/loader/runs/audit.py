@@ -17,6 +17,7 @@ from shared.messages.headers import asked_by
 from shared.messages.serialization import UndecodableError
 from shared.tables import audit
 from shared.values.times import from_ms
+from shared.values.urls import without_secrets
 
 MAX_SHOWN = 16 * 1024  # bytes of a command
 # What is nobody's to read, and the name, which stands beside.
@@ -59,6 +60,14 @@ def record(
     )
 
 
+def _public(value: Any) -> dict[str, Any]:
+    """As JSON, an address without secrets."""
+    found: dict[str, Any] = msgspec.to_builtins(value)
+    if isinstance(found.get("url"), str):
+        found["url"] = without_secrets(found["url"])
+    return found
+
+
 def _subject(message: Any) -> str:
     """What it is about: a setting, a key, a run."""
     match message:
@@ -84,10 +93,10 @@ def _shown(message: Message) -> Any:
     """The content, as JSON; of a large one how large it is. None for a setting that was reset."""
     if isinstance(message, Setting):
         value = message.value
-        return None if value is None else msgspec.to_builtins(value)
+        return None if value is None else _public(value)
     content = {
         name: value
-        for name, value in msgspec.to_builtins(message).items()
+        for name, value in _public(message).items()
         if name not in _HIDDEN and value is not None
     }
     size = len(msgspec.json.encode(content))

@@ -34,6 +34,7 @@ from shared.messages.commands import (
     Command,
     DiscardDeadLetters,
     DiscardReplay,
+    FindFeeds,
     MoveCheckpoint,
     PublishReplay,
     RepairRun,
@@ -122,7 +123,11 @@ def _add(column: Any, entries: list[Any]) -> ColumnElement[Any]:
 
 def _on_request(
     transaction: Connection,
-    command: StartIngestion | StartReplay | MoveCheckpoint | RetireSeries,
+    command: StartIngestion
+    | StartReplay
+    | MoveCheckpoint
+    | FindFeeds
+    | RetireSeries,
     at: datetime,
 ) -> None:
     """Note what a run was asked for, once. Its plan may come first: it lies on another topic."""
@@ -375,6 +380,7 @@ HANDLERS: dict[type, Callable[[Connection, Any, datetime], None]] = {
     StartIngestion: _on_request,
     StartReplay: _on_request,
     MoveCheckpoint: _on_request,
+    FindFeeds: _on_request,
     RetireSeries: _on_retire_series,
     UndoRun: _on_undo_run,
     PublishReplay: _on_publish_replay,

@@ -19,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from services.loader.database import db_of
+from services.loader.dead_letters import mended
 from services.loader.pages import asked, previews
 from services.loader.runs.bad_tasks import fail_bad_tasks
 from services.loader.runs.run_messages import message_for
@@ -137,6 +138,8 @@ def evaluate(
         values["last_progress_at"] = _NOW
     values |= _end(transaction, run, status)
     transaction.execute(update(runs).where(of_run).values(**values))
+    if run.kind == RunKind.INGEST and status.is_balanced:
+        mended.close(transaction, run_id)
     if run.publish_wanted and status.is_balanced:
         previews.publish(transaction, run_id)
     return status

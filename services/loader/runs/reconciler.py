@@ -25,6 +25,7 @@ from shared.kafka.lag import LagReader, total
 from shared.kafka.partitions import topic_and_partition
 from shared.messages.base import Message
 from shared.messages.commands import (
+    FindFeeds,
     MoveCheckpoint,
     StartIngestion,
     StartReplay,
@@ -261,7 +262,12 @@ async def _is_published(
 
 async def _publish(producer: AIOKafkaProducer, message: Message) -> None:
     match message:
-        case StartIngestion() | StartReplay() | MoveCheckpoint():
+        case (
+            StartIngestion()
+            | StartReplay()
+            | MoveCheckpoint()
+            | FindFeeds()
+        ):
             await publishing.publish(
                 producer,
                 COMMANDS,

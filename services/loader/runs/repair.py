@@ -16,6 +16,7 @@ from services.loader.runs.ledger import ledger_of
 from shared.messages.base import Message
 from shared.messages.runs import (
     RunKind,
+    find_feeds,
     move_checkpoint,
     start_ingestion,
     start_replay,
@@ -82,6 +83,8 @@ def repair(
             return _replay_again(transaction, run)
         case RunKind.RETIRE:
             return []  # the loader goes on with it by itself
+        case RunKind.FIND:
+            return [find_feeds(run_id, run.request)]
         case RunKind.CHECKPOINT:
             return [move_checkpoint(run_id, run.request)]
         case _:

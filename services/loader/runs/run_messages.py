@@ -57,7 +57,7 @@ def _without_records(run: Any, ledger: Ledger) -> list[str] | None:
             note for task in ledger.tasks for note in task.notes
         )
     )
-    if run.kind in (RunKind.CHECKPOINT, RunKind.RETIRE):
+    if run.kind in (RunKind.CHECKPOINT, RunKind.RETIRE, RunKind.FIND):
         return notes
     if ledger.total("records"):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
@@ -11,6 +12,8 @@ from services.gateway.kafka.command_bus import CommandBus
 from services.gateway.problems import ProblemError, documented
 from services.gateway.requests.json_body import JsonBodyRoute
 from services.gateway.requests.known_parameters import check_parameters
+from services.gateway.requests.parameters import opened
+from services.gateway.requests.times import now
 from services.gateway.routes.configuration import opml
 from services.gateway.routes.configuration.schema import (
     NAME,
@@ -19,8 +22,10 @@ from services.gateway.routes.configuration.schema import (
     Opml,
 )
 from services.gateway.routes.configuration.shown import origin_of
+from services.gateway.schemas.runs import RunAccepted
 from shared.configuration.settings import Feed, Kind, Removed
 from shared.messages.base import Source
+from shared.messages.commands import FindFeeds
 from shared.values.urls import without_secrets
 
 MAX_FEEDS = 2_000
@@ -94,6 +99,28 @@ async def delete_feed(asking: Asking, bus: Bus, name: FeedName) -> None:
     await bus.configuration.change(
         Kind.FEED.named(name), value, asking.key_id
     )
+
+
+@router.post(
+    "/sources/rss/find",
+    status_code=202,
+    response_model=RunAccepted,
+    responses=documented(401, 403, 409, 413, 422, 503),
+    summary="Look which feeds an address leads to",
+)
+async def find_feeds(
+    response: Response,
+    _asking: Asking,
+    bus: Bus,
+    body: Annotated[NewFeed, Body()],
+) -> RunAccepted:
+    """Of a feed, or of a site whose pages name its feeds. A run of its own, which stores nothing.
+
+    Its task's `profile` holds `feeds`: address, title, entries, newest, and some titles of each.
+    """
+    run_id = str(uuid.uuid4())
+    command = FindFeeds(run_id=run_id, url=body.url, requested_at=now())
+    return await opened(response, bus, command, None)
 
 
 @router.get(

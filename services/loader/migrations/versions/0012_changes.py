@@ -78,6 +78,12 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError(
-        "a database of an older release comes back from its backup"
+    op.execute(
+        """
+        DROP TRIGGER points_note_inserted ON points;
+        DROP TRIGGER points_note_updated ON points;
+        DROP TABLE changes, change_position;
+        DROP SEQUENCE change_unnumbered;
+        DROP FUNCTION note_inserted(), note_updated(), number_change()
+        """
     )

@@ -1,0 +1,121 @@
+"""LookForFeeds: what feeds an address leads to, before one of them is read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from services.extractor.sources.answer import Answer
+from services.extractor.sources.feeds import find
+from services.extractor.sources.feeds.find import FeedLook, links, look_at
+from services.extractor.sources.feeds.read import LIMITS, MAX_BYTES
+from services.extractor.sources.http_client import HttpClient
+from services.extractor.tasks.reporting import (
+    Reporter,
+    explain,
+    task_fields,
+)
+from shared.errors import TaskError, TransientError
+from shared.messages.base import Json
+from shared.messages.run_events import (
+    TaskFailed,
+    TaskFinished,
+    TaskStarted,
+)
+from shared.messages.tasks import LookForFeeds
+from shared.runtime.confined import Confined
+from shared.values.urls import without_secrets
+
+MOST = 5  # feeds that are told
+_ACCEPT = "text/html, application/xhtml+xml, application/xml, */*;q=0.5"
+
+
+class FindFeedsHandler:
+    """Does LookForFeeds tasks. Nothing is kept but what the end of the task says."""
+
+    def __init__(
+        self, producer: AIOKafkaProducer, http: HttpClient
+    ) -> None:
+        self._reporter = Reporter(producer)
+        self._http = http
+        self._confined = Confined([find.__name__])
+        self._turn = asyncio.Lock()
+
+    async def run(self, task: LookForFeeds) -> None:
+        """Raises TransientError while Kafka is unavailable: then run it again."""
+        none: dict[str, Any] = {
+            **task_fields(task),
+            "pages": 0,
+            "records": 0,
+        }
+        await self._reporter.report(TaskStarted(**task_fields(task)))
+        try:
+            found = await self._found(task.url)
+        except Exception as error:  # noqa: BLE001  `explain` logs and sorts them
+            told = explain(error, task, "task_crashed")
+            await self._reporter.report(TaskFailed(**none, error=told))
+        else:
+            await self._reporter.report(
+                TaskFinished(
+                    **none,
+                    profile={"feeds": found},
+                    notes=[f"{len(found)} feed(s) found"],
+                )
+            )
+
+    async def _found(self, url: str) -> list[Json]:
+        """What the address is, or what the page there leads to. Raises TaskError."""
+        answer = await self._ask(url)
+        try:
+            return [await self._look(answer, url)]
+        except TaskError as error:
+            if error.code != "not_a_feed":
+                raise
+        found: list[Json] = []
+        for address in await self._read(links, answer, url):
+            try:
+                behind = await self._ask(address)
+                found.append(await self._look(behind, address))
+            except TransientError:
+                raise
+            except TaskError:
+                continue  # a page may name what is not there
+            if len(found) == MOST:
+                break
+        if not found:
+            raise TaskError(
+                "not_a_feed",
+                f"{without_secrets(url)} is no feed, and names none that can be read",
+            )
+        return found
+
+    async def _look(self, answer: Answer, asked: str) -> Json:
+        (look,) = await self._read(look_at, answer)
+        assert isinstance(look, FeedLook)  # noqa: S101  of the child
+        address = answer.moved_to or asked
+        return {"url": without_secrets(address), **asdict(look)}
+
+    async def _read(
+        self,
+        task: Callable[..., Iterator[Any]],
+        answer: Answer,
+        *more: Any,
+    ) -> list[Any]:
+        def read() -> list[Any]:
+            return list(
+                self._confined.run(
+                    answer.url, LIMITS, task, answer, *more
+                )
+            )
+
+        async with self._turn:
+            return await asyncio.to_thread(read)
+
+    async def _ask(self, url: str) -> Answer:
+        return await self._http.get(
+            url, accept=_ACCEPT, max_bytes=MAX_BYTES
+        )
