@@ -29,6 +29,8 @@ class StackSettings(CommonSettings):
     )
     extractors: int = Field(default=1, ge=1, le=6)
     normalizers: int = Field(default=1, ge=1, le=6)
+    # 0: no webhook is told anything.
+    notifiers: int = Field(default=1, ge=0, le=6)
     loaders: int = Field(default=1, ge=1, le=6)
     gateways: int = Field(default=1, ge=1, le=6)
 
@@ -51,12 +53,14 @@ class StackSettings(CommonSettings):
 
     def counts(self) -> dict[str, int]:
         """Instances by service."""
-        return {
+        counts = {
             "extractor": self.extractors,
             "normalizer": self.normalizers,
             "loader": self.loaders,
             "gateway": self.gateways,
+            "notifier": self.notifiers,
         }
+        return {name: count for name, count in counts.items() if count}
 
     def embedded_postgres(self) -> bool:
         """Whether DATABASE_URL means the server that this stack starts."""

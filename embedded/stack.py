@@ -105,6 +105,7 @@ def _classes() -> tuple[type[CommonSettings], ...]:
     from services.gateway.settings import GatewaySettings
     from services.loader.settings import LoaderSettings
     from services.normalizer.settings import NormalizerSettings
+    from services.notifier.settings import NotifierSettings
 
     return (
         StackSettings,
@@ -112,6 +113,7 @@ def _classes() -> tuple[type[CommonSettings], ...]:
         NormalizerSettings,
         LoaderSettings,
         GatewaySettings,
+        NotifierSettings,
     )
 
 
@@ -299,7 +301,7 @@ def start_all(settings: StackSettings, console: Console) -> None:
     settings = start_servers(settings, console)
     with console.step("migrating: tables and topics"):
         migrate(settings)
-    with console.step("starting extractor, normalizer, loader, gateway"):
+    with console.step("starting the services"):
         start_services(settings)
 
 
@@ -379,7 +381,7 @@ def migrate(settings: StackSettings, *command: str) -> None:
 def start_services(
     settings: StackSettings, deadline_s: float = READY_TIMEOUT_S
 ) -> None:
-    """Start the four services and wait for every instance to be ready. Raises StackError."""
+    """Start the services and wait for every instance to be ready. Raises StackError."""
     until = time.monotonic() + deadline_s
     instances = _instances(settings)
     for service, number in instances:

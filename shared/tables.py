@@ -379,6 +379,8 @@ runs = Table(
     Column("preview", Text),
     # Asked for before it had ended, which happens where topics are read again.
     _required("publish_wanted", Boolean, "false"),
+    # That it is over, to who waits for it.
+    _required("end_untold", Boolean, "false"),
     Index(
         "runs_requested", text("requested_at DESC"), text("run_id DESC")
     ),
@@ -386,6 +388,11 @@ runs = Table(
         "runs_open",
         "run_id",
         postgresql_where=text("finished_at IS NULL"),
+    ),
+    Index(
+        "runs_end_untold",
+        "finished_at",
+        postgresql_where=text("end_untold"),
     ),
 )
 
@@ -530,6 +537,26 @@ raw_clocks = Table(
     _required("generation", Integer, "0"),
     _required("last_ms", BigInteger, "0"),
     _required("last_offset", BigInteger, "-1"),
+)
+
+# What webhooks were told: the newest attempt of each.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _uuid("id", primary_key=True),
+    _required("webhook", Text),
+    _required("type", Text),
+    _required("url", Text),
+    _required("data", JSONB),
+    _time("created_at", nullable=False),
+    _required("attempts", Integer),
+    Column("status", Integer),
+    Column("error", Text),
+    _time("tried_at", nullable=False),
+    _time("delivered_at"),
+    _time("given_up_at"),
+    Index("deliveries_webhook", "webhook", text("created_at DESC"), "id"),
+    Index("deliveries_created", "created_at"),
 )
 
 # Who asked for what, and what is configured. `subject`: a run, `key/<id>` or a setting's name.

@@ -18,6 +18,7 @@ from crypto_ingest.commands import (
     runs,
     schedules,
     sources,
+    webhooks,
 )
 from crypto_ingest.errors import FAILED, CommandError
 from crypto_ingest.options import AsJson, settings_of
@@ -114,6 +115,9 @@ app.add_typer(
 )
 app.add_typer(
     configuration.config, name="config", help="What is configured."
+)
+app.add_typer(
+    webhooks.app, name="webhooks", help="Who is told what happens."
 )
 app.add_typer(keys.app, name="keys", help="Who may use the API.")
 app.add_typer(

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import (
@@ -33,35 +32,13 @@ from shared.messages.tasks import FetchStream, Task
 from shared.messages.topics import DEAD_LETTERS, TASKS, Topic
 from shared.runtime import logs
 from shared.runtime.lifecycle import sleep_or_stop
+from shared.runtime.offset_tracker import OffsetTracker
 from shared.runtime.suspects import Suspects, Turns, place
 
 OLD_S = 20.0  # of a task that may have been done before
 MAX_TAKEN = 500  # tasks that are at work or wait for a slot
 MAX_TAKEN_BYTES = 4 << 20
 log = logs.get(__name__)
-
-
-@dataclass
-class OffsetTracker:
-    """Offsets in flight on one partition; what may be committed is the finished beginning."""
-
-    pending: dict[int, bool] = field(
-        default_factory=dict
-    )  # offset → finished, as they arrived
-
-    def begin(self, offset: int) -> None:
-        self.pending[offset] = False
-
-    def finish(self, offset: int) -> int | None:
-        """The offset to commit now (next to read), or None while an earlier one is at work."""
-        self.pending[offset] = True
-        commit = None
-        for earliest, is_finished in list(self.pending.items()):
-            if not is_finished:
-                break
-            del self.pending[earliest]
-            commit = earliest + 1
-        return commit
 
 
 class TaskWorker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types

@@ -59,6 +59,7 @@ from services.gateway.routes.configuration import (
     overview,
     pauses,
     schedules,
+    webhooks,
 )
 from services.gateway.routes.live import changes, events, services
 from services.gateway.routes.news import news, sentiment
@@ -121,6 +122,7 @@ ROUTES = (
     coins,
     pauses,
     schedules,
+    webhooks,
     overview,
     files,
     keys,

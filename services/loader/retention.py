@@ -74,6 +74,10 @@ _DELETE_AUDIT = """
 DELETE FROM audit WHERE id IN (
     SELECT id FROM audit WHERE at < :before ORDER BY at LIMIT 2000)
 """
+_DELETE_DELIVERIES = """
+DELETE FROM deliveries WHERE id IN (
+    SELECT id FROM deliveries WHERE created_at < :before ORDER BY created_at LIMIT 2000)
+"""
 _DETACH_PARTITION = "SELECT detach_partition(:before)"
 _DROP_DETACHED = "SELECT drop_detached()"
 _DELETE_NEWS = """
@@ -158,9 +162,9 @@ class Retention:
                 "changes", self._before(self._changes), _DELETE_CHANGES
             )
         if self._audit is not None:
-            self._delete(
-                "audit", self._before(self._audit), _DELETE_AUDIT
-            )
+            before = self._before(self._audit)
+            self._delete("audit", before, _DELETE_AUDIT)
+            self._delete("deliveries", before, _DELETE_DELIVERIES)
 
     def _prune_points(self, before: datetime) -> None:
         self._prune("news", before, _EXISTS_NEWS, _DELETE_NEWS)

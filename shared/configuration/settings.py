@@ -1,6 +1,7 @@
 """A setting as ingest.configuration holds it: its value, or that `.env` counts again.
 
-`feed/<name>`, `coins/<source>`, `pause/<what>`, `schedule/<name>` are its names. Each is signed.
+`feed/<name>`, `coins/<source>`, `pause/<what>`, `schedule/<name>`, `webhook/<name>` are its names.
+Each is signed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from shared.messages.base import Id, Message, Millis, Name, Total
 
 MAX_COINS = 5_000
 MAX_STREAMS = 1_000
+MAX_CONDITIONS = 50
+MAX_WINDOW_S = 86_400
 EVERYTHING = "*"  # to pause
 
 
@@ -26,6 +29,7 @@ class Kind(StrEnum):
     COINS = "coins"
     PAUSE = "pause"
     SCHEDULE = "schedule"
+    WEBHOOK = "webhook"
 
     def named(self, name: str) -> str:
         """The name of a setting."""
@@ -37,6 +41,21 @@ class Missed(StrEnum):
 
     SKIP = "skip"
     ONCE = "once"
+
+
+class Direction(StrEnum):
+    """To which side of a price."""
+
+    ABOVE = "above"
+    BELOW = "below"
+
+
+class Event(StrEnum):
+    """What happens, and a webhook may be told."""
+
+    RUN_ENDED = "run.ended"
+    RUN_FAILED = "run.failed"
+    STREAM_FAILED = "stream.failed"
 
 
 class Removed(Message, frozen=True, tag="Removed"):
@@ -81,7 +100,56 @@ class Schedule(Message, frozen=True, tag="Schedule"):
     note: Note = ""
 
 
-Value = Removed | Feed | Coins | Pause | Schedule
+class PriceCrosses(Message, frozen=True, tag="PriceCrosses"):
+    """A price of a coin goes above or below `price`, as an exact number."""
+
+    symbol: Name
+    price: Name
+    direction: Direction
+
+
+class PriceChanges(Message, frozen=True, tag="PriceChanges"):
+    """A price of a coin moves by so many percent within a time, up or down."""
+
+    symbol: Name
+    percent: Annotated[float, msgspec.Meta(gt=0, le=10_000)]
+    within_s: Annotated[int, msgspec.Meta(ge=60, le=MAX_WINDOW_S)]
+
+
+class MoodIs(Message, frozen=True, tag="MoodIs"):
+    """A piece of news about a coin is at least so good, or at least so bad."""
+
+    symbol: Name
+    sentiment: Annotated[float, msgspec.Meta(ge=-1, le=1)]
+
+
+class IsStale(Message, frozen=True, tag="IsStale"):
+    """A source was read by no task without an error for so long."""
+
+    source: Name
+    after_s: Annotated[int, msgspec.Meta(ge=60, le=30 * 86_400)]
+
+
+Condition = PriceCrosses | PriceChanges | MoodIs | IsStale
+
+
+class Webhook(Message, frozen=True, tag="Webhook"):
+    """Where to tell what. `salt`: its secret follows from it and the installation's.
+
+    `events`: beside conditions. `sources`: only of these, None: of all.
+    """
+
+    url: Name
+    salt: Name
+    events: list[Event] = []
+    conditions: Annotated[
+        list[Condition], msgspec.Meta(max_length=MAX_CONDITIONS)
+    ] = []
+    sources: list[Name] | None = None
+    note: Note = ""
+
+
+Value = Removed | Feed | Coins | Pause | Schedule | Webhook
 
 
 class Setting(Message, frozen=True, tag="Setting"):

@@ -93,6 +93,11 @@ def requeue_run_id(dead_letter: str, met_by: str | None) -> str:
     return _uuid5("requeue", dead_letter, met_by or "")
 
 
+def notification_id(*parts: str) -> str:
+    """What is told twice is the same."""
+    return _uuid5("notification", *parts)
+
+
 def natural_key(*parts: str) -> str:
     """The parts of a name as one text."""
     return _SEPARATOR.join(parts)

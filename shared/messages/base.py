@@ -77,6 +77,7 @@ class Stage(StrEnum):
     EXTRACT = "extract"
     MAP = "map"
     LOAD = "load"
+    NOTIFY = "notify"
 
 
 class Message(

@@ -10,6 +10,7 @@ from shared.messages.base import (
     Id,
     Json,
     Message,
+    Millis,
     Name,
     Offset,
     Partition,
@@ -143,6 +144,31 @@ class DataGap(Message, frozen=True, tag="DataGap"):
     reason: str = GapReason.RETENTION
 
 
+class RunEnded(Message, frozen=True, tag="RunEnded"):
+    """A run is over, as its ledger says. Told again where it was not sure to have arrived."""
+
+    run_id: Id
+    kind: Name
+    status: Name
+    message: str | None = None
+
+
+class DeliveryTried(Message, frozen=True, tag="DeliveryTried"):
+    """A webhook was told something, or could not be. `status`: of its answer, if there was one."""
+
+    notification_id: Id
+    webhook: Name
+    event: Name
+    url: Name
+    attempt: Count
+    at: Millis
+    data: Json
+    status: Count | None = None
+    error: str | None = None
+    is_over: bool = False  # it arrived, or is tried no more
+    run_id: Id | None = None  # it belongs to none
+
+
 RunEvent = (
     RunPlanned
     | TaskStarted
@@ -152,4 +178,6 @@ RunEvent = (
     | PagesRepaired
     | RunCancelled
     | DataGap
+    | RunEnded
+    | DeliveryTried
 )

@@ -74,6 +74,8 @@ CONFIGURATION = Topic(
         "flush.messages": "1",
     },
 )
+# What webhooks are told.
+NOTIFICATIONS = Topic("ingest.notifications", retention_ms=7 * DAY_MS)
 # How each instance is, every few seconds.
 SERVICES = Topic(
     "ingest.services",
@@ -94,6 +96,7 @@ TOPICS = (
     CHECKPOINTS,
     DEAD_LETTERS,
     CONFIGURATION,
+    NOTIFICATIONS,
     SERVICES,
 )
 
@@ -103,3 +106,5 @@ EXTRACTOR_GROUP = "extractor"
 REPLAYER_GROUP = "extractor-replayer"
 NORMALIZER_GROUP = "normalizer"
 LOADER_GROUP = "loader"
+WATCHER_GROUP = "notifier-watcher"
+SENDER_GROUP = "notifier-sender"

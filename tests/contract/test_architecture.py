@@ -12,7 +12,7 @@ import pytest
 import shared
 from embedded.settings import ROOT
 
-SERVICES = ("extractor", "normalizer", "loader", "gateway")
+SERVICES = ("extractor", "normalizer", "loader", "gateway", "notifier")
 # Libraries that belong to one service.
 OWNERS = {
     "faust": "services/normalizer",
@@ -23,7 +23,12 @@ OWNERS = {
     "stamina": "services/extractor",
     "alembic": "services/loader",
     "psycopg2": ("services/loader", "embedded"),
-    "httpx": ("services/extractor", "embedded"),
+    "httpx": (
+        "services/extractor",
+        "services/notifier",
+        "shared/http",
+        "embedded",
+    ),
 }
 
 

@@ -16,6 +16,7 @@ from services.normalizer.mapping.registry import NORMALIZER_VERSION
 from services.normalizer.unify import unify
 from shared.configuration.settings import configuration_decoder
 from shared.messages import serialization
+from shared.messages.notifications import notification_decoder
 from shared.messages.points import Points
 from shared.messages.serialization import UndecodableError, decode, encode
 from shared.messages.topics import TOPICS
@@ -58,6 +59,7 @@ DECODERS: dict[str, Any] = {
     "ServiceState": service_state_decoder,
     "KeyState": configuration_decoder,
     "Setting": configuration_decoder,
+    "Notification": notification_decoder,
     **dict.fromkeys(
         (
             "RunPlanned",
@@ -68,6 +70,8 @@ DECODERS: dict[str, Any] = {
             "PagesRepaired",
             "RunCancelled",
             "DataGap",
+            "RunEnded",
+            "DeliveryTried",
         ),
         serialization.run_event_decoder,
     ),

@@ -22,6 +22,7 @@ from shared.messages.topics import (
     COMMANDS,
     CONFIGURATION,
     DEAD_LETTERS,
+    NOTIFICATIONS,
     RAW,
     REPLAY_PAGES,
     REPLAY_TASKS,
@@ -49,12 +50,13 @@ OF_TOPIC = {
     REPLAY_PAGES.name: "ReplayPage",
     UNIFIED.name: "UnifiedPage",
     UNIFIED_REPLAY.name: "UnifiedPage",
-    RUN_EVENTS.name: "DataGap PagesRepaired RunCancelled RunPlanned TaskFailed TaskFinished "
-    "TaskStarted TaskStopped",
+    RUN_EVENTS.name: "DataGap DeliveryTried PagesRepaired RunCancelled RunEnded RunPlanned "
+    "TaskFailed TaskFinished TaskStarted TaskStopped",
     CHECKPOINTS.name: "Checkpoint",
     DEAD_LETTERS.name: "RawPage",
     SERVICES.name: "ServiceState",
     CONFIGURATION.name: "KeyState Setting",
+    NOTIFICATIONS.name: "Notification",
 }
 ODD = [
     b"null",

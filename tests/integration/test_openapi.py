@@ -61,6 +61,8 @@ def test_the_api_keeps_its_contract(
                 "GET /api/v1/raw",
                 "GET /api/v1/files/csv/{path}",
                 "PUT /api/v1/files/csv/{path}",
+                "DELETE /api/v1/files/csv/{path}",
+                "PUT /api/v1/webhooks/{name}",
                 "POST /api/v1/files/mapping",
             )
         )

@@ -58,6 +58,8 @@ class Stack(Product):
             "POSTGRES_SHARED_BUFFERS": "256MB",
             "RSS_FEEDS": "[]",
             "COIN_IDS": "[]",
+            # Which takes time to start, where nothing is told.
+            "NOTIFIERS": "0",
             **settings,
         }
         self.environment = {**untraced(), **self.variables}

@@ -1410,6 +1410,92 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who is told what
+         * @description By name, without their secrets.
+         */
+        get: operations["list_webhooks_api_v1_webhooks_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Tell an address what happens
+         * @description What happens from now on. The answer holds the secret of its signatures, this once.
+         *
+         *     It stays the same when the webhook is changed, unless `rotate`.
+         */
+        put: operations["put_webhook_api_v1_webhooks__name__put"];
+        post?: never;
+        /**
+         * Tell an address no more
+         * @description Also what waits to be told again.
+         */
+        delete: operations["delete_webhook_api_v1_webhooks__name__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{name}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What an address was told, and what came of it
+         * @description Newest first. What never arrived is a dead letter of the stage `notify`: requeue it.
+         */
+        get: operations["list_deliveries_api_v1_webhooks__name__deliveries_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tell an address something, to see that it arrives
+         * @description Of the type `test`. The deliveries say what came of it.
+         */
+        post: operations["send_test_api_v1_webhooks__name__test_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2357,6 +2443,51 @@ export interface components {
             topic: string | null;
         };
         /**
+         * Delivery
+         * @description What was told, and what came of the last attempt.
+         */
+        Delivery: {
+            /** Attempts */
+            attempts: number;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Data */
+            data: {
+                [key: string]: unknown;
+            };
+            /** Delivered At */
+            delivered_at: string | null;
+            /**
+             * Error
+             * @description Why there was none
+             */
+            error: string | null;
+            /** Given Up At */
+            given_up_at: string | null;
+            /**
+             * Id
+             * @description The header `webhook-id`
+             */
+            id: string;
+            /**
+             * Status
+             * @description Of the answer
+             */
+            status: number | null;
+            /**
+             * Tried At
+             * Format: date-time
+             */
+            tried_at: string;
+            /** Type */
+            type: string;
+            /** Url */
+            url: string;
+        };
+        /**
          * Diff
          * @description What differs between two runs.
          */
@@ -2399,6 +2530,12 @@ export interface components {
             /** Sha256 */
             sha256: string;
         };
+        /**
+         * Direction
+         * @description To which side of a price.
+         * @enum {string}
+         */
+        Direction: "above" | "below";
         /**
          * Discard
          * @description Why a dead letter is closed.
@@ -2454,6 +2591,12 @@ export interface components {
             /** Stream */
             stream?: string;
         };
+        /**
+         * Event
+         * @description What happens, and a webhook may be told.
+         * @enum {string}
+         */
+        Event: "run.ended" | "run.failed" | "stream.failed";
         /**
          * EveryIs
          * @description Where the distance of data points is from.
@@ -2963,6 +3106,20 @@ export interface components {
          */
         InstrumentOrder: "match" | "rank" | "symbol" | "points";
         /**
+         * IsStale
+         * @description A source was read by no task without an error for so long.
+         */
+        IsStale: {
+            /** After S */
+            after_s: number;
+            source: components["schemas"]["Source"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "IsStale";
+        };
+        /**
          * KafkaHealth
          * @description Whether commands can be sent.
          */
@@ -3156,6 +3313,36 @@ export interface components {
             scope: components["schemas"]["Scope"];
         };
         /**
+         * MadeWebhook
+         * @description With the secret, which is shown this once.
+         */
+        MadeWebhook: {
+            /** Changed At */
+            changed_at: string | null;
+            /**
+             * Changed By
+             * @description The id of a key; null: API_KEY, or never
+             */
+            changed_by: string | null;
+            /** Conditions */
+            conditions: {
+                [key: string]: unknown;
+            }[];
+            /** Events */
+            events: components["schemas"]["Event"][];
+            /** Name */
+            name: string;
+            /** Note */
+            note: string;
+            origin: components["schemas"]["Origin"];
+            /** Secret */
+            secret: string;
+            /** Sources */
+            sources: string[] | null;
+            /** Url */
+            url: string;
+        };
+        /**
          * Me
          * @description Who asks.
          */
@@ -3217,6 +3404,21 @@ export interface components {
              * @enum {string}
              */
             sentiment: "negative" | "neutral" | "positive" | "unknown";
+        };
+        /**
+         * MoodIs
+         * @description A piece of news is at least so good (from 0 up), or at least so bad.
+         */
+        MoodIs: {
+            /** Sentiment */
+            sentiment: number;
+            /** Symbol */
+            symbol: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "MoodIs";
         };
         /**
          * MoveAfter
@@ -3414,6 +3616,55 @@ export interface components {
              * @default UTC
              */
             timezone?: string;
+        };
+        /**
+         * NewWebhook
+         * @description Where to tell what.
+         * @example {
+         *       "conditions": [
+         *         {
+         *           "direction": "above",
+         *           "price": "100000",
+         *           "symbol": "btc",
+         *           "type": "PriceCrosses"
+         *         }
+         *       ],
+         *       "events": [
+         *         "run.failed",
+         *         "stream.failed"
+         *       ],
+         *       "url": "https://example.org/hook"
+         *     }
+         */
+        NewWebhook: {
+            /**
+             * Conditions
+             * @default []
+             */
+            conditions?: (components["schemas"]["PriceCrosses"] | components["schemas"]["PriceChanges"] | components["schemas"]["MoodIs"] | components["schemas"]["IsStale"])[];
+            /**
+             * Events
+             * @default []
+             */
+            events?: components["schemas"]["Event"][];
+            /**
+             * Note
+             * @default
+             */
+            note?: string;
+            /**
+             * Rotate
+             * @description Whether it gets another secret
+             * @default false
+             */
+            rotate?: boolean;
+            /**
+             * Sources
+             * @description Only points and streams of these; null: of all
+             */
+            sources?: components["schemas"]["Source"][] | null;
+            /** Url */
+            url: string;
         };
         /**
          * News
@@ -3731,6 +3982,39 @@ export interface components {
              * @description Since when it was known: the end of a candle, the moment of a price
              */
             time: string | null;
+        };
+        /**
+         * PriceChanges
+         * @description A price moves by so many percent within a time, up or down; told once in that time.
+         */
+        PriceChanges: {
+            /** Percent */
+            percent: number;
+            /** Symbol */
+            symbol: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "PriceChanges";
+            /** Within S */
+            within_s: number;
+        };
+        /**
+         * PriceCrosses
+         * @description A price goes above or below another.
+         */
+        PriceCrosses: {
+            direction: components["schemas"]["Direction"];
+            /** Price */
+            price: string;
+            /** Symbol */
+            symbol: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "PriceCrosses";
         };
         /**
          * PricesBody
@@ -4684,7 +4968,7 @@ export interface components {
          * @description Where a record was rejected.
          * @enum {string}
          */
-        Stage: "extract" | "map" | "load";
+        Stage: "extract" | "map" | "load" | "notify";
         /**
          * Task
          * @description One stream within the run.
@@ -4755,6 +5039,14 @@ export interface components {
          * @enum {string}
          */
         TimestampIs: "open" | "close" | "moment";
+        /**
+         * TrialSent
+         * @description What was told, by its `webhook-id`.
+         */
+        TrialSent: {
+            /** Id */
+            id: string;
+        };
         /**
          * TriedRows
          * @description What would become of a file's first rows.
@@ -4850,6 +5142,34 @@ export interface components {
             values: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * WebhookState
+         * @description A webhook without its secret. The address without those that it may hold.
+         */
+        WebhookState: {
+            /** Changed At */
+            changed_at: string | null;
+            /**
+             * Changed By
+             * @description The id of a key; null: API_KEY, or never
+             */
+            changed_by: string | null;
+            /** Conditions */
+            conditions: {
+                [key: string]: unknown;
+            }[];
+            /** Events */
+            events: components["schemas"]["Event"][];
+            /** Name */
+            name: string;
+            /** Note */
+            note: string;
+            origin: components["schemas"]["Origin"];
+            /** Sources */
+            sources: string[] | null;
+            /** Url */
+            url: string;
         };
         /**
          * WorstPrice
@@ -7682,5 +8002,156 @@ export interface operations {
             503: components["responses"]["Problem"];
         };
     };
+    list_webhooks_api_v1_webhooks_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookState"][];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    put_webhook_api_v1_webhooks__name__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewWebhook"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeWebhook"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    delete_webhook_api_v1_webhooks__name__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    list_deliveries_api_v1_webhooks__name__deliveries_get: {
+        parameters: {
+            query?: {
+                /** @description Only those that never arrived */
+                given_up?: boolean | null;
+                limit?: number;
+                skip?: number;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description `rel="next"`: the next page, where there is one */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"][];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    send_test_api_v1_webhooks__name__test_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrialSent"];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
 }
-// Of the OpenAPI document f78dca96e0fa28a26423d18587a5cab6e31e377cbe7c4b8cf115ee626397aab9
+// Of the OpenAPI document c755f97fa828f077863eb8d948a56cb1e27b69f891d61eec58fe7d61b96d07ff

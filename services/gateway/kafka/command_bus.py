@@ -23,6 +23,7 @@ from shared.kafka.checkpoint_log import CheckpointLog
 from shared.kafka.lag import GroupPositions, LagReader
 from shared.kafka.topic_follower import TopicFollower
 from shared.messages.commands import Command, MoveCheckpoint, RunCommand
+from shared.messages.notifications import Notification
 from shared.messages.serialization import encode
 from shared.messages.topics import (
     COMMANDS,
@@ -31,6 +32,7 @@ from shared.messages.topics import (
     EXTRACTOR_GROUP,
     LOADER_GROUP,
     NORMALIZER_GROUP,
+    NOTIFICATIONS,
     PLANNER_GROUP,
     RAW,
     REPLAY_PAGES,
@@ -224,6 +226,23 @@ class CommandBus:
             run_id=command.run_id,
         )
         return from_ms(metadata.timestamp)
+
+    async def publish_notification(self, message: Notification) -> None:
+        """What a webhook is to be told. Raises ProblemError 503."""
+        try:
+            async with asyncio.timeout(PUBLISH_TIMEOUT_S):
+                await publishing.publish(
+                    self._producer,
+                    NOTIFICATIONS,
+                    message,
+                    key=message.webhook,
+                    service="gateway",
+                    event_id=message.id,
+                )
+        except (TransientError, TimeoutError) as error:
+            raise unavailable(
+                "Kafka did not confirm it: try again"
+            ) from error
 
     async def close(self) -> None:
         """Close what is open, without waiting long for a broker that is gone."""

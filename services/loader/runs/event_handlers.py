@@ -25,7 +25,12 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from services.loader.database import db_of
 from services.loader.dead_letters import requeue
 from services.loader.pages import asked, previews
-from services.loader.runs import audit, retirements, task_cursors
+from services.loader.runs import (
+    audit,
+    deliveries,
+    retirements,
+    task_cursors,
+)
 from shared.access.keys import KeyState
 from shared.configuration.settings import Setting
 from shared.identity.ids import gap_id
@@ -47,9 +52,11 @@ from shared.messages.commands import (
 )
 from shared.messages.run_events import (
     DataGap,
+    DeliveryTried,
     PagesRepaired,
     PlannedTask,
     RunCancelled,
+    RunEnded,
     RunEvent,
     RunPlanned,
     TaskFailed,
@@ -95,9 +102,9 @@ def apply(transaction: Connection, received: ReceivedMessage) -> None:
         row = insert(runs).values(run_id=message.run_id)
         transaction.execute(row.on_conflict_do_nothing())
     HANDLERS[type(message)](transaction, message, received.at)
-    # A request to stop, repeated or not, is no progress.
+    # A request to stop, or the word that it is over, is no progress.
     if message.run_id is not None and not isinstance(
-        message, TaskStopped
+        message, TaskStopped | RunEnded
     ):
         transaction.execute(
             _update_run(message.run_id).values(last_progress_at=_NOW)
@@ -376,6 +383,12 @@ def _on_answered_elsewhere(
     """Nothing: the planner answers CancelRun, the extractor TaskStopped, with events."""
 
 
+def _on_run_ended(
+    _transaction: Connection, _event: RunEnded, _at: datetime
+) -> None:
+    """The loader has said so itself."""
+
+
 HANDLERS: dict[type, Callable[[Connection, Any, datetime], None]] = {
     StartIngestion: _on_request,
     StartReplay: _on_request,
@@ -390,6 +403,8 @@ HANDLERS: dict[type, Callable[[Connection, Any, datetime], None]] = {
     DiscardDeadLetters: requeue.discard,
     CancelRun: _on_answered_elsewhere,
     TaskStopped: _on_answered_elsewhere,
+    RunEnded: _on_run_ended,
+    DeliveryTried: deliveries.on_tried,
     RunPlanned: _on_run_planned,
     TaskStarted: _on_task_started,
     TaskFinished: _on_task_ended,

@@ -166,7 +166,12 @@ def _end(
     started_at = func.coalesce(
         runs.c.started_at, runs.c.requested_at, _NOW
     )
-    return {**changes, "finished_at": _NOW, "started_at": started_at}
+    return {
+        **changes,
+        "finished_at": _NOW,
+        "started_at": started_at,
+        "end_untold": True,
+    }
 
 
 def ledger_of(transaction: Connection, run_id: str) -> Ledger:

@@ -30,7 +30,7 @@ from shared.messages.commands import (
     StartIngestion,
     StartReplay,
 )
-from shared.messages.run_events import TaskStopped
+from shared.messages.run_events import RunEnded, TaskStopped
 from shared.messages.tasks import (
     FetchStream,
     ForwardMessages,
@@ -73,6 +73,11 @@ WHERE closed_at IS NULL AND NOT EXISTS (
     SELECT 1 FROM runs WHERE finished_at IS NULL AND status <> 'incomplete'
     AND coalesce(requested_at, started_at, last_progress_at) <= g.noticed_at)
 """
+_SELECT_UNTOLD = """
+SELECT run_id::text, kind, status, message FROM runs
+WHERE end_untold AND finished_at IS NOT NULL ORDER BY finished_at LIMIT 500
+"""
+_MARK_TOLD = "UPDATE runs SET end_untold = false WHERE run_id = ANY(CAST(:ids AS uuid[]))"
 log = logs.get(__name__)
 
 
@@ -148,6 +153,7 @@ class RunReconciler:
                 await publish_all(
                     self._producer, await self._due(), never
                 )
+                await self._tell_ends(never)
                 await asyncio.to_thread(self._retire)
                 await asyncio.to_thread(self._retention.prune)
                 await asyncio.to_thread(
@@ -155,6 +161,22 @@ class RunReconciler:
                 )
             except unavailable:
                 continue  # the loading logs it
+
+    async def _tell_ends(self, stop: asyncio.Event) -> None:
+        """That runs are over, for who waits for it; again where it is not sure to have arrived."""
+        ended = await asyncio.to_thread(self._untold)
+        if ended and await publish_all(self._producer, ended, stop):
+            ids = [event.run_id for event in ended]
+            await asyncio.to_thread(self._mark_told, ids)
+
+    def _untold(self) -> list[RunEnded]:
+        with self._engine.begin() as transaction:
+            rows = transaction.execute(text(_SELECT_UNTOLD)).mappings()
+            return [RunEnded(**row) for row in rows]
+
+    def _mark_told(self, run_ids: list[str]) -> None:
+        with self._engine.begin() as transaction:
+            transaction.execute(text(_MARK_TOLD), {"ids": run_ids})
 
     async def _due(self) -> list[Message]:
         idle, stopped = await asyncio.to_thread(self._look)
@@ -275,7 +297,7 @@ async def _publish(producer: AIOKafkaProducer, message: Message) -> None:
                 key=message.run_id,
                 service="loader",
             )
-        case TaskStopped():
+        case TaskStopped() | RunEnded():
             await publishing.publish(
                 producer,
                 RUN_EVENTS,

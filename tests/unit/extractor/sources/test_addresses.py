@@ -7,8 +7,8 @@ import ipaddress
 import pytest
 
 from services.extractor.sources.feeds import schedule
-from services.extractor.sources.http_client import is_public
 from shared.errors import TaskError
+from shared.http.guarded import is_public
 from shared.values.urls import has_secrets, without_secrets
 
 
