@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 
-from embedded import backup, commands, upgrade
+from embedded import commands
 from embedded.console import Console
 from embedded.demo import demo
 from embedded.errors import StackError
 from embedded.servers import passwords
+from embedded.upkeep import backup, upgrade
 from shared.errors import CONFIG_EXIT_CODE, ConfigError
 
 COMMANDS: dict[str, commands.Command] = {

@@ -96,6 +96,9 @@ class Prices:
             kept.append((point.at_s, point.price))
         while kept and kept[0][0] < point.at_s - self.window_s:
             kept.popleft()
+        self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
         while len(self._kept) > MAX_SERIES:
             self._kept.popitem(last=False)
 
@@ -153,11 +156,7 @@ def _crossed(
     if not before or point.price is None or limit is None:
         return None
     last = before[-1][1]
-    if condition.direction == Direction.ABOVE:
-        is_crossed = last < limit <= point.price
-    else:
-        is_crossed = last > limit >= point.price
-    if not is_crossed:
+    if not _is_crossed(condition.direction, last, limit, point.price):
         return None
     return Told(
         "price.crossed",
@@ -170,12 +169,20 @@ def _crossed(
     )
 
 
+def _is_crossed(
+    direction: Direction, last: Decimal, limit: Decimal, price: Decimal
+) -> bool:
+    if direction == Direction.ABOVE:
+        return last < limit <= price
+    return last > limit >= price
+
+
 def _changed(
     condition: PriceChanges, point: Point, prices: Prices
 ) -> Told | None:
     """Against the oldest price of the window; once a window."""
     begin = point.at_s - condition.within_s
-    before = [each for each in prices.before(point) if each[0] >= begin]
+    before = _since(prices.before(point), begin)
     if not before or point.price is None or not before[0][1]:
         return None
     at_s, first = before[0]
@@ -195,6 +202,12 @@ def _changed(
             "since_s": at_s,
         },
     )
+
+
+def _since(
+    prices: list[tuple[float, Decimal]], begin: float
+) -> list[tuple[float, Decimal]]:
+    return [each for each in prices if each[0] >= begin]
 
 
 def _mood(condition: MoodIs, point: Point) -> Told | None:

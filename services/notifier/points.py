@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from decimal import Decimal
 
 import msgspec
 
@@ -44,7 +45,6 @@ def of_now(page: UnifiedPage, came_s: float) -> Iterator[Point]:
 
 
 def _point(head: _RawHead, row: UnifiedData, at_s: float) -> Point:
-    price = row.price if row.price is not None else row.close
     symbols = row.symbols or ([row.symbol] if row.symbol else [])
     return Point(
         id=row.id,
@@ -54,7 +54,7 @@ def _point(head: _RawHead, row: UnifiedData, at_s: float) -> Point:
         currency=row.currency or "",
         symbols=tuple(symbols),
         at_s=at_s,
-        price=decimal(price) if price and row.kind in _PRICES else None,
+        price=_price(row),
         sentiment=row.sentiment,
         title=row.title,
     )
@@ -65,3 +65,8 @@ def _seconds(timestamp: str) -> float | None:
         return datetime.fromisoformat(timestamp).timestamp()
     except ValueError:
         return None
+
+
+def _price(row: UnifiedData) -> Decimal | None:
+    text = row.price if row.price is not None else row.close
+    return decimal(text) if text and row.kind in _PRICES else None

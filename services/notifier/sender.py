@@ -24,14 +24,14 @@ from shared.configuration.setting_log import SettingLog
 from shared.configuration.settings import Kind, Webhook
 from shared.errors import TransientError
 from shared.http.guarded import BlockedAddressError, guarded_transport
+from shared.http.notifications import (
+    Notification,
+    notification_decoder,
+)
 from shared.kafka import publishing
 from shared.kafka.gap_aware_consumer import GapAwareConsumer, publisher
 from shared.messages.base import Stage
 from shared.messages.headers import origin_headers
-from shared.messages.notifications import (
-    Notification,
-    notification_decoder,
-)
 from shared.messages.run_events import DeliveryTried
 from shared.messages.serialization import UndecodableError, decode
 from shared.messages.topics import (
@@ -170,8 +170,8 @@ class Sender(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         wait = self._settings.webhook_retry_s
         most = self._settings.webhook_attempts
         for attempt in range(1, most + 1):
-            webhook = self._known.value(Kind.WEBHOOK.named(told.webhook))
-            if not isinstance(webhook, Webhook):
+            webhook = self._webhook(told.webhook)
+            if webhook is None:
                 return  # it was taken out: nobody wants to know
             async with self._places[told.webhook]:
                 found = await self._post(told, webhook)
@@ -180,22 +180,19 @@ class Sender(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             if found.is_good:
                 return
             if is_over:
-                reason = found.error or f"it answered {found.status}"
-                raise GivenUpError(
-                    f"webhook {told.webhook} was not told {told.event} in {attempt} attempt(s): "
-                    f"{reason}"
-                )
+                raise _given_up(told, attempt, found)
             await asyncio.sleep(wait)
             wait *= FACTOR
+
+    def _webhook(self, name: str) -> Webhook | None:
+        value = self._known.value(Kind.WEBHOOK.named(name))
+        return value if isinstance(value, Webhook) else None
 
     async def _post(
         self, told: Notification, webhook: Webhook
     ) -> Answered:
         body = body_of(told)
-        secret = secret_of(
-            self._settings.signing_secret(), told.webhook, webhook.salt
-        )
-        headers = signed_headers(secret, told.id, int(time.time()), body)
+        headers = self._headers(told, webhook, body)
         try:
             # What it says is not read: the status is the answer.
             async with self._client.stream(
@@ -206,6 +203,13 @@ class Sender(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             return Answered(error=f"{error}: refused")
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             return Answered(error=last_line(error))
+
+    def _headers(
+        self, told: Notification, webhook: Webhook, body: bytes
+    ) -> dict[str, str]:
+        installation = self._settings.signing_secret()
+        secret = secret_of(installation, told.webhook, webhook.salt)
+        return signed_headers(secret, told.id, int(time.time()), body)
 
     async def _report(
         self,
@@ -268,6 +272,14 @@ class Sender(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         await asyncio.gather(*jobs, return_exceptions=True)
         for at in partitions:
             self._trackers.pop(at, None)
+
+
+def _given_up(
+    told: Notification, attempts: int, found: Answered
+) -> GivenUpError:
+    reason = found.error or f"it answered {found.status}"
+    what = f"webhook {told.webhook} was not told {told.event}"
+    return GivenUpError(f"{what} in {attempts} attempt(s): {reason}")
 
 
 def body_of(told: Notification) -> bytes:

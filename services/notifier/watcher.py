@@ -18,11 +18,13 @@ from shared.blame import last_line
 from shared.configuration.setting_log import SettingLog
 from shared.configuration.settings import Event, Kind, Webhook
 from shared.errors import TransientError
+from shared.http.notifications import Notification
 from shared.identity.ids import notification_id
 from shared.kafka import publishing, reading
 from shared.kafka.checkpoint_log import CheckpointLog, is_stream
 from shared.kafka.gap_aware_consumer import GapAwareConsumer, publisher
-from shared.messages.notifications import Notification
+from shared.messages.base import Json
+from shared.messages.checkpoints import Checkpoint
 from shared.messages.run_events import RunEnded, TaskFailed
 from shared.messages.serialization import (
     UndecodableError,
@@ -191,11 +193,7 @@ class Watcher:
         found: dict[str, float] = {}
         for checkpoint in self._checkpoints.all():
             moved = self._checkpoints.moved_at(checkpoint.stream)
-            is_good = (
-                bool(checkpoint.finished)
-                and checkpoint.finished[-1].error is None
-            )
-            if moved and is_good and is_stream(checkpoint.stream):
+            if moved and _has_succeeded(checkpoint):
                 source = checkpoint.stream.partition("/")[0]
                 at_s = moved.timestamp()
                 found[source] = max(found.get(source, 0.0), at_s)
@@ -221,7 +219,10 @@ class Watcher:
             service="notifier",
             event_id=found,
         )
-        self._told[found] = None
+        self._remember(found)
+
+    def _remember(self, told: str) -> None:
+        self._told[told] = None
         while len(self._told) > REMEMBERED:
             self._told.popitem(last=False)
 
@@ -247,6 +248,13 @@ def _points(record: Any) -> Iterator[conditions.Point]:
         )
 
 
+def _has_succeeded(checkpoint: Checkpoint) -> bool:
+    """Whether it is a stream's, whose last task had no error."""
+    ended = checkpoint.finished
+    is_good = bool(ended) and ended[-1].error is None
+    return is_good and is_stream(checkpoint.stream)
+
+
 def _of_event(
     record: Any, webhooks: dict[str, Webhook]
 ) -> Iterator[tuple[str, Told]]:
@@ -261,30 +269,35 @@ def _of_event(
             case TaskFailed() if Event.STREAM_FAILED in webhook.events:
                 sources = webhook.sources
                 if sources is None or event.source in sources:
-                    data = {
-                        "run_id": event.run_id,
-                        "source": event.source,
-                        "stream": event.stream,
-                        "code": event.error.code,
-                        "message": event.error.message,
-                    }
-                    yield (
-                        name,
-                        Told(Event.STREAM_FAILED, event.task_id, data),
-                    )
+                    yield name, _of_failure(event)
 
 
 def _of_run(
     name: str, webhook: Webhook, event: RunEnded
 ) -> Iterator[tuple[str, Told]]:
-    data = {
-        "run_id": event.run_id,
-        "kind": event.kind,
-        "status": event.status,
-        "message": event.message,
-    }
+    data = _of_end(event)
     key = f"{event.run_id} {event.status}"
     if Event.RUN_ENDED in webhook.events:
         yield name, Told(Event.RUN_ENDED, key, data)
     if Event.RUN_FAILED in webhook.events and event.status in BAD:
         yield name, Told(Event.RUN_FAILED, key, data)
+
+
+def _of_end(event: RunEnded) -> Json:
+    return {
+        "run_id": event.run_id,
+        "kind": event.kind,
+        "status": event.status,
+        "message": event.message,
+    }
+
+
+def _of_failure(event: TaskFailed) -> Told:
+    data = {
+        "run_id": event.run_id,
+        "source": event.source,
+        "stream": event.stream,
+        "code": event.error.code,
+        "message": event.error.message,
+    }
+    return Told(Event.STREAM_FAILED, event.task_id, data)

@@ -101,16 +101,21 @@ class Effective:
 
     def overridden(self) -> Iterator[str]:
         """A sentence for each line of `.env` that does not count as it stands there."""
-        first = self.first
-        for source, variable in VARIABLES.items():
-            kept = self.coins(source)
-            if kept != first.coins.get(source, []):
-                yield f"{variable}: {len(kept)} coins were set at run time"
-        feeds = self.feeds()
-        if feeds != first.feeds:
-            new = len(feeds.keys() - first.feeds.keys())
-            gone = len(first.feeds.keys() - feeds.keys())
-            yield f"RSS_FEEDS: at run time {new} were added and {gone} taken out"
+        yield from self._overridden_coins()
+        yield from self._overridden_feeds()
         value = self.settings.value(Kind.SCHEDULE.named(DEFAULT_SCHEDULE))
         if isinstance(value, Schedule | Removed):
             yield "INGEST_EVERY_S: the schedule `default` was set at run time"
+
+    def _overridden_coins(self) -> Iterator[str]:
+        for source, variable in VARIABLES.items():
+            kept = self.coins(source)
+            if kept != self.first.coins.get(source, []):
+                yield f"{variable}: {len(kept)} coins were set at run time"
+
+    def _overridden_feeds(self) -> Iterator[str]:
+        feeds, first = self.feeds(), self.first.feeds
+        if feeds != first:
+            new = len(feeds.keys() - first.keys())
+            gone = len(first.keys() - feeds.keys())
+            yield f"RSS_FEEDS: at run time {new} were added and {gone} taken out"

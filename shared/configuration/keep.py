@@ -10,6 +10,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 from aiokafka import TopicPartition
 
@@ -34,15 +35,17 @@ async def dump(bootstrap: str) -> dict[str, str]:
             end = (await consumer.end_offsets([_AT]))[_AT]
             while await consumer.position(_AT) < end:
                 batch = await consumer.getmany(timeout_ms=500)
-                for record in batch.get(_AT, []):
-                    key = (record.key or b"").decode("utf-8", "replace")
-                    value = (record.value or b"").decode(
-                        "utf-8", "replace"
-                    )
-                    found[key] = value
+                found |= dict(map(_texts, batch.get(_AT, [])))
         finally:
             await consumer.stop()
     return {key: value for key, value in found.items() if key and value}
+
+
+def _texts(record: Any) -> tuple[str, str]:
+    key, value = record.key or b"", record.value or b""
+    return key.decode("utf-8", "replace"), value.decode(
+        "utf-8", "replace"
+    )
 
 
 async def load(bootstrap: str, kept: Mapping[str, str]) -> int:

@@ -29,16 +29,19 @@ def refuse_wrong(schedule: Schedule) -> None:
         raise ValueError("history_days goes with sources, not streams")
     zone(schedule)
     if schedule.cron is not None:
-        if len(schedule.cron.split()) != _FIELDS:
-            raise ValueError(
-                "a cron has five fields: minute, hour, day of the month, month, day of the week"
-            )
-        try:
-            next(times_after(schedule, datetime.now(UTC)))
-        except (CronSimError, StopIteration) as error:
-            raise ValueError(
-                f"{schedule.cron!r} is no cron: {error or 'it never comes'}"
-            ) from error
+        _refuse_wrong_cron(schedule, schedule.cron)
+
+
+def _refuse_wrong_cron(schedule: Schedule, cron: str) -> None:
+    if len(cron.split()) != _FIELDS:
+        raise ValueError(
+            "a cron has five fields: minute, hour, day of the month, month, day of the week"
+        )
+    try:
+        next(times_after(schedule, datetime.now(UTC)))
+    except (CronSimError, StopIteration) as error:
+        reason = str(error) or "it never comes"
+        raise ValueError(f"{cron!r} is no cron: {reason}") from error
 
 
 def zone(schedule: Schedule) -> ZoneInfo:

@@ -15,12 +15,14 @@ from services.extractor.settings import ExtractorSettings
 from services.gateway.settings import GatewaySettings
 from services.loader.settings import LoaderSettings
 from services.normalizer.settings import NormalizerSettings
+from services.notifier.settings import NotifierSettings
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 SETTINGS = (
     StackSettings,
     ExtractorSettings,
     NormalizerSettings,
+    NotifierSettings,
     LoaderSettings,
     GatewaySettings,
 )

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from services.normalizer.mapping.registry import NORMALIZER_VERSION
 from services.normalizer.unify import unify
 from shared.configuration.settings import configuration_decoder
+from shared.http.notifications import notification_decoder
 from shared.messages import serialization
-from shared.messages.notifications import notification_decoder
 from shared.messages.points import Points
 from shared.messages.serialization import UndecodableError, decode, encode
 from shared.messages.topics import TOPICS

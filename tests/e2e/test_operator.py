@@ -195,6 +195,9 @@ def test_a_mended_file_closes_its_letters(
     closed = answer(stack, "dead-letters", "show", letter["id"])
     assert closed["status"] == "discarded"
     assert closed["note"].startswith("mended: run ")
+    path = "/files/csv/mended/btc-usd.csv"
+    assert stack.api.delete(path).status_code == 204
+    assert stack.api.delete(path).status_code == 404
 
 
 def test_a_replay_shows_what_it_would_change(stack: Stack) -> None:

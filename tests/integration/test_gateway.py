@@ -220,10 +220,10 @@ def test_many_wrong_keys_are_slowed_down_and_the_right_one_is_not(
         api.get(
             "/stats", headers={"x-api-key": f"wrong-key-{n}"}
         ).status_code
-        for n in range(10_000)
+        for n in range(1_000)
     )
     assert set(found) <= {403, 429}
-    assert found[429] >= 10_000 - 110
+    assert found[429] >= 1_000 - 110
     assert api.get("/stats").status_code == 200
 
 

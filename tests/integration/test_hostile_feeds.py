@@ -15,11 +15,9 @@ import pytest
 
 from services.extractor.sources.answer import Answer
 from services.extractor.sources.feeds.read import LIMITS, read_feed
-from services.extractor.sources.http_client import (
-    GuardedBackend,
-    HttpClient,
-)
+from services.extractor.sources.http_client import HttpClient
 from shared.errors import TaskError
+from shared.http.guarded import GuardedBackend
 from shared.runtime.confined import Confined
 from tests.integration.test_http_sources import upstream
 from tests.simulator import Simulator

@@ -164,16 +164,7 @@ def _command(
     name: str, watch: _Watch, run_id: str, due: datetime
 ) -> StartIngestion:
     schedule = watch.schedule
-    notes = []
-    if watch.left_out:
-        notes = [
-            f"the schedule {name} left out {watch.left_out} run(s), since {watch.why[0]}"
-        ]
-    start = end = None
-    if schedule.history_days:
-        end = due.date().isoformat()
-        first = due.date() - timedelta(days=schedule.history_days)
-        start = first.isoformat()
+    start, end = _days_before(due, schedule.history_days)
     return StartIngestion(
         run_id=run_id,
         sources=schedule.sources,
@@ -181,5 +172,22 @@ def _command(
         requested_at=due.isoformat(),
         start=start,
         end=end,
-        notes=notes,
+        notes=_notes(name, watch),
     )
+
+
+def _notes(name: str, watch: _Watch) -> list[str]:
+    if not watch.left_out:
+        return []
+    left_out = f"the schedule {name} left out {watch.left_out} run(s)"
+    return [f"{left_out}, since {watch.why[0]}"]
+
+
+def _days_before(
+    due: datetime, days: int | None
+) -> tuple[str | None, str | None]:
+    """(first, after the last) of the days that are asked for; None: what is current."""
+    if not days:
+        return None, None
+    first = due.date() - timedelta(days=days)
+    return first.isoformat(), due.date().isoformat()

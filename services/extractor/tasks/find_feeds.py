@@ -19,7 +19,7 @@ from services.extractor.tasks.reporting import (
     explain,
     task_fields,
 )
-from shared.errors import TaskError, TransientError
+from shared.errors import TaskError
 from shared.messages.base import Json
 from shared.messages.run_events import (
     TaskFailed,
@@ -47,11 +47,7 @@ class FindFeedsHandler:
 
     async def run(self, task: LookForFeeds) -> None:
         """Raises TransientError while Kafka is unavailable: then run it again."""
-        none: dict[str, Any] = {
-            **task_fields(task),
-            "pages": 0,
-            "records": 0,
-        }
+        none = _nothing(task)
         await self._reporter.report(TaskStarted(**task_fields(task)))
         try:
             found = await self._found(task.url)
@@ -75,22 +71,25 @@ class FindFeedsHandler:
         except TaskError as error:
             if error.code != "not_a_feed":
                 raise
-        found: list[Json] = []
-        for address in await self._read(links, answer, url):
-            try:
-                behind = await self._ask(address)
-                found.append(await self._look(behind, address))
-            except TransientError:
-                raise
-            except TaskError:
-                continue  # a page may name what is not there
-            if len(found) == MOST:
-                break
+        found = await self._of_links(await self._read(links, answer, url))
         if not found:
             raise TaskError(
                 "not_a_feed",
                 f"{without_secrets(url)} is no feed, and names none that can be read",
             )
+        return found
+
+    async def _of_links(self, addresses: list[str]) -> list[Json]:
+        """A page may name what is not there."""
+        found: list[Json] = []
+        for address in addresses:
+            try:
+                behind = await self._ask(address)
+                found.append(await self._look(behind, address))
+            except TaskError:
+                continue
+            if len(found) == MOST:
+                break
         return found
 
     async def _look(self, answer: Answer, asked: str) -> Json:
@@ -105,17 +104,28 @@ class FindFeedsHandler:
         answer: Answer,
         *more: Any,
     ) -> list[Any]:
-        def read() -> list[Any]:
-            return list(
-                self._confined.run(
-                    answer.url, LIMITS, task, answer, *more
-                )
+        async with self._turn:
+            return await asyncio.to_thread(
+                self._read_now, task, answer, *more
             )
 
-        async with self._turn:
-            return await asyncio.to_thread(read)
+    def _read_now(
+        self,
+        task: Callable[..., Iterator[Any]],
+        answer: Answer,
+        *more: Any,
+    ) -> list[Any]:
+        found = self._confined.run(
+            answer.url, LIMITS, task, answer, *more
+        )
+        return list(found)
 
     async def _ask(self, url: str) -> Answer:
         return await self._http.get(
             url, accept=_ACCEPT, max_bytes=MAX_BYTES
         )
+
+
+def _nothing(task: LookForFeeds) -> dict[str, Any]:
+    """What the end of a task says that published no page."""
+    return {**task_fields(task), "pages": 0, "records": 0}

@@ -18,12 +18,12 @@ from services.gateway.kafka.service_log import ServiceLog
 from services.gateway.problems import ProblemError, unavailable
 from services.gateway.settings import GatewaySettings
 from shared.errors import TransientError
+from shared.http.notifications import Notification
 from shared.kafka import clients, publishing, topic_admin
 from shared.kafka.checkpoint_log import CheckpointLog
 from shared.kafka.lag import GroupPositions, LagReader
 from shared.kafka.topic_follower import TopicFollower
 from shared.messages.commands import Command, MoveCheckpoint, RunCommand
-from shared.messages.notifications import Notification
 from shared.messages.serialization import encode
 from shared.messages.topics import (
     COMMANDS,

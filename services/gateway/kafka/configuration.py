@@ -99,8 +99,7 @@ class ConfigurationBus:
         """
         await self.catch_up()
         known = self.settings.get(name)
-        if known is None and self.settings.is_full:
-            raise ProblemError(409, f"more than {MAX_SETTINGS} settings")
+        self._check_room(known)
         setting = Setting(
             name=name,
             version=known.version + 1 if known else 1,
@@ -115,6 +114,10 @@ class ConfigurationBus:
         )
         log.info("configured", name=name, value=value)
         return setting
+
+    def _check_room(self, known: Setting | None) -> None:
+        if known is None and self.settings.is_full:
+            raise ProblemError(409, f"more than {MAX_SETTINGS} settings")
 
     async def publish_key(self, state: KeyState) -> None:
         """Keep a key as it is now, and know it. Raises ProblemError 503."""

@@ -56,10 +56,12 @@ class KeyLog:
     @property
     def is_full(self) -> bool:
         """Whether no more can be made."""
-        count = sum(
-            state.revoked_at is None for state in self._states.values()
-        )
-        return count >= MAX_KEYS or len(self._states) >= MAX_KNOWN
+        return self._count() >= MAX_KEYS or len(self._states) >= MAX_KNOWN
+
+    def _count(self) -> int:
+        """Of keys that were not revoked."""
+        states = self._states.values()
+        return sum(state.revoked_at is None for state in states)
 
     def get(self, key_id: str) -> KeyState | None:
         return self._states.get(key_id)

@@ -12,7 +12,7 @@ _CLOSE = text(
            note = 'mended: run ' || left(t.run_id::text, 8) || ' read the file whole, without this'
     FROM run_tasks AS t
     WHERE t.run_id = :run_id AND t.source = 'csv' AND t.status = 'finished'
-      AND t.profile IS NOT NULL AND l.stream = t.stream AND l.status = 'open'
+      AND jsonb_typeof(t.profile) = 'object' AND l.stream = t.stream AND l.status = 'open'
       AND l.stage IN ('extract', 'map') AND l.created_at < t.started_at
       AND NOT EXISTS (
           SELECT FROM dead_letter_runs AS s WHERE s.letter_id = l.id AND s.run_id = t.run_id)

@@ -18,7 +18,7 @@ def on_tried(
     transaction: Connection, event: DeliveryTried, _at: datetime
 ) -> None:
     """The newest attempt of each; one that comes late changes nothing that is over."""
-    is_good = event.status is not None and 200 <= event.status < 300
+    is_good = _has_arrived(event)
     at = from_ms(event.at)
     values = {
         "attempts": event.attempt,
@@ -49,3 +49,7 @@ def on_tried(
         where=deliveries.c.delivered_at.is_(None),
     )
     transaction.execute(kept)
+
+
+def _has_arrived(event: DeliveryTried) -> bool:
+    return event.status is not None and 200 <= event.status < 300

@@ -21,7 +21,10 @@ from services.gateway.routes.configuration.schema import (
     NewFeed,
     Opml,
 )
-from services.gateway.routes.configuration.shown import origin_of
+from services.gateway.routes.configuration.shown import (
+    origin_of,
+    refuse_too_many,
+)
 from services.gateway.schemas.runs import RunAccepted
 from shared.configuration.settings import Feed, Kind, Removed
 from shared.messages.base import Source
@@ -69,8 +72,7 @@ async def put_feed(
     """From the next run on, in all instances, until it is taken out or reset."""
     await bus.configuration.catch_up()
     names = bus.configuration.effective.feeds()
-    if name not in names and len(names) >= MAX_FEEDS:
-        raise ProblemError(409, f"there are {MAX_FEEDS} feeds already")
+    refuse_too_many(names, name, MAX_FEEDS, "feeds")
     await bus.configuration.change(
         Kind.FEED.named(name), Feed(url=body.url), asking.key_id
     )
@@ -132,9 +134,7 @@ async def find_feeds(
 async def export_opml(_asking: Asking, bus: Bus) -> Response:
     """Addresses without secrets."""
     await bus.configuration.catch_up()
-    feeds = bus.configuration.effective.feeds()
-    public = {name: without_secrets(url) for name, url in feeds.items()}
-    return Response(opml.written(public), media_type=OPML_TYPE)
+    return Response(opml.written(_public(bus)), media_type=OPML_TYPE)
 
 
 @router.post(
@@ -157,6 +157,11 @@ async def import_opml(request: Request, asking: Asking, bus: Bus) -> Opml:
     return Opml(
         added=list(plan.added), known=plan.known, refused=plan.refused
     )
+
+
+def _public(bus: CommandBus) -> dict[str, str]:
+    feeds = bus.configuration.effective.feeds()
+    return {name: without_secrets(url) for name, url in feeds.items()}
 
 
 def _names(bus: CommandBus) -> list[str]:

@@ -103,11 +103,15 @@ def planned(
     return plan
 
 
+def _plain(text: str) -> str:
+    return _NO_NAME.sub("-", text.lower()).strip("-._")[:60]
+
+
 def _free_name(title: str, address: str, taken: set[str]) -> str:
     """Of the title, else of the host; with a number where it is taken."""
     host = address.partition("//")[2].partition("/")[0]
     for text in (title, host, "feed"):
-        plain = _NO_NAME.sub("-", text.lower()).strip("-._")[:60]
+        plain = _plain(text)
         if re.match(NAME, plain):
             break
     name, number = plain, 2

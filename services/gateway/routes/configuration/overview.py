@@ -114,11 +114,8 @@ async def read_audit(
 def _names(effective: Effective) -> Iterator[str]:
     """Of what `.env` says and of what was set at run time."""
     first = effective.first
-    for source in VARIABLES:
-        yield Kind.COINS.named(source)
-    feeds = {name for name, _ in effective.settings.of(Kind.FEED)}
-    for name in sorted(first.feeds.keys() | feeds):
-        yield Kind.FEED.named(name)
+    yield from map(Kind.COINS.named, VARIABLES)
+    yield from _feeds(effective)
     for name, _ in effective.settings.of(Kind.PAUSE):
         yield Kind.PAUSE.named(name)
     schedules = {name for name, _ in effective.settings.of(Kind.SCHEDULE)}
@@ -126,6 +123,12 @@ def _names(effective: Effective) -> Iterator[str]:
         schedules.add(DEFAULT_SCHEDULE)
     for name in sorted(schedules):
         yield Kind.SCHEDULE.named(name)
+
+
+def _feeds(effective: Effective) -> Iterator[str]:
+    set_here = {name for name, _ in effective.settings.of(Kind.FEED)}
+    names = effective.first.feeds.keys() | set_here
+    yield from map(Kind.FEED.named, sorted(names))
 
 
 def _item(effective: Effective, name: str) -> ConfiguredItem:

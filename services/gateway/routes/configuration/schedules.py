@@ -28,6 +28,7 @@ from services.gateway.routes.configuration.schema import (
 from services.gateway.routes.configuration.shown import (
     forecast,
     origin_of,
+    refuse_too_many,
 )
 from shared.configuration.effective import DEFAULT_SCHEDULE
 from shared.configuration.schedules import (
@@ -92,10 +93,7 @@ async def put_schedule(
         raise field_problem("body", str(error)) from error
     await bus.configuration.catch_up()
     names = bus.configuration.effective.schedules()
-    if name not in names and len(names) >= MAX_SCHEDULES:
-        raise ProblemError(
-            409, f"there are {MAX_SCHEDULES} schedules already"
-        )
+    refuse_too_many(names, name, MAX_SCHEDULES, "schedules")
     await bus.configuration.change(
         Kind.SCHEDULE.named(name), schedule, asking.key_id
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
 from services.gateway.kafka.command_bus import CommandBus
+from services.gateway.problems import ProblemError
 from services.gateway.queries.sources import budget_of
 from services.gateway.routes.configuration.schema import Forecast, Origin
 from shared.configuration.effective import Effective
@@ -23,6 +25,14 @@ def origin_of(effective: Effective, name: str) -> dict[str, Any]:
         "changed_at": setting and from_ms(setting.changed_at),
         "changed_by": setting and setting.changed_by,
     }
+
+
+def refuse_too_many(
+    known: Collection[str], name: str, most: int, what: str
+) -> None:
+    """Raises ProblemError 409 for one more than there may be."""
+    if name not in known and len(known) >= most:
+        raise ProblemError(409, f"there are {most} {what} already")
 
 
 def forecast(bus: CommandBus) -> Forecast:

@@ -30,7 +30,10 @@ from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.requests.pagination import cut, paged
 from services.gateway.requests.parameters import Limit, Skip
 from services.gateway.routes.configuration.schema import NAME
-from services.gateway.routes.configuration.shown import origin_of
+from services.gateway.routes.configuration.shown import (
+    origin_of,
+    refuse_too_many,
+)
 from services.gateway.routes.configuration.webhook_schema import (
     Delivery,
     MadeWebhook,
@@ -41,7 +44,7 @@ from services.gateway.routes.configuration.webhook_schema import (
 from services.gateway.settings import GatewaySettings
 from shared.access.webhook_secrets import secret_of
 from shared.configuration.settings import Kind, Webhook
-from shared.messages.notifications import Notification
+from shared.http.notifications import Notification
 from shared.values.times import now_ms
 from shared.values.urls import without_secrets
 
@@ -92,12 +95,8 @@ async def put_webhook(
     """
     await bus.configuration.catch_up()
     known = _webhooks(bus)
-    if name not in known and len(known) >= MAX_WEBHOOKS:
-        raise ProblemError(
-            409, f"there are {MAX_WEBHOOKS} webhooks already"
-        )
-    is_new = name not in known or body.rotate
-    salt = secrets.token_hex(16) if is_new else known[name].salt
+    refuse_too_many(known, name, MAX_WEBHOOKS, "webhooks")
+    salt = _salt(known.get(name), body)
     given = body.model_dump(mode="json", exclude={"rotate"})
     try:
         value = msgspec.convert({**given, "salt": salt}, Webhook)
@@ -142,13 +141,7 @@ async def send_test(
 ) -> TrialSent:
     """Of the type `test`. The deliveries say what came of it."""
     await _known(bus, name)
-    notification = Notification(
-        id=str(uuid.uuid4()),
-        webhook=name,
-        event="test",
-        at=now_ms(),
-        data={"webhook": name},
-    )
+    notification = _trial(name)
     await bus.publish_notification(notification)
     return TrialSent(id=notification.id)
 
@@ -180,6 +173,22 @@ async def list_deliveries(
         {**dict(row), "data": json.loads(row["data"])} for row in rows
     ]
     return cut(request, response, found, limit, skip)
+
+
+def _trial(name: str) -> Notification:
+    return Notification(
+        id=str(uuid.uuid4()),
+        webhook=name,
+        event="test",
+        at=now_ms(),
+        data={"webhook": name},
+    )
+
+
+def _salt(known: Webhook | None, body: NewWebhook) -> str:
+    if known is None or body.rotate:
+        return secrets.token_hex(16)
+    return known.salt
 
 
 def _webhooks(bus: CommandBus) -> dict[str, Webhook]:

@@ -207,13 +207,8 @@ def _sha256(path: Path) -> str:
 
 def _keep(settings: StackSettings, what: str, given: str = "") -> str:
     """What is configured at run time: `dump`ed, or `load`ed. Raises StackError."""
-    module = ["python", "-m", "shared.configuration.keep", what]
-    if settings.mode == "docker":
-        command = [*commands.compose_command(), "exec", "-T", "loader"]
-    else:
-        command, module[0] = [], sys.executable
     done = subprocess.run(
-        [*command, *module],
+        [*_python(settings), "-m", "shared.configuration.keep", what],
         cwd=ROOT,
         input=given,
         capture_output=True,
@@ -226,6 +221,13 @@ def _keep(settings: StackSettings, what: str, given: str = "") -> str:
             f"what is configured at run time cannot be {what}ed: {reason}"
         )
     return done.stdout
+
+
+def _python(settings: StackSettings) -> list[str]:
+    """One that reaches Kafka."""
+    if settings.mode != "docker":
+        return [sys.executable]
+    return [*commands.compose_command(), "exec", "-T", "loader", "python"]
 
 
 def _copy_configuration(

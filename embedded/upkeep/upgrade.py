@@ -10,10 +10,10 @@ import psycopg2
 
 import shared
 from embedded import commands, stack, supervision
-from embedded.backup import Database, backup
 from embedded.console import Console
 from embedded.errors import StackError
 from embedded.settings import ROOT, StackSettings
+from embedded.upkeep.backup import Database, backup
 from shared.runtime.settings import load
 
 MIGRATIONS = ROOT / "services" / "loader" / "migrations" / "versions"
@@ -71,7 +71,7 @@ def _announce(
     console: Console, found: str | None, arguments: list[str]
 ) -> None:
     """What will happen. Raises StackError where it cannot, or where a person says no."""
-    newest = max(each.name[:4] for each in MIGRATIONS.glob("0*.py"))
+    newest = _newest()
     if found is None:
         console.print("there is no database yet: it is made")
         return
@@ -88,6 +88,11 @@ def _announce(
             "afterwards, and only the backup leads back",
             "YES=1 make upgrade",
         )
+
+
+def _newest() -> str:
+    """The last step of the tables that this version knows."""
+    return max(each.name[:4] for each in MIGRATIONS.glob("0*.py"))
 
 
 def downgrade(console: Console, arguments: list[str]) -> int:
@@ -129,10 +134,7 @@ def _read_all(settings: StackSettings) -> None:
     supervisor = supervision.rpc(settings)
     for service in ("gateway", "extractor"):
         supervisor.stopProcessGroup(service)
-    files = [
-        supervision.health_file(settings, service, 0)
-        for service in ("normalizer", "loader")
-    ]
+    files = _health_files(settings)
     stopped_at = time.time()
     until = time.monotonic() + READ_TIMEOUT_S
     while not all(_waits_for_nothing(each, stopped_at) for each in files):
@@ -143,6 +145,14 @@ def _read_all(settings: StackSettings) -> None:
                 "everything goes on as before"
             )
         time.sleep(0.5)
+
+
+def _health_files(settings: StackSettings) -> list[Path]:
+    """Of those that read what was published."""
+    return [
+        supervision.health_file(settings, service, 0)
+        for service in ("normalizer", "loader")
+    ]
 
 
 def _waits_for_nothing(file: Path, since: float) -> bool:
