@@ -40,6 +40,7 @@ from shared.messages.topics import (
     RUN_EVENTS,
     SENDER_GROUP,
 )
+from shared.monitoring import metrics
 from shared.runtime import logs
 from shared.runtime.lifecycle import sleep_or_stop
 from shared.runtime.offset_tracker import OffsetTracker
@@ -67,6 +68,12 @@ class Answered:
     @property
     def is_good(self) -> bool:
         return self.status is not None and 200 <= self.status < 300
+
+    def result(self, *, is_over: bool) -> str:
+        """For the metrics."""
+        if self.is_good:
+            return "arrived"
+        return "given_up" if is_over else "again"
 
     @property
     def is_final(self) -> bool:
@@ -176,6 +183,7 @@ class Sender(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             async with self._places[told.webhook]:
                 found = await self._post(told, webhook)
             is_over = found.is_good or found.is_final or attempt == most
+            metrics.deliveries.labels(found.result(is_over=is_over)).inc()
             await self._report(told, webhook, attempt, found, is_over)
             if found.is_good:
                 return

@@ -44,6 +44,12 @@ database_waits = Counter(
     "Times that PostgreSQL did not take work, which was tried again",
 )
 
+deliveries = Counter(
+    f"{PREFIX}_deliveries",
+    "What webhooks were told: it arrived, is tried again, or was given up",
+    ["result"],
+)
+
 
 def count_pages(
     source: str, pages: int, records: int, size: int = 0

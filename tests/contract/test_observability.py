@@ -85,7 +85,13 @@ def test_every_service_of_compose_is_scraped() -> None:
         job["job_name"]: job["dns_sd_configs"][0]
         for job in scraped["scrape_configs"]
     }
-    assert set(jobs) == {"extractor", "normalizer", "loader", "gateway"}
+    assert set(jobs) == {
+        "extractor",
+        "normalizer",
+        "loader",
+        "gateway",
+        "notifier",
+    }
     for name, target in jobs.items():
         environment = compose["services"][name]["environment"]
         assert target["port"] == environment["METRICS_PORT"] == PORT
