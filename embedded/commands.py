@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +48,27 @@ def up(console: Console, _arguments: list[str]) -> int:
         )
     else:
         console.print("already running")
+    for note in _overridden(settings):
+        console.print(f"  note: {note}")
     print_addresses(settings, console)
     return 0
+
+
+def _overridden(settings: StackSettings) -> Iterator[str]:
+    """What of `.env` does not count, since it was set at run time."""
+    url = f"http://127.0.0.1:{settings.api_port}/api/v1/configuration"
+    headers = {"x-api-key": settings.api_key.get_secret_value()}
+    try:
+        answer = httpx.get(url, headers=headers, timeout=ANSWER_TIMEOUT_S)
+        found = answer.raise_for_status().json()
+    except (httpx.HTTPError, ValueError):
+        return  # it is no reason to fail
+    for each in found:
+        if each["origin"] != "env" and each["env_value"] is not None:
+            yield (
+                f"{each['name']} was set at run time, above .env: "
+                f"`crypto-ingest config reset {each['name']}` takes that back"
+            )
 
 
 def print_addresses(settings: StackSettings, console: Console) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,13 +17,14 @@ import httpx
 from crypto_ingest import __version__
 from crypto_ingest.client import Api
 from crypto_ingest.errors import REFUSED, CommandError
-from crypto_ingest.output import ago
+from crypto_ingest.output import ago, span
 from crypto_ingest.settings import DEV_KEY, Settings
 
 SERVICES = ("extractor", "normalizer", "loader", "gateway")
 MANY_WAIT = 100
 NEARLY_SPENT = 0.9
 LEAST_FREE = 5_000_000_000  # bytes
+OLD_BACKUP_S = 2 * 86_400
 TIMEOUT_S = 5.0
 Json = Any
 # What to do about each reason of /health, by its code.
@@ -73,6 +76,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from _looked(api, "sources", _sources)
     yield from _looked(api, "dead letters", _letters)
     yield from _disk(settings)
+    yield from _backups(settings)
 
 
 def _reached(settings: Settings) -> Finding:
@@ -288,6 +292,33 @@ def _disk(settings: Settings) -> Iterator[Finding]:
         else ""
     )
     yield Finding(level, "disk", f"{free / 1e9:.0f} GB are free here", do)
+
+
+def _backups(settings: Settings) -> Iterator[Finding]:
+    """Below `backups/` of the folder that it is called in, where the product runs here."""
+    folder = Path("backups")
+    if not _is_here(settings) or not Path("embedded").is_dir():
+        return
+    made = [
+        each.parent.stat().st_mtime
+        for each in folder.glob("*/manifest.json")
+    ]
+    if not made:
+        yield Finding(
+            Level.CARE,
+            "backups",
+            "there is none below backups/",
+            "`make backup`, and copy it to another machine",
+        )
+        return
+    age_s = time.time() - max(made)
+    is_old = age_s > OLD_BACKUP_S
+    yield Finding(
+        Level.CARE if is_old else Level.GOOD,
+        "backups",
+        f"the newest is {span(age_s)} old",
+        "`make backup`" if is_old else "",
+    )
 
 
 def _is_here(settings: Settings) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -177,3 +178,96 @@ def test_a_database_that_went_back_completes_itself(
     )
     assert all("'coinpaprika/" in row for row in before - now)
     assert all("'coinpaprika/" in row for row in now - before)
+
+
+def points(stack: Stack) -> list[tuple[Any, ...]]:
+    """What they say, whoever wrote them."""
+    return stack.query(
+        "SELECT id, stream, open, close, price, title FROM unified_data ORDER BY id"
+    )
+
+
+def test_a_kafka_that_is_new_doubles_and_loses_nothing(
+    stack: Stack, later: dict[str, list[Any]]
+) -> None:
+    """The database is kept: what is there is read again from the sources, and stays as it is."""
+    stack.ingest()
+    stack.api.put(
+        "/sources/rss/feeds/more", json={"url": "https://x.example/"}
+    )
+    before = points(stack)
+    folder = stack.settings.state / "kept"
+    stack.command("backup", str(folder))
+    stack.down()
+    shutil.rmtree(stack.settings.state / "kafka")
+    stack.up()
+    stack.wait_ready()
+    run = stack.ingest(sources=["csv", "rss"])
+    assert run["ledger"]["balanced"]
+    assert run["inserted"] == run["updated"] == 0
+    assert points(stack) == before
+    # Of the topics that were read, what lay unread is named; nothing was.
+    assert set(gaps(stack)) <= {"recreated"}
+    done = stack.command("restore", str(folder), "--yes")
+    assert "settings and keys were put back" in done.stdout
+    names = [
+        each["name"]
+        for each in stack.api.get("/sources/rss/feeds").json()
+    ]
+    assert "more" in names
+    assert points(stack) == before
+
+
+def gaps(stack: Stack) -> list[str]:
+    """Why messages are missing, as /health names it."""
+    found = stack.api.get("/health").json()["data_gaps"]
+    return [each["reason"] for each in found]
+
+
+def test_a_kafka_that_went_back_names_what_it_lost(
+    stack: Stack, upstream: Simulator, later: dict[str, list[Any]]
+) -> None:
+    """The database knows more than the broker, as after a broker's disk was put back."""
+    stack.ingest()
+    stack.down()
+    kafka = stack.settings.state / "kafka"
+    copy = stack.settings.state / "kafka-before"
+    shutil.copytree(kafka, copy)
+    stack.up()
+    for coin in ("btc-bitcoin", "eth-ethereum"):
+        upstream.tickers[coin] = ticker(coin, 2.5, minute=9)
+    stack.ingest()
+    known = points(stack)
+    stack.down()
+    shutil.rmtree(kafka)
+    copy.rename(kafka)
+    stack.up()
+    run = stack.ingest()
+    assert run["ledger"]["balanced"]
+    until("what is missing to be named", lambda: gaps(stack), 60)
+    assert "cut" in gaps(stack)
+    now = {row[0]: row for row in points(stack)}
+    assert [row for row in known if now.get(row[0]) != row] == []
+
+
+def test_both_put_back_to_one_moment_are_what_they_were(
+    stack: Stack, later: dict[str, list[Any]]
+) -> None:
+    """A copy of the whole state folder, made while nothing ran."""
+    stack.ingest()
+    before = state(stack)
+    stack.down()
+    root = stack.settings.state
+    for name in ("kafka", "postgres"):
+        shutil.copytree(root / name, root / f"{name}-before")
+    stack.up()
+    stack.ingest()
+    stack.down()
+    for name in ("kafka", "postgres"):
+        shutil.rmtree(root / name)
+        (root / f"{name}-before").rename(root / name)
+    stack.up()
+    stack.wait_ready()
+    assert differences(stack, before) == {}
+    run = stack.ingest(sources=["csv", "rss"])
+    assert (run["status"], run["inserted"]) == ("succeeded", 0)

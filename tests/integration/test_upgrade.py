@@ -11,8 +11,10 @@ import gzip
 import os
 import subprocess
 import sys
+import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -27,9 +29,15 @@ from sqlalchemy import Engine, create_engine
 from services.gateway.database import Database
 from services.gateway.queries import diff, lineage, previews
 from services.gateway.settings import GatewaySettings
-from services.loader.migrate import alembic_config, is_current, migrate
+from services.loader.migrate import (
+    alembic_config,
+    downgrade,
+    is_current,
+    migrate,
+)
 from services.loader.runs import event_handlers, ledger, retirements
 from services.loader.runs.event_handlers import ReceivedMessage
+from shared.errors import ConfigError
 from shared.identity import point_ids
 from shared.messages.commands import PublishReplay, UndoRun
 from shared.messages.runs import RunKind
@@ -405,3 +413,106 @@ SELECT %(stream)s, 'answered', '', 0, first, first + make_interval(months => 1)
        - interval '1 microsecond', gen_random_uuid()
 FROM (SELECT '2024-01-01Z'::timestamptz + make_interval(months => %(n)s - 1)) AS t (first)
 """
+
+
+def test_going_back_to_0_2_0_and_forth_keeps_what_that_release_knows(
+    infra: Infrastructure,
+) -> None:
+    dsn = restored(infra, "release_back", "release-0.2.0.sql.gz")
+    before = schema_of(dsn)
+    rows = query_on(dsn, "SELECT * FROM points ORDER BY id")
+    settings = loader_settings(Infrastructure(dsn, infra.bootstrap))
+    migrate(settings)
+    assert schema_of(dsn) != before
+    downgrade(settings, "0.2.0")
+    assert schema_of(dsn) == before
+    assert query_on(dsn, "SELECT * FROM points ORDER BY id") == rows
+    assert query_on(dsn, WRONG_SUMS) == []
+    migrate(settings)
+    assert query_on(dsn, "SELECT * FROM points ORDER BY id") == rows
+    with pytest.raises(ConfigError, match="its backup"):
+        downgrade(settings, "0.1.0")
+
+
+def test_migrations_hold_up_nobody_who_writes(
+    infra: Infrastructure,
+) -> None:
+    """Receipts and points are written all the while; none waits for a lock for a second."""
+    dsn = restored(infra, "release_under_load", "release-0.2.0.sql.gz")
+    with psycopg2.connect(dsn) as connection, connection.cursor() as db:
+        db.execute(
+            """
+            INSERT INTO page_receipts SELECT (r).* FROM (
+                SELECT jsonb_populate_record(p, jsonb_build_object(
+                    'page_id', gen_random_uuid(), 'task_id', gen_random_uuid())) AS r
+                FROM (SELECT * FROM page_receipts LIMIT 1) AS p, generate_series(1, 150000)
+            ) AS made
+            """
+        )
+    connection.close()
+    settings = loader_settings(Infrastructure(dsn, infra.bootstrap))
+    stop = threading.Event()
+    written: Counter[str] = Counter()
+    refused: list[str] = []
+
+    def write() -> None:
+        with psycopg2.connect(dsn) as connection:
+            connection.autocommit = True
+            with connection.cursor() as db:
+                db.execute("SET lock_timeout = '1s'")
+                while not stop.is_set():
+                    for table in ("page_receipts", "points", "runs"):
+                        try:
+                            db.execute(WRITES[table])
+                        except psycopg2.errors.LockNotAvailable:
+                            refused.append(table)
+                        written[table] += 1
+        connection.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        migrate(settings)
+    finally:
+        stop.set()
+        writer.join()
+    assert refused == []
+    assert min(written.values()) > 5
+    assert is_current(create_engine(settings.sqlalchemy_url()))
+
+
+WRITES = {
+    "page_receipts": (
+        "UPDATE page_receipts SET loaded_at = now() WHERE ctid = (SELECT min(ctid) FROM"
+        " page_receipts)"
+    ),
+    "points": "UPDATE points SET revision = revision WHERE id = (SELECT min(id) FROM points)",
+    "runs": "UPDATE runs SET notes = notes WHERE ctid = (SELECT min(ctid) FROM runs)",
+}
+
+
+def restored(infra: Infrastructure, name: str, dump: str) -> str:
+    dsn = new_database(infra, name)
+    text = gzip.decompress(DUMP.with_name(dump).read_bytes()).decode()
+    with psycopg2.connect(dsn) as connection, connection.cursor() as db:
+        db.execute(text)
+    connection.close()
+    return dsn
+
+
+_SCHEMA = (
+    """
+    SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns
+    WHERE table_schema = 'public' ORDER BY 1, 2
+    """,
+    "SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2",
+    "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1",
+    """
+    SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1
+    """,
+)
+
+
+def schema_of(dsn: str) -> list[tuple[Any, ...]]:
+    """Columns, indexes, triggers and functions."""
+    return [row for query in _SCHEMA for row in query_on(dsn, query)]
