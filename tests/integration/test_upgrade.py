@@ -442,11 +442,12 @@ def test_migrations_hold_up_nobody_who_writes(
     with psycopg2.connect(dsn) as connection, connection.cursor() as db:
         db.execute(
             """
-            INSERT INTO page_receipts SELECT (r).* FROM (
-                SELECT jsonb_populate_record(p, jsonb_build_object(
-                    'page_id', gen_random_uuid(), 'task_id', gen_random_uuid())) AS r
-                FROM (SELECT * FROM page_receipts LIMIT 1) AS p, generate_series(1, 150000)
-            ) AS made
+            INSERT INTO page_receipts SELECT r.*
+            FROM (SELECT * FROM page_receipts LIMIT 1) AS p
+            CROSS JOIN generate_series(1, 50000) AS n
+            CROSS JOIN LATERAL jsonb_populate_record(
+                NULL::page_receipts, to_jsonb(p) || jsonb_build_object(
+                    'page_id', gen_random_uuid(), 'task_id', gen_random_uuid(), 'n', n)) AS r
             """
         )
     connection.close()
@@ -456,17 +457,17 @@ def test_migrations_hold_up_nobody_who_writes(
     refused: list[str] = []
 
     def write() -> None:
-        with psycopg2.connect(dsn) as connection:
-            connection.autocommit = True
-            with connection.cursor() as db:
-                db.execute("SET lock_timeout = '1s'")
-                while not stop.is_set():
-                    for table in ("page_receipts", "points", "runs"):
-                        try:
-                            db.execute(WRITES[table])
-                        except psycopg2.errors.LockNotAvailable:
-                            refused.append(table)
-                        written[table] += 1
+        connection = psycopg2.connect(dsn)
+        connection.autocommit = True
+        db = connection.cursor()
+        db.execute("SET lock_timeout = '1s'")
+        while not stop.is_set():
+            for table, statement in WRITES.items():
+                try:
+                    db.execute(statement)
+                except psycopg2.errors.LockNotAvailable:
+                    refused.append(table)
+                written[table] += 1
         connection.close()
 
     writer = threading.Thread(target=write)
@@ -486,7 +487,10 @@ WRITES = {
         "UPDATE page_receipts SET loaded_at = now() WHERE ctid = (SELECT min(ctid) FROM"
         " page_receipts)"
     ),
-    "points": "UPDATE points SET revision = revision WHERE id = (SELECT min(id) FROM points)",
+    "points": (
+        "UPDATE points SET revision = revision WHERE id = (SELECT id FROM points ORDER BY id"
+        " LIMIT 1)"
+    ),
     "runs": "UPDATE runs SET notes = notes WHERE ctid = (SELECT min(ctid) FROM runs)",
 }
 
