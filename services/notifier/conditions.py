@@ -5,7 +5,8 @@ Only what is of now counts: points within some minutes of the moment at which th
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from bisect import bisect_left
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -26,6 +27,7 @@ from shared.messages.base import Json
 
 FRESH_S = 600.0
 MAX_SERIES = 20_000
+MAX_DIGITS = 40  # before or behind the point
 MAX_KEPT = 5_000  # prices of a series
 
 
@@ -79,23 +81,33 @@ class Prices:
 
     window_s: float = 3_600.0
     _kept: OrderedDict[
-        tuple[str, str, str, str], deque[tuple[float, Decimal]]
+        tuple[str, str, str, str], list[tuple[float, Decimal]]
     ] = field(default_factory=OrderedDict)
 
-    def before(self, point: Point) -> list[tuple[float, Decimal]]:
-        """The prices of its series before it, the oldest first."""
-        kept = self._kept.get(point.series, ())
-        return [each for each in kept if each[0] < point.at_s]
+    def last(self, point: Point) -> Decimal | None:
+        """The price of its series just before it."""
+        kept = self._kept.get(point.series, [])
+        at = bisect_left(kept, point.at_s, key=_at)
+        return kept[at - 1][1] if at else None
+
+    def first_since(
+        self, point: Point, begin: float
+    ) -> tuple[float, Decimal] | None:
+        """The oldest of its series from a time on, and before it."""
+        kept = self._kept.get(point.series, [])
+        at = bisect_left(kept, begin, key=_at)
+        is_before = at < len(kept) and kept[at][0] < point.at_s
+        return kept[at] if is_before else None
 
     def saw(self, point: Point) -> None:
         if point.price is None:
             return
-        kept = self._kept.setdefault(point.series, deque(maxlen=MAX_KEPT))
+        kept = self._kept.setdefault(point.series, [])
         self._kept.move_to_end(point.series)
         if not kept or kept[-1][0] < point.at_s:
             kept.append((point.at_s, point.price))
-        while kept and kept[0][0] < point.at_s - self.window_s:
-            kept.popleft()
+        old = bisect_left(kept, point.at_s - self.window_s, key=_at)
+        del kept[: max(old, len(kept) - MAX_KEPT)]
         self._forget_oldest()
 
     def _forget_oldest(self) -> None:
@@ -151,11 +163,10 @@ def _crossed(
     condition: PriceCrosses, point: Point, prices: Prices
 ) -> Told | None:
     """From one side to the other, between the price before and this one."""
-    before = prices.before(point)
+    last = prices.last(point)
     limit = decimal(condition.price)
-    if not before or point.price is None or limit is None:
+    if last is None or point.price is None or limit is None:
         return None
-    last = before[-1][1]
     if not _is_crossed(condition.direction, last, limit, point.price):
         return None
     return Told(
@@ -182,18 +193,16 @@ def _changed(
 ) -> Told | None:
     """Against the oldest price of the window; once a window."""
     begin = point.at_s - condition.within_s
-    before = _since(prices.before(point), begin)
-    if not before or point.price is None or not before[0][1]:
+    before = prices.first_since(point, begin)
+    if before is None or point.price is None or not before[1]:
         return None
-    at_s, first = before[0]
-    percent = float((point.price / first - 1) * 100)
+    at_s, first = before
+    percent = _percent(first, point.price)
     if abs(percent) < condition.percent:
         return None
-    window = int(point.at_s // condition.within_s)
-    way = "up" if percent > 0 else "down"
     return Told(
         "price.changed",
-        f"{_named(condition)} {point.series} {way} {window}",
+        _key_of_change(condition, point, percent),
         {
             "condition": msgspec.to_builtins(condition),
             "point": point.told(),
@@ -204,10 +213,21 @@ def _changed(
     )
 
 
-def _since(
-    prices: list[tuple[float, Decimal]], begin: float
-) -> list[tuple[float, Decimal]]:
-    return [each for each in prices if each[0] >= begin]
+def _at(kept: tuple[float, Decimal]) -> float:
+    return kept[0]
+
+
+def _percent(before: Decimal, now: Decimal) -> float:
+    return float((now / before - 1) * 100)
+
+
+def _key_of_change(
+    condition: PriceChanges, point: Point, percent: float
+) -> str:
+    """The same for all changes of one way within one window."""
+    window = int(point.at_s // condition.within_s)
+    way = "up" if percent > 0 else "down"
+    return f"{_named(condition)} {point.series} {way} {window}"
 
 
 def _mood(condition: MoodIs, point: Point) -> Told | None:
@@ -257,7 +277,8 @@ def decimal(text: str) -> Decimal | None:
         found = Decimal(text)
     except InvalidOperation:
         return None
-    return found if found.is_finite() else None
+    is_sane = found.is_finite() and abs(found.adjusted()) <= MAX_DIGITS
+    return found if is_sane else None
 
 
 def _named(condition: Any) -> str:

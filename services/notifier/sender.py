@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +23,11 @@ from shared.blame import last_line
 from shared.configuration.setting_log import SettingLog
 from shared.configuration.settings import Kind, Webhook
 from shared.errors import TransientError
-from shared.http.guarded import BlockedAddressError, guarded_transport
+from shared.http.guarded import (
+    BlockedAddressError,
+    guarded_transport,
+    no_cookies,
+)
 from shared.http.notifications import (
     Notification,
     notification_decoder,
@@ -47,8 +51,10 @@ from shared.runtime.offset_tracker import OffsetTracker
 from shared.values.times import from_ms, now_ms
 from shared.values.urls import without_secrets
 
-MAX_TAKEN = 500  # that are told now or wait to be told again
+MAX_TAKEN = 5_000  # that are told now or wait to be told again
+MAX_OF_ONE = 100  # of one webhook; more are given up at once, and can be sent again
 AT_ONCE = 4  # to one webhook
+CONNECTIONS = 400
 FACTOR = 4.0  # by which each wait is longer than the one before
 GONE = 410
 log = logs.get(__name__)
@@ -95,17 +101,7 @@ class Sender(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._producer = producer
         self._known = known
         self._settings = settings
-        self._client = httpx.AsyncClient(
-            transport=guarded_transport(
-                allow_private=settings.allow_private_urls
-            ),
-            follow_redirects=False,
-            timeout=settings.webhook_timeout_s,
-            headers={
-                "user-agent": f"crypto-ingest/{shared.__version__}",
-                "content-type": "application/json",
-            },
-        )
+        self._client = _client(settings)
         self._places: defaultdict[str, asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(AT_ONCE)
         )
@@ -116,6 +112,7 @@ class Sender(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             TopicPartition, set[asyncio.Task[None]]
         ] = defaultdict(set)
         self._crash: BaseException | None = None
+        self._waiting: Counter[str] = Counter()  # by webhook
         self._reader = GapAwareConsumer(
             consumer, SENDER_GROUP, publisher(producer, "notifier")
         )
@@ -159,9 +156,15 @@ class Sender(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     async def _work(self, at: TopicPartition, record: Any) -> None:
         reason: Exception | None = None
         try:
-            await self._tell(decode(notification_decoder, record.value))
+            await self._tell_in_turn(
+                decode(notification_decoder, record.value)
+            )
         except (UndecodableError, GivenUpError) as error:
             reason = error
+        except Exception as error:
+            # It is of one message, which must not hold up the others.
+            log.error("delivery_crashed", exc_info=error)
+            reason = GivenUpError(last_line(error))
         if reason is not None:
             await _until_taken(partial(self._dead_letter, record, reason))
         commit = self._trackers[at].finish(record.offset)
@@ -171,6 +174,17 @@ class Sender(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             await self._reader.commit({at: commit})
         except KafkaError as error:  # told again, with the same id
             log.warning("commit_failed", error=repr(error))
+
+    async def _tell_in_turn(self, told: Notification) -> None:
+        """Raises GivenUpError, at once where many wait for the same webhook."""
+        waiting = self._waiting
+        if waiting[told.webhook] >= MAX_OF_ONE:
+            raise _too_many(told)
+        waiting[told.webhook] += 1
+        try:
+            await self._tell(told)
+        finally:
+            waiting[told.webhook] -= 1
 
     async def _tell(self, told: Notification) -> None:
         """Raises GivenUpError."""
@@ -203,10 +217,16 @@ class Sender(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         headers = self._headers(told, webhook, body)
         try:
             # What it says is not read: the status is the answer.
-            async with self._client.stream(
-                "POST", webhook.url, content=body, headers=headers
-            ) as response:
+            async with (
+                asyncio.timeout(self._settings.webhook_timeout_s),
+                self._client.stream(
+                    "POST", webhook.url, content=body, headers=headers
+                ) as response,
+            ):
                 return Answered(response.status_code)
+        except TimeoutError:
+            limit = self._settings.webhook_timeout_s
+            return Answered(error=f"it did not answer within {limit:g} s")
         except BlockedAddressError as error:
             return Answered(error=f"{error}: refused")
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
@@ -282,12 +302,35 @@ class Sender(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             self._trackers.pop(at, None)
 
 
+def _too_many(told: Notification) -> GivenUpError:
+    what = f"webhook {told.webhook} was not told {told.event}"
+    return GivenUpError(
+        f"{what}: {MAX_OF_ONE} deliveries wait for it already"
+    )
+
+
 def _given_up(
     told: Notification, attempts: int, found: Answered
 ) -> GivenUpError:
     reason = found.error or f"it answered {found.status}"
     what = f"webhook {told.webhook} was not told {told.event}"
     return GivenUpError(f"{what} in {attempts} attempt(s): {reason}")
+
+
+def _client(settings: NotifierSettings) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        transport=guarded_transport(
+            allow_private=settings.allow_private_urls,
+            connections=CONNECTIONS,
+        ),
+        follow_redirects=False,
+        cookies=no_cookies(),
+        timeout=settings.webhook_timeout_s,
+        headers={
+            "user-agent": f"crypto-ingest/{shared.__version__}",
+            "content-type": "application/json",
+        },
+    )
 
 
 def body_of(told: Notification) -> bytes:

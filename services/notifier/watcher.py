@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -130,13 +130,15 @@ class Watcher:
             if at not in self._warmed:
                 await self._look_back(at, record, webhooks)
                 self._warmed.add(at)
-            found = list(self._of_page(record, webhooks))
+            found = [
+                each async for each in self._of_page(record, webhooks)
+            ]
         for name, told in found:
             await self._tell(name, told)
 
-    def _of_page(
+    async def _of_page(
         self, record: Any, webhooks: dict[str, Webhook]
-    ) -> Iterator[tuple[str, Told]]:
+    ) -> AsyncIterator[tuple[str, Told]]:
         """What came long ago, while nobody watched, is known and not told."""
         for point in _points(record):
             if time.time() - point.at_s <= FRESH_S:
@@ -146,6 +148,7 @@ class Watcher:
                     ):
                         yield name, told
             self._prices.saw(point)
+            await asyncio.sleep(0)  # there may be many conditions
 
     async def _look_back(
         self,
@@ -163,9 +166,7 @@ class Watcher:
             found = await self._reader.offsets_for_times({at: since})
             begin = found[at].offset if found.get(at) else record.offset
         except (KafkaError, OSError) as error:
-            raise TransientError(
-                f"{at.topic} cannot be read back: {error!r}"
-            ) from error
+            raise _unreadable(at, error) from error
         async for earlier in reading.between(
             self._reader, at, begin, record.offset
         ):
@@ -240,7 +241,7 @@ def _points(record: Any) -> Iterator[conditions.Point]:
         page = decode(unified_page_decoder, record.value)
         if not is_history(stream, page):
             yield from of_now(page, record.timestamp / 1000)
-    except (UndecodableError, ValueError) as error:
+    except (UndecodableError, ValueError, ArithmeticError) as error:
         log.info(
             "page_passed_over",
             offset=record.offset,
@@ -301,3 +302,7 @@ def _of_failure(event: TaskFailed) -> Told:
         "message": event.error.message,
     }
     return Told(Event.STREAM_FAILED, event.task_id, data)
+
+
+def _unreadable(at: TopicPartition, error: Exception) -> TransientError:
+    return TransientError(f"{at.topic} cannot be read back: {error!r}")

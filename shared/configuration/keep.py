@@ -50,10 +50,7 @@ def _texts(record: Any) -> tuple[str, str]:
 
 async def load(bootstrap: str, kept: Mapping[str, str]) -> int:
     """Returns how many were put back. Raises KafkaError, TimeoutError."""
-    known = await dump(bootstrap)
-    missing = {
-        key: value for key, value in kept.items() if key not in known
-    }
+    missing = _without(kept, await dump(bootstrap))
     producer = clients.producer(bootstrap, CLIENT)
     async with asyncio.timeout(TIMEOUT_S):
         await producer.start()
@@ -65,6 +62,12 @@ async def load(bootstrap: str, kept: Mapping[str, str]) -> int:
         finally:
             await producer.stop()
     return len(missing)
+
+
+def _without(
+    kept: Mapping[str, str], known: Mapping[str, str]
+) -> dict[str, str]:
+    return {key: value for key, value in kept.items() if key not in known}
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ LEAST_S = 10  # between two runs
 DAY_S = 86_400
 MONTH_S = 30 * DAY_S
 _FIELDS = 5
-_LOOKED_AT = 2_000  # times of a year, for how many a month has
+_LOOKED_AT = 500  # times of a year, for how many a month has
 _FEW = 10  # times, for the longest wait between two
 
 

@@ -15,6 +15,7 @@ from shared.configuration.settings import (
 
 MAX_BYTES = 1 << 20  # of a message
 MAX_SETTINGS = 20_000
+MAX_KNOWN = 200_000  # with those that were reset
 
 
 def read_configuration(value: bytes | None) -> KeyState | Setting:
@@ -61,7 +62,13 @@ class SettingLog:
 
     @property
     def is_full(self) -> bool:
-        return len(self._settings) >= MAX_SETTINGS
+        known = len(self._settings)
+        return self._count() >= MAX_SETTINGS or known >= MAX_KNOWN
+
+    def _count(self) -> int:
+        """Of those that have a value."""
+        settings = self._settings.values()
+        return sum(each.value is not None for each in settings)
 
     def get(self, name: str) -> Setting | None:
         return self._settings.get(name)

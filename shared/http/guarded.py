@@ -7,6 +7,7 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Iterable
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpcore
@@ -14,9 +15,17 @@ import httpx
 
 MAX_ADDRESSES = 4  # of a name, tried in turn
 MAX_CONNECTIONS = 20
+PORTS = 65_536
 
 
-def guarded_transport(*, allow_private: bool) -> httpx.AsyncHTTPTransport:
+def no_cookies() -> CookieJar:
+    """One that keeps nothing: what a server sets is not sent to others of its host."""
+    return CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+
+
+def guarded_transport(
+    *, allow_private: bool, connections: int = MAX_CONNECTIONS
+) -> httpx.AsyncHTTPTransport:
     """For an httpx.AsyncClient."""
     transport = httpx.AsyncHTTPTransport()
     # httpx has no public way to hand a network backend to its pool; a test fails should this
@@ -24,7 +33,7 @@ def guarded_transport(*, allow_private: bool) -> httpx.AsyncHTTPTransport:
     transport._pool = httpcore.AsyncConnectionPool(  # noqa: SLF001
         ssl_context=ssl.create_default_context(),
         network_backend=GuardedBackend(allow_private=allow_private),
-        max_connections=MAX_CONNECTIONS,
+        max_connections=connections,
     )
     return transport
 
@@ -48,6 +57,8 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
+        if not 0 < port < PORTS:
+            raise httpcore.ConnectError(f"{port} is no port")
         addresses = await _resolved(host, port)
         if not self._allow_private:
             for address in addresses:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from shared.errors import IngestError
+from shared.http.notifications import notification_decoder
 from shared.messages.checkpoints import Checkpoint
 from shared.messages.commands import Command
 from shared.messages.pages import RawPage, ReplayPage, UnifiedPage
@@ -59,6 +60,7 @@ _SHOWN = (
     task_decoder,
     run_event_decoder,
     checkpoint_decoder,
+    notification_decoder,
 )
 # None of ours comes near: what is larger would take many times its size when it is read.
 _MAX_BYTES = {
@@ -66,6 +68,7 @@ _MAX_BYTES = {
     id(task_decoder): 2 << 20,
     id(run_event_decoder): 2 << 20,
     id(checkpoint_decoder): 4 << 20,
+    id(notification_decoder): 64 * 1024,
 }
 # Of one message, by the marks that stand before each: a list of empty objects takes, when it is
 # read, thirty times its bytes.

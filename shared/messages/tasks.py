@@ -199,7 +199,8 @@ def _replay_task(command: StartReplay, partition: int) -> ReplayPages:
 
 def look_for_feeds(command: FindFeeds) -> LookForFeeds:
     """The one task of a run that looks for feeds."""
-    stream = f"{Source.RSS}/@found"
+    # One a run, so that none waits for another.
+    stream = f"{Source.RSS}/@found-{command.run_id[:8]}"
     return LookForFeeds(
         run_id=command.run_id,
         task_id=task_id(command.run_id, stream),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +19,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from shared.kafka import clients
+from shared.messages.topics import NOTIFICATIONS
 from tests.simulator import Simulator
 from tests.simulator.server import Fault, ticker
 from tests.support.http_server import serving
@@ -68,6 +72,7 @@ def stack(
         "NOTIFIERS": "1",
         "WEBHOOK_ATTEMPTS": "3",
         "WEBHOOK_RETRY_S": "0.2",
+        "WEBHOOK_TIMEOUT_S": "1.5",
     }
     with running(root / "state", root / "csv", **settings) as found:
         yield found
@@ -259,3 +264,84 @@ def test_an_address_that_is_not_there_and_one_that_was_taken_out(
     assert stack.api.delete("/webhooks/alarm").status_code == 204
     assert stack.api.post("/webhooks/alarm/test").status_code == 404
     assert stack.api.get("/webhooks").json() == []
+
+
+def test_one_that_never_answers_holds_up_nobody(
+    stack: Stack, receiver: Receiver
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        stack.api.put(
+            "/webhooks/silent", json={"url": f"http://127.0.0.1:{port}/"}
+        )
+        for _ in range(30):
+            stack.api.post("/webhooks/silent/test")
+        hook(stack, receiver)
+        stack.api.post("/webhooks/alarm/test")
+        until("the other to be told", lambda: receiver.of("test"), 20)
+        told = until(
+            "the reason",
+            lambda: stack.api.get("/webhooks/silent/deliveries").json(),
+        )
+    assert "did not answer within 1.5 s" in told[0]["error"]
+    stack.api.delete("/webhooks/silent")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:99999/",
+        "http://127.0.0.1:0/",
+        "http://[::1:80/",
+        "http://:80/",
+        "ftp://x.example/",
+    ],
+)
+def test_an_address_that_cannot_be_asked_is_refused(
+    stack: Stack, url: str
+) -> None:
+    answer = stack.api.put("/webhooks/odd", json={"url": url})
+    assert answer.status_code == 422
+    feed = stack.api.put("/sources/rss/feeds/odd", json={"url": url})
+    assert feed.status_code == 422
+
+
+def test_what_is_forged_stops_nobody(
+    stack: Stack, receiver: Receiver
+) -> None:
+    """Who can write to Kafka may say anything; the service goes on."""
+    hook(stack, receiver)
+    deep: Any = "x"
+    for _ in range(900):
+        deep = [deep]
+    known = {
+        "type": "Notification",
+        "id": "3b241101-e2bb-4255-8caf-4136c566a962",
+        "webhook": "alarm",
+        "event": "x",
+        "at": 1,
+    }
+    forged = [
+        json.dumps({**known, "data": {"deep": deep}}).encode(),
+        json.dumps({**known, "data": {"large": "x" * 9_000_00}}).encode(),
+        b"{}",
+        b"",
+        None,
+    ]
+
+    async def publish() -> None:
+        producer = clients.producer(
+            stack.settings.kafka_bootstrap_servers, "forger"
+        )
+        await producer.start()
+        for value in forged:
+            await producer.send_and_wait(
+                NOTIFICATIONS.name, value, key=b"alarm"
+            )
+        await producer.stop()
+
+    before = stack.pids("notifier")
+    asyncio.run(publish())
+    stack.api.post("/webhooks/alarm/test")
+    until("the next to arrive", lambda: receiver.of("test"))
+    assert stack.pids("notifier") == before

@@ -25,7 +25,11 @@ import stamina
 import shared
 from services.extractor.sources.answer import Answer
 from shared.errors import TaskError
-from shared.http.guarded import BlockedAddressError, guarded_transport
+from shared.http.guarded import (
+    BlockedAddressError,
+    guarded_transport,
+    no_cookies,
+)
 from shared.values.urls import secrets_of, without_secrets
 
 MAX_RETRY_AFTER_S = 30.0  # that a task sleeps
@@ -80,6 +84,7 @@ class HttpClient:
         self._client = httpx.AsyncClient(
             transport=guarded_transport(allow_private=allow_private),
             follow_redirects=False,
+            cookies=no_cookies(),
             timeout=httpx.Timeout(20, connect=10),
             headers={
                 "user-agent": USER_AGENT,
@@ -283,6 +288,11 @@ def _errors_as_task_errors(url: str) -> Iterator[None]:
         )
         raise TaskError("redirect_loop", message) from None
     except BAD_REQUESTS as error:
+        raise TaskError(
+            "bad_url",
+            f"{without_secrets(url)} cannot be fetched: {error}",
+        ) from None
+    except (UnicodeError, OverflowError) as error:
         raise TaskError(
             "bad_url",
             f"{without_secrets(url)} cannot be fetched: {error}",

@@ -31,6 +31,7 @@ from shared.runtime.confined import Confined
 from shared.values.urls import without_secrets
 
 MOST = 5  # feeds that are told
+TIMEOUT_S = 60.0
 _ACCEPT = "text/html, application/xhtml+xml, application/xml, */*;q=0.5"
 
 
@@ -47,21 +48,23 @@ class FindFeedsHandler:
 
     async def run(self, task: LookForFeeds) -> None:
         """Raises TransientError while Kafka is unavailable: then run it again."""
-        none = _nothing(task)
         await self._reporter.report(TaskStarted(**task_fields(task)))
         try:
-            found = await self._found(task.url)
+            async with asyncio.timeout(TIMEOUT_S):
+                found = await self._found(task.url)
+        except TimeoutError:
+            await self._fail(task, _late())
         except Exception as error:  # noqa: BLE001  `explain` logs and sorts them
-            told = explain(error, task, "task_crashed")
-            await self._reporter.report(TaskFailed(**none, error=told))
+            await self._fail(task, error)
         else:
-            await self._reporter.report(
-                TaskFinished(
-                    **none,
-                    profile={"feeds": found},
-                    notes=[f"{len(found)} feed(s) found"],
-                )
-            )
+            await self._reporter.report(_finished(task, found))
+
+    async def _fail(self, task: LookForFeeds, error: Exception) -> None:
+        """Raises TransientError as it is."""
+        told = explain(error, task, "task_crashed")
+        await self._reporter.report(
+            TaskFailed(**_nothing(task), error=told)
+        )
 
     async def _found(self, url: str) -> list[Json]:
         """What the address is, or what the page there leads to. Raises TaskError."""
@@ -129,3 +132,15 @@ class FindFeedsHandler:
 def _nothing(task: LookForFeeds) -> dict[str, Any]:
     """What the end of a task says that published no page."""
     return {**task_fields(task), "pages": 0, "records": 0}
+
+
+def _late() -> TaskError:
+    return TaskError("timeout", f"it took more than {TIMEOUT_S:.0f} s")
+
+
+def _finished(task: LookForFeeds, found: list[Json]) -> TaskFinished:
+    return TaskFinished(
+        **_nothing(task),
+        profile={"feeds": found},
+        notes=[f"{len(found)} feed(s) found"],
+    )

@@ -112,7 +112,8 @@ class ConfigurationBus:
             name,
             "the change: look at GET /api/v1/configuration",
         )
-        log.info("configured", name=name, value=value)
+        # Not the value, which may hold a secret; GET /audit has it without.
+        log.info("configured", name=name, kind=type(value).__name__)
         return setting
 
     def _check_room(self, known: Setting | None) -> None:

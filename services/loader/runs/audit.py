@@ -65,6 +65,7 @@ def _public(value: Any) -> dict[str, Any]:
     found: dict[str, Any] = msgspec.to_builtins(value)
     if isinstance(found.get("url"), str):
         found["url"] = without_secrets(found["url"])
+    found.pop("salt", None)
     return found
 
 

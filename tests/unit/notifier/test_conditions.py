@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifier.conditions import Point, Prices, met, stale
+from services.notifier.conditions import (
+    Point,
+    Prices,
+    decimal,
+    met,
+    stale,
+)
 from shared.configuration.settings import (
     Direction,
     IsStale,
@@ -163,6 +169,14 @@ def test_prices_are_kept_as_long_as_they_are_asked_for() -> None:
     prices = Prices(window_s=10)
     for at in range(100):
         prices.saw(point(at, at + 1))
-    assert [at for at, _ in prices.before(point(99.5, 1))] == list(
-        range(89, 100)
-    )
+    now = point(99.5, 1)
+    assert prices.last(now) == 100
+    assert prices.first_since(now, 0) == (89, 90)
+    assert prices.first_since(now, 95.5) == (96, 97)
+    assert prices.first_since(now, 99.2) is None
+    assert prices.last(point(10, 1)) is None  # forgotten
+
+
+@pytest.mark.parametrize("text", ["1e-999999", "9e999999", "NaN", "x"])
+def test_a_number_beyond_all_sense_is_none(text: str) -> None:
+    assert decimal(text) is None

@@ -45,7 +45,12 @@ def read(body: bytes) -> list[tuple[str, str]]:
     """(title, address) of each feed. Raises ProblemError 422."""
     try:
         root = fromstring(body, forbid_dtd=True)
-    except (ParseError, DefusedXmlException, ValueError) as error:
+    except (
+        ParseError,
+        DefusedXmlException,
+        ValueError,
+        LookupError,
+    ) as error:
         raise ProblemError(422, f"this is no OPML: {error}") from error
     if root.tag.lower() != "opml":
         raise ProblemError(
@@ -53,14 +58,18 @@ def read(body: bytes) -> list[tuple[str, str]]:
             f"this is no OPML: it begins with <{root.tag[:MAX_SHOWN]}>",
         )
     found = list(_outlines(root))
-    if len(found) > MAX_OUTLINES:
+    _refuse_number(len(found))
+    return found
+
+
+def _refuse_number(count: int) -> None:
+    if count > MAX_OUTLINES:
         raise ProblemError(
             422,
-            f"it has {len(found)} feeds, at most {MAX_OUTLINES} are read",
+            f"it has {count} feeds, at most {MAX_OUTLINES} are read",
         )
-    if not found:
+    if not count:
         raise ProblemError(422, "it has no outline with an xmlUrl")
-    return found
 
 
 def _outlines(root: Element) -> Iterator[tuple[str, str]]:

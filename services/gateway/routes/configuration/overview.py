@@ -118,6 +118,8 @@ def _names(effective: Effective) -> Iterator[str]:
     yield from _feeds(effective)
     for name, _ in effective.settings.of(Kind.PAUSE):
         yield Kind.PAUSE.named(name)
+    for name, _ in effective.settings.of(Kind.WEBHOOK):
+        yield Kind.WEBHOOK.named(name)
     schedules = {name for name, _ in effective.settings.of(Kind.SCHEDULE)}
     if first.every_s:
         schedules.add(DEFAULT_SCHEDULE)
@@ -162,4 +164,5 @@ def _without_secrets(value: Any) -> Any:
     found = msgspec.to_builtins(value)
     if "url" in found:
         found["url"] = without_secrets(found["url"])
+    found.pop("salt", None)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Annotated, Any
@@ -21,6 +22,7 @@ from services.gateway.requests.json_body import JsonBodyRoute
 from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.routes.configuration.schema import (
     NAME,
+    Forecast,
     LastRun,
     NewSchedule,
     ScheduleState,
@@ -66,7 +68,8 @@ async def list_schedules(
     """By name. The one of INGEST_EVERY_S is `default`."""
     await bus.configuration.catch_up()
     names = sorted(bus.configuration.effective.schedules())
-    return [await _shown(bus, database, name) for name in names]
+    whole = await asyncio.to_thread(forecast, bus)
+    return [await _shown(bus, database, name, whole) for name in names]
 
 
 @router.put(
@@ -97,7 +100,8 @@ async def put_schedule(
     await bus.configuration.change(
         Kind.SCHEDULE.named(name), schedule, asking.key_id
     )
-    return await _shown(bus, database, name)
+    whole = await asyncio.to_thread(forecast, bus)
+    return await _shown(bus, database, name, whole)
 
 
 @router.delete(
@@ -129,7 +133,7 @@ async def delete_schedule(
 
 
 async def _shown(
-    bus: CommandBus, database: Database, name: str
+    bus: CommandBus, database: Database, name: str, whole: Forecast
 ) -> ScheduleState:
     effective = bus.configuration.effective
     schedule = effective.schedules()[name]
@@ -141,7 +145,7 @@ async def _shown(
         next=list(islice(times_after(schedule, now), SHOWN)),
         paused=effective.why_paused(setting),
         last_run=await _last_run(database, name, schedule, now),
-        forecast=forecast(bus),
+        forecast=whole,
         **origin_of(effective, setting),
     )
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -28,8 +30,19 @@ CoinId = Annotated[
 Stream = Annotated[
     str, StringConstraints(min_length=1, max_length=1_000, pattern=PLAIN)
 ]
+
+
+def _can_be_asked(address: str) -> str:
+    """Raises ValueError for one that no client can connect to."""
+    parts = urlsplit(address)
+    if not parts.hostname or parts.port == 0:
+        raise ValueError("it has no host, or no port that can be used")
+    return address
+
+
 Address = Annotated[
     str,
+    AfterValidator(_can_be_asked),
     StringConstraints(
         max_length=1_000,
         pattern=r"^https?://[^/\s?#\x00-\x1f][^\s\x00-\x1f]*$",

@@ -56,6 +56,8 @@ def test_each_address_counts_once_and_wrong_ones_are_said() -> None:
         b'<!DOCTYPE x [<!ENTITY a "b">]><opml><outline xmlUrl="&a;"/></opml>',
         b"<opml>" + b'<outline xmlUrl="http://x/"/>' * 501 + b"</opml>",
         b"\xff\xfe",
+        b'<?xml version="1.0" encoding="rot13"?><x/>',
+        b'<?xml version="1.0" encoding="hex"?><x/>',
     ],
 )
 def test_what_is_no_list_is_refused(body: bytes) -> None:
