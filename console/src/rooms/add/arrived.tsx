@@ -71,6 +71,7 @@ function Verdict({ of: found, onSettled }: { of: Inspection; onSettled: () => vo
           </ul>
         </details>
       )}
+      {hasNoCurrency(found) && <span class="soft">Its currency is not said.</span>}
       <Remove path={found.path} />
       <Act
         label="Ingest it"
@@ -81,6 +82,11 @@ function Verdict({ of: found, onSettled }: { of: Inspection; onSettled: () => vo
       />
     </div>
   );
+}
+
+function hasNoCurrency(found: Inspection): boolean {
+  const series = (found.profile as { series?: { currency?: string }[] } | null)?.series ?? [];
+  return series.length > 0 && series.every((each) => !each.currency);
 }
 
 /** Without a file of this name there is nothing to read; what was read stays. */

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { addressOf } from "../../api/client";
 import { Act } from "../../ui/actions";
-import { askedBy, CHOICES, entryOf, type Asked } from "./settled";
+import { askedBy, CHOICES, entryOf, QUESTIONS, TEXTS, type Asked } from "./settled";
 
 /** What the file does not say itself, asked of a person, and kept in mapping.yaml. */
 export function Settle(props: { path: string; message: string; onSettled: () => void }) {
@@ -17,8 +17,8 @@ export function Settle(props: { path: string; message: string; onSettled: () => 
       {asked.map((each) => (
         <label key={each.name} class="field">
           <span>
-            {each.name.replace("columns.", "column of ")}
-            {each.note && ` (${each.note})`}
+            {QUESTIONS[each.name] ?? each.name.replace("columns.", "column of ")}
+            {each.note && !QUESTIONS[each.name] && ` (${each.note})`}
           </span>
           <Answer of={each} value={valueOf(each)} onChange={(value) => set(each.name, value)} />
         </label>
@@ -55,7 +55,7 @@ function Answer(props: { of: Asked; value: string; onChange: (value: string) => 
       <option value="">…</option>
       {choices.map((each) => (
         <option key={each} value={each}>
-          {each.replaceAll("_", " ")}
+          {TEXTS[each] ?? each}
         </option>
       ))}
     </select>

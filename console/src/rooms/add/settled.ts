@@ -14,6 +14,19 @@ export const CHOICES: Record<string, string[]> = {
   decimal: [".", ","],
   encoding: ["utf-8", "cp1252"],
 };
+/** What a choice is asked as. */
+export const QUESTIONS: Record<string, string> = {
+  dates: "What comes first in its dates?",
+  decimal: "What stands before fractions?",
+  encoding: "In which encoding is it?",
+};
+export const TEXTS: Record<string, string> = {
+  day_first: "the day: 31/01/2024",
+  month_first: "the month: 01/31/2024",
+  year_first: "the year: 2024/01/31",
+  ".": "a point: 1.5",
+  ",": "a comma: 1,5",
+};
 const LINE = /^ {4}(\w+): *([^#\n]*?) *(?:# *(.*))?$/;
 const PAIR = /([^:,{}]+): *([^,{}]+)/g;
 

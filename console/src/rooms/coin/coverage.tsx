@@ -47,6 +47,11 @@ export function Coverage({ symbol }: { symbol: string }) {
   );
 }
 
+/** Just before an end that is not included. */
+function lastOf(end: string): string {
+  return new Date(Date.parse(end) - 1).toISOString();
+}
+
 function OfSeries({ of: series }: { of: Series }) {
   const [first, last] = [Date.parse(series.from), Date.parse(series.to)];
   const length = last - first || 1;
@@ -66,7 +71,8 @@ function OfSeries({ of: series }: { of: Series }) {
       <div class="row">
         <strong>{series.dataset}</strong>
         <span class="soft">
-          {series.kind} {series.interval} {series.currency} · {day(series.from)} to {day(series.to)}
+          {series.kind} {series.interval} {series.currency} · {day(series.from)} to{" "}
+          {day(lastOf(series.to))}
         </span>
         <span>{share(series.completeness)}</span>
         {canFill && <FillHoles of={series} />}

@@ -44,8 +44,8 @@ export function LetterDrawer(props: { id: string; onClose: () => void; onDone: (
           </p>
           {found.source === "csv" && (
             <p class="soft">
-              Mend the file, upload it again under the same name and ingest it: this closes by itself
-              when the file was read without it. Or discard it with a note.
+              Mend the file, upload it again under the same name and ingest it: this closes by
+              itself when the file was read without it. Or discard it with a note.
             </p>
           )}
           <div class="row">
