@@ -17,6 +17,8 @@ from services.gateway.kafka.group_watch import GroupWatch
 from services.gateway.kafka.service_log import ServiceLog
 from services.gateway.problems import ProblemError, unavailable
 from services.gateway.settings import GatewaySettings
+from shared.configuration.setting_log import SettingLog
+from shared.configuration.settings import Kind
 from shared.errors import TransientError
 from shared.http.notifications import Notification
 from shared.kafka import clients, publishing, topic_admin
@@ -43,6 +45,7 @@ from shared.messages.topics import (
     TASKS,
     UNIFIED,
     UNIFIED_REPLAY,
+    WATCHER_GROUP,
     Topic,
 )
 from shared.monitoring import service_state
@@ -74,6 +77,7 @@ WATCHED = {
     EXTRACTOR_GROUP: (900.0, (TASKS,)),
     REPLAYER_GROUP: (3600.0, (REPLAY_TASKS,)),
 }
+WATCHED_FOR_WEBHOOKS = {WATCHER_GROUP: (300.0, (UNIFIED, RUN_EVENTS))}
 log = logs.get(__name__)
 
 
@@ -108,10 +112,7 @@ class CommandBus:
         )
         self.is_connected = False
         self.lag: dict[str, int] | None = None
-        self.groups = {
-            name: GroupWatch(name, still_after_s)
-            for name, (still_after_s, _) in WATCHED.items()
-        }
+        self.groups: dict[str, GroupWatch] = {}
 
     async def run(self, instance: str, health: Health) -> None:
         """Connect, then keep the lag and the logs current until cancelled.
@@ -139,11 +140,12 @@ class CommandBus:
             await asyncio.sleep(1)
 
     async def _look(self) -> None:
+        watched = watched_groups(self.configuration.settings)
         try:
             async with asyncio.timeout(LAG_TIMEOUT_S):
                 found = {
                     group: await self._lag.positions(group, *topics)
-                    for group, (_, topics) in WATCHED.items()
+                    for group, (_, topics) in watched.items()
                 }
         except (KafkaError, OSError, TimeoutError) as error:
             if self.is_connected:
@@ -158,8 +160,13 @@ class CommandBus:
                 "loader": _waiting(found[LOADER_GROUP], UNIFIED),
             }
             now = time.monotonic()
-            for group, positions in found.items():
-                self.groups[group].saw(now, positions)
+            self.groups = {
+                group: self.groups.get(group)
+                or GroupWatch(group, still_after_s)
+                for group, (still_after_s, _) in watched.items()
+            }
+            for group, watch in self.groups.items():
+                watch.saw(now, found[group])
 
     async def find(self, run_id: str) -> PendingRun | None:
         """The command that opened a run, None where none did. Waits up to a second to be sure."""
@@ -266,6 +273,14 @@ def _refuse_large(command: Command) -> None:
     if size > most:
         message = f"the request makes a command of {size} bytes, at most {most} are taken"
         raise ProblemError(413, f"{message}: ask for less")
+
+
+def watched_groups(
+    settings: SettingLog,
+) -> dict[str, tuple[float, tuple[Topic, ...]]]:
+    """The notifier's too where there are webhooks: without any it may be left out."""
+    has_webhooks = any(True for _ in settings.of(Kind.WEBHOOK))
+    return WATCHED | (WATCHED_FOR_WEBHOOKS if has_webhooks else {})
 
 
 def _waiting(positions: GroupPositions, topic: Topic) -> int:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from aiokafka import TopicPartition
 
+from services.gateway.kafka.command_bus import watched_groups
 from services.gateway.kafka.group_watch import GroupWatch
+from shared.access.signatures import signed
+from shared.configuration.setting_log import SettingLog
+from shared.configuration.settings import Setting, Webhook
 from shared.kafka.lag import GroupPosition, GroupPositions
 from shared.kafka.starts import Starts
 from shared.messages.checkpoints import Started
 from shared.messages.serialization import encode
+from shared.messages.topics import WATCHER_GROUP
 
 AT = TopicPartition("ingest.unified", 0)
 OTHER = TopicPartition("ingest.unified", 1)
@@ -50,6 +55,19 @@ def test_a_log_that_lost_its_end_waits_too() -> None:
     watch.saw(0, stands(at=20))
     watch.saw(130, stands(at=20))
     assert list(watch.reasons())
+
+
+def test_the_notifier_is_watched_where_there_are_webhooks() -> None:
+    settings = SettingLog("secret")
+    assert WATCHER_GROUP not in watched_groups(settings)
+    hook = Webhook(url="http://a", salt="s")
+    for version, value in ((1, hook), (2, None)):
+        setting = Setting(
+            name="webhook/a", version=version, value=value, changed_at=5
+        )
+        settings.take(signed(setting, "secret"))
+        is_watched = WATCHER_GROUP in watched_groups(settings)
+        assert is_watched == (value is not None)
 
 
 def test_an_instance_that_starts_again_and_again_is_told() -> None:
