@@ -77,7 +77,7 @@ screenshots: setup console ## the pictures of docs/images
 	@$(PY) -m tests.browser.pictures
 test-e2e: setup ## the stack as `make up` starts it, with kills and outages
 	@$(PY) -m pytest tests/e2e
-test-long: setup ## what takes long: NAME=compose, chaos, soak, memory, growth, file, scaling or back
+test-long: setup ## what takes long: NAME=compose, chaos, soak, memory, growth, file, page, scaling or back
 	@case "$(NAME)" in \
 	  compose) $(MAKE) --no-print-directory test-compose ;; \
 	  chaos) $(MAKE) --no-print-directory chaos ROUNDS=1 ;; \
@@ -85,9 +85,10 @@ test-long: setup ## what takes long: NAME=compose, chaos, soak, memory, growth, 
 	  memory) $(MAKE) --no-print-directory bench-memory ;; \
 	  growth) $(PY) -m pytest tests/long/test_growth.py ;; \
 	  file) $(PY) -m pytest tests/long/test_real_file.py ;; \
+	  page) $(PY) -m pytest -s tests/browser/speed.py ;; \
 	  back) $(PY) -m pytest tests/long/test_put_back.py ;; \
 	  scaling) $(PY) -m pytest tests/long/test_scaling.py ;; \
-	  *) echo "say which: make test-long NAME=compose, chaos, soak, memory, growth, file, scaling or back" >&2; exit 2 ;; \
+	  *) echo "say which: make test-long NAME=compose, chaos, soak, memory, growth, file, page, scaling or back" >&2; exit 2 ;; \
 	esac
 test-compose: setup ## the compose deployment, built, scaled and killed; skipped without Docker
 	@$(PY) -m pytest tests/compose
