@@ -9,6 +9,7 @@ import { Replay } from "./rooms/replay/room";
 import { Runs } from "./rooms/runs/room";
 import { Schedules } from "./rooms/schedules/room";
 import { Sources } from "./rooms/sources/room";
+import { Webhooks } from "./rooms/webhooks/room";
 import { useAnswer } from "./state/answers";
 import type { Place } from "./state/place";
 import { Icon, type IconName } from "./ui/icons";
@@ -32,6 +33,7 @@ export type RoomName =
   | "replay"
   | "inbox"
   | "pipeline"
+  | "webhooks"
   | "keys";
 export const ROOMS: Record<RoomName, Described> = {
   markets: { title: "Markets", Room: Markets, letter: "m", icon: "markets" },
@@ -43,6 +45,7 @@ export const ROOMS: Record<RoomName, Described> = {
   replay: { title: "Replay", Room: Replay, letter: "p", icon: "replay" },
   inbox: { title: "Inbox", Room: Inbox, letter: "i", icon: "inbox" },
   pipeline: { title: "Pipeline", Room: Pipeline, letter: "l", icon: "pipeline" },
+  webhooks: { title: "Webhooks", Room: Webhooks, letter: "w", icon: "webhooks" },
   keys: { title: "Keys", Room: Keys, letter: "k", icon: "keys" },
 };
 

@@ -7,6 +7,7 @@ import { indented } from "../src/rooms/inbox/indented";
 import { byMinute } from "../src/rooms/pipeline/rates";
 import { secondsLeft } from "../src/rooms/runs/progress";
 import { suggested } from "../src/rooms/add/upload";
+import { told } from "../src/rooms/webhooks/words";
 
 describe("numbers", () => {
   it.each([
@@ -155,4 +156,17 @@ it("a name that every reader takes", () => {
   expect(suggested("btc-usd.csv")).toBe("uploads/btc-usd.csv");
   expect(suggested('a/b*?".csv')).toBe("uploads/a-b---.csv");
   expect(suggested("..hidden.csv")).toBe("uploads/hidden.csv");
+});
+
+it("what a webhook is told", () => {
+  const conditions = [
+    { type: "PriceCrosses", symbol: "btc", direction: "above", price: "100000" },
+    { type: "PriceChanges", symbol: "eth", percent: 5, within_s: 3600 },
+    { type: "MoodIs", symbol: "btc", sentiment: -0.5 },
+    { type: "IsStale", source: "rss", after_s: 7200 },
+  ];
+  expect(told({ events: ["run.failed"], conditions, sources: ["csv"] } as never)).toBe(
+    "run.failed, btc above 100000, eth moves by 5 % within 1 h, news of btc at most -0.5, " +
+      "rss silent for 2 h; of csv alone",
+  );
 });

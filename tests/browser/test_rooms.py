@@ -21,6 +21,7 @@ ROOMS = (
     "Replay",
     "Inbox",
     "Pipeline",
+    "Webhooks",
     "Keys",
 )
 AXE = ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
@@ -257,6 +258,35 @@ def test_a_schedule_says_when_and_is_removed(
     row = page.get_by_role("row").filter(has_text="mornings")
     expect(row).to_contain_text("0 7 * * 1-5 Europe/Berlin")
     expect(row).to_contain_text("none yet")
+    row.get_by_role("button", name="Remove").click()
+    page.get_by_role("dialog").get_by_role(
+        "button", name="Remove"
+    ).click()
+    expect(row).to_have_count(0)
+
+
+def test_an_address_is_told_and_taken_out(
+    page: Page, request: pytest.FixtureRequest
+) -> None:
+    request.node.expected_complaints = ("422",)
+    enter(page, "Webhooks")
+    form = page.get_by_role("region", name="An address to tell")
+    form.get_by_label("Name").fill("on-call")
+    form.get_by_label("Address").fill("no address")
+    form.get_by_role("button", name="Save").click()
+    expect(form.get_by_role("alert")).to_contain_text("no host")
+    form.get_by_label("Address").fill("https://example.org/hook?key=1")
+    form.get_by_label("And also").select_option("PriceCrosses")
+    form.get_by_role("textbox", name="Price").fill("90000.5")
+    form.get_by_role("button", name="Save").click()
+    expect(form.get_by_role("status")).to_contain_text("whsec_")
+    row = page.get_by_role("row").filter(has_text="on-call")
+    expect(row).to_contain_text("stream.failed, btc above 90000.5")
+    expect(row).not_to_contain_text("key=1")
+    row.get_by_role("button", name="Send a test").click()
+    expect(
+        page.get_by_role("region", name="What on-call was told")
+    ).to_be_visible()
     row.get_by_role("button", name="Remove").click()
     page.get_by_role("dialog").get_by_role(
         "button", name="Remove"

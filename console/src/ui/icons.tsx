@@ -9,6 +9,7 @@ const PATHS = {
   replay: "M3 8a5 5 0 105-5H4M6 1L4 3l2 2",
   inbox: "M2 9l2-6h8l2 6v4H2zM2 9h4l1 2h2l1-2h4",
   pipeline: "M2 8h3M11 8h3M5 5h6v6H5z",
+  webhooks: "M3 6v4h2l5 3V3L5 6zM12.5 6a3 3 0 010 4",
   theme: "M8 2a6 6 0 100 12z M8 2a6 6 0 010 12",
 } as const;
 export type IconName = keyof typeof PATHS;
