@@ -16,6 +16,7 @@ from tests.support.product import ENDED, until
 
 STREAMS = 6
 ROWS = 30_000
+PARTS = {"extractor", "normalizer", "loader", "gateway", "notifier"}
 SCALED = {"extractor": 2, "normalizer": 3, "loader": 2, "gateway": 2}
 COMMAND = compose_command()
 
@@ -97,13 +98,12 @@ def test_1_each_service_tells_of_itself_and_serves_metrics(
         rows = stack.api.get("/services").json()
         return {each["service"] for each in rows if each["ready"]}
 
-    services = {"extractor", "normalizer", "loader", "gateway"}
-    until("all to be ready", lambda: told() == services, 30)
+    until("all to be ready", lambda: told() == PARTS, 30)
     scrape = (
         "import urllib.request as r;"
         "print(r.urlopen('http://127.0.0.1:9464/metrics').read().decode())"
     )
-    for service in services:
+    for service in PARTS:
         (container,) = stack.containers(service)
         text = stack.docker("exec", container, "python", "-c", scrape)
         assert "crypto_ingest_ready 1.0" in text
@@ -113,6 +113,22 @@ def test_1_each_service_tells_of_itself_and_serves_metrics(
     assert 'crypto_ingest_records_total{source="csv"}' in loaded
 
 
+def test_1_webhooks_are_told_and_private_addresses_refused(
+    stack: ComposeStack,
+) -> None:
+    hook = {"url": "http://gateway:8000/hook", "events": ["run.failed"]}
+    assert stack.api.put("/webhooks/a", json=hook).status_code == 200
+    assert stack.api.post("/webhooks/a/test").status_code == 202
+    (found,) = until(
+        "the delivery to be kept",
+        lambda: stack.api.get("/webhooks/a/deliveries").json(),
+        30,
+    )
+    assert (found["type"], found["status"]) == ("test", None)
+    assert "a private address" in found["error"]
+    assert stack.api.delete("/webhooks/a").status_code == 204
+
+
 # Of the gateway with the children that write files.
 MEMORY_MB = {"gateway": 640}
 
@@ -120,7 +136,7 @@ MEMORY_MB = {"gateway": 640}
 def test_2_no_image_holds_build_tools_or_runs_as_root(
     stack: ComposeStack,
 ) -> None:
-    for service in ("extractor", "normalizer", "loader", "gateway"):
+    for service in PARTS:
         (container,) = stack.containers(service)
         assert stack.docker("exec", container, "id", "-u").strip() != "0"
         assert (
@@ -133,9 +149,7 @@ def test_2_no_image_holds_build_tools_or_runs_as_root(
             ).strip()
             == ""
         )
-        others = {"extractor", "normalizer", "loader", "gateway"} - {
-            service
-        }
+        others = PARTS - {service}
         assert not others & set(
             stack.docker("exec", container, "ls", "services").split()
         )

@@ -16,7 +16,14 @@ from tests.support.ports import free_ports
 from tests.support.product import KEY, Product, until
 
 FILES = ("docker-compose.yml", "tests/compose/docker-compose.test.yml")
-SERVICES = ("extractor", "normalizer", "loader", "gateway", "proxy")
+SERVICES = (
+    "extractor",
+    "normalizer",
+    "loader",
+    "gateway",
+    "notifier",
+    "proxy",
+)
 
 
 def compose_command() -> list[str] | None:
