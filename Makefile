@@ -62,7 +62,7 @@ check: setup ## lint, types and unit tests, in less than a minute: what a commit
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy
 	@$(PY) -m pytest -q -n 2 tests/unit
 test: setup console test-console ## unit, contract, integration, end-to-end and browser tests
-	@$(PY) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder tests/unit tests/contract tests/integration tests/e2e tests/browser
+	@$(PY) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not long" tests/unit tests/contract tests/integration tests/e2e tests/browser
 coverage: setup ## how much of the code the tests of single services reach
 	@$(PY) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder tests/unit tests/contract tests/integration --cov --cov-report=term
 test-unit: setup ## pure functions, no sockets
@@ -77,7 +77,7 @@ screenshots: setup console ## the pictures of docs/images
 	@$(PY) -m tests.browser.pictures
 test-e2e: setup ## the stack as `make up` starts it, with kills and outages
 	@$(PY) -m pytest tests/e2e
-test-long: setup ## what takes long: NAME=compose, chaos, soak, memory, growth, file, page, scaling or back
+test-long: setup ## what takes long: NAME=compose, chaos, soak, memory, growth, file, marked, page, scaling or back
 	@case "$(NAME)" in \
 	  compose) $(MAKE) --no-print-directory test-compose ;; \
 	  chaos) $(MAKE) --no-print-directory chaos ROUNDS=1 ;; \
@@ -85,10 +85,11 @@ test-long: setup ## what takes long: NAME=compose, chaos, soak, memory, growth, 
 	  memory) $(MAKE) --no-print-directory bench-memory ;; \
 	  growth) $(PY) -m pytest tests/long/test_growth.py ;; \
 	  file) $(PY) -m pytest tests/long/test_real_file.py ;; \
+	  marked) $(PY) -m pytest -m long tests/integration tests/e2e ;; \
 	  page) $(PY) -m pytest -s tests/browser/speed.py ;; \
 	  back) $(PY) -m pytest tests/long/test_put_back.py ;; \
 	  scaling) $(PY) -m pytest tests/long/test_scaling.py ;; \
-	  *) echo "say which: make test-long NAME=compose, chaos, soak, memory, growth, file, page, scaling or back" >&2; exit 2 ;; \
+	  *) echo "say which: make test-long NAME=compose, chaos, soak, memory, growth, file, marked, page, scaling or back" >&2; exit 2 ;; \
 	esac
 test-compose: setup ## the compose deployment, built, scaled and killed; skipped without Docker
 	@$(PY) -m pytest tests/compose

@@ -187,6 +187,7 @@ def points(stack: Stack) -> list[tuple[Any, ...]]:
     )
 
 
+@pytest.mark.long
 def test_a_kafka_that_is_new_doubles_and_loses_nothing(
     stack: Stack, later: dict[str, list[Any]]
 ) -> None:

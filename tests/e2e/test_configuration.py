@@ -195,6 +195,7 @@ def test_what_was_configured_outlives_every_process(
     ]
 
 
+@pytest.mark.long
 def test_each_time_of_a_schedule_has_one_run(stack: ChaosStack) -> None:
     """While planners whose clocks differ take turns, and the broker is away over a time."""
     made = put(

@@ -52,6 +52,7 @@ def _has_ended(stack: Stack, run_id: str) -> bool:
     return stack.run_state(run_id)["finished_at"] is not None
 
 
+@pytest.mark.long
 def test_a_wrong_dataset_is_retired_and_brought_back_over_killed_loaders(
     stack: Stack, file: CandleFile
 ) -> None:

@@ -175,6 +175,7 @@ def query_on(dsn: str, sql: str) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.long
 def test_many_rows_are_carried_over_though_it_is_killed_again_and_again(
     infra: Infrastructure,
 ) -> None:

@@ -11,6 +11,7 @@ import {
 } from "../api/client";
 
 const AT_MOST_EVERY_MS = 1_000;
+const WITHOUT_ANSWER_MS = 3_000; // the network went away while it was asked
 const MAX_KEPT = 100;
 
 interface Kept {
@@ -54,7 +55,9 @@ export function useAnswer<P extends GetPath>(
     else askSoon(address);
     return () => {
       entry.readers.delete(reader);
-      if (!entry.readers.size) clearTimeout(entry.timer);
+      if (entry.readers.size) return;
+      clearTimeout(entry.timer);
+      entry.timer = undefined; // else nothing would ever be asked for again
     };
   }, [address]);
   const entry = address ? kept.get(address) : undefined;
@@ -118,11 +121,11 @@ function forgetOldest(): void {
   }
 }
 
-/** At most once a second each. */
-function askSoon(address: string): void {
+/** At most once in so long each. */
+function askSoon(address: string, every_ms = AT_MOST_EVERY_MS): void {
   const entry = entryOf(address);
   if (entry.timer !== undefined) return;
-  const wait = Math.max(0, entry.askedAt + AT_MOST_EVERY_MS - Date.now());
+  const wait = Math.max(0, entry.askedAt + every_ms - Date.now());
   entry.timer = window.setTimeout(() => {
     entry.timer = undefined;
     if (entry.readers.size) ask(address);
@@ -146,8 +149,9 @@ async function ask(address: string): Promise<void> {
   }
   entry.asking = false;
   for (const reader of [...entry.readers]) reader();
-  if (entry.askAgain) {
+  const isLost = entry.error?.status === 0;
+  if (entry.askAgain || isLost) {
     entry.askAgain = false;
-    askSoon(address);
+    askSoon(address, isLost ? WITHOUT_ANSWER_MS : AT_MOST_EVERY_MS);
   }
 }

@@ -113,7 +113,9 @@ class NewWebhook(RequestBody):
     )
     note: Note = ""
     rotate: bool = Field(
-        default=False, description="Whether it gets another secret"
+        strict=True,
+        default=False,
+        description="Whether it gets another secret",
     )
 
 
