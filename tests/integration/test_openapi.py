@@ -45,6 +45,8 @@ def test_the_api_keeps_its_contract(
             " '403', '404', '409', '410', '411', '413', '415', '422', '423', '429', '5xx']\n"
             for name in (
                 "POST /api/v1/ingest",
+                "POST /api/v1/sources/rss/find",
+                "PUT /api/v1/sources/rss/feeds/{name}",
                 "POST /api/v1/sources/rss/opml",
                 "PUT /api/v1/schedules/{name}",
                 "PUT /api/v1/sources/{source}/coins",

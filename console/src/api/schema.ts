@@ -8154,4 +8154,4 @@ export interface operations {
         };
     };
 }
-// Of the OpenAPI document c755f97fa828f077863eb8d948a56cb1e27b69f891d61eec58fe7d61b96d07ff
+// Of the OpenAPI document 74b54450e81d6c5824802580ec8cc998e3a687c8825a96432ee5dfe6bfb80a3b

@@ -52,8 +52,8 @@ class PriceChanges(RequestBody):
 
     type: Literal["PriceChanges"]
     symbol: Symbol
-    percent: Annotated[float, Field(gt=0, le=10_000)]
-    within_s: Annotated[int, Field(ge=60, le=MAX_WINDOW_S)]
+    percent: Annotated[float, Field(gt=0, le=10_000, strict=True)]
+    within_s: Annotated[int, Field(ge=60, le=MAX_WINDOW_S, strict=True)]
 
 
 class MoodIs(RequestBody):
@@ -61,7 +61,7 @@ class MoodIs(RequestBody):
 
     type: Literal["MoodIs"]
     symbol: Symbol
-    sentiment: Annotated[float, Field(ge=-1, le=1)]
+    sentiment: Annotated[float, Field(ge=-1, le=1, strict=True)]
 
 
 class IsStale(RequestBody):
@@ -69,7 +69,7 @@ class IsStale(RequestBody):
 
     type: Literal["IsStale"]
     source: Source
-    after_s: Annotated[int, Field(ge=60, le=30 * 86_400)]
+    after_s: Annotated[int, Field(ge=60, le=30 * 86_400, strict=True)]
 
 
 Condition = Annotated[
