@@ -279,7 +279,7 @@ def watched_groups(
     settings: SettingLog,
 ) -> dict[str, tuple[float, tuple[Topic, ...]]]:
     """The notifier's too where there are webhooks: without any it may be left out."""
-    has_webhooks = any(True for _ in settings.of(Kind.WEBHOOK))
+    has_webhooks = any(settings.of(Kind.WEBHOOK))
     return WATCHED | (WATCHED_FOR_WEBHOOKS if has_webhooks else {})
 
 

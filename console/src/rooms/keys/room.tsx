@@ -9,6 +9,7 @@ import { Select, Text } from "../../ui/fields";
 import { Ago, Moment } from "../../ui/moments";
 import { Panel } from "../../ui/panel";
 import { Badge, Go } from "../../ui/parts";
+import { ShownOnce } from "../../ui/shown_once";
 import { Table } from "../../ui/table";
 
 type Key = Schemas["ApiKeyState"];
@@ -119,16 +120,7 @@ function Make() {
           }}
         />
       </div>
-      {made && (
-        <div class="row" role="status">
-          <strong>Shown this once:</strong>
-          <pre>{made.key}</pre>
-          <button onClick={() => void navigator.clipboard.writeText(made.key)}>Copy</button>
-          <button class="quiet" onClick={() => setMade(null)}>
-            I have it
-          </button>
-        </div>
-      )}
+      {made && <ShownOnce says="Shown this once:" secret={made.key} onSeen={() => setMade(null)} />}
     </div>
   );
 }

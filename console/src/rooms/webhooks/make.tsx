@@ -5,6 +5,7 @@ import { addressOf, type Schemas } from "../../api/client";
 import { outdate } from "../../state/answers";
 import { Act } from "../../ui/actions";
 import { Select, Text } from "../../ui/fields";
+import { ShownOnce } from "../../ui/shown_once";
 
 type New = Schemas["NewWebhook"];
 type Condition = NonNullable<New["conditions"]>[number];
@@ -68,13 +69,12 @@ export function Make() {
         />
       </div>
       {made && (
-        <div class="say row" role="status">
-          <strong>What signs to {made.name}, shown this once:</strong>
-          <pre>{made.secret}</pre>
-          <button onClick={() => void navigator.clipboard.writeText(made.secret)}>Copy</button>
-          <button class="quiet" onClick={() => setMade(null)}>
-            I have it
-          </button>
+        <div class="say">
+          <ShownOnce
+            says={`What signs to ${made.name}, shown this once:`}
+            secret={made.secret}
+            onSeen={() => setMade(null)}
+          />
         </div>
       )}
     </section>
