@@ -61,6 +61,7 @@ BREAKS = (
     "mapping",
     "newer_mapping",  # no guarantee: the mapping of a later release
     "loader_hangs",
+    "slow_replay",  # no guarantee: a replay waits a second before each page
 )
 
 
@@ -140,6 +141,7 @@ def _extractor() -> None:
     from services.extractor.checkpoints import CheckpointStore
     from services.extractor.planning.planner import Planner
     from services.extractor.task_worker import TaskWorker
+    from services.extractor.tasks.backpressure import Backpressure
     from services.extractor.tasks.replay import ReplayHandler
     from shared.kafka import publishing
     from shared.messages.run_events import RunPlanned
@@ -164,6 +166,14 @@ def _extractor() -> None:
         before="planner.before_planned",
         when=lambda _self, event: isinstance(event, RunPlanned),
     )
+    gate = Backpressure.replay_gate
+
+    async def slow_gate(self: Any, is_cancelled: Any) -> None:
+        if is_broken("slow_replay"):
+            await asyncio.sleep(1)
+        await gate(self, is_cancelled)
+
+    Backpressure.replay_gate = slow_gate  # type: ignore[method-assign]
 
 
 def _normalizer() -> None:
