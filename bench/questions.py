@@ -31,7 +31,7 @@ from services.gateway.routes.prices import ohlcv
 from services.gateway.settings import GatewaySettings
 from shared.runtime.health import Health
 from tests.support.product import KEY
-from tests.support.stack import Stack, running
+from tests.support.stack import Stack, prepare, running
 
 ROWS = 1_000_000
 SYMBOL = "qqa"
@@ -304,12 +304,10 @@ def _read_whole(plan: dict[str, Any]) -> Iterator[str]:
 
 
 @contextmanager
-def _stack() -> Iterator[Stack]:
+def a_stack() -> Iterator[Stack]:
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        for each in (root, *root.parents[:1]):
-            each.chmod(0o755)  # PostgreSQL runs as another user
-        (root / "csv").mkdir()
+        prepare(root)
         with running(
             root / "state", root / "csv", POSTGRES_SHARED_BUFFERS=""
         ) as stack:
@@ -318,7 +316,7 @@ def _stack() -> Iterator[Stack]:
 
 def main() -> int:
     rows = int(os.environ.get("ROWS") or ROWS)
-    with _stack() as stack:
+    with a_stack() as stack:
         began = time.monotonic()
         fill(stack, rows)
         sys.stdout.write(

@@ -578,6 +578,14 @@ audit = Table(
     Index("audit_at", "at"),
 )
 
+# When each key of the API was used last, to within a minute.
+key_uses = Table(
+    "key_uses",
+    metadata,
+    _uuid("key_id", primary_key=True),
+    _time("used_at", nullable=False),
+)
+
 # How far the loader has come in each partition, beside the offsets that Kafka keeps and loses with
 # the topic.
 loader_positions = Table(

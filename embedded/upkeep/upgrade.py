@@ -51,10 +51,14 @@ def _servers_alone(settings: StackSettings, console: Console) -> None:
 
 
 def _upgrade_compose(console: Console, arguments: list[str]) -> int:
-    """Its `migrate` ends before services of this version start."""
+    """Its `migrate` ends before services of this version start, loaders first.
+
+    They read what older normalizers send; the other way round it is not so.
+    """
     _announce(console, _revision(load(StackSettings)), arguments)
     backup(console, [])
-    return commands.compose("up", "--build", "-d")
+    start = ("up", "--build", "-d")
+    return commands.compose(*start, "loader") or commands.compose(*start)
 
 
 def _revision(settings: StackSettings) -> str | None:

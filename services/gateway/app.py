@@ -211,10 +211,7 @@ def _add_middleware(app: FastAPI, settings: GatewaySettings) -> None:
         limit=settings.max_body_bytes,
         together=MAX_BODIES_BYTES,
     )
-    if settings.requests_per_minute:
-        app.add_middleware(
-            RequestRate, a_minute=settings.requests_per_minute
-        )
+    app.add_middleware(RequestRate, a_minute=settings.requests_per_minute)
     app.add_middleware(KeyGuard)
     if settings.cors_origins:
         _allow(app, settings.cors_origins)

@@ -18,6 +18,8 @@ from shared.messages.base import Id, Message, Millis
 
 PREFIX = "ci_"  # so that a key that leaked is found by scanners
 Note = Annotated[str, msgspec.Meta(max_length=200, pattern="^[^\\x00]*$")]
+MAX_PER_MINUTE = 10_000_000  # requests
+PerMinute = Annotated[int, msgspec.Meta(ge=1, le=MAX_PER_MINUTE)]
 
 
 class Scope(StrEnum):
@@ -35,7 +37,8 @@ class Scope(StrEnum):
 class KeyState(Message, frozen=True, tag="KeyState"):
     """A key as it is now. `family`: of keys that replace each other, the id of the first.
 
-    `made_by`, `revoked_by`: the id of the key that did it; None: API_KEY.
+    `made_by`, `revoked_by`: the id of the key that did it; None: API_KEY. `requests_per_minute`:
+    None where it may ask as often as REQUESTS_PER_MINUTE says.
     """
 
     key_id: Id
@@ -49,6 +52,7 @@ class KeyState(Message, frozen=True, tag="KeyState"):
     expires_at: Millis | None = None
     revoked_at: Millis | None = None
     revoked_by: Id | None = None
+    requests_per_minute: PerMinute | None = None
     signature: Hex = UNSIGNED
 
     def counts_at(self, now_ms: int) -> bool:

@@ -169,6 +169,13 @@ class DeliveryTried(Message, frozen=True, tag="DeliveryTried"):
     run_id: Id | None = None  # it belongs to none
 
 
+class KeysUsed(Message, frozen=True, tag="KeysUsed"):
+    """When a gateway was asked last with each key, by the key's id."""
+
+    used_at: dict[Id, Millis]
+    run_id: Id | None = None  # it belongs to none
+
+
 RunEvent = (
     RunPlanned
     | TaskStarted
@@ -180,4 +187,5 @@ RunEvent = (
     | DataGap
     | RunEnded
     | DeliveryTried
+    | KeysUsed
 )

@@ -20,7 +20,7 @@ from typing import Any
 from tests.simulator import Simulator
 from tests.simulator.server import rss, ticker
 from tests.support.product import KEY
-from tests.support.stack import Stack, running
+from tests.support.stack import Stack, prepare, running
 
 TODAY = datetime.now(UTC).replace(
     hour=0, minute=0, second=0, microsecond=0
@@ -160,8 +160,7 @@ def served() -> Iterator[str]:
         Simulator() as upstream,
     ):
         root = Path(folder)
-        root.chmod(0o755)  # PostgreSQL runs as another user
-        (root / "csv").mkdir()
+        prepare(root)
         world = World(upstream)
         settings = world.settings()
         with running(root / "state", root / "csv", **settings) as stack:

@@ -20,6 +20,7 @@ from tests.chaos.feed import Input
 from tests.chaos.round import Result, plan, play
 from tests.chaos.stack import chaos_stack
 from tests.simulator import Simulator
+from tests.support.stack import prepare
 
 ROWS_A_WAVE = 20_000
 FAULTS_A_WAVE = 3
@@ -145,9 +146,7 @@ def _round(seed: int, records: int, number: int) -> Result:
         Simulator() as upstream,
     ):
         root = Path(folder)
-        root.chmod(0o755)  # PostgreSQL runs as another user
-        for name in ("csv", "state"):
-            (root / name).mkdir()
+        prepare(root)
         given = Input(
             root / "csv", upstream, seed, coins=1_000, entries=150
         )

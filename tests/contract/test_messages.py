@@ -72,6 +72,7 @@ DECODERS: dict[str, Any] = {
             "DataGap",
             "RunEnded",
             "DeliveryTried",
+            "KeysUsed",
         ),
         serialization.run_event_decoder,
     ),

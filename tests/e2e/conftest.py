@@ -13,7 +13,7 @@ import pytest
 
 from tests.chaos.stack import ChaosStack, chaos_stack
 from tests.simulator import Simulator
-from tests.support.stack import Stack, running
+from tests.support.stack import Stack, prepare, running
 
 
 @pytest.fixture(scope="package")
@@ -27,7 +27,7 @@ def stack(
     upstream: Simulator, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
     root: Path = tmp_path_factory.mktemp("stack")
-    (root / "csv").mkdir()
+    prepare(root)
     settings = {
         **upstream.settings("news", "late"),
         "COIN_IDS": '["btc-bitcoin", "eth-ethereum"]',
@@ -49,7 +49,7 @@ def own(
 ) -> Iterator[Stack]:
     """One of a module's own, for tests that leave much behind."""
     root: Path = tmp_path_factory.mktemp("own")
-    (root / "csv").mkdir()
+    prepare(root)
     settings = {
         **own_upstream.settings("news"),
         "COIN_IDS": '["btc-bitcoin"]',
@@ -64,10 +64,7 @@ def broken(
 ) -> Iterator[ChaosStack]:
     """A stack with fault points, two gateways and wrong clocks."""
     root = tmp_path_factory.mktemp("guarantees")
-    for each in (root, *root.parents[:2]):
-        each.chmod(0o755)  # PostgreSQL runs as another user
-    (root / "csv").mkdir()
-    (root / "state").mkdir()
+    prepare(root)
     settings = {
         **upstream.settings("news"),
         "REPAIR_AFTER_S": "4",

@@ -15,7 +15,7 @@ import pytest
 from embedded import supervision
 from embedded.settings import ROOT
 from tests.support.product import until
-from tests.support.stack import Stack
+from tests.support.stack import Stack, prepare
 
 
 def test_up_again_says_that_it_runs_and_status_shows_every_service(
@@ -149,9 +149,8 @@ def test_interrupting_up_stops_what_it_started_and_down_then_finds_nothing(
 def test_nothing_outlives_its_supervisor_and_what_does_is_found(
     tmp_path: Path,
 ) -> None:
-    stack = Stack(tmp_path / "state", tmp_path)
-    for each in (tmp_path, *tmp_path.parents[:2]):
-        each.chmod(0o755)  # PostgreSQL runs as another user
+    prepare(tmp_path)
+    stack = Stack(tmp_path / "state", tmp_path / "csv")
     stack.up()
     started = stack.processes()
     supervisor = started[0]

@@ -20,6 +20,7 @@ from tests.chaos.stack import ChaosStack, chaos_stack
 from tests.simulator import Simulator
 from tests.simulator.server import entry, rss
 from tests.support.product import until
+from tests.support.stack import prepare
 
 CLOCKS = {"extractor-0": 0, "extractor-1": 3600, "extractor-2": -3600}
 EVERY_S = 10
@@ -30,10 +31,7 @@ def stack(
     own_upstream: Simulator, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ChaosStack]:
     root = tmp_path_factory.mktemp("configuration")
-    for each in (root, *root.parents[:2]):
-        each.chmod(0o755)  # PostgreSQL runs as another user
-    (root / "csv").mkdir()
-    (root / "state").mkdir()
+    prepare(root)
     settings = {
         **own_upstream.settings("news"),
         "COIN_IDS": '["btc-bitcoin"]',
@@ -193,6 +191,33 @@ def test_what_was_configured_outlives_every_process(
     assert [task["stream"] for task in run["tasks"]] == [
         "coinpaprika/btc-bitcoin"
     ]
+
+
+def test_the_last_use_of_a_key_is_known_at_every_gateway(
+    stack: ChaosStack,
+) -> None:
+    body = {"scope": "read", "note": "a dashboard"}
+    made = stack.api.post("/keys", json=body).json()
+    answer = httpx.get(
+        f"{stack.api.base_url}me",
+        headers={"x-api-key": made["key"]},
+        trust_env=False,
+    )
+    assert answer.status_code == 200, answer.text
+
+    def used() -> str | None:
+        (found,) = (
+            each
+            for each in stack.api_2.get("/keys").json()
+            if each["key_id"] == made["key_id"]
+        )
+        return found["last_used_at"]
+
+    until("the other gateway to know", lambda: used() is not None, 30)
+    kept = used()
+    kill_all(stack, "gateway")
+    until("the gateways", lambda: is_ready(stack.api_2), 60)
+    assert used() == kept
 
 
 @pytest.mark.long

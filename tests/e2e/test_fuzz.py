@@ -50,8 +50,8 @@ OF_TOPIC = {
     REPLAY_PAGES.name: "ReplayPage",
     UNIFIED.name: "UnifiedPage",
     UNIFIED_REPLAY.name: "UnifiedPage",
-    RUN_EVENTS.name: "DataGap DeliveryTried PagesRepaired RunCancelled RunEnded RunPlanned "
-    "TaskFailed TaskFinished TaskStarted TaskStopped",
+    RUN_EVENTS.name: "DataGap DeliveryTried KeysUsed PagesRepaired RunCancelled RunEnded "
+    "RunPlanned TaskFailed TaskFinished TaskStarted TaskStopped",
     CHECKPOINTS.name: "Checkpoint",
     DEAD_LETTERS.name: "RawPage",
     SERVICES.name: "ServiceState",

@@ -117,11 +117,13 @@ def test_who_asks_is_told(gateways: Gateways) -> None:
         "scope": "admin",
         "note": None,
         "expires_at": None,
+        "requests_per_minute": None,
     }
     key = made(gateways[0], "read", days=30)
     told = ask(gateways[0], "GET", "/me", key["key"]).json()
     assert (told["key_id"], told["scope"]) == (key["key_id"], "read")
     assert told["expires_at"] is not None
+    assert told["requests_per_minute"] is None
 
 
 def test_a_key_is_shown_once_and_kept_as_a_hash(
@@ -136,6 +138,24 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(
     )
     assert "key" not in found
     assert found["last_used_at"] is not None
+
+
+def test_a_key_may_have_a_limit_of_its_own(gateways: Gateways) -> None:
+    key = made(gateways[0], "read", requests_per_minute=3)
+    assert key["requests_per_minute"] == 3
+    answers = [
+        ask(gateways[0], "GET", "/me", key["key"]) for _ in range(8)
+    ]
+    # The minute may have turned meanwhile.
+    refused = [each for each in answers if each.status_code == 429]
+    assert 2 <= len(refused) <= 5
+    assert answers[0].json()["requests_per_minute"] == 3
+    assert answers[0].headers["ratelimit-limit"] == "3"
+    assert "more than 3 requests of this key" in refused[0].text
+    assert int(refused[0].headers["retry-after"]) <= 60
+    other = ask(gateways[0], "GET", "/me")
+    assert other.status_code == 200
+    assert other.headers["ratelimit-limit"] == "600000"
 
 
 def test_what_is_revoked_opens_nothing_within_a_second(
@@ -196,6 +216,9 @@ def test_keys_that_replace_each_other_ask_for_the_same_run(
         {"scope": "read", "note": "x", "days": 0},
         {"scope": "read", "note": "x", "days": "9"},
         {"scope": "read", "note": "x", "days": 1e9},
+        {"scope": "read", "note": "x", "requests_per_minute": 0},
+        {"scope": "read", "note": "x", "requests_per_minute": True},
+        {"scope": "read", "note": "x", "requests_per_minute": 1.5},
         {"scope": "read", "note": "x" * 201},
         {"scope": "read", "note": "a\nb"},
         {"scope": "read", "note": "x", "replaces": "no id"},

@@ -12,6 +12,7 @@ from tests.chaos.feed import Input
 from tests.chaos.round import plan, play
 from tests.chaos.stack import chaos_stack
 from tests.simulator import Simulator
+from tests.support.stack import prepare
 
 SEED = 11
 
@@ -21,10 +22,7 @@ def test_a_short_round_ends_as_the_oracle_says(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     root: Path = tmp_path_factory.mktemp("chaos")
-    for each in (root, *root.parents[:2]):
-        each.chmod(0o755)  # PostgreSQL runs as another user
-    for name in ("csv", "state"):
-        (root / name).mkdir()
+    prepare(root)
     with Simulator() as upstream:
         given = Input(
             root / "csv", upstream, SEED, coins=1_000, entries=100

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,6 +126,16 @@ class Stack(Product):
             int((self.settings.state / "supervisord.pid").read_text())
         )
         return [supervisor, *supervisor.children(recursive=True)]
+
+
+def prepare(root: Path) -> None:
+    """Make the folders `csv` and `state`, and let PostgreSQL, which runs as another user, in."""
+    for each in (root, *root.parents):
+        if each == Path(tempfile.gettempdir()):
+            break
+        each.chmod(0o755)
+    for name in ("csv", "state"):
+        (root / name).mkdir()
 
 
 @contextlib.contextmanager

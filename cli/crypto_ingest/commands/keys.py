@@ -45,6 +45,10 @@ def make(
     days: Annotated[
         int | None, typer.Option(help="After which it ends.")
     ] = None,
+    per_minute: Annotated[
+        int | None,
+        typer.Option(help="Requests, of each gateway."),
+    ] = None,
     replaces: Annotated[
         str | None,
         typer.Option(help="The id of a key to be revoked then."),
@@ -55,6 +59,8 @@ def make(
     body: dict[str, Any] = {"scope": scope, "note": note}
     if days is not None:
         body["days"] = days
+    if per_minute is not None:
+        body["requests_per_minute"] = per_minute
     if replaces is not None:
         body["replaces"] = replaces
     found = api_of(context).post("/keys", body)

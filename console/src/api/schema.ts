@@ -1540,7 +1540,7 @@ export interface components {
             key_id: string;
             /**
              * Last Used At
-             * @description As the gateway that answers has seen, since it was started
+             * @description At any gateway, to within a minute; in what answers POST and DELETE at this one alone
              */
             last_used_at: string | null;
             /**
@@ -1557,6 +1557,11 @@ export interface components {
             note: string;
             /** Replaces */
             replaces: string | null;
+            /**
+             * Requests Per Minute
+             * @description Of each gateway; null: REQUESTS_PER_MINUTE of `.env`
+             */
+            requests_per_minute: number | null;
             /** Revoked At */
             revoked_at: string | null;
             /** Revoked By */
@@ -3289,7 +3294,7 @@ export interface components {
             key_id: string;
             /**
              * Last Used At
-             * @description As the gateway that answers has seen, since it was started
+             * @description At any gateway, to within a minute; in what answers POST and DELETE at this one alone
              */
             last_used_at: string | null;
             /**
@@ -3306,6 +3311,11 @@ export interface components {
             note: string;
             /** Replaces */
             replaces: string | null;
+            /**
+             * Requests Per Minute
+             * @description Of each gateway; null: REQUESTS_PER_MINUTE of `.env`
+             */
+            requests_per_minute: number | null;
             /** Revoked At */
             revoked_at: string | null;
             /** Revoked By */
@@ -3356,6 +3366,11 @@ export interface components {
             key_id: string | null;
             /** Note */
             note: string | null;
+            /**
+             * Requests Per Minute
+             * @description Of its own; null: REQUESTS_PER_MINUTE of `.env`
+             */
+            requests_per_minute: number | null;
             scope: components["schemas"]["Scope"];
         };
         /**
@@ -3555,6 +3570,11 @@ export interface components {
              * @description The id of a key that it will replace: both count until that is revoked, and an Idempotency-Key means the same with both
              */
             replaces?: string | null;
+            /**
+             * Requests Per Minute
+             * @description Of each gateway; null: REQUESTS_PER_MINUTE of `.env`
+             */
+            requests_per_minute?: number | null;
             /** @description read: questions; operate: also runs, files, dead letters; admin: also keys */
             scope: components["schemas"]["Scope"];
         };
@@ -8154,4 +8174,4 @@ export interface operations {
         };
     };
 }
-// Of the OpenAPI document 74b54450e81d6c5824802580ec8cc998e3a687c8825a96432ee5dfe6bfb80a3b
+// Of the OpenAPI document 7f93ccb5dc60768190c82a6c65da2cb7648613fc19a3f43ec90bc65a041152ec

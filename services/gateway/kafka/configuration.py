@@ -27,11 +27,14 @@ from shared.errors import TransientError
 from shared.kafka import publishing
 from shared.kafka.checkpoint_log import FIRST, CheckpointLog
 from shared.kafka.topic_follower import TopicFollower
-from shared.messages.topics import CONFIGURATION
+from shared.messages.run_events import KeysUsed
+from shared.messages.topics import CONFIGURATION, RUN_EVENTS
 from shared.runtime import logs
 from shared.values.times import now_ms
 
 TIMEOUT_S = 5.0
+TELL_USES_S = 10.0
+USES_OF_A_MESSAGE = 1_000
 AWAY = "Kafka cannot be reached, and what is configured is kept there: try again in a moment"
 log = logs.get(__name__)
 
@@ -74,12 +77,27 @@ class ConfigurationBus:
         return msgspec.json.decode(bytes(told.cursor), type=FirstValues)
 
     async def run(self) -> None:
-        """Say when the keys are known, then go on for ever: the others do so too."""
+        """Say when the keys are known, then tell for ever when each was used."""
         while not self.keys.is_known:
             with contextlib.suppress(TransientError):
                 await self.follower.catch_up()
                 self.keys.is_known = True
-        await asyncio.Event().wait()
+        while True:
+            await asyncio.sleep(TELL_USES_S)
+            await self._tell_uses()
+
+    async def _tell_uses(self) -> None:
+        """For the loader to keep. What cannot be told is told with the next use of its key."""
+        uses = list(self.keys.take_untold().items())
+        for start in range(0, len(uses), USES_OF_A_MESSAGE):
+            some = dict(uses[start : start + USES_OF_A_MESSAGE])
+            with contextlib.suppress(TransientError):
+                await self._tell(KeysUsed(used_at=some))
+
+    async def _tell(self, event: KeysUsed) -> None:
+        await publishing.publish(
+            self._producer, RUN_EVENTS, event, key="", service="gateway"
+        )
 
     async def catch_up(self) -> None:
         """Until all that is configured now is known. Raises ProblemError 503."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from shared.access.keys import KeyState, digest_of
 from shared.access.signatures import is_genuine
@@ -24,6 +25,7 @@ class KeyLog:
         self._states: dict[str, KeyState] = {}
         self._by_digest: dict[str, str] = {}
         self._used_at: dict[str, float] = {}
+        self._untold: set[str] = set()  # ids of keys that were used since
         self.is_known = False
         self.followed_at = float("-inf")  # when Kafka answered last
 
@@ -47,6 +49,7 @@ class KeyLog:
         if key_id is None:
             return None
         self._used_at[key_id] = now
+        self._untold.add(key_id)
         return self._states[key_id]
 
     def is_behind(self, now: float) -> bool:
@@ -66,9 +69,15 @@ class KeyLog:
     def get(self, key_id: str) -> KeyState | None:
         return self._states.get(key_id)
 
-    def used_at(self, key_id: str) -> float | None:
-        """When this gateway saw it last, in seconds of the clock."""
-        return self._used_at.get(key_id)
+    def used_at(self, key_id: str) -> datetime | None:
+        """When this gateway saw it last."""
+        seen = self._used_at.get(key_id)
+        return None if seen is None else datetime.fromtimestamp(seen, UTC)
+
+    def take_untold(self) -> dict[str, int]:
+        """When each was used that was used since the last call, in milliseconds."""
+        untold, self._untold = self._untold, set()
+        return {key: round(self._used_at[key] * 1000) for key in untold}
 
     def all(self) -> Iterator[KeyState]:
         """The newest first."""

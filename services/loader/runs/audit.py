@@ -1,11 +1,15 @@
-"""Who asked for what: every command, and every change of what is configured."""
+"""Who asked for what: every command, and every change of what is configured.
+
+And when each key was used last.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from shared.access.keys import KeyState
@@ -14,8 +18,9 @@ from shared.configuration.setting_log import read_configuration
 from shared.configuration.settings import Setting
 from shared.messages.base import Message
 from shared.messages.headers import asked_by
+from shared.messages.run_events import KeysUsed
 from shared.messages.serialization import UndecodableError
-from shared.tables import audit
+from shared.tables import audit, key_uses
 from shared.values.times import from_ms
 from shared.values.urls import without_secrets
 
@@ -57,6 +62,22 @@ def record(
         row["before"] = _before(transaction, subject)
     transaction.execute(
         insert(audit).values(row).on_conflict_do_nothing()
+    )
+
+
+def on_keys_used(
+    transaction: Connection, event: KeysUsed, _at: datetime
+) -> None:
+    """The latest of what the gateways say. In order, so that two loaders never wait in a ring."""
+    for key_id, at in sorted(event.used_at.items()):
+        transaction.execute(_use(key_id, from_ms(at)))
+
+
+def _use(key_id: str, at: datetime) -> Any:
+    new = insert(key_uses).values(key_id=key_id, used_at=at)
+    latest = func.greatest(key_uses.c.used_at, new.excluded.used_at)
+    return new.on_conflict_do_update(
+        index_elements=["key_id"], set_={"used_at": latest}
     )
 
 

@@ -53,6 +53,7 @@ from shared.messages.commands import (
 from shared.messages.run_events import (
     DataGap,
     DeliveryTried,
+    KeysUsed,
     PagesRepaired,
     PlannedTask,
     RunCancelled,
@@ -405,6 +406,7 @@ HANDLERS: dict[type, Callable[[Connection, Any, datetime], None]] = {
     TaskStopped: _on_answered_elsewhere,
     RunEnded: _on_run_ended,
     DeliveryTried: deliveries.on_tried,
+    KeysUsed: audit.on_keys_used,
     RunPlanned: _on_run_planned,
     TaskStarted: _on_task_started,
     TaskFinished: _on_task_ended,

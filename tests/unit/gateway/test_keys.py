@@ -59,8 +59,20 @@ def test_a_key_is_found_by_what_is_kept_of_it() -> None:
     found = log.find(key, 12.5)
     assert found is not None
     assert key not in encode(found).decode()
-    assert log.used_at(found.key_id) == 12.5
     assert log.find(key + "x", 13) is None
+    used_at = log.used_at(found.key_id)
+    assert used_at is not None
+    assert used_at.timestamp() == 12.5
+
+
+def test_each_use_is_told_once() -> None:
+    log, key = KeyLog(SECRET), new_key()
+    told(log, key_state(key))
+    found = log.find(key, 12.5)
+    log.find(key, 13)
+    assert found is not None
+    assert log.take_untold() == {found.key_id: 13_000}
+    assert log.take_untold() == {}
 
 
 def test_two_keys_are_never_the_same_and_are_long() -> None:

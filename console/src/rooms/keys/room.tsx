@@ -3,6 +3,7 @@
 
 import { useState } from "preact/hooks";
 import { addressOf, type Schemas } from "../../api/client";
+import { count } from "../../format/numbers";
 import { outdate, useAnswer } from "../../state/answers";
 import { Act } from "../../ui/actions";
 import { Select, Text } from "../../ui/fields";
@@ -67,7 +68,12 @@ function Row({ of: key }: { of: Key }) {
       <td class="wrap">
         {key.note} <span class="soft mono">{key.key_id.slice(0, 8)}</span>
       </td>
-      <td>{key.scope}</td>
+      <td>
+        {key.scope}
+        {key.requests_per_minute && (
+          <span class="soft"> {count(key.requests_per_minute)} a minute</span>
+        )}
+      </td>
       <td>
         <Moment time={key.made_at} />
       </td>
@@ -100,6 +106,7 @@ function Make() {
   const [scope, setScope] = useState("read");
   const [note, setNote] = useState("");
   const [days, setDays] = useState("90");
+  const [most, setMost] = useState("");
   const [made, setMade] = useState<Schemas["MadeKey"] | null>(null);
   return (
     <div class="say">
@@ -107,12 +114,18 @@ function Make() {
         <Select label="May" value={scope} values={SCOPES} onChange={setScope} />
         <Text label="Who has it, and for what" value={note} onChange={setNote} hint="dashboard" />
         <Text label="Days, empty for ever" value={days} onChange={setDays} size={6} />
+        <Text label="Requests a minute" value={most} onChange={setMost} size={8} />
         <Act
           label="Make a key"
           main
           disabled={!note.trim()}
           address={addressOf("/keys")}
-          body={{ scope, note: note.trim(), days: days.trim() ? Number(days) : null }}
+          body={{
+            scope,
+            note: note.trim(),
+            days: numberOf(days),
+            requests_per_minute: numberOf(most),
+          }}
           onDone={(answer) => {
             setMade(answer as Schemas["MadeKey"]);
             setNote("");
@@ -124,6 +137,8 @@ function Make() {
     </div>
   );
 }
+
+const numberOf = (text: string) => (text.trim() ? Number(text) : null);
 
 function Asked() {
   const audit = useAnswer("/audit", { limit: 100 });

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Body, Depends, Response
 
 from services.gateway.api_key import Principal
-from services.gateway.dependencies import Administrator, Asking, Bus
+from services.gateway.dependencies import Administrator, Asking, Bus, Db
 from services.gateway.kafka.command_bus import CommandBus
 from services.gateway.kafka.key_log import MAX_KEYS
 from services.gateway.problems import ProblemError, documented
@@ -25,6 +25,7 @@ from services.gateway.routes.access.schema import (
 from shared.access.keys import KeyState, digest_of, new_key
 from shared.values.times import from_ms, now_ms
 
+_SELECT_USES = "SELECT key_id::text, used_at FROM key_uses"
 DAY_MS = 86_400_000
 FULL = f"{MAX_KEYS} keys count already: revoke some"
 router = APIRouter(
@@ -48,6 +49,7 @@ async def me(asking: Asking) -> Me:
         scope=asking.scope,
         note=state and state.note,
         expires_at=state and _moment(state.expires_at),
+        requests_per_minute=state and state.requests_per_minute,
     )
 
 
@@ -58,11 +60,15 @@ async def me(asking: Asking) -> Me:
     summary="The keys beside API_KEY, without the keys",
 )
 async def list_keys(
-    _asking: Administrator, bus: Bus
+    _asking: Administrator, bus: Bus, database: Db
 ) -> list[ApiKeyState]:
     """The newest first, also those that count no more. Needs `admin`."""
     await bus.configuration.catch_up()
-    return [_shown(bus, state) for state in bus.configuration.keys.all()]
+    told = dict(await database.rows(_SELECT_USES))
+    return [
+        _shown(bus, state, told.get(state.key_id))
+        for state in bus.configuration.keys.all()
+    ]
 
 
 @router.post(
@@ -101,6 +107,7 @@ async def make_key(
         made_at=now,
         made_by=asking.key_id,
         expires_at=body.days and now + body.days * DAY_MS,
+        requests_per_minute=body.requests_per_minute,
     )
     await bus.configuration.publish_key(state)
     response.headers["Cache-Control"] = "no-store"
@@ -141,8 +148,10 @@ async def _known(bus: CommandBus, key_id: str) -> KeyState:
     return state
 
 
-def _shown(bus: CommandBus, state: KeyState) -> ApiKeyState:
-    used_at = bus.configuration.keys.used_at(state.key_id)
+def _shown(
+    bus: CommandBus, state: KeyState, told: datetime | None = None
+) -> ApiKeyState:
+    """`told`: when it was used last, as the loader knows."""
     return ApiKeyState(
         key_id=state.key_id,
         scope=state.scope,
@@ -153,8 +162,18 @@ def _shown(bus: CommandBus, state: KeyState) -> ApiKeyState:
         expires_at=_moment(state.expires_at),
         revoked_at=_moment(state.revoked_at),
         revoked_by=state.revoked_by,
-        last_used_at=used_at and datetime.fromtimestamp(used_at, UTC),
+        requests_per_minute=state.requests_per_minute,
+        last_used_at=_last_use(bus, state.key_id, told),
     )
+
+
+def _last_use(
+    bus: CommandBus, key_id: str, told: datetime | None
+) -> datetime | None:
+    seen = bus.configuration.keys.used_at(key_id)
+    if seen is None:
+        return told
+    return max(seen, told or seen)
 
 
 def _moment(at_ms: int | None) -> datetime | None:

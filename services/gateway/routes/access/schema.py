@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from services.gateway.schemas.body import PLAIN_NOTE, RequestBody
-from shared.access.keys import Scope
+from shared.access.keys import MAX_PER_MINUTE, Scope
 
 MAX_DAYS = 3_650
 
@@ -22,6 +22,11 @@ def _whole(value: Any) -> Any:
 
 Days = Annotated[
     int, Field(ge=1, le=MAX_DAYS, strict=True), BeforeValidator(_whole)
+]
+PerMinute = Annotated[
+    int,
+    Field(ge=1, le=MAX_PER_MINUTE, strict=True),
+    BeforeValidator(_whole),
 ]
 
 
@@ -49,6 +54,10 @@ class NewKey(RequestBody):
         default=None,
         description="After which it ends; null: never",
     )
+    requests_per_minute: PerMinute | None = Field(
+        default=None,
+        description="Of each gateway; null: REQUESTS_PER_MINUTE of `.env`",
+    )
     replaces: UUID | None = Field(
         default=None,
         description="The id of a key that it will replace: both count until that is revoked, and "
@@ -70,8 +79,12 @@ class ApiKeyState(BaseModel):
     expires_at: datetime | None
     revoked_at: datetime | None
     revoked_by: str | None
+    requests_per_minute: int | None = Field(
+        description="Of each gateway; null: REQUESTS_PER_MINUTE of `.env`"
+    )
     last_used_at: datetime | None = Field(
-        description="As the gateway that answers has seen, since it was started"
+        description="At any gateway, to within a minute; in what answers POST and DELETE at this "
+        "one alone"
     )
 
 
@@ -88,3 +101,6 @@ class Me(BaseModel):
     scope: Scope
     note: str | None
     expires_at: datetime | None
+    requests_per_minute: int | None = Field(
+        description="Of its own; null: REQUESTS_PER_MINUTE of `.env`"
+    )

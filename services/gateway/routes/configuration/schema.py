@@ -13,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    WithJsonSchema,
 )
 
 from services.gateway.schemas.body import PLAIN, RequestBody
@@ -32,6 +33,9 @@ Stream = Annotated[
 ]
 
 
+_ADDRESS = r"^https?://[^/\s?#\x00-\x1f][^\s\x00-\x1f]*$"
+
+
 def _can_be_asked(address: str) -> str:
     """Raises ValueError for one that no client can connect to."""
     parts = urlsplit(address)
@@ -43,9 +47,14 @@ def _can_be_asked(address: str) -> str:
 Address = Annotated[
     str,
     AfterValidator(_can_be_asked),
-    StringConstraints(
-        max_length=1_000,
-        pattern=r"^https?://[^/\s?#\x00-\x1f][^\s\x00-\x1f]*$",
+    StringConstraints(max_length=1_000, pattern=_ADDRESS),
+    # The document would not show what comes after a function.
+    WithJsonSchema(
+        {
+            "type": "string",
+            "maxLength": 1_000,
+            "pattern": _ADDRESS,
+        }
     ),
 ]
 
