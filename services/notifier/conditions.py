@@ -86,18 +86,23 @@ class Prices:
 
     def last(self, point: Point) -> Decimal | None:
         """The price of its series just before it."""
-        kept = self._kept.get(point.series, [])
-        at = bisect_left(kept, point.at_s, key=_at)
+        kept, at = self._place(point, point.at_s)
         return kept[at - 1][1] if at else None
 
     def first_since(
         self, point: Point, begin: float
     ) -> tuple[float, Decimal] | None:
         """The oldest of its series from a time on, and before it."""
-        kept = self._kept.get(point.series, [])
-        at = bisect_left(kept, begin, key=_at)
+        kept, at = self._place(point, begin)
         is_before = at < len(kept) and kept[at][0] < point.at_s
         return kept[at] if is_before else None
+
+    def _place(
+        self, point: Point, moment: float
+    ) -> tuple[list[tuple[float, Decimal]], int]:
+        """What is kept of its series, and how many of that lie before a moment."""
+        kept = self._kept.get(point.series, [])
+        return kept, bisect_left(kept, moment, key=_at)
 
     def saw(self, point: Point) -> None:
         if point.price is None:
