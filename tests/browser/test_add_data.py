@@ -137,3 +137,26 @@ def test_a_file_is_dropped_anywhere(page: Page) -> None:
     expect(page.get_by_role("textbox")).to_have_value(
         "uploads/xrp-usd.csv"
     )
+
+
+def test_of_several_files_one_comes_after_the_other(
+    page: Page, tmp_path: Path
+) -> None:
+    enter(page, "Add data")
+    files = []
+    for name in ("atom-usd.csv", "near-usd.csv"):
+        file = tmp_path / name
+        file.write_text("date,price\n2024-01-01,7\n2024-01-02,8\n")
+        files.append(file)
+    page.get_by_label("A CSV file").set_input_files(files)
+    expect(
+        page.get_by_role("heading", name="atom-usd.csv")
+    ).to_be_visible()
+    expect(page.get_by_text("near-usd.csv", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_text("understood ✓")).to_be_visible()
+    page.get_by_role("button", name="Take near-usd.csv now").click()
+    expect(
+        page.get_by_role("heading", name="near-usd.csv")
+    ).to_be_visible()
+    expect(page.get_by_text("more:")).to_have_count(0)

@@ -1,11 +1,11 @@
-// A file that was dropped anywhere, on its way to the room that takes it.
+// Files that were dropped anywhere, on their way to the room that takes one after the other.
 
 import { useEffect, useState } from "preact/hooks";
 import { go } from "./place";
 
 const CAME = "dropped";
-let waiting: File | null = null;
-let others = 0;
+let taken: File | null = null;
+let waiting: File[] = [];
 
 /** Take what is dropped on the window. Returns how to stop. */
 export function takeDrops(): () => void {
@@ -20,14 +20,11 @@ export function takeDrops(): () => void {
   };
   const drop = (event: DragEvent) => {
     shown.remove("dragged");
-    const files = event.dataTransfer?.files;
-    const file = files?.[0];
-    if (!file) return;
+    const files = [...(event.dataTransfer?.files ?? [])];
+    if (!files.length) return;
     event.preventDefault();
-    waiting = file;
-    others = files.length - 1;
+    choose(files);
     go({ room: "add" });
-    dispatchEvent(new Event(CAME));
   };
   addEventListener("dragover", over);
   addEventListener("dragleave", leave);
@@ -39,25 +36,40 @@ export function takeDrops(): () => void {
   };
 }
 
-/** How many were dropped beside it, and not taken. */
-export function othersDropped(): number {
-  return others;
+/** The first of them is taken, the others wait before those that waited. */
+export function choose(files: File[]): void {
+  const [first, ...others] = files;
+  if (first) tell(first, [...others, ...waiting]);
 }
 
-/** The file that was dropped last, and how to set another. */
-export function useDropped(): [File | null, (file: File | null) => void] {
-  const [file, setFile] = useState<File | null>(waiting);
+/** The next that waits is taken. */
+export function takeNext(): void {
+  tell(waiting[0] ?? null, waiting.slice(1));
+}
+
+/** Those that wait are not wanted. */
+export function leaveOthers(): void {
+  tell(taken, []);
+}
+
+/** The file that is taken, and those that wait. */
+export function useDropped(): { file: File | null; others: File[] } {
+  const [, setTurn] = useState(0);
   useEffect(() => {
-    const came = () => setFile(waiting);
+    const came = () => setTurn((turn) => turn + 1);
     addEventListener(CAME, came);
     return () => removeEventListener(CAME, came);
   }, []);
-  return [
-    file,
-    (next) => {
-      waiting = next;
-      others = 0;
-      setFile(next);
-    },
-  ];
+  return { file: taken, others: waiting };
+}
+
+/** It is there, or is not wanted. The others wait until they are asked for. */
+export function letGo(): void {
+  tell(null, waiting);
+}
+
+function tell(file: File | null, others: File[]): void {
+  taken = file;
+  waiting = others;
+  dispatchEvent(new Event(CAME));
 }

@@ -113,6 +113,9 @@ function Ingested({ run: id, of: found }: { run: string; of: Inspection | undefi
   const isOver = run.data && !["queued", "running"].includes(run.data.status);
   const box = useRef<HTMLElement>(null);
   useEffect(() => box.current?.scrollIntoView(), [id]);
+  useEffect(() => {
+    if (isOver) outdate("/sources");
+  }, [isOver]);
   return (
     <section class="panel" aria-label="Its run" ref={box}>
       <header>

@@ -3,8 +3,8 @@
 
 import { useState } from "preact/hooks";
 import { Refused } from "../../api/client";
-import { short } from "../../format/numbers";
-import { othersDropped, useDropped } from "../../state/dropped";
+import { plural, short } from "../../format/numbers";
+import { choose, leaveOthers, letGo, takeNext, useDropped } from "../../state/dropped";
 import { change, usePlace } from "../../state/place";
 import { useAnswer } from "../../state/answers";
 import { Go } from "../../ui/parts";
@@ -16,7 +16,7 @@ const READ = /\.(csv|tsv|zip)$|\.(csv|tsv)\.(gz|zst)$/i;
 
 export function Add() {
   const place = usePlace();
-  const [file, setFile] = useDropped();
+  const { file, others } = useDropped();
   const path = place["path"];
   return (
     <>
@@ -24,10 +24,11 @@ export function Add() {
         <h1>Add data</h1>
       </div>
       {file ? (
-        <Upload key={file.name + file.size} file={file} onEnd={() => setFile(null)} />
+        <Upload key={file.name + file.size} file={file} onEnd={letGo} />
       ) : (
-        <Choose onFile={setFile} />
+        <Choose onFiles={choose} />
       )}
+      {others.length > 0 && <Others of={others} />}
       {!path && !file && <Open />}
       {path && !file && <Arrived key={path} path={path} />}
     </>
@@ -58,18 +59,30 @@ function Open() {
   );
 }
 
-function Choose({ onFile }: { onFile: (file: File) => void }) {
+/** Each is looked at by itself: what it was taken for is for a person to see. */
+function Others({ of: files }: { of: File[] }) {
+  return (
+    <div class="row" role="status">
+      <span class="soft">{plural(files.length, "file")} more:</span>
+      <span class="wrap">{files.map((each) => each.name).join(", ")}</span>
+      <button onClick={takeNext}>Take {files[0]!.name} now</button>
+      <button class="quiet" onClick={leaveOthers}>
+        Leave them
+      </button>
+    </div>
+  );
+}
+
+function Choose({ onFiles }: { onFiles: (files: File[]) => void }) {
   return (
     <label class="panel drop">
       <strong>Drop a CSV file anywhere</strong>
-      <span class="soft">or choose one: .csv, .tsv, also packed as .gz, .zst or .zip</span>
+      <span class="soft">or choose some: .csv, .tsv, also packed as .gz, .zst or .zip</span>
       <input
         type="file"
+        multiple
         aria-label="A CSV file"
-        onChange={(event) => {
-          const file = event.currentTarget.files?.[0];
-          if (file) onFile(file);
-        }}
+        onChange={(event) => onFiles([...(event.currentTarget.files ?? [])])}
       />
     </label>
   );
@@ -92,7 +105,6 @@ function Upload({ file, onEnd }: { file: File; onEnd: () => void }) {
       setShare(null);
     }
   };
-  const others = othersDropped();
   const isTaken = refused?.status === 409 && refused.message.includes("there already");
   return (
     <section class="panel" aria-label="Upload">
@@ -131,11 +143,6 @@ function Upload({ file, onEnd }: { file: File; onEnd: () => void }) {
             Cancel
           </button>
         </div>
-        {others > 0 && (
-          <p class="care">
-            Only this one of {others + 1} files was taken: drop one after the other.
-          </p>
-        )}
         {share !== null && (
           <Strip
             label="How far the upload has come"
