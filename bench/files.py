@@ -36,6 +36,7 @@ DOORS = {
 FORMS = ("csv", "ndjson", "parquet", "arrow")
 # As if a loader had stored all points.
 _CHANGES = f"""
+TRUNCATE changes;
 INSERT INTO changes (seq, at, kind, count, ids, revisions)
 SELECT row_number() OVER (), now(), 'i', count(*), array_agg(id), NULL
 FROM (SELECT id, row_number() OVER () / {OF_A_PAGE} AS page FROM points) AS numbered
