@@ -77,7 +77,7 @@ screenshots: setup console ## the pictures of docs/images
 	@$(PY) -m tests.browser.pictures
 test-e2e: setup ## the stack as `make up` starts it, with kills and outages
 	@$(PY) -m pytest tests/e2e
-test-long: setup ## what takes long: NAME=compose, chaos, soak, memory, growth, file, marked, page, scaling or back
+test-long: setup ## what takes long: NAME=compose, chaos, soak, memory, growth, file, marked, page, scaling, cluster, secured, helm, beside or back
 	@case "$(NAME)" in \
 	  compose) $(MAKE) --no-print-directory test-compose ;; \
 	  chaos) $(MAKE) --no-print-directory chaos ROUNDS=1 ;; \
@@ -88,13 +88,17 @@ test-long: setup ## what takes long: NAME=compose, chaos, soak, memory, growth, 
 	  marked) $(PY) -m pytest -m long tests/integration tests/e2e ;; \
 	  page) $(PY) -m pytest -s tests/browser/speed.py ;; \
 	  back) $(PY) -m pytest tests/long/test_put_back.py ;; \
+	  cluster) $(PY) -m pytest tests/long/test_cluster.py ;; \
+	  secured) $(PY) -m pytest tests/long/test_secured_kafka.py ;; \
+	  beside) $(PY) -m pytest tests/long/test_side_by_side.py ;; \
+	  helm) $(PY) -m pytest tests/long/test_helm.py ;; \
 	  scaling) $(PY) -m pytest tests/long/test_scaling.py ;; \
-	  *) echo "say which: make test-long NAME=compose, chaos, soak, memory, growth, file, marked, page, scaling or back" >&2; exit 2 ;; \
+	  *) echo "say which: make test-long NAME=compose, chaos, soak, memory, growth, file, marked, page, scaling, cluster, secured, helm, beside or back" >&2; exit 2 ;; \
 	esac
 test-compose: setup ## the compose deployment, built, scaled and killed; skipped without Docker
 	@$(PY) -m pytest tests/compose
-chaos: setup ## break services while records flow, compare; ROUNDS=3 RECORDS=200000 SEED=7
-	@$(PY) -m tests.chaos --rounds $(or $(ROUNDS),3) --records $(or $(RECORDS),200000) $(if $(SEED),--seed $(SEED))
+chaos: setup ## break services while records flow, compare; ROUNDS=3 RECORDS=200000 SEED=7 BROKERS=3
+	@$(PY) -m tests.chaos --rounds $(or $(ROUNDS),3) --records $(or $(RECORDS),200000) --brokers $(or $(BROKERS),1) $(if $(SEED),--seed $(SEED))
 soak: setup ## 2,000,000 records under repeated rebalances: memory, lag, standstills; RECORDS=
 	@$(PY) -m tests.chaos.soak --records $(or $(RECORDS),2000000)
 bench: setup ## pipeline and API as a share of PostgreSQL alone; BENCH_CSV=file for other rows

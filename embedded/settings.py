@@ -70,7 +70,10 @@ class StackSettings(CommonSettings):
         )
 
     def embedded_kafka(self) -> bool:
-        """Whether KAFKA_BOOTSTRAP_SERVERS means the broker that this stack starts."""
-        return self.kafka_bootstrap_servers in {
-            f"{host}:{self.kafka_port}" for host in LOCAL
+        """Whether KAFKA_BOOTSTRAP_SERVERS means the brokers that this stack starts."""
+        own = {
+            f"{host}:{self.kafka_port + number}"
+            for host in LOCAL
+            for number in range(self.kafka_brokers)
         }
+        return set(self.kafka_bootstrap_servers.split(",")) <= own

@@ -23,7 +23,7 @@ from pydantic import SecretStr
 from embedded import leftovers, supervision
 from embedded.console import Console
 from embedded.errors import StackError
-from embedded.servers import kafka, passwords, postgres
+from embedded.servers import jars, kafka, passwords, postgres
 from embedded.settings import LOCAL, ROOT, StackSettings
 from embedded.unknown_names import unknown_names
 from shared.errors import ConfigError
@@ -258,16 +258,17 @@ def _end_leftovers(settings: StackSettings) -> bool:
 
 
 def _check_ports(settings: StackSettings) -> None:
-    ports = {"API_PORT": settings.api_port}
+    ports = [("API_PORT", settings.api_port)]
     if settings.embedded_postgres():
-        ports["POSTGRES_PORT"] = settings.postgres_port
+        ports.append(("POSTGRES_PORT", settings.postgres_port))
     if settings.embedded_kafka():
-        ports["KAFKA_PORT"] = settings.kafka_port
-    if len(set(ports.values())) < len(ports):
+        ports += [("KAFKA_PORT", port) for port in kafka.ports(settings)]
+    if len({port for _, port in ports}) < len(ports):
         raise StackError(
-            "API_PORT, POSTGRES_PORT and KAFKA_PORT must differ"
+            "API_PORT, POSTGRES_PORT and KAFKA_PORT must differ; of several brokers each takes two "
+            "ports, from KAFKA_PORT on"
         )
-    for name, port in ports.items():
+    for name, port in ports:
         _check_port(name, port)
 
 
@@ -341,16 +342,16 @@ def _remember_settings(path: Path) -> None:
 
 
 def _fetch_jars(console: Console) -> None:
-    for name in kafka.drop_altered():
+    for name in jars.drop_altered():
         console.print(
             f"  note: {name} was not what the lock says, it is fetched again"
         )
-    missing = kafka.missing_jars()
+    missing = jars.missing()
     if missing:
         with console.progress(
             "fetching Kafka's jars", len(missing)
         ) as advance:
-            kafka.fetch_jars(advance)
+            jars.fetch(advance)
 
 
 def migrate(settings: StackSettings, *command: str) -> None:

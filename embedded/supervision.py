@@ -25,7 +25,6 @@ from embedded.settings import ROOT, StackSettings
 from shared.errors import CONFIG_EXIT_CODE
 
 _ENVIRONMENT = 'PYTHONUNBUFFERED="1",MALLOC_ARENA_MAX="2"'
-SERVERS = frozenset({"kafka", "postgres"})
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 90.0
 DRAIN_TIMEOUT_S = 60.0
@@ -65,9 +64,10 @@ chmod=0700
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface"""
     ]
     if settings.embedded_kafka():
-        sections.append(
-            _server(settings, "kafka", kafka.command(settings))
-        )
+        sections += [
+            _server(settings, broker.name, _broker(settings, broker))
+            for broker in kafka.brokers(settings)
+        ]
     if settings.embedded_postgres():
         server = _server(
             settings, "postgres", postgres.command(settings), signal="INT"
@@ -78,6 +78,14 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface""
     path = settings.state / "supervisord.conf"
     path.write_text("\n".join(sections) + "\n")
     return path
+
+
+def _broker(settings: StackSettings, broker: kafka.Broker) -> list[str]:
+    """Of several each is prepared anew when it starts: its disk may have been lost."""
+    if settings.kafka_brokers == 1:
+        return kafka.command(settings)
+    module = "embedded.servers.broker"
+    return [sys.executable, "-m", module, str(broker.number)]
 
 
 def _server(
@@ -240,8 +248,9 @@ def stop(
     """Stop all: the services first, then Kafka and PostgreSQL; then supervisord itself."""
     pid = _pid(settings)
     groups = {process["group"] for process in processes(settings)}
-    _stop_groups(settings, groups - SERVERS)
-    _stop_groups(settings, groups & SERVERS)
+    services = set(settings.counts())
+    _stop_groups(settings, groups & services)
+    _stop_groups(settings, groups - services)
     rpc(settings).shutdown()
     until = time.monotonic() + deadline_s
     while is_running(settings) or (pid is not None and _is_alive(pid)):

@@ -1,144 +1,21 @@
-"""Real Apache Kafka (KRaft, one node): its jars, its configuration, its command."""
+"""Real Apache Kafka (KRaft, one node or several): its configuration, its command."""
 
 from __future__ import annotations
 
-import hashlib
-import logging
-import os
 import re
 import shutil
 import socket
 import subprocess
-import tempfile
-import uuid
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from embedded.errors import StackError
+from embedded.servers import jars
+from embedded.servers.cluster import Cluster
 from embedded.settings import StackSettings
 
-LOCK = Path(__file__).with_name("kafka-jars.lock")
 MIN_JAVA = 17
-DOWNLOADS = 8  # at a time
-ATTEMPTS = 3
 ADVICE = "leave it empty for the bundled one"
-
-
-def jars_dir() -> Path:
-    """Shared by all stacks of this user.
-
-    Named after the lock, so that a new lock means a new folder.
-    """
-    cache = Path(
-        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    )
-    digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()
-    return cache / "crypto-ingest" / f"kafka-{digest[:12]}"
-
-
-def locked() -> dict[str, str]:
-    """Maven coordinate → SHA-256."""
-    jars = {}
-    for line in LOCK.read_text().splitlines():
-        if line and not line.startswith("#"):
-            coordinate, digest = line.split()[:2]
-            jars[coordinate] = digest
-    return jars
-
-
-def _jar_name(coordinate: str) -> str:
-    _, artifact, version = coordinate.split(":")
-    return f"{artifact}-{version}.jar"
-
-
-def missing_jars() -> list[str]:
-    present = {path.name for path in jars_dir().glob("*.jar")}
-    return [
-        coordinate
-        for coordinate in locked()
-        if _jar_name(coordinate) not in present
-    ]
-
-
-def drop_altered() -> list[str]:
-    """Delete jars that are not what the lock says; returns their names."""
-    digests = {_jar_name(each): sha for each, sha in locked().items()}
-    altered = []
-    for path in sorted(jars_dir().glob("*.jar")):
-        if _sha256(path) != digests.get(path.name):
-            path.unlink()
-            altered.append(path.name)
-    return altered
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def fetch_jars(advance: Callable[[str], None]) -> None:
-    """Download what is missing and keep only what matches the lock.
-
-    Calls `advance(name)` for each jar. Raises StackError.
-    """
-    folder = jars_dir()
-    folder.mkdir(parents=True, exist_ok=True)
-    digests = locked()
-    with (
-        tempfile.TemporaryDirectory(dir=folder) as scratch,
-        ThreadPoolExecutor(DOWNLOADS) as pool,
-    ):
-        jobs = {
-            coordinate: pool.submit(
-                _fetch, coordinate, digests[coordinate], Path(scratch)
-            )
-            for coordinate in missing_jars()
-        }
-        try:
-            for coordinate, job in jobs.items():
-                job.result()
-                advance(_jar_name(coordinate))
-        except BaseException:
-            pool.shutdown(cancel_futures=True, wait=False)
-            raise
-
-
-def _fetch(coordinate: str, digest: str, scratch: Path) -> None:
-    logging.getLogger("jgo").setLevel(logging.ERROR)
-    group, artifact, version = coordinate.split(":")
-    error = ""
-    for _ in range(ATTEMPTS):
-        shutil.rmtree(
-            scratch / group.replace(".", "/") / artifact / version,
-            ignore_errors=True,
-        )
-        try:
-            path = _download(group, artifact, version, scratch)
-        except Exception as failure:  # noqa: BLE001  jgo lets any through; their texts name hosts
-            kind = type(failure).__name__
-            error = f"cannot be downloaded from Maven Central ({kind}): is there a network?"
-            continue
-        if _sha256(path) == digest:
-            path.replace(jars_dir() / _jar_name(coordinate))
-            return
-        error = "does not match its checksum in embedded/servers/kafka-jars.lock"
-    raise StackError(f"Kafka's jar {artifact} {version} {error}")
-
-
-def _download(
-    group: str, artifact: str, version: str, scratch: Path
-) -> Path:
-    from jgo.maven import MavenContext
-
-    context = MavenContext(repo_cache=scratch, timeout=60)
-    path: Path = (
-        context.project(group, artifact)
-        .at_version(version)
-        .artifact()
-        .resolve()
-    )
-    return path
 
 
 def java(settings: StackSettings) -> str:
@@ -183,26 +60,136 @@ def _checked_java(path: str, name: str) -> str:
     return path
 
 
-def prepare(settings: StackSettings) -> None:
-    """Write the configuration and format the storage if it is new."""
-    home = settings.state / "kafka"
-    home.mkdir(parents=True, exist_ok=True)
-    (home / "log4j2.properties").write_text(_LOG4J)
-    properties = home / "server.properties"
-    properties.write_text(_server_properties(settings, home / "data"))
-    if (home / "data" / "meta.properties").exists():
-        return
-    cluster = uuid.uuid4().hex[:22]
-    tool = [
-        "kafka.tools.StorageTool",
-        "format",
-        "-t",
-        cluster,
-        "-c",
-        str(properties),
+@dataclass(frozen=True)
+class Broker:
+    """One of KAFKA_BROKERS, numbered from 1; each is a controller too."""
+
+    number: int
+    home: Path
+    port: int
+    controller_port: int
+
+    @property
+    def name(self) -> str:
+        """Of its process."""
+        return self.home.name
+
+    @property
+    def data(self) -> Path:
+        return self.home / "data"
+
+    @property
+    def properties(self) -> Path:
+        return self.home / "server.properties"
+
+    @property
+    def controller(self) -> str:
+        return f"127.0.0.1:{self.controller_port}"
+
+    def has_data(self) -> bool:
+        return (self.data / "meta.properties").exists()
+
+
+def brokers(settings: StackSettings) -> list[Broker]:
+    """Those that this stack starts. The ports of controllers follow those of brokers."""
+    count, first = settings.kafka_brokers, settings.kafka_port
+    if count == 1:
+        home = settings.state / "kafka"
+        return [Broker(1, home, first, _free_port())]
+    return [
+        Broker(
+            number,
+            settings.state / f"kafka-{number}",
+            first + number - 1,
+            first + count + number - 1,
+        )
+        for number in range(1, count + 1)
     ]
+
+
+def ports(settings: StackSettings) -> list[int]:
+    """Which must be free."""
+    found = brokers(settings)
+    of_brokers = [each.port for each in found]
+    if len(found) == 1:
+        return of_brokers
+    return of_brokers + [each.controller_port for each in found]
+
+
+def prepare(settings: StackSettings) -> None:
+    """Write the configuration of each, and format the storage of those that are new.
+
+    Raises StackError for what was made with another KAFKA_BROKERS.
+    """
+    _refuse_others(settings)
+    found = brokers(settings)
+    if not any(broker.has_data() for broker in found):
+        _cluster_file(settings).unlink(missing_ok=True)
+    for broker in found:
+        prepare_one(settings, broker)
+
+
+def prepare_one(settings: StackSettings, broker: Broker) -> None:
+    """One whose disk was lost joins anew: nothing counts that it said before."""
+    broker.data.mkdir(parents=True, exist_ok=True)
+    (broker.home / "log4j2.properties").write_text(_LOG4J)
+    broker.properties.write_text(_server_properties(settings, broker))
+    if not broker.has_data():
+        _give_disk(settings, broker)
+
+
+def _give_disk(settings: StackSettings, broker: Broker) -> None:
+    """Raises StackError."""
+    cluster = _cluster(settings)
+    arguments = ["-t", cluster.id, "-c", str(broker.properties)]
+    if settings.kafka_brokers > 1:
+        addresses = _controllers(settings)
+        arguments += cluster.quorum(broker.number, addresses)
+    _format(settings, broker, arguments)
+    cluster.formatted.append(broker.number)
+    cluster.write(_cluster_file(settings))
+
+
+def _refuse_others(settings: StackSettings) -> None:
+    """Raises StackError."""
+    if not any(settings.state.glob("kafka*/data/meta.properties")):
+        return
+    made = _made_with(settings)
+    if made != settings.kafka_brokers:
+        raise StackError(
+            f"Kafka in {settings.state_dir} was made with KAFKA_BROKERS={made}: `make backup` with "
+            "that, and `make restore` into an empty STATE_DIR with "
+            f"KAFKA_BROKERS={settings.kafka_brokers}"
+        )
+
+
+def _made_with(settings: StackSettings) -> int:
+    """How many brokers there were at the first start."""
+    cluster = Cluster.read(_cluster_file(settings))
+    return len(cluster.directories) if cluster else 1
+
+
+def _cluster_file(settings: StackSettings) -> Path:
+    return settings.state / "kafka-cluster.json"
+
+
+def _cluster(settings: StackSettings) -> Cluster:
+    """Made with the first broker."""
+    path = _cluster_file(settings)
+    return Cluster.read(path) or Cluster.new(settings.kafka_brokers)
+
+
+def _controllers(settings: StackSettings) -> list[str]:
+    return [broker.controller for broker in brokers(settings)]
+
+
+def _format(
+    settings: StackSettings, broker: Broker, arguments: list[str]
+) -> None:
+    """Raises StackError."""
+    tool = ["kafka.tools.StorageTool", "format", *arguments]
     done = subprocess.run(
-        [*_java_command(settings), *tool, "--ignore-formatted"],
+        [*_java_command(settings, broker.home), *tool],
         capture_output=True,
         text=True,
         check=False,
@@ -211,12 +198,11 @@ def prepare(settings: StackSettings) -> None:
         output = (done.stderr or done.stdout).strip()
         reason = output.rpartition("\n")[2]
         raise StackError(
-            f"Kafka's storage in {home} cannot be formatted: {reason}"
+            f"Kafka's storage in {broker.home} cannot be formatted: {reason}"
         )
 
 
-def _java_command(settings: StackSettings) -> list[str]:
-    home = settings.state / "kafka"
+def _java_command(settings: StackSettings, home: Path) -> list[str]:
     return [
         java(settings),
         f"-Xmx{settings.kafka_heap}",
@@ -226,7 +212,7 @@ def _java_command(settings: StackSettings) -> list[str]:
         "-Djava.awt.headless=true",
         f"-Dlog4j2.configurationFile=file:{home}/log4j2.properties",
         "-cp",
-        ":".join(str(jars_dir() / _jar_name(each)) for each in locked()),
+        jars.classpath(),
     ]
 
 
@@ -236,13 +222,17 @@ def groups_command(
     """Kafka's own kafka-consumer-groups with its arguments."""
     tool = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
     server = ["--bootstrap-server", settings.kafka_bootstrap_servers]
-    return [*_java_command(settings), tool, *server, *arguments]
+    home = brokers(settings)[0].home
+    return [*_java_command(settings, home), tool, *server, *arguments]
 
 
-def command(settings: StackSettings) -> list[str]:
-    """The command of the broker."""
-    properties = settings.state / "kafka" / "server.properties"
-    return [*_java_command(settings), "kafka.Kafka", str(properties)]
+def command(
+    settings: StackSettings, broker: Broker | None = None
+) -> list[str]:
+    """The command of a broker, the first where none is given."""
+    of = broker or brokers(settings)[0]
+    java_command = _java_command(settings, of.home)
+    return [*java_command, "kafka.Kafka", str(of.properties)]
 
 
 def _free_port() -> int:
@@ -251,30 +241,40 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _server_properties(settings: StackSettings, data: Path) -> str:
-    controller = f"127.0.0.1:{_free_port()}"
-    listeners = f"PLAINTEXT://127.0.0.1:{settings.kafka_port},CONTROLLER://{controller}"
-    return _PROPERTIES.format(
-        controller=controller, listeners=listeners, data=data
+def _server_properties(settings: StackSettings, broker: Broker) -> str:
+    replicas = settings.kafka_replicas
+    quorum = _QUORUM if settings.kafka_brokers > 1 else _ALONE
+    return (_PROPERTIES + quorum).format(
+        broker=broker,
+        controllers=",".join(_controllers(settings)),
+        replicas=replicas,
+        in_sync=max(1, replicas - 1),
     )
 
 
+_ALONE = "controller.quorum.voters=1@{broker.controller}\n"
+# One whose disk was lost is taken out of the quorum and joins it as another.
+_QUORUM = """\
+controller.quorum.bootstrap.servers={controllers}
+controller.quorum.auto.join.enable=true
+"""
 _PROPERTIES = """\
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@{controller}
-listeners={listeners}
+node.id={broker.number}
+listeners=PLAINTEXT://127.0.0.1:{broker.port},CONTROLLER://{broker.controller}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-log.dirs={data}
+log.dirs={broker.data}
 auto.create.topics.enable=false
-offsets.topic.replication.factor=1
+default.replication.factor={replicas}
+min.insync.replicas={in_sync}
+offsets.topic.replication.factor={replicas}
 offsets.topic.num.partitions=8
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+transaction.state.log.replication.factor={replicas}
+transaction.state.log.min.isr={in_sync}
 offsets.retention.minutes=43200
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.replication.factor={replicas}
+share.coordinator.state.topic.min.isr={in_sync}
 message.max.bytes=8388608
 replica.fetch.max.bytes=8388608
 log.segment.bytes=134217728

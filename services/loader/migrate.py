@@ -72,7 +72,10 @@ def migrate(settings: LoaderSettings, deadline_s: float = 60) -> None:
         try:
             _migrate_database(settings)
             created = asyncio.run(
-                ensure_topics(settings.kafka_bootstrap_servers)
+                ensure_topics(
+                    settings.kafka_bootstrap_servers,
+                    replicas=settings.kafka_replicas,
+                )
             )
         except (sqlalchemy.exc.OperationalError, TransientError) as error:
             if time.monotonic() > until:

@@ -29,6 +29,7 @@ from services.normalizer.unify import (
     unify,
     unify_replayed,
 )
+from shared.access import kafka_login
 from shared.blame import UnprocessableError, try_twice
 from shared.errors import POISON_EXIT_CODE, StuckError
 from shared.kafka import clients, starts
@@ -289,6 +290,21 @@ def held_by(app: faust.App) -> set[TopicPartition]:
     }
 
 
+def _credentials() -> Any:
+    """What Faust's own clients say to Kafka; None where nothing is asked. Raises ConfigError."""
+    login = kafka_login.options()
+    if not login:
+        return None
+    if "sasl_mechanism" not in login:
+        return faust.SSLCredentials(login["ssl_context"])
+    return faust.SASLCredentials(
+        username=login["sasl_plain_username"],
+        password=login["sasl_plain_password"],
+        mechanism=login["sasl_mechanism"],
+        ssl_context=login["ssl_context"],
+    )
+
+
 def _faust_app(settings: NormalizerSettings) -> faust.App:
     """The app's id is the consumer group.
 
@@ -303,6 +319,7 @@ def _faust_app(settings: NormalizerSettings) -> faust.App:
         bootstrap=settings.kafka_bootstrap_servers,
         version=1,
         broker=f"kafka://{brokers}",
+        broker_credentials=_credentials(),
         autodiscover=False,
         web_enabled=False,
         datadir=str(datadir),

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.conn import create_conn
+from aiokafka.errors import KafkaError, SaslAuthenticationFailed
 
+from shared.access import kafka_login
+from shared.errors import ConfigError
 from shared.messages.topics import MAX_MESSAGE_BYTES
 from shared.runtime import logs
 from shared.runtime.lifecycle import sleep_or_stop
@@ -28,6 +33,7 @@ def producer(bootstrap: str, client_id: str) -> AIOKafkaProducer:
     return AIOKafkaProducer(
         bootstrap_servers=bootstrap,
         client_id=client_id,
+        **kafka_login.options(),
         acks="all",
         enable_idempotence=True,
         max_request_size=MAX_MESSAGE_BYTES,
@@ -69,8 +75,40 @@ def consumer(
         bootstrap_servers=bootstrap,
         client_id=client_id,
         group_id=group,
+        **kafka_login.options(),
         **settings,
     )
+
+
+def admin(
+    bootstrap: str, client_id: str = "crypto-ingest"
+) -> AIOKafkaAdminClient:
+    return AIOKafkaAdminClient(
+        bootstrap_servers=bootstrap,
+        client_id=client_id,
+        **kafka_login.options(),
+    )
+
+
+async def refuse_bad_login(bootstrap: str) -> None:
+    """Raises ConfigError where a broker lets this client not in, which aiokafka keeps to itself."""
+    for address in bootstrap.split(","):
+        host, _, port = address.rpartition(":")
+        try:
+            connection = await create_conn(
+                host, int(port), **kafka_login.options()
+            )
+        except SaslAuthenticationFailed as error:
+            raise ConfigError(
+                f"KAFKA_USERNAME or KAFKA_PASSWORD: Kafka refuses them: {error}"
+            ) from error
+        except ssl.SSLError as error:
+            raise ConfigError(
+                f"KAFKA_CA_FILE, KAFKA_CERT_FILE: no TLS with {address}: {error}"
+            ) from error
+        except (KafkaError, OSError):
+            continue
+        connection.close()
 
 
 async def start(client: Any, stop: asyncio.Event, what: str) -> bool:

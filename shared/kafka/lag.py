@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import dataclass
 
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from shared.kafka import clients
 from shared.kafka.partitions import partitions_of
@@ -63,9 +62,7 @@ class LagReader:
     """
 
     def __init__(self, bootstrap: str, client_id: str) -> None:
-        self._admin = AIOKafkaAdminClient(
-            bootstrap_servers=bootstrap, client_id=client_id
-        )
+        self._admin = clients.admin(bootstrap, client_id)
         self.reader = clients.consumer(bootstrap, client_id, group=None)
         self._started: list[object] = []
 

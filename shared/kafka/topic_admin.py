@@ -13,6 +13,7 @@ from aiokafka.admin.config_resource import (
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from shared.errors import ConfigError, TransientError
+from shared.kafka import clients
 from shared.messages.topics import TOPICS, Topic
 from shared.runtime import logs
 from shared.runtime.lifecycle import sleep_or_stop
@@ -21,26 +22,25 @@ log = logs.get(__name__)
 
 
 async def ensure_topics(
-    bootstrap: str, topics: Iterable[Topic] = TOPICS
+    bootstrap: str, topics: Iterable[Topic] = TOPICS, replicas: int = 1
 ) -> list[str]:
     """Create missing topics; returns their names.
 
-    A topic with another number of partitions is refused (ConfigError). Raises TransientError while
-    Kafka is unavailable.
+    A topic with another number of partitions, or with fewer replicas, is refused (ConfigError).
+    Raises TransientError while Kafka is unavailable, or has too few brokers.
     """
-    admin = AIOKafkaAdminClient(
-        bootstrap_servers=bootstrap, client_id="migration"
-    )
+    admin = clients.admin(bootstrap, "migration")
     try:
         await admin.start()
         present = set(await admin.list_topics())
         missing = [topic for topic in topics if topic.name not in present]
         if missing:
-            await _create(admin, missing)
+            await _create(admin, missing, replicas)
         old = [topic for topic in topics if topic.name in present]
-        await _check(admin, old)
-        await _configure(admin, old)
+        await _check(admin, old, replicas)
+        await _configure(admin, old, replicas)
     except (KafkaError, OSError) as error:
+        await clients.refuse_bad_login(bootstrap)
         raise TransientError(
             f"Kafka at {bootstrap}: {error!r}"
         ) from error
@@ -50,14 +50,14 @@ async def ensure_topics(
 
 
 async def _create(
-    admin: AIOKafkaAdminClient, topics: list[Topic]
+    admin: AIOKafkaAdminClient, topics: list[Topic], replicas: int
 ) -> None:
     new = [
         NewTopic(
             topic.name,
             topic.partitions,
-            1,
-            topic_configs=topic.broker_config(),
+            replicas,
+            topic_configs=topic.broker_config(replicas),
         )
         for topic in topics
     ]
@@ -69,14 +69,14 @@ async def _create(
 
 
 async def _configure(
-    admin: AIOKafkaAdminClient, topics: list[Topic]
+    admin: AIOKafkaAdminClient, topics: list[Topic], replicas: int
 ) -> None:
     """Settings that an older release made otherwise."""
     resources = [
         ConfigResource(
             ConfigResourceType.TOPIC,
             topic.name,
-            configs=topic.broker_config(),
+            configs=topic.broker_config(replicas),
         )
         for topic in topics
     ]
@@ -84,13 +84,23 @@ async def _configure(
         await admin.alter_configs(resources)
 
 
-async def _check(admin: AIOKafkaAdminClient, topics: list[Topic]) -> None:
+async def _check(
+    admin: AIOKafkaAdminClient, topics: list[Topic], replicas: int = 1
+) -> None:
     if not topics:
         return
     wanted = {topic.name: topic.partitions for topic in topics}
     for found in await admin.describe_topics(list(wanted)):
         name = found["topic"]
         count = len(found["partitions"])
+        fewest = min(
+            len(each["replicas"]) for each in found["partitions"]
+        )
+        if fewest < replicas:
+            raise ConfigError(
+                f"topic {name} has {fewest} replicas, and KAFKA_BROKERS asks for {replicas}: give "
+                "it more with Kafka's kafka-reassign-partitions, or set KAFKA_BROKERS=1"
+            )
         if count != wanted[name]:
             raise ConfigError(
                 f"topic {name} has {count} partitions and must have {wanted[name]}: a stream would "
@@ -104,7 +114,7 @@ async def topics_exist(bootstrap: str) -> bool:
 
     Raises ConfigError for one with another number of partitions.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = clients.admin(bootstrap)
     try:
         await admin.start()
         present = set(await admin.list_topics())

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import OffsetAndMetadata
 
 from shared.errors import TransientError
@@ -141,10 +140,7 @@ class Witness:
     async def _committed(
         self, partitions: Iterable[TopicPartition]
     ) -> dict[TopicPartition, OffsetAndMetadata]:
-        admin = AIOKafkaAdminClient(
-            bootstrap_servers=self._bootstrap,
-            client_id=f"{self._group}-witness",
-        )
+        admin = clients.admin(self._bootstrap, f"{self._group}-witness")
         await admin.start()
         try:
             found = await admin.list_consumer_group_offsets(

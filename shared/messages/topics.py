@@ -26,8 +26,10 @@ class Topic:
     retention_ms: int = 7 * DAY_MS
     config: dict[str, str] = field(default_factory=dict)
 
-    def broker_config(self) -> dict[str, str]:
+    def broker_config(self, replicas: int = 1) -> dict[str, str]:
+        """With three replicas one may be lost, and writing goes on."""
         return {
+            "min.insync.replicas": str(max(1, replicas - 1)),
             "message.timestamp.type": "LogAppendTime",
             "max.message.bytes": str(MAX_MESSAGE_BYTES),
             # So that the bound is one of what is in a message, not of what it is packed to.

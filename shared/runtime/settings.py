@@ -31,6 +31,7 @@ from shared.runtime import database_url
 from shared.values.urls import without_secrets
 
 COMPOSE_DB_HOST = "db"
+MAX_REPLICAS = 3
 SECRET_WORDS = ("password", "key", "url")
 _HINTS = {
     "coin_ids": 'a JSON list such as ["btc-bitcoin", "eth-ethereum"]',
@@ -60,6 +61,20 @@ class CommonSettings(BaseSettings):
     database_url: SecretStr = SecretStr("")
     kafka_port: int = Field(default=9092, ge=1, le=65535)
     kafka_bootstrap_servers: str = ""
+    # So many replicas has each topic, three at most. Natively so many brokers are started.
+    kafka_brokers: int = Field(default=1, ge=1, le=9)
+    kafka_security_protocol: Literal[
+        "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"
+    ] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal[
+        "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"
+    ] = "SCRAM-SHA-512"
+    kafka_username: str = ""
+    kafka_password: SecretStr = SecretStr("")
+    # PEM files. Without KAFKA_CA_FILE what the system trusts is trusted.
+    kafka_ca_file: str = ""
+    kafka_cert_file: str = ""
+    kafka_key_file: str = ""
     kafka_session_timeout_ms: int = Field(
         default=10_000, ge=3_000, le=300_000
     )
@@ -76,10 +91,30 @@ class CommonSettings(BaseSettings):
     def _upper(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
 
+    @field_validator("kafka_brokers")
+    @classmethod
+    def _quorum(cls, value: int) -> int:
+        if value == 2:
+            raise ValueError(
+                "must be 1, or 3 and more: of 2 neither may fail"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _has_login(self) -> CommonSettings:
+        is_complete = self.kafka_username and self.kafka_password
+        if "SASL" in self.kafka_security_protocol and not is_complete:
+            raise ValueError(
+                f"KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} needs KAFKA_USERNAME and "
+                "KAFKA_PASSWORD"
+            )
+        return self
+
     @model_validator(mode="after")
     def _derive(self) -> CommonSettings:
-        bootstrap = (
-            self.kafka_bootstrap_servers or f"127.0.0.1:{self.kafka_port}"
+        bootstrap = self.kafka_bootstrap_servers or ",".join(
+            f"127.0.0.1:{self.kafka_port + number}"
+            for number in range(self.kafka_brokers)
         )
         object.__setattr__(self, "kafka_bootstrap_servers", bootstrap)
         url = (
@@ -106,6 +141,11 @@ class CommonSettings(BaseSettings):
         own = f"127.0.0.1:{self.postgres_port}"
         hosts = {COMPOSE_DB_HOST: own} if self.mode == "native" else {}
         return database_url.normalized(url, hosts)
+
+    @property
+    def kafka_replicas(self) -> int:
+        """Of each topic."""
+        return min(self.kafka_brokers, MAX_REPLICAS)
 
     def dsn(self) -> str:
         """`postgresql://…` as libpq, psycopg2 and asyncpg read it."""

@@ -103,6 +103,9 @@ def main() -> int:
         default=None,
         help="of the first round; the next have the next numbers",
     )
+    arguments.add_argument(
+        "--brokers", type=int, default=1, help="of Kafka: 1 or 3"
+    )
     asked = arguments.parse_args()
     seed = (
         asked.seed
@@ -111,7 +114,9 @@ def main() -> int:
     )
     results: list[Result] = []
     for number in range(asked.rounds):
-        result = _round(seed + number, asked.records, number)
+        result = _round(
+            seed + number, asked.records, number, asked.brokers
+        )
         results.append(result)
         for finding in result.findings[:20]:
             say(f"  DIFFERENCE {finding}")
@@ -126,7 +131,7 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def _round(seed: int, records: int, number: int) -> Result:
+def _round(seed: int, records: int, number: int, brokers: int) -> Result:
     """On servers of its own: what lost the end of a log reads all that was ever in it again."""
     waves = max(2, records // ROWS_A_WAVE)
     long = (
@@ -135,7 +140,11 @@ def _round(seed: int, records: int, number: int) -> Result:
         else ()
     )
     faults = plan(
-        random.Random(seed), waves, a_wave=FAULTS_A_WAVE, long=long
+        random.Random(seed),
+        waves,
+        a_wave=FAULTS_A_WAVE,
+        long=long,
+        brokers=brokers,
     )
     say(
         f"round {number + 1}, seed {seed}: {records:,} rows in {waves} waves,"
@@ -154,7 +163,7 @@ def _round(seed: int, records: int, number: int) -> Result:
         results: list[Result] = []
         with (
             chaos_stack(
-                root / "state", root / "csv", **settings
+                root / "state", root / "csv", brokers, **settings
             ) as stack,
             keeping_logs(stack.settings.logs, results),
         ):

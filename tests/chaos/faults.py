@@ -14,10 +14,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from shared.messages.topics import RAW, Topic
 from tests.chaos.fault_points import POINTS
-from tests.chaos.stack import SERVICES, ChaosStack
+from tests.chaos.stack import SERVICES, ChaosStack, on_cluster
 
 NOBODY = "nobody was there"
+BROKER_SESSION_S = 9.0
 SESSION_S = 6.0  # how long a consumer may be silent in these stacks
 Do = Callable[[ChaosStack, random.Random], str]
 
@@ -186,6 +188,59 @@ def _at(point: str, what: str) -> Fault:
     )
 
 
+def _lose_disk(stack: ChaosStack, rng: random.Random) -> str:
+    """One at a time: the others must have everything before."""
+    number = rng.randrange(len(stack.brokers))
+    stack.lose_disk(number)
+    time.sleep(rng.uniform(0, 8))
+    stack.prepare_broker(number)
+    stack.brokers[number].start()
+    stack.wait_in_sync()
+    return f"broker {number + 1} killed and its disk lost"
+
+
+def _freeze_leader(stack: ChaosStack, rng: random.Random) -> str:
+    """Longer than brokers wait for each other, so that others lead."""
+    number = leader_of(stack, RAW) - 1
+    seconds = rng.uniform(BROKER_SESSION_S + 1, BROKER_SESSION_S + 6)
+    stack.brokers[number].signal(signal.SIGSTOP)
+    time.sleep(seconds)
+    stack.brokers[number].signal(signal.SIGCONT)
+    stack.wait_in_sync()
+    return f"broker {number + 1}, a leader, frozen for {seconds:.0f} s"
+
+
+def _part_network(stack: ChaosStack, rng: random.Random) -> str:
+    """Neither clients nor other brokers reach one; the controllers see it."""
+    number = rng.randrange(len(stack.brokers))
+    seconds = rng.uniform(4, 16)
+    stack.kafka_links[number].close()
+    time.sleep(seconds)
+    stack.kafka_links[number].open()
+    stack.wait_in_sync()
+    return f"broker {number + 1} unreachable for {seconds:.0f} s"
+
+
+def _restart_brokers(stack: ChaosStack, _rng: random.Random) -> str:
+    for broker in stack.brokers:
+        broker.stop()
+        broker.start()
+        stack.wait_in_sync()
+    return "every broker restarted, one behind the other"
+
+
+def leader_of(stack: ChaosStack, topic: Topic) -> int:
+    """The number of the broker that leads its first partition."""
+    found = {
+        each["topic"]: each for each in on_cluster(stack.broker_address)
+    }
+    first = min(
+        found[topic.name]["partitions"],
+        key=lambda each: each["partition"],
+    )
+    return int(first["leader"])
+
+
 LOSE_TAILS = Fault(
     "lose the ends of Kafka's logs",
     "read from their beginning, what is lost is read again from its source",
@@ -246,6 +301,37 @@ RANDOM = (
         "what comes later stands, whatever its time",
         _set_clock,
     ),
+)
+CLUSTER = (
+    Fault(
+        "kill -9 a broker and wipe its disk",
+        "it joins anew, and what was acknowledged is there",
+        _lose_disk,
+    ),
+    Fault(
+        "freeze a leader",
+        "others lead; what it says afterwards changes nothing",
+        _freeze_leader,
+    ),
+    Fault(
+        "cut a broker from clients and brokers",
+        "services wait or go on with the others",
+        _part_network,
+    ),
+    Fault(
+        "restart all brokers, one behind the other",
+        "services go on",
+        _restart_brokers,
+    ),
+)
+# Kill everything and shorten one log: with three replicas that is not what a power cut does.
+_OF_ONE_BROKER = {
+    LOSE_TAILS.name,
+    "set the broker's clock",
+}
+WITH_CLUSTER = (
+    *CLUSTER,
+    *(each for each in RANDOM if each.name not in _OF_ONE_BROKER),
 )
 IN_WINDOWS = tuple(_at(point, "kill") for point in POINTS)
 FROZEN_IN_WINDOWS = tuple(

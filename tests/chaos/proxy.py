@@ -16,6 +16,7 @@ class Proxy:
     def __init__(self, port: int, target: int) -> None:
         self.port, self._target = port, target
         self._bytes_per_s = 0.0  # 0: as fast as it goes
+        self._is_open = True
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -33,6 +34,15 @@ class Proxy:
     def cut(self) -> None:
         """Break every connection that is open."""
         self._loop.call_soon_threadsafe(self._abort)
+
+    def open(self) -> None:
+        """Undo `close`."""
+        self._is_open = True
+
+    def close(self) -> None:
+        """Let nothing through until `open`."""
+        self._is_open = False
+        self.cut()
 
     def slow(self, bytes_per_s: float) -> None:
         """Pass on at most so much in each direction of each connection; 0 ends it."""
@@ -53,6 +63,9 @@ class Proxy:
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
+        if not self._is_open:
+            writer.transport.abort()
+            return
         try:
             upstream, back = await asyncio.open_connection(
                 "127.0.0.1", self._target

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 import httpx
 
 from tests.chaos.faults import (
+    CLUSTER,
     FROZEN_IN_WINDOWS,
     IN_WINDOWS,
     LOSE_TAILS,
     NOBODY,
     RANDOM,
+    WITH_CLUSTER,
     Fault,
 )
 from tests.chaos.feed import Input
@@ -45,16 +47,18 @@ def plan(
     *,
     a_wave: int,
     long: Sequence[Fault] = (),
+    brokers: int = 1,
 ) -> list[list[Fault]]:
     """Which faults come in which wave.
 
     Every kind once before any comes twice, as far as there is room.
     """
     pool: list[Fault] = []
-    chosen: list[Fault] = list(long)
+    chosen: list[Fault] = [*long, *(CLUSTER if brokers > 1 else ())]
     while len(chosen) < waves * a_wave:
         if not pool:
-            pool = [*RANDOM, *IN_WINDOWS, *FROZEN_IN_WINDOWS]
+            usual = RANDOM if brokers == 1 else WITH_CLUSTER
+            pool = [*usual, *IN_WINDOWS, *FROZEN_IN_WINDOWS]
             rng.shuffle(pool)
         chosen.append(pool.pop())
     rng.shuffle(chosen)

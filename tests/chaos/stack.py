@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,14 +26,17 @@ import psycopg2
 import psycopg2.errors
 
 from embedded import supervision
-from embedded.servers import kafka, postgres
+from embedded.servers import jars, kafka, postgres
 from embedded.settings import ROOT, StackSettings
 from embedded.stack import not_ready
+from shared.kafka import clients
 from shared.kafka.lag import GroupPositions, LagReader, total
 from shared.messages.topics import (
+    COMMANDS,
     LOADER_GROUP,
     NORMALIZER_GROUP,
     RAW,
+    RUN_EVENTS,
     UNIFIED,
     Topic,
 )
@@ -40,7 +44,7 @@ from shared.tables import metadata
 from tests.chaos.broker_clock import BrokerClock
 from tests.chaos.fault_points import BREAKS, POINTS
 from tests.chaos.proxy import Proxy
-from tests.support.ports import free_ports
+from tests.support.ports import free_ports, free_row
 from tests.support.product import KEY, until
 from tests.support.stack import Stack
 
@@ -110,10 +114,15 @@ class ChaosStack(Stack):
     """Everything of `Stack`, and what breaks it."""
 
     def __init__(
-        self, state: Path, csv_dir: Path, **settings: str
+        self,
+        state: Path,
+        csv_dir: Path,
+        brokers: int = 1,
+        **settings: str,
     ) -> None:
-        kafka_port, postgres_port, kafka_proxy, postgres_proxy, second = (
-            free_ports(5)
+        kafka_port = free_row(2 * brokers)  # with those of controllers
+        postgres_port, postgres_proxy, second, *kafka_proxies = (
+            free_ports(3 + brokers)
         )
         self.faults = state / "faults"
         self.faults.mkdir(parents=True)
@@ -125,6 +134,7 @@ class ChaosStack(Stack):
             state_dir=state / "infra",
             postgres_port=postgres_port,
             kafka_port=kafka_port,
+            kafka_brokers=brokers,
             postgres_db="ingestion_test",
             kafka_heap="384m",
             postgres_shared_buffers="256MB",
@@ -134,7 +144,10 @@ class ChaosStack(Stack):
         super().__init__(
             state / "stack",
             csv_dir,
-            KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{kafka_proxy}",
+            KAFKA_BOOTSTRAP_SERVERS=",".join(
+                f"127.0.0.1:{port}" for port in kafka_proxies
+            ),
+            KAFKA_BROKERS=str(brokers),
             POSTGRES_PASSWORD="postgres",
             DATABASE_URL=(
                 f"postgresql://postgres:postgres@127.0.0.1:{postgres_proxy}/ingestion_test"
@@ -144,27 +157,30 @@ class ChaosStack(Stack):
             **settings,
         )
         self.dsn = own.dsn()  # the oracle looks past the proxies
-        self.broker_address = f"127.0.0.1:{kafka_port}"
-        self.kafka_link, self.postgres_link = (
-            Proxy(kafka_proxy, kafka_port),
-            Proxy(postgres_proxy, postgres_port),
-        )
-        kafka.fetch_jars(lambda _name: None)  # what is missing
-        kafka.prepare(own)
+        self.broker_address = own.kafka_bootstrap_servers
+        self.kafka_links = [
+            Proxy(port, kafka_port + number)
+            for number, port in enumerate(kafka_proxies)
+        ]
+        self.postgres_link = Proxy(postgres_proxy, postgres_port)
+        jars.fetch(lambda _name: None)  # what is missing
+        self._brokers = kafka.brokers(own)
+        for number in range(brokers):
+            self.prepare_broker(number)
         postgres.prepare(own)
-        properties = own.state / "kafka" / "server.properties"
-        properties.write_text(
-            properties.read_text()
-            + f"advertised.listeners=PLAINTEXT://127.0.0.1:{kafka_proxy}\n"
-        )
         self.clock = BrokerClock(own.state)
-        self.kafka = Part(
-            kafka.command(own),
-            own.state / "kafka.log",
-            signal.SIGTERM,
-            **self.clock.environment(),
-        )
-        self.kafka_logs = own.state / "kafka" / "data"
+        self.brokers = [
+            Part(
+                kafka.command(own, broker),
+                own.state / f"{broker.name}.log",
+                signal.SIGTERM,
+                **self.clock.environment(),
+            )
+            for broker in self._brokers
+        ]
+        self.kafka = self.brokers[0]
+        self.kafka_link = self.kafka_links[0]
+        self.kafka_logs = self._brokers[0].data
         self.postgres = Part(
             postgres.command(own),
             own.state / "postgres.log",
@@ -192,11 +208,11 @@ class ChaosStack(Stack):
         )
 
     def up(self) -> None:
-        for part in (self.kafka, self.postgres):
+        for part in (*self.brokers, self.postgres):
             part.start()
         postgres.wait_until_ready(self._own)
         postgres.ensure_database(self._own)
-        for link in (self.kafka_link, self.postgres_link):
+        for link in (*self.kafka_links, self.postgres_link):
             link.start()
         super().up()
         self.second_gateway()
@@ -209,12 +225,45 @@ class ChaosStack(Stack):
         try:
             super().down()
         finally:
-            for part in (self.kafka, self.postgres):
-                part.stop()
-            for link in (self.kafka_link, self.postgres_link):
+            for broker in self.brokers:
+                # Those that are left alone would wait for the others.
+                broker.stop(
+                    signal.SIGKILL if len(self.brokers) > 1 else None
+                )
+            self.postgres.stop()
+            for link in (*self.kafka_links, self.postgres_link):
                 link.stop()
 
     # -- breaking and healing --------------------------------------------------------------------
+
+    def prepare_broker(self, number: int) -> None:
+        """Its configuration, and a disk where it has none. It is reached through its proxy."""
+        broker = self._brokers[number]
+        kafka.prepare_one(self._own, broker)
+        proxy = self.kafka_links[number].port
+        broker.properties.write_text(
+            broker.properties.read_text()
+            + f"advertised.listeners=PLAINTEXT://127.0.0.1:{proxy}\n"
+        )
+
+    def lose_disk(self, number: int) -> None:
+        """Of a broker, which dies with it."""
+        self.brokers[number].stop(signal.SIGKILL)
+        shutil.rmtree(self._brokers[number].data)
+
+    def wait_in_sync(self, timeout_s: float = 120) -> None:
+        """Until every replica of every topic has what its leader has."""
+
+        def behind() -> list[str]:
+            found = on_cluster(self.broker_address)
+            return [
+                topic["topic"]
+                for topic in found
+                for each in topic["partitions"]
+                if len(each["isr"]) < len(each["replicas"])
+            ]
+
+        until("all replicas", lambda: not behind(), timeout_s, 0.5)
 
     def second_gateway(self) -> None:
         """Start it, if it does not run."""
@@ -271,10 +320,11 @@ class ChaosStack(Stack):
 
         What the services do by themselves is left to them.
         """
-        for link in (self.kafka_link, self.postgres_link):
+        for link in (*self.kafka_links, self.postgres_link):
             link.slow(0)
+            link.open()
         self.clock.set(0)
-        for part in (self.kafka, self.postgres):
+        for part in (*self.brokers, self.postgres):
             part.signal(signal.SIGCONT)
             part.start()
         with contextlib.suppress(OSError):
@@ -330,16 +380,20 @@ class ChaosStack(Stack):
     def wait_quiet(self) -> None:
         """Until nothing is under way any more.
 
-        Pages that come twice have come, and a consumer that stalled was started anew.
+        Pages that come twice have come, and a consumer that stalled was started anew. Nor will
+        what was said of runs be read again, which would bring them back into emptied tables.
         """
-        groups = {NORMALIZER_GROUP: RAW, LOADER_GROUP: UNIFIED}
+        groups = {
+            NORMALIZER_GROUP: (RAW,),
+            LOADER_GROUP: (UNIFIED, COMMANDS, RUN_EVENTS),
+        }
         found: dict[str, int] = {}
 
         def is_quiet() -> bool:
             found.update(
                 {
-                    group: self.waiting(group, topic)
-                    for group, topic in groups.items()
+                    group: self.waiting(group, *topics)
+                    for group, topics in groups.items()
                 }
             )
             return not any(found.values())
@@ -390,12 +444,26 @@ class ChaosStack(Stack):
         )
 
 
+def on_cluster(bootstrap: str) -> list[dict[str, Any]]:
+    """All topics as a broker describes them; nothing while none answers."""
+
+    async def ask() -> list[dict[str, Any]]:
+        admin = clients.admin(bootstrap)
+        await admin.start()
+        try:
+            return list(await admin.describe_topics())
+        finally:
+            await admin.close()
+
+    return asyncio.run(ask())
+
+
 @contextlib.contextmanager
 def chaos_stack(
-    state: Path, csv_dir: Path, **settings: str
+    state: Path, csv_dir: Path, brokers: int = 1, **settings: str
 ) -> Iterator[ChaosStack]:
     """Up, and down again whatever happens."""
-    stack = ChaosStack(state, csv_dir, **settings)
+    stack = ChaosStack(state, csv_dir, brokers, **settings)
     try:
         stack.up()
         yield stack

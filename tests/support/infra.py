@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psycopg2
 
-from embedded.servers import kafka, postgres
+from embedded.servers import jars, kafka, postgres
 from embedded.settings import StackSettings
 from shared.tables import metadata
 from tests.support.ports import free_ports
@@ -132,8 +132,8 @@ def _embedded(folder: Path) -> Iterator[Infrastructure]:
         postgres_shared_buffers="256MB",
     )
     folder.mkdir(parents=True, exist_ok=True)
-    if kafka.missing_jars():
-        kafka.fetch_jars(lambda _name: None)
+    if jars.missing():
+        jars.fetch(lambda _name: None)
     kafka.prepare(settings)
     postgres.prepare(settings)
     with (folder / "infra.log").open("w") as log:

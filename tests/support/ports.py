@@ -17,10 +17,15 @@ def free_ports(count: int) -> list[int]:
 
 def free_tens() -> int:
     """A multiple of ten with forty free ports from it on."""
+    return free_row(40)
+
+
+def free_row(count: int) -> int:
+    """The first of so many free ports in a row."""
     for begin in range(21_000, 29_000, 40):
-        if all(map(_is_free, range(begin, begin + 40))):
+        if all(map(_is_free, range(begin, begin + count))):
             return begin
-    raise AssertionError("no forty ports are free in a row")
+    raise AssertionError(f"no {count} ports are free in a row")
 
 
 def _is_free(port: int) -> bool:

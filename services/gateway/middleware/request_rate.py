@@ -74,7 +74,8 @@ def _refused(most: int, wait: int) -> ASGIApp:
     return problems.answered(
         problems.ProblemError(
             429,
-            f"more than {most} requests of this key in a minute: wait",
+            f"more than {most} requests of this key in a minute (its own limit, or "
+            "REQUESTS_PER_MINUTE): wait",
             headers={"Retry-After": str(wait)},
         )
     )
