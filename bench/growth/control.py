@@ -17,7 +17,7 @@ from bench.growth.workload import PAIRS, Workload
 from services.loader.database import build_engine
 from services.loader.migrate import migrate
 from services.loader.settings import LoaderSettings
-from shared.runtime.settings import for_sqlalchemy
+from shared.runtime.database_url import for_sqlalchemy
 from shared.tables import metadata
 from tests.support.stack import Stack
 

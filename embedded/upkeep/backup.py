@@ -66,10 +66,10 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Database:
-    """Where PostgreSQL is reached from this machine."""
+    """Where PostgreSQL is reached from this machine. Several hosts and ports with commas."""
 
     host: str
-    port: int
+    port: str
     user: str
     password: str
     name: str
@@ -77,16 +77,23 @@ class Database:
     @classmethod
     def of(cls, settings: StackSettings) -> Database:
         parts = urlsplit(settings.dsn())
-        host, port = parts.hostname or "", parts.port or 5432
-        if host == COMPOSE_DB_HOST:  # compose publishes its port here
-            host, port = "127.0.0.1", settings.postgres_port
+        places = parts.netloc.rpartition("@")[2]
+        if parts.netloc and COMPOSE_DB_HOST in places.split(":"):
+            # compose publishes its port here
+            places = f"127.0.0.1:{settings.postgres_port}"
+        hosts = [_host_and_port(each) for each in places.split(",")]
         return cls(
-            host,
-            port,
+            ",".join(host for host, _ in hosts),
+            ",".join(port for _, port in hosts),
             unquote(parts.username or ""),
             unquote(parts.password or ""),
             unquote(parts.path.removeprefix("/")),
         )
+
+    @property
+    def wanted(self) -> str:
+        """Of several hosts the one that takes writes."""
+        return "primary" if "," in self.host else "any"
 
     @contextmanager
     def session(self, name: str | None = None) -> Iterator[Any]:
@@ -112,6 +119,7 @@ class Database:
             dbname=name,
             connect_timeout=5,
             options="-c timezone=UTC",
+            target_session_attrs=self.wanted,
         )
 
     def tool(self, name: str, *arguments: str) -> None:
@@ -125,13 +133,24 @@ class Database:
                 "--no-password",
                 *arguments,
             ],
-            env={**os.environ, "PGPASSWORD": self.password},
+            env={
+                **os.environ,
+                "PGPASSWORD": self.password,
+                "PGTARGETSESSIONATTRS": self.wanted,
+            },
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode:
             raise StackError(f"{name}: {done.stderr.strip()[-1000:]}")
+
+
+def _host_and_port(place: str) -> tuple[str, str]:
+    host, colon, port = place.rpartition(":")
+    is_bare = not colon or place.endswith("]")
+    host, port = (place, "5432") if is_bare else (host, port)
+    return host.strip("[]"), port
 
 
 def backup(console: Console, arguments: list[str]) -> int:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 
 from services.loader.pages import sql
 from shared.blame import is_to_blame
+from shared.errors import StuckError
 from shared.runtime.health import DISK_FULL
 
 Db = psycopg2.extensions.cursor
@@ -37,6 +38,11 @@ DATA_ERRORS = (
 )
 IDLE_IN_TRANSACTION_S = 20
 POOL_SIZE = 6
+# Which server it is, and on which timeline: a standby that is promoted begins a new one.
+_INCARNATION = """
+SELECT concat((SELECT system_identifier FROM pg_control_system()), '/',
+              left(pg_walfile_name(pg_current_wal_lsn()), 8))
+"""
 
 
 def build_engine(url: str, *, stuck_after_s: float = 60) -> Engine:
@@ -65,13 +71,32 @@ def build_engine(url: str, *, stuck_after_s: float = 60) -> Engine:
         },
     )
 
+    known: list[str] = []
+
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
         with connection.cursor() as db:
+            _refuse_another(db, known)
             db.execute(sql.CREATE_STAGING_TABLES)
         connection.commit()
 
     return engine
+
+
+def _refuse_another(db: Db, known: list[str]) -> None:
+    """Raises StuckError for another server than before, or one that was put in its place.
+
+    What it lacks was committed in Kafka: the loader must begin where this database says.
+    """
+    db.execute(_INCARNATION)
+    row = db.fetchone()
+    found = str(row and row[0])
+    if known and known[0] != found:
+        raise StuckError(
+            f"PostgreSQL is another one than before ({known[0]} → {found}): what it does not hold "
+            "is read again from Kafka"
+        )
+    known[:] = [found]
 
 
 def may_be_a_message(error: Exception) -> bool:

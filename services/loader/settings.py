@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from shared.access.settings import SigningSettings
+from shared.runtime import database_url
 from shared.runtime.settings import (
     Role,
-    for_sqlalchemy,
     role_dsn,
 )
 
@@ -59,4 +59,4 @@ class LoaderSettings(SigningSettings):
 
     def writer_url(self) -> str:
         """The URL of the role that writes, for SQLAlchemy."""
-        return for_sqlalchemy(role_dsn(self, Role.LOADER))
+        return database_url.for_sqlalchemy(role_dsn(self, Role.LOADER))

@@ -153,7 +153,7 @@ class CommonSettings(BaseSettings):
 
     def sqlalchemy_url(self) -> str:
         """The owner's URL for SQLAlchemy."""
-        return for_sqlalchemy(self.dsn())
+        return database_url.for_sqlalchemy(self.dsn())
 
     def masked(self) -> dict[str, Any]:
         """All settings for one line of the log, with secrets masked."""
@@ -161,18 +161,17 @@ class CommonSettings(BaseSettings):
         for name, value in self.model_dump().items():
             shown[name] = _masked(value)
         parts = urlsplit(self.dsn())
-        netloc = (
-            f"{parts.username}:***@{parts.hostname}:{parts.port or 5432}"
-        )
+        hosts = parts.netloc.rpartition("@")[2]
         shown["database_url"] = urlunsplit(
-            (parts.scheme, netloc, parts.path, "", "")
+            (
+                parts.scheme,
+                f"{parts.username}:***@{hosts}",
+                parts.path,
+                "",
+                "",
+            )
         )
         return shown
-
-
-def for_sqlalchemy(dsn: str) -> str:
-    """A URL with its driver named: SQLAlchemy 2.1 takes a bare one for psycopg 3."""
-    return dsn.replace("postgresql://", "postgresql+psycopg2://", 1)
 
 
 def _masked(value: Any) -> Any:

@@ -13,31 +13,42 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 import asyncpg
 
-from services.gateway.files.columns import Holds, held_by
+from services.gateway.files.columns import (
+    COLUMNAR,
+    DIGITS_BEFORE,
+    DIGITS_BEHIND,
+    Holds,
+    held_by,
+)
 from services.gateway.files.formats import FileFormat
 
 TIMEOUT_S = 3_600
 BLOCK_BYTES = 1 << 18
 OUT = 1
-# Enough for prices and volumes of every coin: 20 digits before the point, 18 behind it.
-PRECISION, SCALE = 38, 18
+UNFIT = 3  # the exit code where a value does not fit into the form
 NULL = r"\N"  # of what becomes columns; a text like it is quoted
 ROWS_OF_GROUP = 10_000
 _SETTINGS = {
     "statement_timeout": str(TIMEOUT_S * 1000),
+    # A query that writes nothing for long ends too when the gateway has gone.
+    "client_connection_check_interval": "2s",
     "timezone": "UTC",
     "application_name": "gateway-file",
     "default_transaction_read_only": "on",
+    "max_parallel_workers_per_gather": "0",
+    "enable_seqscan": "off",
+}
+# Of one query for all rows.
+_SETTINGS_OF_ONE = {
+    **_SETTINGS,
     # Rows come in the order of an index, not after all have been sorted.
     "enable_sort": "off",
-    "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
-    "max_parallel_workers_per_gather": "0",
 }
 
 
@@ -46,11 +57,15 @@ Query = tuple[str, list[Any]]
 
 @dataclass(frozen=True)
 class Task:
-    """What comes first on the input; queries of rows with these columns follow, then None."""
+    """What comes first on the input; queries of rows with these columns follow, then None.
+
+    `is_in_pieces`: each query has few rows, which PostgreSQL may sort and join as it likes.
+    """
 
     form: FileFormat
     columns: tuple[str, ...]
     dsn: str
+    is_in_pieces: bool
 
 
 def main() -> int:
@@ -59,11 +74,19 @@ def main() -> int:
         asyncio.run(_write(_read()))
     except BrokenPipeError:
         return 1
+    except (
+        ValueError
+    ) as error:  # of pyarrow: a value that a column cannot hold
+        return _said(error, UNFIT)
     except Exception as error:  # noqa: BLE001  told in a line
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        sys.stderr.flush()
-        return 1
+        return _said(error, 1)
     return 0
+
+
+def _said(error: Exception, code: int) -> int:
+    sys.stderr.write(f"{type(error).__name__}: {error}\n")
+    sys.stderr.flush()
+    return code
 
 
 def _read() -> Any:
@@ -77,7 +100,7 @@ def _queries() -> Iterator[tuple[int, Query]]:
 
 
 async def _write(task: Task) -> None:
-    if task.form in (FileFormat.CSV, FileFormat.NDJSON):
+    if task.form not in COLUMNAR:
         await _copy(task, OUT)
         return
     source, sink = os.pipe()
@@ -86,10 +109,10 @@ async def _write(task: Task) -> None:
 
     def convert() -> None:
         try:
-            _columnar(task, source, is_whole)
+            with os.fdopen(source, "rb") as file:
+                _columnar(task, file, is_whole)
         except BaseException as error:  # noqa: BLE001  raised below
             failed.append(error)
-            os.close(source)
 
     thread = threading.Thread(target=convert)
     thread.start()
@@ -109,9 +132,8 @@ async def _copy(task: Task, output: int) -> None:
     async def write(part: bytes) -> None:
         await asyncio.to_thread(_write_all, output, part)
 
-    connection = await asyncpg.connect(
-        task.dsn, server_settings=_SETTINGS
-    )
+    settings = _SETTINGS if task.is_in_pieces else _SETTINGS_OF_ONE
+    connection = await asyncpg.connect(task.dsn, server_settings=settings)
     try:
         # All of one moment, however many queries it takes.
         async with connection.transaction(isolation="repeatable_read"):
@@ -151,7 +173,9 @@ def _write_all(output: int, part: bytes) -> None:
         view = view[os.write(output, view) :]
 
 
-def _columnar(task: Task, source: int, is_whole: threading.Event) -> None:
+def _columnar(
+    task: Task, source: IO[bytes], is_whole: threading.Event
+) -> None:
     """CSV from a pipe as Parquet or Arrow to the output.
 
     `is_whole`: set when all of it is in the pipe. What ends without it gets no end that a reader
@@ -163,7 +187,7 @@ def _columnar(task: Task, source: int, is_whole: threading.Event) -> None:
 
     types = {name: _type(pa, name) for name in task.columns}
     reader = csv.open_csv(
-        pa.PythonFile(os.fdopen(source, "rb"), mode="r"),
+        pa.PythonFile(source, mode="r"),
         read_options=csv.ReadOptions(
             block_size=BLOCK_BYTES, use_threads=False
         ),
@@ -210,7 +234,8 @@ def _type(pa: Any, name: str) -> Any:
         case Holds.TIME:
             return pa.timestamp("us", "UTC")
         case Holds.DECIMAL:
-            return pa.decimal128(PRECISION, SCALE)
+            digits = DIGITS_BEFORE + DIGITS_BEHIND
+            return pa.decimal128(digits, DIGITS_BEHIND)
         case Holds.FLOAT:
             return pa.float64()
         case Holds.WHOLE:

@@ -37,14 +37,18 @@ _HOLDS = {
     for holds, names in _NAMES.items()
     for name in names.split()
 }
+COLUMNAR = frozenset({FileFormat.PARQUET, FileFormat.ARROW})
 _AS_TEXT = frozenset({Holds.TEXT, Holds.LIST, Holds.YES_OR_NO})
 _ISO = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
 # What a spreadsheet may take for a formula, also by signs of full width, behind blanks or signs
 # that nobody sees.
 _LIKE_A_FORMULA = (
-    r"^[\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]*"
-    r"[=+\-@\uff1d\uff0b\uff0d\uff20\t\r\n]"
+    r"^[\s\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]*"
+    r"[=+\-@\u2212\ufe62\ufe63\ufe66\ufe6b\uff1d\uff0b\uff0d\uff20\t\r\n]"
 )
+# Of decimals in Parquet and Arrow, whose writer wraps around at some that are larger.
+DIGITS_BEFORE, DIGITS_BEHIND = 20, 18
+TOO_LARGE = "too large"
 
 
 def held_by(name: str) -> Holds:
@@ -70,6 +74,9 @@ def _value(name: str, form: FileFormat) -> str:
     holds = held_by(name)
     if holds == Holds.TIME:
         return f"to_char(\"{name}\" AT TIME ZONE 'UTC', '{_ISO}')"
+    if holds == Holds.DECIMAL and form in COLUMNAR:
+        fits = f'abs("{name}") < 1e{DIGITS_BEFORE} OR "{name}" IS NULL'
+        return f"CASE WHEN {fits} THEN \"{name}\"::text ELSE '{TOO_LARGE}' END"
     if form == FileFormat.NDJSON or holds not in _AS_TEXT:
         return f'"{name}"'
     value = f'"{name}"::text'

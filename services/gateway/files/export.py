@@ -6,16 +6,30 @@ import asyncio
 import contextlib
 import pickle
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Iterable,
+)
 from datetime import UTC, datetime
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from services.gateway.files.child import Query, Task
+from services.gateway.files.child import UNFIT, Query, Task
+from services.gateway.files.columns import (
+    COLUMNAR,
+    DIGITS_BEFORE,
+    DIGITS_BEHIND,
+)
 from services.gateway.files.formats import MEDIA_TYPES, FileFormat
-from services.gateway.problems import ProblemError, unavailable
+from services.gateway.problems import (
+    ProblemError,
+    field_problem,
+    unavailable,
+)
 from services.gateway.settings import GatewaySettings
 from shared.runtime import logs
 
@@ -23,6 +37,7 @@ from shared.runtime import logs
 MAX_OF_ROWS = 3
 MAX_OF_COLUMNS = 1
 CHUNK_BYTES = 256 * 1024
+CLIENT_GONE = 499  # nobody reads it
 MAX_ERROR = 500  # bytes of what a child says
 _of_rows = asyncio.Semaphore(MAX_OF_ROWS)
 _of_columns = asyncio.Semaphore(MAX_OF_COLUMNS)
@@ -33,31 +48,81 @@ class FileError(Exception):
     """A file that was begun and cannot be finished: the connection breaks."""
 
 
+class UnfitError(FileError):
+    """A value does not fit into the form."""
+
+
 async def file_response(
     request: Request,
     name: str,
     form: FileFormat,
     columns: tuple[str, ...],
     queries: Iterable[Query],
+    *,
+    is_in_pieces: bool = False,
 ) -> Response:
     """What queries answer, at least one, of rows with these columns: one behind the other.
 
-    Raises ProblemError 429 for too many at a time, 503 where nothing could be written.
+    `is_in_pieces`: many queries of few rows each. Raises ProblemError 422 for a value that the form
+    cannot hold, 429 for too many at a time, 503 where nothing could be written.
     """
     if _turns(form).locked():
         raise _busy(form)
     settings: GatewaySettings = request.app.state.settings
     headers = _headers(name, form)
     if request.scope.get("is_head"):
-        return Response(media_type=MEDIA_TYPES[form], headers=headers)
-    parts = _parts(Task(form, columns, settings.reader()), queries)
+        return _head(form, headers)
+    task = Task(form, columns, settings.reader(), is_in_pieces)
+    parts = _parts(task, queries)
     try:
-        first = await anext(parts, b"")
+        first = await _unless_gone(request, anext(parts, b""))
+    except UnfitError:
+        raise _unfit(form) from None
     except FileError as error:
         raise unavailable(
             f"the file cannot be written: {error}"
         ) from None
+    if first is None:
+        await parts.aclose()
+        return Response(status_code=CLIENT_GONE)
     return _FileResponse(first, parts, form, headers)
+
+
+def _head(form: FileFormat, headers: dict[str, str]) -> Response:
+    """How long the file would be nobody knows."""
+    response = Response(media_type=MEDIA_TYPES[form], headers=headers)
+    del response.headers["content-length"]
+    return response
+
+
+async def _unless_gone(
+    request: Request, first: Awaitable[bytes]
+) -> bytes | None:
+    """None where the client leaves before it comes."""
+    coming = asyncio.ensure_future(first)
+    leaving = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait(
+            {coming, leaving}, return_when=asyncio.FIRST_COMPLETED
+        )
+        return await coming if coming.done() else None
+    finally:
+        for each in (coming, leaving):
+            each.cancel()
+        await asyncio.wait({coming, leaving})
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _unfit(form: FileFormat) -> ProblemError:
+    return field_problem(
+        "query.format",
+        f"a number is too long for {form}, which holds {DIGITS_BEFORE} digits before the point and "
+        f"{DIGITS_BEHIND} behind it: ask for csv or ndjson",
+    )
 
 
 def _headers(name: str, form: FileFormat) -> dict[str, str]:
@@ -71,8 +136,7 @@ def _headers(name: str, form: FileFormat) -> dict[str, str]:
 
 
 def _turns(form: FileFormat) -> asyncio.Semaphore:
-    is_of_rows = form in (FileFormat.CSV, FileFormat.NDJSON)
-    return _of_rows if is_of_rows else _of_columns
+    return _of_columns if form in COLUMNAR else _of_rows
 
 
 def _busy(form: FileFormat) -> ProblemError:
@@ -175,11 +239,12 @@ async def _output(
     while part := await child.stdout.read(CHUNK_BYTES):
         yield part
     said = await child.stderr.read(MAX_ERROR)
-    if await child.wait():
-        raise _broken(said)
+    if code := await child.wait():
+        raise _broken(said, code)
 
 
-def _broken(said: bytes) -> FileError:
+def _broken(said: bytes, code: int) -> FileError:
     error = said.decode(errors="replace").strip()
     log.error("file_broken", error=error)
-    return FileError(error or "the child was killed")
+    kind = UnfitError if code == UNFIT else FileError
+    return kind(error or "the child was killed")

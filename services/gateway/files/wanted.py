@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -35,14 +36,16 @@ def wanted_format(
     """
     if given is not None:
         return given
-    accept = request.headers.get("accept", "")
+    accept = ", ".join(request.headers.getlist("accept"))
     named = sorted(_named(accept), key=lambda each: -each[1])
     for name, weight in named:
         if not weight:
             continue
         if name in _BY_TYPE:
             return _BY_TYPE[name]
-        if name in ("*/*", "application/*", "text/*"):
+        if name == "text/*":
+            return FileFormat.CSV
+        if name in ("*/*", "application/*"):
             return FileFormat.JSON
     if named and not any(name.startswith("text/") for name, _ in named):
         raise ProblemError(
@@ -64,7 +67,7 @@ def _named(accept: str) -> Iterator[tuple[str, float]]:
         except ValueError:
             weight = 0.0
         if name:
-            yield name, weight
+            yield name, 0.0 if math.isnan(weight) else weight
 
 
 def refuse_pages(asked: BaseModel, *names: str) -> None:

@@ -27,5 +27,10 @@ class BarQueries:
         for each in self.series:
             for piece in self.window.pieces():
                 yield build_file(
-                    each, piece, self.fill, self.as_of, self.form
+                    each,
+                    piece,
+                    self.fill,
+                    self.as_of,
+                    self.form,
+                    self.window.start,
                 )

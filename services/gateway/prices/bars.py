@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -114,10 +115,14 @@ def build_file(
     fill: Fill,
     as_of: datetime | None,
     form: FileFormat,
+    start: datetime,
 ) -> tuple[str, list[Any]]:
-    """The query of the bars as rows with FILE_COLUMNS, the oldest first."""
+    """The query of the bars as rows with FILE_COLUMNS, the oldest first.
+
+    `window`: a piece of a file that begins at `start`.
+    """
     arguments = Where()
-    rows = _rows(series, window, fill, as_of, arguments)
+    rows = _rows(series, window, fill, as_of, arguments, start=start)
     names = ", ".join(
         f"{arguments.bind(getattr(series, name))}::text AS {name}"
         for name in _OF_SERIES
@@ -137,18 +142,22 @@ def _rows(
     as_of: datetime | None,
     arguments: Where,
     most: str = "",
+    start: datetime | None = None,
 ) -> str:
     """WITH of `whole`, the bars in any order, and `bars`, what they are made of.
 
-    `most`: LIMIT of data points.
+    `most`: LIMIT of data points. `start`: of the file that the window is a piece of.
     """
     begins = arguments.bind(window.begins())
     points = _points(series, window, arguments, as_of)
     values = _OF_CANDLES if series.basis == CANDLES else _OF_PRICES
     before = "NULL::numeric"
-    # What was replaced since is not looked for before the window.
+    # What was replaced since is not looked for before all that is asked for.
     if fill == Fill.PREVIOUS and as_of is None:
         before = _before(series, window, arguments)
+    elif fill == Fill.PREVIOUS and start and start < window.start:
+        earlier = replace(window, start=start, end=window.start)
+        before = _last_of(series, earlier, arguments, as_of)
     return f"""
         WITH ends AS (
             SELECT n, begin AS open_time, lead(begin) OVER (ORDER BY n) AS close_time
@@ -237,6 +246,18 @@ def _before(series: WholeSeries, window: Window, arguments: Where) -> str:
     return f"""(
         SELECT {value} FROM points WHERE series_id {of_series} AND retired_at IS NULL
         AND id < {first} ORDER BY id DESC LIMIT 1)"""
+
+
+def _last_of(
+    series: WholeSeries,
+    window: Window,
+    arguments: Where,
+    as_of: datetime | None,
+) -> str:
+    """The last price in the window, as it was at a time."""
+    value = "close" if series.basis == CANDLES else "price"
+    points = _points(series, window, arguments, as_of)
+    return f"(SELECT {value} FROM ({points}) AS earlier ORDER BY id DESC LIMIT 1)"
 
 
 def _shown(fill: Fill, before: str) -> str:

@@ -220,9 +220,10 @@ def _is_known(tags: str, tag: str) -> bool:
 
 def _takes_json(request: Request) -> bool:
     """Whether nothing else is asked for than what is kept."""
-    accepted = request.headers.get("accept", "*/*")
-    first = accepted.startswith(("*/*", "application/json"))
-    return first and ";" not in accepted
+    accepted = request.headers.getlist("accept") or ["*/*"]
+    first = accepted[0].split(",")[0].strip()
+    is_plain = len(accepted) == 1 and ";" not in accepted[0]
+    return is_plain and first in ("*/*", "application/json")
 
 
 def _takes_gzip(encodings: str) -> bool:

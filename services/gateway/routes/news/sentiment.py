@@ -101,7 +101,12 @@ async def _file(
     (row,) = await database.rows(query, *arguments)
     queries = SentimentQueries(asked, window, row["feeds"], form)
     return await file_response(
-        request, "sentiment", form, FILE_COLUMNS, queries
+        request,
+        "sentiment",
+        form,
+        FILE_COLUMNS,
+        queries,
+        is_in_pieces=True,
     )
 
 

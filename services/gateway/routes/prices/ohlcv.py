@@ -120,7 +120,7 @@ async def _file(
     """Raises ProblemError 404, 410, 422, 429, 503."""
     refuse_pages(asked.query, "limit", "order")
     database: Database = request.app.state.questions
-    chosen, _ = await _found(database, asked)
+    chosen, _ = await _found(database, asked, most=None)
     window = _window(asked, chosen) or Window.without_bars(
         asked.interval, asked.zone
     )
@@ -128,7 +128,12 @@ async def _file(
         chosen, window, asked.query.fill, asked.as_of, form
     )
     return await file_response(
-        request, "ohlcv", form, FILE_COLUMNS, queries
+        request,
+        "ohlcv",
+        form,
+        FILE_COLUMNS,
+        queries,
+        is_in_pieces=True,
     )
 
 
@@ -170,9 +175,12 @@ async def _made(database: Database, asked: Asked) -> Answer:
 
 
 async def _found(
-    database: Database, asked: Asked
+    database: Database, asked: Asked, most: int | None = MAX_SERIES
 ) -> tuple[list[WholeSeries], list[WholeSeries]]:
-    """The series that were chosen, and all that match. Raises ProblemError 404, 410, 422."""
+    """The series that were chosen, and all that match. Raises ProblemError 404, 410, 422.
+
+    `most`: of `dataset=all`.
+    """
     if asked.as_of is not None:
         await check_is_kept(database, asked.as_of)
     series = await choice.found(
@@ -184,7 +192,7 @@ async def _found(
         raise ProblemError(
             404, "there is no series of prices that matches: GET /series"
         )
-    return _chosen(asked, series), series
+    return _chosen(asked, series, most), series
 
 
 def _window(asked: Asked, chosen: list[WholeSeries]) -> Window | None:
@@ -193,12 +201,14 @@ def _window(asked: Asked, chosen: list[WholeSeries]) -> Window | None:
     )
 
 
-def _chosen(asked: Asked, series: list[WholeSeries]) -> list[WholeSeries]:
+def _chosen(
+    asked: Asked, series: list[WholeSeries], most: int | None
+) -> list[WholeSeries]:
     """By the rule, or all that fit. Raises ProblemError 422 where none does."""
     fitting = choice.fitting(series, asked.interval, asked.zone)
     if not fitting:
         raise _too_coarse(asked, series)
-    return fitting[: MAX_SERIES if asked.query.dataset == ALL else 1]
+    return fitting[: most if asked.query.dataset == ALL else 1]
 
 
 async def _bars_of(

@@ -8,9 +8,10 @@ import psycopg2.extensions
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import make_url
 
 from shared.errors import ConfigError
-from shared.runtime.database_url import normalized
+from shared.runtime.database_url import for_sqlalchemy, normalized
 from shared.runtime.settings import CommonSettings, Role, load, role_dsn
 
 PASSWORDS = [
@@ -104,3 +105,26 @@ def test_the_env_files_of_a_user_work(tmp_path: Path) -> None:
         settings = load(CommonSettings, _env_file=path)
         assert password_of(settings.dsn()) == password
         assert settings.postgres_password.get_secret_value() == password
+
+
+def test_several_hosts_mean_the_one_that_takes_writes() -> None:
+    url = normalized("postgres://u:p@ss@a:1,db,[::1]:3/n", {"db": "c:2"})
+    assert url == (
+        "postgresql://u:p%40ss@a:1,c:2,[::1]:3/n"
+        "?target_session_attrs=primary"
+    )
+    query = make_url(for_sqlalchemy(url)).query
+    assert query["host"] == ("a:1", "c:2", "[::1]:3")
+    given = (
+        "postgresql://u@a,b/n?target_session_attrs=any&sslmode=require"
+    )
+    assert normalized(given, {}) == given
+
+
+def test_one_host_is_left_as_it_is() -> None:
+    assert for_sqlalchemy("postgresql://u:p@a:1/n?x=1") == (
+        "postgresql+psycopg2://u:p@a:1/n?x=1"
+    )
+    assert for_sqlalchemy("postgresql://a/n") == (
+        "postgresql+psycopg2://a/n"
+    )

@@ -144,7 +144,7 @@ def test_secrets_are_masked() -> None:
         ).masked()
     )
     assert "hush-hush" not in shown
-    assert "h:5432/x" in shown
+    assert "@h/x" in shown
 
 
 def test_services_connect_as_roles_of_their_own() -> None:
