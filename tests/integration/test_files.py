@@ -21,6 +21,7 @@ from tests.integration.test_gateway import (  # noqa: F401  fixtures
 )
 from tests.support.file_rows import FORMS, read, rows_of
 from tests.support.pages import candle
+from tests.support.product import until
 
 __all__ = ["filled"]
 
@@ -109,20 +110,62 @@ def test_the_oldest_comes_first(
     assert times[0] == "2024-01-01T00:00:00.000000Z"
 
 
-def test_what_does_not_fit_breaks_the_file(
+@pytest.mark.parametrize(
+    "value",
+    [
+        "0.000000000000000000000000000001",
+        # Scaled to 18 digits it is 3e40, which wraps around in 128 bits.
+        "30000000000000000000000",
+        "100000000000000000000.5",
+        "-99999999999999999999999999999999999999",
+    ],
+)
+@pytest.mark.parametrize("form", ["parquet", "arrow"])
+def test_what_does_not_fit_is_no_file(
+    api: httpx.Client,  # noqa: F811
+    engine: Engine,
+    value: str,
+    form: str,
+) -> None:
+    load(engine, [candle(1)], offset=1)
+    with engine.begin() as transaction:
+        transaction.execute(text(f"UPDATE points SET close = {value}"))
+    # Nothing had been sent: it is told in words.
+    answer = api.get("/data", params={"format": form})
+    assert answer.status_code == 422, answer.text
+    assert f"too long for {form}" in answer.text
+    assert value in get(api, format="csv").text
+
+
+def test_a_client_that_leaves_before_the_first_byte_frees_its_turn(
     api: httpx.Client,  # noqa: F811
     engine: Engine,
 ) -> None:
     load(engine, [candle(1)], offset=1)
     with engine.begin() as transaction:
-        transaction.execute(text("UPDATE points SET close = 1e-30"))
-    # Nothing had been sent: it is told in words.
-    answer = api.get("/data", params={"format": "parquet"})
-    assert answer.status_code == 503
-    assert "file cannot be written" in answer.text
-    assert (
-        "0.000000000000000000000000000001" in get(api, format="csv").text
-    )
+        transaction.execute(text("LOCK points IN ACCESS EXCLUSIVE MODE"))
+        for _ in range(export.MAX_OF_ROWS):
+            with pytest.raises(httpx.ReadTimeout):
+                api.get("/data", params={"format": "csv"}, timeout=1)
+        until(
+            "all turns",
+            lambda: export._of_rows._value == export.MAX_OF_ROWS,
+            10,
+        )
+        until("sessions to end", lambda: not sessions(engine), 10)
+    assert get(api, format="csv").text.count("\n") == 2
+
+
+def sessions(engine: Engine) -> int:
+    """Of children that write files."""
+    with engine.connect() as connection:
+        found = connection.execute(
+            text(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE application_name = 'gateway-file'"
+            )
+        )
+        return int(found.scalar_one())
 
 
 def test_a_file_that_breaks_looks_broken(
@@ -192,6 +235,9 @@ def test_a_row_of_nothing_is_a_row(
         ("application/json;q=0.1, text/csv", "text/csv"),
         ("text/html,*/*;q=0.8", "application/json"),
         ("text/csv;q=nonsense, */*", "application/json"),
+        ("text/csv;q=nan, */*", "application/json"),
+        ("application/json-seq, text/csv", "text/csv"),
+        ("text/*", "text/csv"),
     ],
 )
 def test_what_a_client_likes_most_counts(
@@ -205,6 +251,18 @@ def test_what_a_client_likes_most_counts(
 
 
 @pytest.mark.usefixtures("filled")
+def test_several_lines_of_accept_are_one_list(
+    api: httpx.Client,  # noqa: F811
+) -> None:
+    lines = [
+        ("Accept", "application/json;q=0.1"),
+        ("Accept", "text/csv"),
+    ]
+    answer = api.get("/data", headers=lines)
+    assert answer.headers["content-type"].startswith("text/csv")
+
+
+@pytest.mark.usefixtures("filled")
 def test_head_of_a_file_writes_none(
     api: httpx.Client,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
@@ -213,6 +271,7 @@ def test_head_of_a_file_writes_none(
     answer = api.head("/data", params={"format": "csv"})
     assert answer.status_code == 200
     assert "content-disposition" in answer.headers
+    assert "content-length" not in answer.headers
 
 
 @pytest.mark.usefixtures("filled")
@@ -234,15 +293,19 @@ def test_accept_says_the_form_too(
     assert refused.status_code == 406
 
 
+@pytest.mark.parametrize(
+    "hidden", ["\u200b", "\u2066", "\u061c", "\u180e", "\u034f"]
+)
 def test_cells_like_formulas_are_harmless(
     api: httpx.Client,  # noqa: F811
     engine: Engine,
+    hidden: str,
 ) -> None:
     load(
         engine,
         [
             {
-                "title": "\u200b=HYPERLINK(1) Bitcoin",
+                "title": f"{hidden}=HYPERLINK(1) Bitcoin",
                 "link": "http://x/1",
                 "id": "http://x/1",
                 "published": "Mon, 01 Jan 2024 05:00:00 GMT",
@@ -254,11 +317,11 @@ def test_cells_like_formulas_are_harmless(
     )
     (row,) = rows_of(get(api, format="csv"), "csv")
     assert (row["title"], row["summary"]) == (
-        "'\u200b=HYPERLINK(1) Bitcoin",
+        f"'{hidden}=HYPERLINK(1) Bitcoin",
         "'+1",
     )
     (exact,) = rows_of(get(api, format="ndjson"), "ndjson")
-    assert exact["title"] == "\u200b=HYPERLINK(1) Bitcoin"
+    assert exact["title"] == f"{hidden}=HYPERLINK(1) Bitcoin"
 
 
 @pytest.mark.parametrize(

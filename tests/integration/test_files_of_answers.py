@@ -124,9 +124,11 @@ def test_bars_without_trades_are_filled_in_a_file_too(
     alike(found, series["bars"], "open_time", "close", "points")
 
 
+@pytest.mark.parametrize("as_of", [{}, {"as_of": "2100-01-01T00:00:00Z"}])
 def test_a_file_of_more_bars_than_a_query_makes(
     api: httpx.Client,  # noqa: F811
     engine: Engine,
+    as_of: dict[str, str],
 ) -> None:
     rows = [
         (datetime(2024, 1, day, tzinfo=UTC), *(Decimal(day),) * 5)
@@ -145,6 +147,7 @@ def test_a_file_of_more_bars_than_a_query_makes(
         symbol="btc",
         interval="1m",
         fill="previous",
+        **as_of,
     )
     minutes = 29 * 24 * 60 + 1
     assert len(found) == minutes
@@ -154,6 +157,24 @@ def test_a_file_of_more_bars_than_a_query_makes(
         Decimal(row["close"]) == int(row["open_time"][8:10])
         for row in found
     )
+
+
+def test_a_file_has_every_series(
+    api: httpx.Client,  # noqa: F811
+    engine: Engine,
+) -> None:
+    rows = [
+        (datetime(2024, 1, day, tzinfo=UTC), *(Decimal(day),) * 5)
+        for day in range(1, 9)
+    ]
+    datasets = {f"set{number}" for number in range(23)}
+    for offset, dataset in enumerate(sorted(datasets)):
+        loaded(engine, rows, dataset=dataset, offset=offset)
+    params = {"symbol": "btc", "interval": "1d", "dataset": "all"}
+    listed = api.get("/ohlcv", params=params).json()
+    assert len(listed["series"]) == 20
+    found = file(api, "/ohlcv", "csv", **params)
+    assert {row["dataset"] for row in found} == datasets
 
 
 def test_a_dataset_like_a_formula_is_harmless(
