@@ -1,6 +1,7 @@
 """How much memory and time files of many rows take: `python -m bench.files`, ROWS=10000000.
 
-DOORS="/ohlcv /changes" for some of them. The gateway is the one that is asked; its child, which writes the file, is counted by itself.
+DOORS="/ohlcv /changes" for some of them. The gateway is the one that is asked; its child, which
+writes the file, is counted by itself.
 """
 
 from __future__ import annotations

@@ -3,4 +3,4 @@
 No service logic lives here, and nothing connects to anything at import.
 """
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

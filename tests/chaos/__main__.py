@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import random
 import shutil
 import sys
@@ -89,6 +90,8 @@ def table(results: list[Result]) -> str:
 
 
 def main() -> int:
+    # Which broker cannot be reached now is what the faults do.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     arguments = argparse.ArgumentParser(prog="python -m tests.chaos")
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument(

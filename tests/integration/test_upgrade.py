@@ -357,6 +357,41 @@ def test_a_database_of_0_2_0_is_current_and_goes_on(
     engine.dispose()
 
 
+def test_a_database_of_0_3_0_goes_on(infra: Infrastructure) -> None:
+    """With what only that release has: changes, an audit, uses of keys."""
+    dsn = restored(infra, "release_0_3_0", "release-0.3.0.sql.gz")
+    settings = loader_settings(Infrastructure(dsn, infra.bootstrap))
+    migrate(settings)
+    engine = create_engine(settings.sqlalchemy_url())
+    assert is_current(engine)
+    assert query_on(dsn, WRONG_SUMS) == []
+    for table, rows in (
+        ("points", 33),
+        ("unified_revisions", 8),
+        ("changes", 4),
+        ("audit", 4),
+        ("key_uses", 1),
+        ("dead_letters", 1),
+    ):
+        assert query_on(dsn, f"SELECT count(*) FROM {table}") == [
+            (rows,)
+        ], table
+    ((run_id,),) = query_on(
+        dsn, "SELECT run_id::text FROM runs WHERE preview = 'open'"
+    )
+    with engine.begin() as transaction:
+        event_handlers.apply(
+            transaction,
+            ReceivedMessage(
+                PublishReplay(run_id=run_id), 1_800_000_000_000
+            ),
+        )
+    assert query_on(
+        dsn, f"SELECT preview FROM runs WHERE run_id = '{run_id}'"
+    ) != [("open",)]
+    engine.dispose()
+
+
 def test_what_windows_were_asked_for_is_one_record(
     infra: Infrastructure,
 ) -> None:

@@ -8174,4 +8174,4 @@ export interface operations {
         };
     };
 }
-// Of the OpenAPI document 7f93ccb5dc60768190c82a6c65da2cb7648613fc19a3f43ec90bc65a041152ec
+// Of the OpenAPI document f81562d7d21dfa3d94012a24f4b6068c733cb0b5a4a3bc23b089e11c0e117de0
