@@ -10,7 +10,7 @@ export PYTHONPYCACHEPREFIX ?= $(CURDIR)/$(VENV)/pycache
 .PHONY: help setup console console-types up demo open down status logs stop start backup restore upgrade downgrade kafka-groups clean \
 	check coverage screenshots test test-unit test-contract test-integration test-e2e \
 	test-console test-browser test-long test-compose chaos soak bench bench-memory \
-	bench-growth bench-questions eval lint measure format lock
+	bench-growth bench-questions simulate eval lint measure format lock
 
 ##@ Use
 help: ## this list
@@ -110,6 +110,8 @@ bench-memory: setup ## peak memory of each service for a file of 1 GB; BENCH_GB=
 	@$(PY) -m bench.memory
 bench-questions: setup ## what questions about prices cost beside their SQL; ROWS=10000000 for more
 	@ROWS=$(ROWS) $(PY) -m bench.questions
+simulate: setup ## what 1, 2 and 4 instances do here beside a model, and what it says of more machines
+	@$(PY) -m bench.simulate
 bench-growth: setup ## cost of a record as the tables grow; ROWS=50000000, goes on when called again
 	@ROWS=$(ROWS) $(PY) -m bench.growth
 lint: setup ## ruff and mypy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from crypto_ingest.output import console, plain
+from crypto_ingest.output import console, moment, plain
 
 WORDS = {
     "added": "added",
@@ -26,8 +26,9 @@ def changes(counts: dict[str, int], rows: list[dict[str, Any]]) -> None:
     ]
     console.print(", ".join(said) or "nothing differs")
     for row in rows:
+        at = moment(row.get("timestamp"))
         console.print(
-            f"{row['kind']} [dim]{plain(row['stream'])} {row['id']}[/]"
+            f"{row['kind']} [dim]{plain(row['stream'])} {at} {row['id']}[/]"
         )
         for each in row["fields"]:
             console.print(

@@ -3918,6 +3918,11 @@ export interface components {
             source: string;
             /** Stream */
             stream: string;
+            /**
+             * Timestamp
+             * @description Of the data point; null: news
+             */
+            timestamp: string | null;
         };
         /**
          * PreviewDiff
@@ -4286,6 +4291,11 @@ export interface components {
             source: string;
             /** Stream */
             stream: string;
+            /**
+             * Timestamp
+             * @description Of the data point; null: news
+             */
+            timestamp: string | null;
         };
         /**
          * Refusal
@@ -8174,4 +8184,4 @@ export interface operations {
         };
     };
 }
-// Of the OpenAPI document f81562d7d21dfa3d94012a24f4b6068c733cb0b5a4a3bc23b089e11c0e117de0
+// Of the OpenAPI document deb26ff5d94c1d3c296b3d93b093ecf517f4429057b70b8286da9fd78a5ab612

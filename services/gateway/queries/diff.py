@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from services.gateway.database import Database
 from services.gateway.schemas.diff import DiffKind
+from shared.identity.point_ids import is_of_news, moment_of
 from shared.messages.serialization import exact_decoder
 
 VALUES = (
@@ -144,7 +146,13 @@ def difference(row: Any) -> Json:
     fields = []
     if kind != DiffKind.UNCHANGED and not is_hidden:
         fields = _changes(_values(row["old"]), _values(row["new"]))
-    return {**{name: row[name] for name in HEAD}, "fields": fields}
+    head = {name: row[name] for name in HEAD}
+    return {**head, "timestamp": _time_of(row["id"]), "fields": fields}
+
+
+def _time_of(point: str) -> datetime | None:
+    """As its id says; that of news has none, since its date may be edited."""
+    return None if is_of_news(point) else moment_of(point)
 
 
 def _values(text: str | None) -> Json:

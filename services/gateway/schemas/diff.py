@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
+
+PointTime = Annotated[
+    datetime | None, Field(description="Of the data point; null: news")
+]
 
 
 class FieldChange(BaseModel):
@@ -35,6 +40,7 @@ class RecordDifference(BaseModel):
     kind: DiffKind
     source: str
     stream: str
+    timestamp: PointTime
     fields: list[FieldChange]
 
 

@@ -16,7 +16,7 @@ from pydantic import (
 
 from services.gateway.requests.times import as_utc, now
 from services.gateway.schemas.body import RequestBody
-from services.gateway.schemas.diff import FieldChange
+from services.gateway.schemas.diff import FieldChange, PointTime
 from services.gateway.schemas.ingest import StreamName
 from shared.messages.base import Source
 from shared.messages.commands import (
@@ -199,6 +199,7 @@ class PreviewChange(BaseModel):
     kind: PreviewKind
     source: str
     stream: str
+    timestamp: PointTime
     fields: list[FieldChange]
 
 

@@ -3,6 +3,7 @@ import type { Schemas } from "../../api/client";
 import { count } from "../../format/numbers";
 import { useAnswer, useKept } from "../../state/answers";
 import { change } from "../../state/place";
+import { Moment } from "../../ui/moments";
 import { Panel } from "../../ui/panel";
 import { Go } from "../../ui/parts";
 
@@ -49,7 +50,13 @@ export function TwoRuns({ a, b }: { a: string; b: string }) {
 }
 
 export function Differences(props: {
-  of: { id: string; kind: string; stream: string; fields: Schemas["FieldChange"][] }[];
+  of: {
+    id: string;
+    kind: string;
+    stream: string;
+    timestamp: string | null;
+    fields: Schemas["FieldChange"][];
+  }[];
 }) {
   if (!props.of.length) return <p class="soft">No field differs.</p>;
   return (
@@ -59,7 +66,7 @@ export function Differences(props: {
           {props.of.map((each) => (
             <tr key={each.id}>
               <td class="wrap">
-                {each.stream}
+                {each.stream} {each.timestamp && <Moment time={each.timestamp} />}
                 <div class="soft">
                   {WORDS[each.kind] ?? each.kind.replaceAll("_", " ")} ·{" "}
                   <button class="quiet" onClick={() => change({ point: each.id }, true)}>
