@@ -1,7 +1,7 @@
 """How much memory and time files of many rows take: `python -m bench.files`, ROWS=10000000.
 
-DOORS="/ohlcv /changes" for some of them. The gateway is the one that is asked; its child, which
-writes the file, is counted by itself.
+DOORS="/ohlcv /changes" and FORMS="csv arrow" for some of them. The gateway is the one that is
+asked; its child, which writes the file, is counted by itself.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def main() -> int:
         stack.execute(_CHANGES)
         sys.stdout.write(f"{rows:,} rows\n")
         for door in os.environ.get("DOORS", "").split() or DOORS:
-            for form in FORMS:
+            for form in os.environ.get("FORMS", "").split() or FORMS:
                 sys.stdout.write(f"{measure(stack, door, form)}\n")
                 sys.stdout.flush()
     return 0

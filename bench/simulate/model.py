@@ -21,6 +21,7 @@ SERVERS = ("kafka", "postgres")
 BATCHES_AT_ONCE = 2
 FETCH_WAIT_S = 0.05  # at most, for news of a partition
 MANY = 1_000
+TOPICS = 2  # that a page passes: raw, and unified
 SPREAD = 0.2  # of what a step takes, to both sides
 
 
@@ -156,7 +157,7 @@ class Model:
         capacity = sum(each.capacity for each in self._machines[name])
         return min(capacity, self._layout.instances.get(name, capacity))
 
-    def _work(self, name: str, pages: int, where: int) -> Any:
+    def _work(self, name: str, pages: float, where: int) -> Any:
         """Hold a core as long as these pages take."""
         machines = self._machines[name]
         machine = machines[where % len(machines)]
@@ -191,7 +192,7 @@ class Model:
 
     def _through_kafka(self, target: str, stream: int) -> Any:
         partition = stream % self._layout.partitions
-        yield from self._work("kafka", 1, partition)
+        yield from self._work("kafka", 1 / TOPICS, partition)
         yield self._env.timeout(self._random.uniform(0, FETCH_WAIT_S))
         queues = self._queues[target]
         queue = queues[partition % len(queues)]
