@@ -220,10 +220,18 @@ def groups_command(
     settings: StackSettings, arguments: list[str]
 ) -> list[str]:
     """Kafka's own kafka-consumer-groups with its arguments."""
-    tool = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
+    tool = "consumer.group.ConsumerGroupCommand"
+    return tool_command(settings, tool, arguments)
+
+
+def tool_command(
+    settings: StackSettings, tool: str, arguments: list[str]
+) -> list[str]:
+    """One of Kafka's own tools, by its class below `org.apache.kafka.tools`."""
     server = ["--bootstrap-server", settings.kafka_bootstrap_servers]
     home = brokers(settings)[0].home
-    return [*_java_command(settings, home), tool, *server, *arguments]
+    name = f"org.apache.kafka.tools.{tool}"
+    return [*_java_command(settings, home), name, *server, *arguments]
 
 
 def command(

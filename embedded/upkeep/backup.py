@@ -78,7 +78,7 @@ class Database:
     def of(cls, settings: StackSettings) -> Database:
         parts = urlsplit(settings.dsn())
         places = parts.netloc.rpartition("@")[2]
-        if parts.netloc and COMPOSE_DB_HOST in places.split(":"):
+        if places.partition(":")[0] == COMPOSE_DB_HOST:
             # compose publishes its port here
             places = f"127.0.0.1:{settings.postgres_port}"
         hosts = [_host_and_port(each) for each in places.split(",")]

@@ -19,12 +19,12 @@ def options() -> dict[str, Any]:
         return {}
     return {
         "security_protocol": protocol,
-        "ssl_context": tls(settings) if "SSL" in protocol else None,
+        "ssl_context": _tls(settings) if "SSL" in protocol else None,
         **(_login(settings) if "SASL" in protocol else {}),
     }
 
 
-def tls(settings: CommonSettings) -> ssl.SSLContext:
+def _tls(settings: CommonSettings) -> ssl.SSLContext:
     """Which certificates are trusted, and this client's own. Raises ConfigError."""
     try:
         context = ssl.create_default_context(

@@ -66,12 +66,11 @@ def in_sync(stack: Stack) -> bool:
 
 def voters(stack: Stack) -> int:
     """Controllers whose voice counts, as Kafka's own tool says."""
-    settings = stack.settings
-    tool = "org.apache.kafka.tools.MetadataQuorumCommand"
-    *java, _, _ = kafka.command(settings)
-    where = ["--bootstrap-server", settings.kafka_bootstrap_servers]
+    status = ["describe", "--status"]
     said = subprocess.run(
-        [*java, tool, *where, "describe", "--status"],
+        kafka.tool_command(
+            stack.settings, "MetadataQuorumCommand", status
+        ),
         capture_output=True,
         text=True,
         check=True,

@@ -132,21 +132,11 @@ def secured(
 
 def has_user(settings: StackSettings) -> bool:
     """Made by Kafka's own tool."""
-    *java, _, _ = kafka.command(settings)
+    password = f"SCRAM-SHA-512=[password={PASSWORD}]"
+    change = ["--alter", "--add-config", password]
+    user = ["--entity-type", "users", "--entity-name", USER]
     done = subprocess.run(
-        [
-            *java,
-            "org.apache.kafka.tools.ConfigCommand",
-            "--bootstrap-server",
-            settings.kafka_bootstrap_servers,
-            "--alter",
-            "--add-config",
-            f"SCRAM-SHA-512=[password={PASSWORD}]",
-            "--entity-type",
-            "users",
-            "--entity-name",
-            USER,
-        ],
+        kafka.tool_command(settings, "ConfigCommand", change + user),
         capture_output=True,
         text=True,
         check=False,
