@@ -33,10 +33,13 @@ from shared.kafka import clients
 from shared.kafka.lag import GroupPositions, LagReader, total
 from shared.messages.topics import (
     COMMANDS,
+    EXTRACTOR_GROUP,
     LOADER_GROUP,
     NORMALIZER_GROUP,
+    PLANNER_GROUP,
     RAW,
     RUN_EVENTS,
+    TASKS,
     UNIFIED,
     Topic,
 )
@@ -383,7 +386,9 @@ class ChaosStack(Stack):
         Pages that come twice have come, and a consumer that stalled was started anew. Nor will
         what was said of runs be read again, which would bring them back into emptied tables.
         """
-        groups = {
+        groups = {  # in the order of the path, so that none hands on to one that was asked
+            PLANNER_GROUP: (COMMANDS,),
+            EXTRACTOR_GROUP: (TASKS,),
             NORMALIZER_GROUP: (RAW,),
             LOADER_GROUP: (UNIFIED, COMMANDS, RUN_EVENTS),
         }

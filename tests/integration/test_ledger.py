@@ -28,6 +28,7 @@ from shared.messages.commands import (
 from shared.messages.run_events import (
     PagesRepaired,
     PlannedTask,
+    RunEnded,
     RunPlanned,
     TaskFinished,
     TaskStarted,
@@ -111,6 +112,20 @@ def test_a_page_that_comes_after_the_end_of_its_task_does_not_open_the_run_again
     assert query("SELECT reason, count FROM dead_letters") == [
         ("superseded_page", 1)
     ]
+
+
+def test_that_a_run_is_over_does_not_bring_back_a_run_that_is_gone(
+    engine: Engine, query: Query
+) -> None:
+    run = Run(engine)
+    query("DELETE FROM runs RETURNING 1")
+    run.tell(RunEnded(run_id=run.id, kind="ingest", status="succeeded"))
+    run.tell(
+        TaskStopped(
+            run_id=run.id, task_id=run.task["task_id"], message="bad"
+        )
+    )
+    assert query("SELECT run_id FROM runs") == []
 
 
 def test_a_run_misses_records_too_and_not_only_pages(

@@ -99,16 +99,16 @@ def apply(transaction: Connection, received: ReceivedMessage) -> None:
         audit.record(transaction, message, received.record)
     if isinstance(message, KeyState | Setting):
         return
-    if message.run_id is not None:
-        row = insert(runs).values(run_id=message.run_id)
+    # What the loader said of a run that it had: no progress, and no run where it is gone since.
+    is_own = isinstance(message, TaskStopped | RunEnded)
+    run_id = None if is_own else message.run_id
+    if run_id is not None:
+        row = insert(runs).values(run_id=run_id)
         transaction.execute(row.on_conflict_do_nothing())
     HANDLERS[type(message)](transaction, message, received.at)
-    # A request to stop, or the word that it is over, is no progress.
-    if message.run_id is not None and not isinstance(
-        message, TaskStopped | RunEnded
-    ):
+    if run_id is not None:
         transaction.execute(
-            _update_run(message.run_id).values(last_progress_at=_NOW)
+            _update_run(run_id).values(last_progress_at=_NOW)
         )
 
 
