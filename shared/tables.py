@@ -479,6 +479,11 @@ dead_letters = Table(
     Index(
         "dead_letters_created", text("created_at DESC"), text("id DESC")
     ),
+    Index(
+        "dead_letters_closed",
+        "closed_at",
+        postgresql_where=text("closed_at IS NOT NULL"),
+    ),
 )
 
 # How often a run met a dead letter.

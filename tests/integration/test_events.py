@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from services.gateway.live import hub
+from services.loader.dead_letters import requeue
+from shared.messages.commands import DeadLetterFilter, DiscardDeadLetters
 from tests.integration.test_gateway import (  # noqa: F401  fixtures
     KEY,
     address,
@@ -140,6 +143,25 @@ def test_no_dead_letter_is_left_out(
     }
     following.close()
     assert len(found) == 1501
+
+
+def test_a_dead_letter_that_is_closed_is_told_whenever_it_was_written(
+    address: str,  # noqa: F811
+    engine: Engine,
+) -> None:
+    load(engine, [["no date", "1", "2", "0.5", "1", "9"]], offset=9)
+    with engine.begin() as transaction:
+        transaction.execute(
+            text("UPDATE dead_letters SET created_at = '2024-01-01'")
+        )
+    following = listen(address, types="dead_letter")
+    assert next(following)[0] == "heartbeat"
+    discard = DiscardDeadLetters(letters=DeadLetterFilter(), note="known")
+    with engine.begin() as transaction:
+        requeue.discard(transaction, discard, datetime.now(UTC))
+    name, _, data = next(following)
+    following.close()
+    assert (name, data["status"]) == ("dead_letter", "discarded")
 
 
 def test_one_listener_more_than_may_listen_is_told(

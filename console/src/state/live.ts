@@ -7,7 +7,17 @@ import { outdate, outdateAll } from "./answers";
  * what files and history bring is seen by the runs that bring it. */
 const OUTDATED: Record<string, string[]> = {
   change: ["/latest"],
-  run: ["/stats", "/runs", "/latest", "/series", "/health", "/ohlcv", "/coverage", "/sentiment"],
+  run: [
+    "/stats",
+    "/runs",
+    "/latest",
+    "/series",
+    "/health",
+    "/ohlcv",
+    "/coverage",
+    "/sentiment",
+    "/dead-letters",
+  ],
   task: ["/runs", "/checkpoints"],
   dead_letter: ["/dead-letters"],
   source: ["/sources", "/checkpoints"],

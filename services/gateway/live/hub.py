@@ -49,8 +49,10 @@ FROM run_tasks WHERE run_id = ANY($1::uuid[]) AND greatest(started_at, finished_
 ORDER BY greatest(started_at, finished_at) LIMIT {_MOST}
 """
 _SELECT_LETTERS = f"""
-SELECT id::text, created_at, source, stream, stage, reason, message, run_id::text
-FROM dead_letters WHERE created_at > now() - interval '1 minute' ORDER BY created_at LIMIT {_MOST}
+SELECT id::text, status, created_at, source, stream, stage, reason, message, run_id::text
+FROM dead_letters
+WHERE created_at > now() - interval '1 minute' OR closed_at > now() - interval '1 minute'
+ORDER BY greatest(created_at, closed_at) LIMIT {_MOST}
 """
 # Commits are seen later than the times in them; of batches that bring letters, much later.
 _AGO = timedelta(seconds=2)
@@ -100,7 +102,7 @@ class Hub:
         self._starting = asyncio.Lock()
         self._since = datetime.now(UTC)
         self._told: dict[str, str] = {}  # the newest event of each thing
-        self._letters: frozenset[str] = frozenset()  # that were told
+        self._letters: frozenset[tuple[str, str]] = frozenset()  # told
         self._sources_at = 0.0
 
     @asynccontextmanager
@@ -178,14 +180,14 @@ class Hub:
         self._since = now - _AGO
 
     async def _new_letters(self) -> list[Event]:
-        """Those that became visible since the last look, however late."""
+        """Those that were written or closed since the last look, however late it is seen."""
         rows = await self._database.rows(_SELECT_LETTERS)
         told = self._letters
-        self._letters = frozenset(row["id"] for row in rows)
+        self._letters = frozenset(map(_state, rows))
         return [
             Event("dead_letter", encode(dict(row)).decode())
             for row in rows
-            if row["id"] not in told
+            if _state(row) not in told
         ]
 
     async def _sources(self) -> list[Event]:
@@ -214,6 +216,10 @@ class Hub:
         while len(self._told) > MAX_TOLD:
             self._told.pop(next(iter(self._told)))
         return [Event(name, text)]
+
+
+def _state(letter: Any) -> tuple[str, str]:
+    return letter["id"], letter["status"]
 
 
 def _tell(listener: Listener, events: list[Event]) -> None:

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { addressOf, type Schemas } from "../../api/client";
 import { count } from "../../format/numbers";
 import { useAnswer } from "../../state/answers";
@@ -31,10 +31,6 @@ export function LetterDrawer(props: { id: string; onClose: () => void; onDone: (
     props.onDone();
     letter.again();
   };
-  // The list was asked for again before it was done.
-  useEffect(() => {
-    if (found && found.status !== "open") props.onDone();
-  }, [found?.status]);
   const address = (act: string) =>
     addressOf(`/dead-letters/{letter_id}/${act}`, {}, { letter_id: props.id });
   return (
