@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { asCurl, asPython } from "../src/api/copied";
 import { bytes, exact, percent, price, share, short } from "../src/format/numbers";
 import { ago, span } from "../src/format/times";
+import { correction } from "../src/rooms/add/corrected";
 import { askedBy, entryOf } from "../src/rooms/add/settled";
 import { indented } from "../src/rooms/inbox/indented";
 import { byMinute } from "../src/rooms/pipeline/rates";
@@ -98,6 +99,38 @@ describe("what a file does not say", () => {
       file: "/a.csv",
       symbol: "btc",
       columns: { time: "When", price: 4 },
+    });
+  });
+});
+
+describe("a reading that is wrong", () => {
+  const before = {
+    fields: { symbol: "BTC", currency: "USD" },
+    columns: [
+      { name: "Day", role: "time" },
+      { name: "Avg. Rate", role: "price" },
+      { name: "", role: "volume" },
+      { name: "Close", role: "" },
+    ],
+  };
+  it("is corrected by what is different alone", () => {
+    expect(correction("a/b.csv", before, {}, {})).toBe(null);
+    expect(correction("a/b.csv", before, { symbol: "BTC" }, { 1: "time" })).toBe(null);
+    expect(correction("a/b.csv", before, { currency: "eur" }, { 4: "price", 2: "" })).toEqual({
+      file: "a/b.csv",
+      currency: "eur",
+      columns: { "Avg. Rate": null, price: 4 },
+    });
+  });
+  it("takes back what was said, and leaves out columns without a name", () => {
+    expect(correction("a/b.csv", before, { currency: "" }, { 3: "" })).toEqual({
+      file: "a/b.csv",
+      currency: null,
+      columns: { volume: null },
+    });
+    expect(correction("a/b.csv", before, {}, { 3: "", 4: "volume" })).toEqual({
+      file: "a/b.csv",
+      columns: { volume: 4 },
     });
   });
 });

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 from playwright.sync_api import Page, expect
 
 from tests.browser.test_rooms import click_candle, enter
@@ -79,6 +80,47 @@ def test_what_a_file_does_not_say_is_settled(
     )
     page.get_by_role("button", name="Ingest it").click()
     expect(page.get_by_text("balanced ✓")).to_be_visible()
+
+
+def test_a_reading_that_is_wrong_is_corrected(
+    page: Page, stack: Stack, tmp_path: Path
+) -> None:
+    mapping = stack.csv_dir / "mapping.yaml"
+    mapping.unlink(missing_ok=True)
+    file = tmp_path / "avax-usd.csv"
+    file.write_text(
+        "Date,Close,Fair\n"
+        + "".join(
+            f"2024-03-{day:02},1.{day:02}5,2.{day:02}5\n"
+            for day in range(1, 29)
+        )
+    )
+    choose(page, file)
+    expect(page.get_by_text("understood ✓")).to_be_visible()
+    page.get_by_text("Something is read wrongly?").click()
+    page.get_by_role("textbox", name="currency").fill("eur")
+    page.get_by_role("combobox", name="Fair is").select_option("price")
+    page.get_by_role("combobox", name="Close is").select_option("")
+    page.get_by_role("button", name="Correct it").click()
+    expect(
+        page.get_by_role("columnheader", name="Fair")
+    ).to_contain_text("price")
+    expect(
+        page.get_by_role("columnheader", name="Close")
+    ).to_contain_text("not used")
+    assert yaml.safe_load(mapping.read_text())["files"] == [
+        {
+            "file": "uploads/avax-usd.csv",
+            "currency": "eur",
+            "columns": {"Close": None, "price": 3},
+        }
+    ]
+    page.get_by_role("button", name="Ingest it").click()
+    expect(page.get_by_text("balanced ✓")).to_be_visible()
+    (newest,) = stack.api.get(
+        "/data", params={"symbol": "avax", "limit": 1}
+    ).json()
+    assert (newest["currency"], newest["price"]) == ("EUR", 2.285)
 
 
 def test_a_name_that_is_taken_is_replaced_only_when_asked(

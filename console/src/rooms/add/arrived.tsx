@@ -11,6 +11,7 @@ import { Panel } from "../../ui/panel";
 import { Badge, Go } from "../../ui/parts";
 import { Ledger } from "../runs/ledger";
 import { Columns } from "./columns";
+import { Correct } from "./correct";
 import { Settle } from "./settle";
 
 type Inspection = Schemas["Inspection"];
@@ -26,6 +27,7 @@ export function Arrived({ path }: { path: string }) {
           <>
             <Verdict of={found} onSettled={inspection.again} />
             <Columns of={found} />
+            {found.profile && <Correct of={found} onSettled={inspection.again} />}
           </>
         )}
       </Panel>

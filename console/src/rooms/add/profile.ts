@@ -11,6 +11,9 @@ export interface Profile {
   series?: { symbol?: string; currency?: string; columns?: Record<string, number> }[];
   reasons?: Reason[];
   unused_columns?: string[];
+  interval?: string | null;
+  /** What mapping.yaml says. */
+  mapping?: Record<string, unknown>;
 }
 
 /** What a column means, by its name and its number from 1 on; null: it is not used. */

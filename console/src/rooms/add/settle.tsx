@@ -39,7 +39,8 @@ export function Settle(props: { path: string; message: string; onSettled: () => 
   );
 }
 
-function Answer(props: { of: Asked; value: string; onChange: (value: string) => void }) {
+/** A choice where there are few, else a field. */
+export function Answer(props: { of: Asked; value: string; onChange: (value: string) => void }) {
   const choices = CHOICES[props.of.name];
   if (!choices) {
     return (

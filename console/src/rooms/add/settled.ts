@@ -54,19 +54,25 @@ function plain(text: string | undefined): string {
   return bare === "…" ? "" : bare;
 }
 
-/** The entry that says it. Empty answers are left out. */
-export function entryOf(file: string, given: Record<string, string>): Record<string, unknown> {
+/** The entry that says it. Empty answers are left out; null takes back what was said before. */
+export function entryOf(file: string, given: Given): Record<string, unknown> {
   // Without a slash a pattern means files of this name in every folder.
   const entry: Record<string, unknown> = { file: file.includes("/") ? file : `/${file}` };
-  const columns: Record<string, string | number> = {};
+  const columns: Record<string, string | number | null> = {};
   for (const [name, text] of Object.entries(given)) {
-    const value = text.trim();
-    if (!value) continue;
-    const [head, role] = name.split(".");
-    if (head === "columns" && role) columns[role] = /^\d+$/.test(value) ? Number(value) : value;
-    else if (name === "header_rows") entry[name] = Number(value);
-    else entry[name] = value;
+    const value = text?.trim() ?? null;
+    if (value === "") continue;
+    if (name.startsWith(COLUMN)) columns[name.slice(COLUMN.length)] = numbered(value);
+    else entry[name] = name === "header_rows" ? numbered(value) : value;
   }
   if (Object.keys(columns).length) entry["columns"] = columns;
   return entry;
+}
+
+const COLUMN = "columns.";
+/** Answers by name, those of columns as `columns.time`. */
+export type Given = Record<string, string | null>;
+
+function numbered(value: string | null): string | number | null {
+  return value !== null && /^\d+$/.test(value) ? Number(value) : value;
 }

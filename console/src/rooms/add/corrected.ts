@@ -1,0 +1,72 @@
+// What a person says against a reading: the entry of mapping.yaml with what is different.
+
+import type { Schemas } from "../../api/client";
+import type { Profile } from "./profile";
+import { entryOf, type Given } from "./settled";
+
+export const FIELDS = ["symbol", "currency", "interval", "dates", "decimal", "timezone"] as const;
+export const ROLES = [
+  "time",
+  "date",
+  "open",
+  "high",
+  "low",
+  "close",
+  "price",
+  "volume",
+  "market_cap",
+  "symbol",
+  "currency",
+];
+const OF_EACH_ROW = "of each row";
+
+/** What a file is read as. `columns`: empty where they are of several series. */
+export interface Reading {
+  fields: Record<string, string>;
+  columns: { name: string; role: string }[];
+}
+
+export function readAs(found: Schemas["Inspection"]): Reading {
+  const profile = (found.profile ?? {}) as Profile;
+  const series = profile.series ?? [];
+  const [first] = series;
+  const fields: Record<string, string> = {};
+  const known = {
+    symbol: series.length === 1 ? first?.symbol : null,
+    currency: first?.currency,
+    interval: profile.interval,
+    ...profile.mapping,
+  };
+  for (const name of FIELDS) {
+    const value = known[name as keyof typeof known];
+    if (typeof value === "string" && value !== OF_EACH_ROW) fields[name] = value;
+  }
+  const roles = Object.entries(first?.columns ?? {});
+  const columns = (profile.columns ?? []).map((name, at) => ({
+    name,
+    role: roles.find(([, number]) => number === at + 1)?.[0] ?? "",
+  }));
+  return { fields, columns: series.length > 1 ? [] : columns };
+}
+
+/** The entry; null while nothing is different. `roles`: by the number of a column, from 1 on. */
+export function correction(
+  path: string,
+  before: Reading,
+  fields: Record<string, string>,
+  roles: Record<number, string>,
+): Record<string, unknown> | null {
+  const given: Given = {};
+  for (const [name, text] of Object.entries(fields)) {
+    const value = text.trim();
+    if (value !== (before.fields[name] ?? "")) given[name] = value || null;
+  }
+  for (const [number, role] of Object.entries(roles)) {
+    const column = before.columns[Number(number) - 1];
+    if (!column || column.role === role) continue;
+    if (role) given[`columns.${role}`] = number;
+    // Its role may be another column's now.
+    else given[`columns.${column.name || column.role}`] ??= null;
+  }
+  return Object.keys(given).length ? entryOf(path, given) : null;
+}
