@@ -102,9 +102,9 @@ def test_a_reading_that_is_wrong_is_corrected(
     page.get_by_role("combobox", name="Fair is").select_option("price")
     page.get_by_role("combobox", name="Close is").select_option("")
     page.get_by_role("button", name="Correct it").click()
-    expect(
-        page.get_by_role("columnheader", name="Fair")
-    ).to_contain_text("price")
+    expect(page.get_by_role("columnheader", name="Fair")).to_contain_text(
+        "price"
+    )
     expect(
         page.get_by_role("columnheader", name="Close")
     ).to_contain_text("not used")
