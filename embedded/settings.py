@@ -27,12 +27,12 @@ class StackSettings(CommonSettings):
     postgres_shared_buffers: str = Field(
         default="", pattern=r"^(\d+(kB|MB|GB))?$"
     )
-    extractors: int = Field(default=1, ge=1, le=6)
-    normalizers: int = Field(default=1, ge=1, le=6)
+    extractors: int = Field(default=1, ge=1, le=8)
+    normalizers: int = Field(default=1, ge=1, le=8)
     # 0: no webhook is told anything.
-    notifiers: int = Field(default=1, ge=0, le=6)
-    loaders: int = Field(default=1, ge=1, le=6)
-    gateways: int = Field(default=1, ge=1, le=6)
+    notifiers: int = Field(default=1, ge=0, le=8)
+    loaders: int = Field(default=1, ge=1, le=8)
+    gateways: int = Field(default=1, ge=1, le=8)
 
     @field_validator("metrics_port")
     @classmethod

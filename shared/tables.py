@@ -591,6 +591,14 @@ key_uses = Table(
     _time("used_at", nullable=False),
 )
 
+# How many partitions the topics have had: pages lie where their stream was then.
+partition_counts = Table(
+    "partition_counts",
+    metadata,
+    Column("count", Integer, primary_key=True, autoincrement=False),
+    _time_now("since"),
+)
+
 # How far the loader has come in each partition, beside the offsets that Kafka keeps and loses with
 # the topic.
 loader_positions = Table(

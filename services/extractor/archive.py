@@ -20,6 +20,7 @@ from shared.messages.commands import Selection
 from shared.messages.headers import BrokerPosition
 from shared.messages.pages import RawPage, Rejection
 from shared.messages.serialization import encode
+from shared.messages.topics import layout
 from shared.values.times import from_ms
 
 PAGES_AT_A_TIME = 8
@@ -44,6 +45,7 @@ _IS_FINISHED = """
 SELECT finished_at IS NOT NULL FROM run_tasks WHERE task_id = $1::uuid
 """
 _IS_KNOWN = "SELECT EXISTS (SELECT FROM runs WHERE run_id = $1::uuid)"
+_COUNTS = "SELECT count FROM partition_counts"
 _PRUNED = "SELECT before FROM pruned WHERE what = 'raw_data'"
 _IN_SPANS = """
 EXISTS (SELECT FROM unnest({}::bigint[], {}::bigint[]) AS span (first, last)
@@ -108,6 +110,12 @@ class Archive:
         async with self._connection() as connection:
             rows = await connection.fetch(_APPLIED, run_id, task_id)
         return {row["page_id"] for row in rows}
+
+    async def partition_counts(self) -> set[int]:
+        """How many partitions the topics have had. Raises TransientError."""
+        async with self._connection() as connection:
+            rows = await connection.fetch(_COUNTS)
+        return {row["count"] for row in rows} | {layout.partitions}
 
     async def pruned_before(self) -> datetime | None:
         """Raw pages older than this were removed (RAW_RETENTION). Raises TransientError."""

@@ -36,9 +36,15 @@ class CheckpointStore(CheckpointLog):
     ) -> None:
         super().__init__(bootstrap, "extractor-checkpoints")
         self._producer = producer
+        self._is_read = False
 
     async def latest(self, stream: str, partition: int) -> Checkpoint:
         """The newest checkpoint of a stream; one that stands at the start where there is none."""
+        if (
+            not self._is_read
+        ):  # also where streams were when there were fewer partitions
+            await self.follower.catch_up()
+            self._is_read = True
         await self.follower.catch_up(partition=partition)
         found = self.get(stream)
         if found is None:
@@ -50,7 +56,7 @@ class CheckpointStore(CheckpointLog):
             )
         if (
             found.raw_partition != partition
-        ):  # an older release kept the stream elsewhere
+        ):  # where the stream was before
             return msgspec.structs.replace(
                 found, raw_partition=partition, raw_offset=-1
             )

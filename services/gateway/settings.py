@@ -19,7 +19,7 @@ class GatewaySettings(SigningSettings):
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8000, ge=1, le=65535)
     # On this machine, which the system deals connections out among.
-    gateways: int = Field(default=1, ge=1, le=6)
+    gateways: int = Field(default=1, ge=1, le=8)
     # Empty: DATABASE_URL with the read-only role of the migration.
     gateway_database_url: SecretStr = SecretStr("")
     pool_size: int = Field(default=10, ge=1, le=100)

@@ -17,8 +17,9 @@ from alembic.script import ScriptDirectory
 from psycopg2 import sql
 from sqlalchemy import Connection, Engine, create_engine, text
 
-from services.loader.carry_over import carry_over
 from services.loader.database import db_of, reason_of
+from services.loader.migrations import more_partitions
+from services.loader.migrations.carry_over import carry_over
 from services.loader.settings import LoaderSettings
 from shared.errors import ConfigError, TransientError
 from shared.kafka.topic_admin import ensure_topics
@@ -71,12 +72,7 @@ def migrate(settings: LoaderSettings, deadline_s: float = 60) -> None:
     while True:
         try:
             _migrate_database(settings)
-            created = asyncio.run(
-                ensure_topics(
-                    settings.kafka_bootstrap_servers,
-                    replicas=settings.kafka_replicas,
-                )
-            )
+            created = _migrate_topics(settings)
         except (sqlalchemy.exc.OperationalError, TransientError) as error:
             if time.monotonic() > until:
                 message = f"gave up after {deadline_s:.0f} s: {reason_of(error)}"
@@ -85,6 +81,32 @@ def migrate(settings: LoaderSettings, deadline_s: float = 60) -> None:
         else:
             log.info("migrated", topics_created=created)
             return
+
+
+def _migrate_topics(settings: LoaderSettings) -> list[str]:
+    """The names of those that were made."""
+    bootstrap = settings.kafka_bootstrap_servers
+    engine = create_engine(
+        settings.sqlalchemy_url(), connect_args={"connect_timeout": 5}
+    )
+
+    async def before_raising() -> None:
+        await more_partitions.check_idle(bootstrap, engine)
+        more_partitions.remember(engine)
+
+    try:
+        created = asyncio.run(
+            ensure_topics(
+                bootstrap,
+                replicas=settings.kafka_replicas,
+                partitions=settings.partitions,
+                before_raising=before_raising,
+            )
+        )
+        more_partitions.remember(engine)
+    finally:
+        engine.dispose()
+    return created
 
 
 def alembic_config(connection: Connection | None = None) -> Config:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from shared.access.settings import SigningSettings
+from shared.messages.topics import MAX_PARTITIONS
 from shared.runtime import database_url
 from shared.runtime.settings import (
     Role,
@@ -36,6 +37,8 @@ Span = Annotated[timedelta | None, BeforeValidator(_span)]
 class LoaderSettings(SigningSettings):
     """How much is written in one transaction, and when a run is looked after."""
 
+    # Of each topic along the path of a page; None: as many as there are.
+    partitions: int | None = Field(default=None, ge=1, le=MAX_PARTITIONS)
     batch_pages: int = Field(default=6, ge=1, le=500)
     sweep_interval_s: float = Field(default=2.0, gt=0)
     incomplete_after_s: float = Field(default=600.0, gt=0)

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from shared.configuration.settings import FirstValues
+from shared.kafka.partitions import partition_of
 from shared.kafka.starts import STARTED, Starts
 from shared.kafka.topic_follower import TopicFollower
 from shared.messages.base import Message
@@ -75,6 +76,7 @@ class CheckpointLog:
     def __init__(self, bootstrap: str, client_id: str) -> None:
         self._latest: dict[str, Checkpoint] = {}
         self._moved_at: dict[str, datetime] = {}
+        self._own: set[str] = set()  # those read in their own partition
         self.starts = Starts()
         self.follower = TopicFollower(
             bootstrap, CHECKPOINTS, client_id, self._on_record
@@ -118,12 +120,22 @@ class CheckpointLog:
         if checkpoint.stream.endswith(f"/{STARTED}"):
             cursor = bytes(checkpoint.cursor)
             self.starts.saw(checkpoint.stream, cursor, record.timestamp)
-        known = self._latest.get(checkpoint.stream)
-        if (
-            known is not None
-            and 0 < checkpoint.sequence <= known.sequence
-        ):
+        is_own = record.partition == partition_of(checkpoint.stream)
+        if not self._is_newer(checkpoint, is_own=is_own):
             log.info("checkpoint_superseded", **at)
             return
         self._latest[checkpoint.stream] = checkpoint
         self._moved_at[checkpoint.stream] = from_ms(record.timestamp)
+        if is_own:
+            self._own.add(checkpoint.stream)
+
+    def _is_newer(self, found: Checkpoint, *, is_own: bool) -> bool:
+        """Whether it stands in place of the known one.
+
+        One of the stream's own partition before one of where the stream was when there were fewer.
+        """
+        known = self._latest.get(found.stream)
+        is_own_known = found.stream in self._own
+        if known is None or is_own != is_own_known:
+            return known is None or is_own
+        return found.sequence == 0 or found.sequence > known.sequence

@@ -7,25 +7,23 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from shared.messages.base import Source
 from shared.messages.tasks import ReplayPages, Task
-from shared.messages.topics import PARTITIONS, REPLAY_TASKS, TASKS, Topic
+from shared.messages.topics import REPLAY_TASKS, TASKS, Topic, layout
 
 _partitioner = DefaultPartitioner()
-_ALL_PARTITIONS = list(range(PARTITIONS))
 _SHARING = frozenset(
     str(source) for source in Source if source.shares_call_budget
 )
 
 
-def partition_of(stream: str) -> int:
-    """The partition of a stream on every topic along its path.
+def partition_of(stream: str, of: int | None = None) -> int:
+    """The partition of a stream on every topic along its path. `of`: so many; else of the layout.
 
     Streams of a source with a call budget share one: the extractor that holds it counts the calls.
     """
     source = stream.partition("/")[0]
     key = source if source in _SHARING else stream
-    return int(
-        _partitioner(key.encode(), _ALL_PARTITIONS, _ALL_PARTITIONS)
-    )
+    numbers = range(of or layout.partitions)
+    return int(_partitioner(key.encode(), numbers, numbers))
 
 
 def partitions_of(topic: Topic) -> list[TopicPartition]:

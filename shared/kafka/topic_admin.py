@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import (
     ConfigResource,
     ConfigResourceType,
@@ -14,19 +14,32 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from shared.errors import ConfigError, TransientError
 from shared.kafka import clients
-from shared.messages.topics import TOPICS, Topic
+from shared.messages.topics import (
+    DEFAULT_PARTITIONS,
+    RAW,
+    TOPICS,
+    Topic,
+    layout,
+)
 from shared.runtime import logs
 from shared.runtime.lifecycle import sleep_or_stop
 
 log = logs.get(__name__)
+Counts = dict[Topic, int]
 
 
 async def ensure_topics(
-    bootstrap: str, topics: Iterable[Topic] = TOPICS, replicas: int = 1
+    bootstrap: str,
+    topics: Iterable[Topic] = TOPICS,
+    replicas: int = 1,
+    partitions: int | None = None,
+    before_raising: Callable[[], Awaitable[None]] | None = None,
 ) -> list[str]:
     """Create missing topics; returns their names.
 
-    A topic with another number of partitions, or with fewer replicas, is refused (ConfigError).
+    `partitions`: of those along the path of a page; None: as many as there are, else the default.
+    More than there are are added after `before_raising`, which raises where they may not be.
+    A topic with fewer replicas, or with too many partitions, is refused (ConfigError).
     Raises TransientError while Kafka is unavailable, or has too few brokers.
     """
     admin = clients.admin(bootstrap, "migration")
@@ -34,10 +47,14 @@ async def ensure_topics(
         await admin.start()
         present = set(await admin.list_topics())
         missing = [topic for topic in topics if topic.name not in present]
+        old = [topic for topic in topics if topic.name in present]
+        found = await _counted(admin, old, replicas)
+        _check_own(found)
+        await _raise(
+            admin, found, _wanted(found, partitions), before_raising
+        )
         if missing:
             await _create(admin, missing, replicas)
-        old = [topic for topic in topics if topic.name in present]
-        await _check(admin, old, replicas)
         await _configure(admin, old, replicas)
     except (KafkaError, OSError) as error:
         await clients.refuse_bad_login(bootstrap)
@@ -47,6 +64,46 @@ async def ensure_topics(
     finally:
         await admin.close()
     return [topic.name for topic in missing]
+
+
+def _of_path(found: Counts) -> Counts:
+    return {
+        topic: count
+        for topic, count in found.items()
+        if topic.own_partitions is None
+    }
+
+
+def _wanted(found: Counts, asked: int | None) -> int:
+    """How many partitions the path has. Raises ConfigError: fewer cannot be."""
+    most = max(_of_path(found).values(), default=0)
+    if asked is not None and asked < most:
+        raise ConfigError(
+            f"topics have {most} partitions, and PARTITIONS={asked} asks for fewer: they can be "
+            f"raised alone. Set PARTITIONS={most}"
+        )
+    return asked or most or DEFAULT_PARTITIONS
+
+
+async def _raise(
+    admin: AIOKafkaAdminClient,
+    found: Counts,
+    wanted: int,
+    before: Callable[[], Awaitable[None]] | None,
+) -> None:
+    """Give the topics of the path what they lack. The layout is then what is wanted."""
+    fewer = {
+        topic.name: NewPartitions(total_count=wanted)
+        for topic, count in _of_path(found).items()
+        if count < wanted
+    }
+    if fewer:
+        layout.partitions = min(_of_path(found).values())
+        if before is not None:
+            await before()
+        await admin.create_partitions(fewer)
+        log.info("partitions_raised", topics=list(fewer), to=wanted)
+    layout.partitions = wanted
 
 
 async def _create(
@@ -84,15 +141,16 @@ async def _configure(
         await admin.alter_configs(resources)
 
 
-async def _check(
+async def _counted(
     admin: AIOKafkaAdminClient, topics: list[Topic], replicas: int = 1
-) -> None:
+) -> Counts:
+    """How many partitions each has. Raises ConfigError for one with fewer replicas."""
     if not topics:
-        return
-    wanted = {topic.name: topic.partitions for topic in topics}
-    for found in await admin.describe_topics(list(wanted)):
+        return {}
+    by_name = {topic.name: topic for topic in topics}
+    counts = {}
+    for found in await admin.describe_topics(list(by_name)):
         name = found["topic"]
-        count = len(found["partitions"])
         fewest = min(
             len(each["replicas"]) for each in found["partitions"]
         )
@@ -101,18 +159,38 @@ async def _check(
                 f"topic {name} has {fewest} replicas, and KAFKA_BROKERS asks for {replicas}: give "
                 "it more with Kafka's kafka-reassign-partitions, or set KAFKA_BROKERS=1"
             )
-        if count != wanted[name]:
+        counts[by_name[name]] = len(found["partitions"])
+    return counts
+
+
+def _check_own(found: Counts) -> None:
+    """Raises ConfigError for a topic of one partition that has more."""
+    for topic, count in found.items():
+        if topic.own_partitions is not None and count != topic.partitions:
             raise ConfigError(
-                f"topic {name} has {count} partitions and must have {wanted[name]}: a stream would "
-                "change its partition. Delete the topic; the migration step creates it with the "
-                "right count, and what is missing is read again."
+                f"topic {topic.name} has {count} partitions and must have {topic.partitions}: its "
+                "messages would lose their order. Delete the topic; the migration step creates it "
+                "with the right count, and what is missing is read again."
+            )
+
+
+def _check_alike(found: Counts) -> None:
+    """Raises ConfigError where a stream would have another partition on each topic."""
+    _check_own(found)
+    for topic, count in found.items():
+        if count != topic.partitions:
+            raise ConfigError(
+                f"topic {topic.name} has {count} partitions and {RAW.name} has "
+                f"{layout.partitions}: a stream would change its partition on its way. Stop the "
+                "services and run the migration step, which gives all of them as many as the "
+                "largest has."
             )
 
 
 async def topics_exist(bootstrap: str) -> bool:
-    """Whether the migration step has created every topic.
+    """Whether the migration step has created every topic. The layout is then what there is.
 
-    Raises ConfigError for one with another number of partitions.
+    Raises ConfigError where topics along the path have different numbers of partitions.
     """
     admin = clients.admin(bootstrap)
     try:
@@ -120,7 +198,9 @@ async def topics_exist(bootstrap: str) -> bool:
         present = set(await admin.list_topics())
         if not {topic.name for topic in TOPICS} <= present:
             return False
-        await _check(admin, list(TOPICS))
+        found = await _counted(admin, list(TOPICS))
+        layout.partitions = found[RAW]
+        _check_alike(found)
     except (KafkaError, OSError):
         return False
     else:
@@ -132,7 +212,7 @@ async def topics_exist(bootstrap: str) -> bool:
 async def wait_for_topics(bootstrap: str, stop: asyncio.Event) -> None:
     """Wait until the broker answers and the migration step is through.
 
-    Raises ConfigError for a topic with another number of partitions.
+    Raises ConfigError where topics along the path have different numbers of partitions.
     """
     is_logged = False
     while not stop.is_set() and not await topics_exist(bootstrap):

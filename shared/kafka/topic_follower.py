@@ -36,7 +36,7 @@ class TopicFollower:
     ) -> None:
         self._topic = topic
         self._on_record = on_record
-        self._partitions = partitions_of(topic)
+        self._partitions: list[TopicPartition] = []
         self._consumer: AIOKafkaConsumer = clients.consumer(
             bootstrap, client_id, group=None
         )
@@ -54,6 +54,8 @@ class TopicFollower:
             if not await clients.start(client, stop, what):
                 return False
             self._started.append(client)
+        # As many as there are is known once the broker has answered.
+        self._partitions = partitions_of(self._topic)
         self._consumer.assign(self._partitions)
         await self._consumer.seek_to_beginning(*self._partitions)
         return True

@@ -27,7 +27,7 @@ from shared.messages.commands import (
     Selection,
     StartReplay,
 )
-from shared.messages.topics import PARTITIONS
+from shared.messages.topics import layout
 
 
 class FetchStream(Message, frozen=True, tag="FetchStream"):
@@ -173,7 +173,7 @@ Task = (
 def replay_tasks(command: StartReplay) -> list[ReplayPages]:
     """The tasks of a replay: one for each partition that may hold a page. The same each time."""
     selection = command.selection
-    partitions = set(range(PARTITIONS))
+    partitions = set(range(layout.partitions))
     if selection.offsets is not None:
         partitions &= {span.partition for span in selection.offsets}
     return [

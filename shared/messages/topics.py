@@ -7,24 +7,45 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-# The same along the path of a page, so that a stream keeps its partition from source to table.
-PARTITIONS = 6
+DEFAULT_PARTITIONS = 12
+MAX_PARTITIONS = (
+    512  # that the places of pages tell apart (`shared.versions`)
+)
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 HOUR_MS = 3600 * 1000
 DAY_MS = 24 * HOUR_MS
+
+
+@dataclass
+class Layout:
+    """How many partitions topics have where they have no number of their own.
+
+    The same along the path of a page, so that a stream keeps its partition from source to table.
+    What the broker has counts, from a service's start to its end.
+    """
+
+    partitions: int = DEFAULT_PARTITIONS
+
+
+layout = Layout()
 
 
 @dataclass(frozen=True)
 class Topic:
     """A topic as the migration step creates it.
 
-    `config` holds broker settings beyond the common ones.
+    `own_partitions`: where it is not as many as the layout has. `config` holds broker settings
+    beyond the common ones.
     """
 
     name: str
-    partitions: int = PARTITIONS
+    own_partitions: int | None = None
     retention_ms: int = 7 * DAY_MS
-    config: dict[str, str] = field(default_factory=dict)
+    config: dict[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def partitions(self) -> int:
+        return self.own_partitions or layout.partitions
 
     def broker_config(self, replicas: int = 1) -> dict[str, str]:
         """With three replicas one may be lost, and writing goes on."""
@@ -41,7 +62,7 @@ class Topic:
 
 COMMANDS = Topic(
     "ingest.commands",
-    partitions=1,
+    own_partitions=1,
     retention_ms=30 * DAY_MS,
     # What was accepted survives a power cut: each command is on the disk before it is answered.
     config={"flush.messages": "1"},
@@ -54,19 +75,19 @@ REPLAY_TASKS = Topic("ingest.replay-tasks")
 REPLAY_PAGES = Topic("ingest.replay", retention_ms=3 * DAY_MS)
 UNIFIED_REPLAY = Topic("ingest.unified-replay", retention_ms=3 * DAY_MS)
 RUN_EVENTS = Topic(
-    "ingest.run-events", partitions=1, retention_ms=30 * DAY_MS
+    "ingest.run-events", own_partitions=1, retention_ms=30 * DAY_MS
 )
 CHECKPOINTS = Topic(
     "ingest.checkpoints",
     config={"cleanup.policy": "compact", "segment.ms": str(DAY_MS)},
 )
 DEAD_LETTERS = Topic(
-    "ingest.dead-letters", partitions=1, retention_ms=30 * DAY_MS
+    "ingest.dead-letters", own_partitions=1, retention_ms=30 * DAY_MS
 )
 # What is configured at run time, signed: keys of the API, as hashes, and settings.
 CONFIGURATION = Topic(
     "ingest.configuration",
-    partitions=1,
+    own_partitions=1,
     config={
         "cleanup.policy": "compact",
         "segment.ms": str(DAY_MS),
@@ -81,7 +102,7 @@ NOTIFICATIONS = Topic("ingest.notifications", retention_ms=7 * DAY_MS)
 # How each instance is, every few seconds.
 SERVICES = Topic(
     "ingest.services",
-    partitions=1,
+    own_partitions=1,
     retention_ms=2 * HOUR_MS,
     config={"segment.ms": str(HOUR_MS)},
 )

@@ -488,7 +488,12 @@ def empty(stack: ChaosStack) -> None:
         name
         for name in metadata.tables
         if name
-        not in ("loader_positions", "raw_clocks", "change_position")
+        not in (
+            "loader_positions",
+            "raw_clocks",
+            "change_position",
+            "partition_counts",
+        )
     )  # those belong to the topics, or count on
     for attempt in range(5):
         try:

@@ -956,7 +956,9 @@ def test_a_topic_with_more_partitions_is_refused_by_every_service_at_its_start(
     for service in ("extractor", "normalizer", "loader"):
         stack.stop_part(service)
         stack.start_part(service)
-        said = f"topic {TASKS.name} has 7 partitions and must have 6"
+        said = (
+            f"topic {TASKS.name} has 13 partitions and {RAW.name} has 12"
+        )
         log = stack.settings.logs / f"{service}-0.log"
         until(
             f"{service} to refuse",
@@ -969,7 +971,7 @@ def test_a_topic_with_more_partitions_is_refused_by_every_service_at_its_start(
             15,
         )
     assert case.stack.api.get("/health/live").status_code == 200
-    create_again(stack, TASKS)  # as the message advises
+    create_again(stack, TASKS)
     for service in ("extractor", "normalizer", "loader"):
         stack.start_part(service)
     stack.wait_whole()

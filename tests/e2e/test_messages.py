@@ -225,12 +225,14 @@ def test_a_topic_with_another_partition_count_is_refused(
     bootstrap = stack.settings.kafka_bootstrap_servers
     name = f"test-{uuid.uuid4()}"
     assert asyncio.run(
-        topic_admin.ensure_topics(bootstrap, [Topic(name, partitions=2)])
+        topic_admin.ensure_topics(
+            bootstrap, [Topic(name, own_partitions=2)]
+        )
     ) == [name]
     assert (
         asyncio.run(
             topic_admin.ensure_topics(
-                bootstrap, [Topic(name, partitions=2)]
+                bootstrap, [Topic(name, own_partitions=2)]
             )
         )
         == []
@@ -240,6 +242,6 @@ def test_a_topic_with_another_partition_count_is_refused(
     ):
         asyncio.run(
             topic_admin.ensure_topics(
-                bootstrap, [Topic(name, partitions=3)]
+                bootstrap, [Topic(name, own_partitions=3)]
             )
         )

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+)
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -151,6 +157,7 @@ class ReplayHandler:
         progress: Progress,
     ) -> TaskFinished:
         applied = await self._archive.applied(task.run_id, task.task_id)
+        counts = await self._archive.partition_counts()
         sending = Sending(self._room)
         pages = self._pages(task, consumer, progress)
         closing = contextlib.aclosing(pages)  # type: ignore[type-var]
@@ -162,7 +169,7 @@ class ReplayHandler:
                 page = selected_page(found, task.selection)
                 if page is None or page.page_id in progress.records:
                     continue
-                if partition_of(page.stream) != task.partition:
+                if not _is_home(task.partition, page.stream, counts):
                     continue  # a copy, which the task of its own partition counts
                 progress.records[page.page_id] = page.record_count
                 if page.page_id not in applied:
@@ -324,6 +331,15 @@ class ReplayHandler:
             f"the archive keeps raw pages since {pruned:%Y-%m-%dT%H:%M:%SZ} (RAW_RETENTION): "
             "older ones cannot be replayed from it"
         )
+
+
+def _is_home(
+    partition: int, stream: str, counts: Collection[int]
+) -> bool:
+    """Whether pages of the stream belong there, with so many partitions or as many as then."""
+    return any(
+        partition == partition_of(stream, count) for count in counts
+    )
 
 
 def selected_page(

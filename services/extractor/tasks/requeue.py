@@ -47,7 +47,7 @@ from shared.messages.tasks import (
 from shared.messages.topics import RAW, TOPICS
 
 Ended = TaskFinished | TaskFailed
-_PARTITIONS = {topic.name: topic.partitions for topic in TOPICS}
+_TOPICS = {topic.name: topic for topic in TOPICS}
 
 
 class RequeueHandler:
@@ -183,7 +183,8 @@ async def _message_at(
     consumer: AIOKafkaConsumer, place: MessagePlace
 ) -> Any | None:
     """The message, None where it is not there any more or may not be published again."""
-    if place.partition >= _PARTITIONS.get(place.topic, 0):
+    topic = _TOPICS.get(place.topic)
+    if topic is None or place.partition >= topic.partitions:
         return None
     record = await record_at(
         consumer,

@@ -26,13 +26,13 @@ from shared.messages.commands import (
     Selection,
     StartReplay,
 )
-from shared.messages.topics import PARTITIONS
+from shared.messages.topics import MAX_PARTITIONS, layout
 
 
 class Offsets(RequestBody):
     """Messages of one partition of ingest.raw."""
 
-    partition: int = Field(ge=0, lt=PARTITIONS, strict=True)
+    partition: int = Field(ge=0, lt=MAX_PARTITIONS, strict=True)
     start: int = Field(
         default=0,
         alias="from",
@@ -49,6 +49,14 @@ class Offsets(RequestBody):
         strict=True,
         description="The offset before which they end. Absent: to the end",
     )
+
+    @field_validator("partition")
+    @classmethod
+    def _is_there(cls, value: int) -> int:
+        if value >= layout.partitions:
+            last = layout.partitions - 1
+            raise ValueError(f"ingest.raw has partitions 0 to {last}")
+        return value
 
     def is_empty(self) -> bool:
         return self.end is not None and self.end <= self.start

@@ -1,7 +1,7 @@
 """Data points in partitions by ranges of their ids, with their series in a table of its own.
 
-The old tables are kept under other names until `services.loader.carry_over` has carried their
-rows over; migration 0009 drops them. There is no way back but the backup.
+The old tables are kept under other names until `services.loader.migrations.carry_over` has carried
+their rows over; migration 0009 drops them. There is no way back but the backup.
 """
 
 from alembic import op
