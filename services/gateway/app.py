@@ -31,11 +31,16 @@ from services.gateway.middleware.body_limit import BodyLimit
 from services.gateway.middleware.head_requests import HeadRequests
 from services.gateway.middleware.kept_by_clients import KeptByClients
 from services.gateway.middleware.key_guard import KeyGuard
+from services.gateway.middleware.read_replica import (
+    AFTER_RUN,
+    ReadReplica,
+)
 from services.gateway.middleware.request_rate import RequestRate
 from services.gateway.middleware.security_headers import SecurityHeaders
 from services.gateway.middleware.slow_clients import SlowClients
 from services.gateway.middleware.unexpected import Unexpected
 from services.gateway.queries.health import SourceWatch
+from services.gateway.replica import Replica, Side, StandbyDatabase
 from services.gateway.requests.kept_answers import Visible
 from services.gateway.routes import (
     checkpoints,
@@ -87,6 +92,7 @@ EXPOSED = (
     "RateLimit-Limit",
     "RateLimit-Remaining",
     "RateLimit-Reset",
+    "Age",
     "Retry-After",
     "Upload-Offset",
     "X-Next",
@@ -138,20 +144,20 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings)
-        questions = Database(settings, settings.pool_size // 2 + 1)
+        questions = Database(settings, _questions_at_once(settings))
         probes = Database(settings, PROBES)
         bus = CommandBus(settings)
-        app.state.database = database
-        app.state.questions = questions
         app.state.probes = probes
-        visible = Visible(database)
-        app.state.data_answers = data.kept_answers(database, visible)
-        app.state.ohlcv_answers = ohlcv.kept_answers(questions, visible)
+        app.state.primary = _side(settings.reader(), database, questions)
+        pools = [database, questions, probes]
+        app.state.replica = None
+        if settings.has_standby():
+            pools += _add_standby(app, settings)
         app.state.bus = bus
         app.state.keys = bus.configuration.keys
         app.state.source_watch = SourceWatch(probes, settings.csv_dir)
         app.state.hub = Hub(database, bus.checkpoints, settings.csv_dir)
-        for each in (database, questions, probes):
+        for each in pools:
             await each.start()
         connecting = asyncio.create_task(
             bus.run(instance_name(settings.health_file), health_file)
@@ -161,6 +167,9 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
             connecting,
             asyncio.create_task(_report(health_file, probes, bus)),
         ]
+        if app.state.replica:
+            watching = app.state.replica.keep_watched()
+            jobs.append(asyncio.create_task(watching))
         if settings.metrics_port:
             measuring = stored.keep_current(
                 probes, bus.checkpoints, app.state.source_watch
@@ -171,7 +180,7 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
             job.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)
         await bus.close()
-        for each in (database, questions, probes):
+        for each in pools:
             await each.close()
         health_file.set(ready=False, reason="stopped")
 
@@ -202,10 +211,45 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
     return app
 
 
+def _side(dsn: str, database: Database, questions: Database) -> Side:
+    visible = Visible(database)
+    return Side(
+        dsn,
+        database,
+        questions,
+        data.kept_answers(database, visible),
+        ohlcv.kept_answers(questions, visible),
+    )
+
+
+def _add_standby(
+    app: FastAPI, settings: GatewaySettings
+) -> list[Database]:
+    """The standby as the other side. Returns its pools."""
+    primary: Side = app.state.primary
+    replica = Replica(settings, app.state.probes)
+    database, questions = (
+        StandbyDatabase(settings, size, of, replica.lost)
+        for size, of in (
+            (settings.pool_size, primary.database),
+            (_questions_at_once(settings), primary.questions),
+        )
+    )
+    app.state.replica = replica
+    app.state.standby = _side(settings.read_url(), database, questions)
+    return [database, questions]
+
+
+def _questions_at_once(settings: GatewaySettings) -> int:
+    return settings.pool_size // 2 + 1
+
+
 def _add_middleware(app: FastAPI, settings: GatewaySettings) -> None:
     """The last is the outermost."""
     app.add_middleware(Unexpected)
     app.add_middleware(KeptByClients)
+    if settings.has_standby():
+        app.add_middleware(ReadReplica)
     app.add_middleware(
         BodyLimit,
         limit=settings.max_body_bytes,
@@ -236,6 +280,7 @@ def _allow(app: FastAPI, origins: list[str]) -> None:
             "Content-Type",
             "Idempotency-Key",
             "If-None-Match",
+            AFTER_RUN,
         ],
         expose_headers=EXPOSED,
         max_age=600,

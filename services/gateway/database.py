@@ -49,10 +49,13 @@ class Database:
     """
 
     def __init__(
-        self, settings: GatewaySettings, size: int | None = None
+        self,
+        settings: GatewaySettings,
+        size: int | None = None,
+        dsn: str | None = None,
     ) -> None:
-        """`size`: queries at a time, of POOL_SIZE."""
-        self._dsn = settings.reader()
+        """`size`: queries at a time, of POOL_SIZE. `dsn`: of another server than the primary."""
+        self._dsn = dsn or settings.reader()
         self._size = size or settings.pool_size
         self._pool: asyncpg.Pool | None = None
         self._turns = asyncio.Semaphore(self._size)

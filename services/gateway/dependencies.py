@@ -15,6 +15,7 @@ from services.gateway.api_key import (
 )
 from services.gateway.database import Database
 from services.gateway.kafka.command_bus import CommandBus
+from services.gateway.replica import SIDE, Side
 from shared.access.keys import Scope
 
 _header = APIKeyHeader(
@@ -22,6 +23,12 @@ _header = APIKeyHeader(
     auto_error=False,
     description="API_KEY of the settings, or a key that POST /keys has made",
 )
+
+
+def side_of(request: Request) -> Side:
+    """The server that the request's questions go to."""
+    side: Side = request.scope.get(SIDE) or request.app.state.primary
+    return side
 
 
 async def require_key(
@@ -50,11 +57,11 @@ async def _identity(
 
 
 async def _database(request: Request) -> Database:
-    return request.app.state.database  # type: ignore[no-any-return]
+    return side_of(request).database
 
 
 async def _questions(request: Request) -> Database:
-    return request.app.state.questions  # type: ignore[no-any-return]
+    return side_of(request).questions
 
 
 async def _probes(request: Request) -> Database:

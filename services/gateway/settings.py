@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, field_validator
 
 from shared.access.settings import SigningSettings
+from shared.runtime import database_url
 from shared.runtime.settings import Role, role_dsn
 
 _ORIGIN = re.compile(r"https?://[^/\s?#@]+")
@@ -22,6 +24,9 @@ class GatewaySettings(SigningSettings):
     gateways: int = Field(default=1, ge=1, le=8)
     # Empty: DATABASE_URL with the read-only role of the migration.
     gateway_database_url: SecretStr = SecretStr("")
+    # A standby, for questions about data; empty: the primary answers them.
+    database_read_url: SecretStr = SecretStr("")
+    read_max_age_s: float = Field(default=10.0, gt=0, le=3600)
     pool_size: int = Field(default=10, ge=1, le=100)
     max_body_bytes: int = Field(default=512 * 1024, ge=1024)
     csv_dir: Path = Path("data/csv")
@@ -46,6 +51,35 @@ class GatewaySettings(SigningSettings):
                     f"{origin!r} is no origin: write it as https://example.org, or *"
                 )
         return value
+
+    @field_validator("database_read_url")
+    @classmethod
+    def _is_place(cls, value: SecretStr) -> SecretStr:
+        url = value.get_secret_value()
+        if not url:
+            return value
+        try:
+            url = database_url.normalized(url, {})
+        except ValueError as error:
+            message = str(error).removeprefix("DATABASE_URL: ")
+            raise ValueError(message) from None
+        if "," in urlsplit(url).netloc.rpartition("@")[2]:
+            raise ValueError(
+                "name one host: how far others are behind would not be known"
+            )
+        return SecretStr(url)
+
+    def has_standby(self) -> bool:
+        return bool(self.database_read_url.get_secret_value())
+
+    def read_url(self) -> str:
+        """That of the standby, with the login that the gateway has at the primary."""
+        place = urlsplit(self.database_read_url.get_secret_value())
+        login = urlsplit(self.reader()).netloc.rpartition("@")[0]
+        host = place.netloc.rpartition("@")[2]
+        return urlunsplit(
+            (place.scheme, f"{login}@{host}", place.path, place.query, "")
+        )
 
     def reader(self) -> str:
         """The URL of the database with the role that may only read."""

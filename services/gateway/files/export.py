@@ -18,6 +18,7 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from services.gateway.dependencies import side_of
 from services.gateway.files.child import UNFIT, Query, Task
 from services.gateway.files.columns import (
     COLUMNAR,
@@ -30,7 +31,6 @@ from services.gateway.problems import (
     field_problem,
     unavailable,
 )
-from services.gateway.settings import GatewaySettings
 from shared.runtime import logs
 
 # At a time: those of rows take 55 MB each, those of columns 250.
@@ -68,11 +68,10 @@ async def file_response(
     """
     if _turns(form).locked():
         raise _busy(form)
-    settings: GatewaySettings = request.app.state.settings
     headers = _headers(name, form)
     if request.scope.get("is_head"):
         return _head(form, headers)
-    task = Task(form, columns, settings.reader(), is_in_pieces)
+    task = Task(form, columns, side_of(request).dsn, is_in_pieces)
     parts = _parts(task, queries)
     try:
         first = await _unless_gone(request, anext(parts, b""))

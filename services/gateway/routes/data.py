@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
 from services.gateway.database import Database
-from services.gateway.dependencies import ApiKey
+from services.gateway.dependencies import ApiKey, side_of
 from services.gateway.files.columns import shown
 from services.gateway.files.export import file_response
 from services.gateway.files.formats import CONTENT, FileFormat
@@ -219,8 +219,7 @@ def kept_answers(
 
 
 def _kept(request: Request) -> KeptAnswers[Asked]:
-    answers: KeptAnswers[Asked] = request.app.state.data_answers
-    return answers
+    return side_of(request).data_answers
 
 
 router = APIRouter(
@@ -258,7 +257,7 @@ async def _file(
 ) -> Response:
     """Raises ProblemError 422, 429, 503."""
     refuse_pages(asked, "skip", "limit", "cursor", "count", "order")
-    database: Database = request.app.state.questions
+    database = side_of(request).questions
     filters = replace(asked.filters(), is_ascending=True)
     if filters.as_of is not None:
         await check_is_kept(database, filters.as_of)

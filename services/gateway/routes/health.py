@@ -16,6 +16,7 @@ from services.gateway.queries.health import (
     reasons_of,
     recent,
 )
+from services.gateway.replica import Replica
 from services.gateway.schemas.health import Health, Probe
 
 router = APIRouter(tags=["health"])
@@ -39,7 +40,7 @@ async def health(
     """200 with `ok` or `degraded`; 503 when the database cannot be reached.
 
     `reasons` says what is wrong: kafka_away, database_away, disk_full, stuck, restarts, data_gap,
-    budget_exhausted, stream_failing, source_stale, disk_nearly_full.
+    budget_exhausted, stream_failing, source_stale, disk_nearly_full, standby_unused.
     """
     latency = await database.latency_ms()
     run = None
@@ -51,6 +52,9 @@ async def health(
     budgets = budgets_of(bus.checkpoints)
     own = request.app.state.health_file.trouble
     reasons = [*reasons_of(bus, gaps, budgets, own), *of_sources]
+    replica: Replica | None = request.app.state.replica
+    if replica is not None and (unused := replica.reason()):
+        reasons.append(unused)
     status = "degraded" if reasons else "ok"
     if latency is None:
         reasons.insert(0, "database_away: it cannot be reached")

@@ -11,7 +11,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.gateway.database import Database
-from services.gateway.dependencies import ApiKey
+from services.gateway.dependencies import ApiKey, side_of
 from services.gateway.files.export import file_response
 from services.gateway.files.formats import CONTENT, FileFormat
 from services.gateway.files.wanted import refuse_pages, wanted_format
@@ -80,8 +80,7 @@ def kept_answers(
 
 
 def _kept(request: Request) -> KeptAnswers[Asked]:
-    answers: KeptAnswers[Asked] = request.app.state.ohlcv_answers
-    return answers
+    return side_of(request).ohlcv_answers
 
 
 router = APIRouter(
@@ -119,7 +118,7 @@ async def _file(
 ) -> Response:
     """Raises ProblemError 404, 410, 422, 429, 503."""
     refuse_pages(asked.query, "limit", "order")
-    database: Database = request.app.state.questions
+    database = side_of(request).questions
     chosen, _ = await _found(database, asked, most=None)
     window = _window(asked, chosen) or Window.without_bars(
         asked.interval, asked.zone
