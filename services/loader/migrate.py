@@ -32,7 +32,9 @@ CARRIES_OVER = (
 )
 OLDEST_POSTGRES = 15
 # The tables of releases whose data points have the ids of this one.
-REVISIONS = {"0.2.0": "0010"}
+REVISIONS = {"0.2.0": "0010", "0.3.0": "0017"}
+PARTITIONS_BEFORE = 6  # of all these
+_SELECT_COUNTS = text("SELECT count FROM partition_counts")
 _LOCK = 4_711_020
 _SELECT_REVISION = text("SELECT version_num FROM alembic_version")
 _SELECT_VERSION = text(
@@ -182,10 +184,22 @@ def downgrade(settings: LoaderSettings, release: str) -> None:
     )
     try:
         with engine.connect() as connection:
+            _refuse_other_counts(connection, release)
+        with engine.connect() as connection:
             command.downgrade(alembic_config(connection), revision)
     finally:
         engine.dispose()
     log.info("downgraded", release=release, revision=revision)
+
+
+def _refuse_other_counts(connection: Connection, release: str) -> None:
+    """Raises ConfigError where the services of a release would refuse the topics."""
+    counts = set(connection.execute(_SELECT_COUNTS).scalars())
+    if counts - {PARTITIONS_BEFORE}:
+        raise ConfigError(
+            f"topics have {max(counts)} partitions, and {release} knows topics of "
+            f"{PARTITIONS_BEFORE} alone: its database comes back from its backup, with its topics"
+        )
 
 
 def _until(revision: str) -> set[str]:

@@ -22,7 +22,7 @@ from tests.simulator import Simulator
 from tests.support.product import until
 from tests.support.stack import Stack, prepare, running
 
-RELEASE, COMMIT = "0.2.0", "602a45f"
+RELEASE, COMMIT = "0.2.0", "c6627a9"
 ROWS = 5_000
 
 
@@ -52,6 +52,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         settings = {
             **upstream.settings("news"),
             "COIN_IDS": '["btc-bitcoin"]',
+            "PARTITIONS": "6",  # which it knows alone
         }
         with running(root / "state", root / "csv", **settings) as stack:
             yield stack
