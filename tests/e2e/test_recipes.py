@@ -53,7 +53,7 @@ def test_each_recipe_does_what_it_says(
     monkeypatch.setenv("API", str(own.api.base_url).rstrip("/"))
     monkeypatch.setenv("API_KEY", KEY)
     monkeypatch.chdir(tmp_path)
-    assert len(BLOCKS) == 13
+    assert len(BLOCKS) == 14
     names: dict[str, Any] = {}
     for block in BLOCKS:
         exec(compile(block, "docs/recipes.md", "exec"), names)
@@ -62,6 +62,7 @@ def test_each_recipe_does_what_it_says(
             assert said, block
     assert (tmp_path / "everything.parquet").stat().st_size > 10_000
     _as_spreadsheets_ask(own)
+    _is_kept_current(own, names)
 
 
 def _as_spreadsheets_ask(own: Stack) -> None:
@@ -83,3 +84,34 @@ def _as_spreadsheets_ask(own: Stack) -> None:
         assert found[0]["timestamp"].endswith("Z")
         assert float(found[0]["close"]) > 0
         assert len(found) <= rows
+
+
+def _is_kept_current(own: Stack, names: dict[str, Any]) -> None:
+    """The copy is equal to the API after updates, inserts and a retirement."""
+    (block,) = (each for each in BLOCKS if "def written" in each)
+    again = compile(block, "docs/recipes.md", "exec")
+    changed = own.csv_dir / "recipes-first" / "btc-usd.csv"
+    lines = changed.read_text().splitlines()
+    time, *prices = lines[-1].split(",")
+    changed.write_text(
+        "\n".join([*lines[:-1], ",".join([time, *prices[:-1], "77"]), ""])
+    )
+    for coin in ("ada", "sol"):
+        path = own.csv_dir / "recipes-third" / f"{coin}-usd.csv"
+        write_candles(path, 100, start=START)
+    assert own.ingest(sources=["csv"])["status"] == "succeeded"
+    exec(again, names)
+    gone = own.api.delete(
+        "/series",
+        params={"source": "csv", "dataset": "recipes-second"},
+    )
+    own.wait_for(gone.raise_for_status().json()["run_id"])
+    exec(again, names)
+    wanted = ["id", "dataset", "symbol", "timestamp", "close", "volume"]
+    answer = own.api.get("/data", params={"format": "parquet"})
+    whole = names["copy"] / "whole"
+    whole.write_bytes(answer.content)
+    newest = names["newest"].select(*wanted)
+    table = names["duckdb"].read_parquet(str(whole)).select(*wanted)
+    assert len(newest) == len(table) > 6_000
+    assert newest.except_(table).fetchall() == []
