@@ -6,6 +6,7 @@ Stop and start with the data kept.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,13 @@ def test_1_the_console_is_served_and_takes_a_file(
     root = stack.api.get(f"{stack.api.base_url.copy_with(path='/')}")
     assert root.status_code == 200, root.text
     assert "<!doctype html>" in root.text.lower()
-    content = b"date,open,high,low,close,volume\n2024-01-01,1,2,1,2,5\n"
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    rows = [
+        f"{start + timedelta(minutes=n):%Y-%m-%dT%H:%M:%SZ},1,2,1,2,5"
+        for n in range(30_000)
+    ]
+    content = "\n".join(["date,open,high,low,close,volume", *rows, ""])
+    assert len(content) > 1_000_000  # as the page's parts are
     put = stack.api.put(
         "/files/csv/uploads/sol-usd.csv",
         content=content,
@@ -88,7 +95,7 @@ def test_1_the_console_is_served_and_takes_a_file(
     )
     assert put.status_code in (200, 201), put.text
     run = stack.ingest(streams=["csv/uploads/sol-usd.csv"])
-    assert (run["status"], run["inserted"]) == ("succeeded", 1)
+    assert (run["status"], run["inserted"]) == ("succeeded", 30_000)
 
 
 def test_1_each_service_tells_of_itself_and_serves_metrics(

@@ -57,6 +57,7 @@ from shared.values.times import from_ms
 PUBLISH_TIMEOUT_S = 5.0
 LAG_TIMEOUT_S = 3.0
 CLOSE_TIMEOUT_S = 3.0
+CONNECT_TIME_S = 4.0  # from a gateway's start on
 MAX_COMMAND_BYTES = 64 * 1024
 MAX_CURSOR_COMMAND_BYTES = 320 * 1024  # of one that carries a cursor
 # Each group: how long it may be at work on one message, and what it reads.
@@ -111,6 +112,8 @@ class CommandBus:
             self.configuration.follower,
         )
         self.is_connected = False
+        self._connected = asyncio.Event()  # once it was
+        self._given_until = time.monotonic() + CONNECT_TIME_S
         self.lag: dict[str, int] | None = None
         self.groups: dict[str, GroupWatch] = {}
 
@@ -154,6 +157,7 @@ class CommandBus:
             self.lag = None
         else:
             self.is_connected = self.configuration.is_connected = True
+            self._connected.set()
             self.configuration.keys.followed_at = time.monotonic()
             self.lag = {
                 "normalizer": _waiting(found[NORMALIZER_GROUP], RAW),
@@ -201,7 +205,7 @@ class CommandBus:
         Raises ProblemError 503 when Kafka did not confirm.
         """
         _refuse_large(command)
-        if not self.is_connected:
+        if not await self._is_there():
             raise unavailable(
                 "Kafka cannot be reached, the request was not accepted: try again in a moment"
             )
@@ -233,6 +237,15 @@ class CommandBus:
             run_id=command.run_id,
         )
         return from_ms(metadata.timestamp)
+
+    async def _is_there(self) -> bool:
+        """Whether Kafka answers; a gateway that was just started is given time to connect."""
+        wait_s = self._given_until - time.monotonic()
+        if not self.is_connected and wait_s > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._connected.wait()
+        return self.is_connected
 
     async def publish_notification(self, message: Notification) -> None:
         """What a webhook is to be told. Raises ProblemError 503."""
