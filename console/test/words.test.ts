@@ -133,6 +133,16 @@ describe("a reading that is wrong", () => {
       columns: { volume: 4 },
     });
   });
+  it("does not leave a column what it was", () => {
+    expect(correction("a/b.csv", before, {}, { 2: "close" })).toEqual({
+      file: "a/b.csv",
+      columns: { close: 2, price: null },
+    });
+    expect(correction("a/b.csv", before, {}, { 2: "", 4: "close" })).toEqual({
+      file: "a/b.csv",
+      columns: { close: 4, price: null, "Avg. Rate": null },
+    });
+  });
 });
 
 it("payloads are indented without a parser", () => {

@@ -32,6 +32,7 @@ from services.gateway.middleware.head_requests import HeadRequests
 from services.gateway.middleware.kept_by_clients import KeptByClients
 from services.gateway.middleware.key_guard import KeyGuard
 from services.gateway.middleware.read_replica import (
+    AFTER_CHANGE,
     AFTER_RUN,
     ReadReplica,
 )
@@ -280,7 +281,9 @@ def _allow(app: FastAPI, origins: list[str]) -> None:
             "Content-Type",
             "Idempotency-Key",
             "If-None-Match",
+            AFTER_CHANGE,
             AFTER_RUN,
+            "Cache-Control",
         ],
         expose_headers=EXPOSED,
         max_age=600,

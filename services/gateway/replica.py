@@ -25,18 +25,27 @@ from services.gateway.settings import GatewaySettings
 from shared.runtime import logs
 
 LOOK_EVERY_S = 0.5
+LOOK_TIMEOUT_S = 3.0
 MAX_LOOKS = 10_000  # that are remembered, while the standby stands still
 SIDE = "side"  # of a request's scope: where its questions go
-# A standby that follows another timeline has other data at the same place of the log.
+# A standby that follows another timeline has other data at the same place of the log. The primary
+# knows its own at once, a standby some minutes after another took over.
 _SELECT_PLACE = """
 SELECT (SELECT system_identifier FROM pg_control_system()) AS cluster,
-       (SELECT timeline_id FROM pg_control_checkpoint()) AS timeline,
+       CASE WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint())
+            ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END
+           AS timeline,
        pg_is_in_recovery() AS is_standby,
        CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() - '0/0'
             ELSE pg_current_wal_lsn() - '0/0' END::bigint AS reached
 """
+# A preview stores what it found when it is published, after its end.
 _HAS_ENDED = """
-SELECT EXISTS (SELECT FROM runs WHERE run_id = $1::uuid AND finished_at IS NOT NULL) AS ended
+SELECT EXISTS (SELECT FROM runs WHERE run_id = $1::uuid AND finished_at IS NOT NULL
+               AND preview IS DISTINCT FROM 'open') AS is_there
+"""
+_HAS_CHANGE = """
+SELECT coalesce((SELECT last >= $1::bigint FROM change_position), false) AS is_there
 """
 # A query may be broken off for what the standby replays.
 _FAILS = (*DATABASE_UNAVAILABLE, asyncpg.SerializationError)
@@ -71,6 +80,8 @@ class StandbyDatabase(Database):
     async def rows(self, query: str, *arguments: Any) -> list[Any]:
         try:
             return await super().rows(query, *arguments)
+        except asyncpg.QueryCanceledError:
+            raise  # it took too long, as it would at the primary
         except _FAILS as error:
             log.warning("standby_failed", error=repr(error))
             if not isinstance(error, asyncpg.SerializationError):
@@ -114,17 +125,31 @@ class Replica:
             return None
         why = self._why_not
         if self._fresh_at is not None:
-            behind = time.monotonic() - self._fresh_at
-            why = f"it is {behind:.0f} s behind, READ_MAX_AGE_S allows {self._max_age_s:g}"
+            why = self._too_old(time.monotonic() - self._fresh_at)
         return f"standby_unused: the primary is asked instead of DATABASE_READ_URL: {why}"
+
+    def _too_old(self, age_s: float) -> str:
+        return f"it is {age_s:.0f} s behind, READ_MAX_AGE_S allows {self._max_age_s:g}"
 
     async def has_ended(self, run_id: str) -> bool:
         """Whether the standby shows that a run has ended, and with it all that the run stored."""
+        return await self._shows(_HAS_ENDED, run_id)
+
+    async def has_change(self, seq: int) -> bool:
+        """Whether the standby shows so many changes."""
+        return await self._shows(_HAS_CHANGE, seq)
+
+    async def _shows(self, query: str, argument: Any) -> bool:
         try:
-            row = await self._own.row(_HAS_ENDED, run_id)
-        except (*_FAILS, BusyError, asyncpg.DataError):
+            async with asyncio.timeout(LOOK_TIMEOUT_S):
+                row = await self._own.row(query, argument)
+        except (asyncpg.DataError, BusyError):
             return False
-        return bool(row and row["ended"])
+        except _FAILS as error:
+            log.warning("standby_failed", error=repr(error))
+            self.lost()
+            return False
+        return bool(row and row["is_there"])
 
     async def keep_watched(self) -> None:
         """Look again and again, until cancelled."""
@@ -137,20 +162,18 @@ class Replica:
             await self._own.close()
 
     async def _look(self) -> None:
-        try:
-            began = time.monotonic()
-            there = await self._probes.row(_SELECT_PLACE)
-            here = await self._own.row(_SELECT_PLACE)
-        except (*_FAILS, BusyError) as error:
-            log.warning("standby_not_seen", error=repr(error))
-            return  # it grows older
-        except Exception as error:  # noqa: BLE001  a server that is going down may answer anything
-            log.error("standby_look_failed", error=repr(error))
-            return
-        assert there is not None and here is not None  # noqa: S101,PT018  of one row each
-        self._saw(began, there, here)
+        """Where the primary does not answer, it grows older."""
+        began = time.monotonic()
+        there = await _place_of(self._probes)
+        here = await _place_of(self._own)
+        if here is None:
+            self.lost()
+        elif there is not None:
+            self._saw(began, there, here)
 
     def _saw(self, began: float, there: Any, here: Any) -> None:
+        if there["is_standby"]:
+            return  # one takes over just now
         own_log = (there["cluster"], there["timeline"])
         if own_log != self._log_of:
             self._written.clear()
@@ -166,3 +189,15 @@ class Replica:
         self._written.append((began, there["reached"]))
         while self._written and self._written[0][1] <= here["reached"]:
             self._fresh_at = self._written.popleft()[0]
+
+
+async def _place_of(server: Database) -> Any:
+    """None where it does not answer."""
+    try:
+        async with asyncio.timeout(LOOK_TIMEOUT_S):
+            return await server.row(_SELECT_PLACE)
+    except (*_FAILS, BusyError) as error:
+        log.warning("standby_not_seen", error=repr(error))
+    except Exception as error:  # noqa: BLE001  a server that is going down may answer anything
+        log.error("standby_look_failed", error=repr(error))
+    return None

@@ -18,9 +18,9 @@ from psycopg2 import sql
 from sqlalchemy import Connection, Engine, create_engine, text
 
 from services.loader.database import db_of, reason_of
-from services.loader.migrations import more_partitions
-from services.loader.migrations.carry_over import carry_over
 from services.loader.settings import LoaderSettings
+from services.loader.steps import more_partitions
+from services.loader.steps.carry_over import carry_over
 from shared.errors import ConfigError, TransientError
 from shared.kafka.topic_admin import ensure_topics
 from shared.runtime import logs
@@ -88,9 +88,7 @@ def migrate(settings: LoaderSettings, deadline_s: float = 60) -> None:
 def _migrate_topics(settings: LoaderSettings) -> list[str]:
     """The names of those that were made."""
     bootstrap = settings.kafka_bootstrap_servers
-    engine = create_engine(
-        settings.sqlalchemy_url(), connect_args={"connect_timeout": 5}
-    )
+    engine = _engine(settings)
 
     async def before_raising() -> None:
         await more_partitions.check_idle(bootstrap, engine)
@@ -102,6 +100,7 @@ def _migrate_topics(settings: LoaderSettings) -> list[str]:
                 bootstrap,
                 replicas=settings.kafka_replicas,
                 partitions=settings.partitions,
+                fewest=more_partitions.most_known(engine),
                 before_raising=before_raising,
             )
         )
@@ -132,10 +131,15 @@ def is_current(engine: Engine) -> bool:
     return found not in older
 
 
-def _migrate_database(settings: LoaderSettings) -> None:
-    engine = create_engine(
+def _engine(settings: LoaderSettings) -> Engine:
+    """Of the owner of the tables."""
+    return create_engine(
         settings.sqlalchemy_url(), connect_args={"connect_timeout": 5}
     )
+
+
+def _migrate_database(settings: LoaderSettings) -> None:
+    engine = _engine(settings)
     try:
         with engine.connect() as holder, holder.begin():
             _check_version(holder)
@@ -179,9 +183,7 @@ def downgrade(settings: LoaderSettings, release: str) -> None:
             f"{release!r} is no release to go back to (known: {known}): a database of an older one "
             "comes back from its backup"
         )
-    engine = create_engine(
-        settings.sqlalchemy_url(), connect_args={"connect_timeout": 5}
-    )
+    engine = _engine(settings)
     try:
         with engine.connect() as connection:
             _refuse_other_counts(connection, release)

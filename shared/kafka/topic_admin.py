@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import (
@@ -26,6 +27,10 @@ from shared.runtime.lifecycle import sleep_or_stop
 
 log = logs.get(__name__)
 Counts = dict[Topic, int]
+# Brokers are asked at random.
+LOOK_EVERY_S = 0.2
+ENOUGH_LOOKS = 10
+MOST_LOOKS = 100
 
 
 async def ensure_topics(
@@ -33,11 +38,13 @@ async def ensure_topics(
     topics: Iterable[Topic] = TOPICS,
     replicas: int = 1,
     partitions: int | None = None,
+    fewest: int | None = None,
     before_raising: Callable[[], Awaitable[None]] | None = None,
 ) -> list[str]:
     """Create missing topics; returns their names.
 
     `partitions`: of those along the path of a page; None: as many as there are, else the default.
+    `fewest`: as many as there were, where topics were lost.
     More than there are are added after `before_raising`, which raises where they may not be.
     A topic with fewer replicas, or with too many partitions, is refused (ConfigError).
     Raises TransientError while Kafka is unavailable, or has too few brokers.
@@ -51,7 +58,10 @@ async def ensure_topics(
         found = await _counted(admin, old, replicas)
         _check_own(found)
         await _raise(
-            admin, found, _wanted(found, partitions), before_raising
+            admin,
+            found,
+            _wanted(found, partitions, fewest),
+            before_raising,
         )
         if missing:
             await _create(admin, missing, replicas)
@@ -74,13 +84,15 @@ def _of_path(found: Counts) -> Counts:
     }
 
 
-def _wanted(found: Counts, asked: int | None) -> int:
+def _wanted(
+    found: Counts, asked: int | None, fewest: int | None = None
+) -> int:
     """How many partitions the path has. Raises ConfigError: fewer cannot be."""
-    most = max(_of_path(found).values(), default=0)
+    most = max([*_of_path(found).values(), fewest or 0])
     if asked is not None and asked < most:
         raise ConfigError(
-            f"topics have {most} partitions, and PARTITIONS={asked} asks for fewer: they can be "
-            f"raised alone. Set PARTITIONS={most}"
+            f"topics have or had {most} partitions, and PARTITIONS={asked} asks for fewer: they "
+            f"can be raised alone. Set PARTITIONS={most}"
         )
     return asked or most or DEFAULT_PARTITIONS
 
@@ -102,8 +114,31 @@ async def _raise(
         if before is not None:
             await before()
         await admin.create_partitions(fewer)
+        await _until_all_say_so(admin, list(fewer), wanted)
         log.info("partitions_raised", topics=list(fewer), to=wanted)
     layout.partitions = wanted
+
+
+async def _until_all_say_so(
+    admin: AIOKafkaAdminClient, names: list[str], wanted: int
+) -> None:
+    """Wait until brokers, asked one after the other, show the new number.
+
+    A service that met one which does not know it yet would work with the old one. Raises
+    TransientError.
+    """
+    agreed = 0
+    for _ in range(MOST_LOOKS):
+        found = await admin.describe_topics(names)
+        agreed = agreed + 1 if _all_have(found, wanted) else 0
+        if agreed == ENOUGH_LOOKS:
+            return
+        await asyncio.sleep(LOOK_EVERY_S)
+    raise TransientError("brokers do not show the new partitions yet")
+
+
+def _all_have(found: list[Any], count: int) -> bool:
+    return all(len(each["partitions"]) == count for each in found)
 
 
 async def _create(
@@ -183,7 +218,8 @@ def _check_alike(found: Counts) -> None:
                 f"topic {topic.name} has {count} partitions and {RAW.name} has "
                 f"{layout.partitions}: a stream would change its partition on its way. Stop the "
                 "services and run the migration step, which gives all of them as many as the "
-                "largest has."
+                "largest has; where it refuses since something is under way, delete the topic: it "
+                "is made anew, and what is missing is read again."
             )
 
 

@@ -626,6 +626,42 @@ def test_pages_that_are_read_again_stand_in_the_order_of_their_task(
     ]
 
 
+def test_a_page_of_another_partition_is_no_newer_for_its_offset(
+    engine: Engine, query: Query
+) -> None:
+    """Its stream has moved since there are more partitions: it lay at 4000 of the old one."""
+    write_pages(
+        engine,
+        [
+            staged(
+                raw_page([candle(1, close="1.2")]),
+                partition=8,
+                offset=5,
+                broker_ms=BROKER_MS + HOUR_MS,
+            )
+        ],
+    )
+    query("DELETE FROM raw_data RETURNING 1")
+    old = [candle(1, close="1.1"), candle(2, close="1.9")]
+    for partition in (8, 9):  # of which the other is new
+        write_pages(
+            engine,
+            [
+                staged(
+                    raw_page(old, run_id=str(uuid.uuid4())),
+                    partition=partition,
+                    offset=4000,
+                    broker_ms=BROKER_MS,
+                    republished=True,
+                )
+            ],
+        )
+    assert query("SELECT close FROM unified_data ORDER BY id") == [
+        (Decimal("1.2"),),
+        (Decimal("1.9"),),
+    ]
+
+
 def test_the_gateways_role_may_read_and_not_write(
     infra: Infrastructure,
 ) -> None:

@@ -95,15 +95,32 @@ def test_a_standby_answers_while_it_is_not_too_far_behind(
     assert stale == (ROWS, stale[1]) or stale == (2 * ROWS, None)
     assert asked(stack, **{"X-After-Run": second}) == (2 * ROWS, None)
     assert asked(stack, **{"X-After-Run": "no run"}) == (2 * ROWS, None)
+    token = stack.api.get("/changes", params={"since": "now"}).json()
+    assert asked(stack, **{"X-After-Change": token["next"]}) == (
+        2 * ROWS,
+        None,
+    )
+    assert asked(stack, **{"Cache-Control": "no-cache"})[1] is None
+    assert asked(stack, **{"Cache-Control": "max-age=0"})[1] is None
     until("it to be too old", lambda: not is_used(stack), 2 * MAX_AGE_S)
     assert asked(stack) == (2 * ROWS, None)
     assert "behind" in unused(stack)[0]
 
     pair.ask(pair.standby, "SELECT pg_wal_replay_resume()")
     until("it to be asked again", lambda: is_used(stack), 30)
+    until(
+        "all to be shown there",
+        lambda: (
+            asked(stack, **{"X-After-Change": token["next"]})[1]
+            is not None
+        ),
+        30,
+    )
     assert asked(stack, **{"X-After-Run": second})[0] == 2 * ROWS
 
     pair.parts["standby"].stop(signal.SIGKILL)
+    whole = stack.api.get("/data", params={"format": "ndjson"})
+    assert len(whole.text.splitlines()) == 2 * ROWS
     for _ in range(10):
         assert asked(stack)[0] == 2 * ROWS
     assert asked(stack) == (2 * ROWS, None)

@@ -76,6 +76,8 @@ export async function command<A>(
 export async function send(address: string, init: RequestInit = {}): Promise<Response> {
   const headers = new Headers(init.headers);
   headers.set("x-api-key", key() ?? "");
+  // A standby may lack what an event has told just now.
+  headers.set("cache-control", "no-cache");
   let response: Response;
   try {
     response = await fetch(address, { ...init, headers });

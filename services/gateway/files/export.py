@@ -12,6 +12,7 @@ from collections.abc import (
     Awaitable,
     Iterable,
 )
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from fastapi import Request, Response
@@ -37,6 +38,7 @@ from shared.runtime import logs
 MAX_OF_ROWS = 3
 MAX_OF_COLUMNS = 1
 CHUNK_BYTES = 256 * 1024
+Parts = AsyncGenerator[bytes]
 CLIENT_GONE = 499  # nobody reads it
 MAX_ERROR = 500  # bytes of what a child says
 _of_rows = asyncio.Semaphore(MAX_OF_ROWS)
@@ -72,19 +74,38 @@ async def file_response(
     if request.scope.get("is_head"):
         return _head(form, headers)
     task = Task(form, columns, side_of(request).dsn, is_in_pieces)
-    parts = _parts(task, queries)
     try:
-        first = await _unless_gone(request, anext(parts, b""))
+        begun = await _begun(request, task, queries)
     except UnfitError:
         raise _unfit(form) from None
     except FileError as error:
         raise unavailable(
             f"the file cannot be written: {error}"
         ) from None
+    if begun is None:
+        return Response(status_code=CLIENT_GONE)
+    return _FileResponse(*begun, form, headers)
+
+
+async def _begun(
+    request: Request, task: Task, queries: Iterable[Query]
+) -> tuple[bytes, Parts] | None:
+    """The first bytes and what follows; None where the client has left.
+
+    What a standby cannot begin the primary is asked for.
+    """
+    parts = _parts(task, queries)
+    try:
+        first = await _unless_gone(request, anext(parts, b""))
+    except FileError as error:
+        own = request.app.state.primary.dsn
+        if isinstance(error, UnfitError) or task.dsn == own:
+            raise
+        return await _begun(request, replace(task, dsn=own), queries)
     if first is None:
         await parts.aclose()
-        return Response(status_code=CLIENT_GONE)
-    return _FileResponse(first, parts, form, headers)
+        return None
+    return first, parts
 
 
 def _head(form: FileFormat, headers: dict[str, str]) -> Response:

@@ -69,8 +69,9 @@ class Event:
 
 @dataclass(eq=False)
 class Listener:
-    """What waits to be sent to one client."""
+    """What waits to be sent to one client, of the kinds that it wants."""
 
+    kinds: frozenset[str]
     events: list[Event] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
     is_too_slow: bool = False
@@ -106,7 +107,9 @@ class Hub:
         self._sources_at = 0.0
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[Listener]:
+    async def listening(
+        self, kinds: frozenset[str]
+    ) -> AsyncIterator[Listener]:
         """Raises ProblemError 429 for more than may listen at a time."""
         if len(self._listeners) >= MAX_LISTENERS:
             raise ProblemError(
@@ -114,7 +117,7 @@ class Hub:
                 f"{MAX_LISTENERS} clients listen at this gateway: try again later",
                 headers={"Retry-After": "30"},
             )
-        listener = Listener()
+        listener = Listener(kinds)
         self._listeners.add(listener)
         try:
             async with self._starting:
@@ -223,8 +226,9 @@ def _state(letter: Any) -> tuple[str, str]:
 
 
 def _tell(listener: Listener, events: list[Event]) -> None:
-    if listener.has_room(events):
-        listener.events += events
+    wanted = [event for event in events if event.name in listener.kinds]
+    if listener.has_room(wanted):
+        listener.events += wanted
     else:
         listener.is_too_slow = True
     listener.news.set()

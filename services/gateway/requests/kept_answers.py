@@ -45,7 +45,8 @@ _HEADERS = {
 }
 # The time of the server's start is part of it: after a restore numbers of transactions come again.
 _LOOK = """
-SELECT concat(pg_postmaster_start_time(), ' ', pg_current_snapshot()) AS visible
+SELECT concat(pg_postmaster_start_time(), ' ', pg_current_snapshot(), ' ',
+              CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() END) AS visible
 """
 
 

@@ -53,8 +53,8 @@ class Offsets(RequestBody):
     @field_validator("partition")
     @classmethod
     def _is_there(cls, value: int) -> int:
-        if value >= layout.partitions:
-            last = layout.partitions - 1
+        last = layout.partitions - 1
+        if value > last:
             raise ValueError(f"ingest.raw has partitions 0 to {last}")
         return value
 

@@ -47,7 +47,8 @@ OR (SELECT true FROM run_tasks AS t
 """
 # Of a page that is published again or comes late: the one that first lay there, else the last one
 # before it in the partition. By the broker's times, since a log that was cut uses offsets again;
-# without them where raw pages are no longer kept.
+# where raw pages are no longer kept, by their places: of another partition before there were more,
+# the offset alone says nothing.
 _SELECT_BEFORE = """
 SELECT raw_time, page_id::text, task_id::text, page_no, "offset" FROM (
 (SELECT 1 AS way, p.raw_time, p.page_id, p.task_id, p.page_no, d.offset
@@ -59,6 +60,7 @@ UNION ALL
 (SELECT 2, p.raw_time, p.page_id, p.task_id, p.page_no, p.raw_offset
  FROM page_receipts AS p
  WHERE p.raw_partition = %(partition)s AND p.raw_offset <= %(offset)s
+ AND p.raw_time < %(next_place)s
  ORDER BY p.raw_time DESC, p.raw_offset DESC LIMIT 1)) AS found
 ORDER BY way LIMIT 1
 """
@@ -190,12 +192,21 @@ def _place(db: Db, clocks: Clocks, page: StagedPage) -> Place:
     is_again = unified.replay is not None or unified.republished
     if not is_again and not clocks.is_late(partition, offset, time_ms):
         return clocks.place(partition, offset, time_ms), offset
-    values = {"partition": partition, "offset": offset, "ms": time_ms}
+    clock = clocks.by_partition[partition]
+    # Of a partition that is new the generation is the one of all.
+    generation = (
+        clocks.generation if clock.last_offset < 0 else clock.generation
+    )
+    values = {
+        "partition": partition,
+        "offset": offset,
+        "ms": time_ms,
+        "next_place": place_of(generation, time_ms + STEP_MS, 0),
+    }
     db.execute(_SELECT_BEFORE, values)
     found = db.fetchone()
     if found is None:
         # Nothing before it is known, so that it is the oldest of its partition.
-        generation = clocks.by_partition[partition].generation
         return place_of(generation, time_ms, partition), offset
     place, page_id, task_id, page_no, offset_before = found
     if page_id != page.page_id and offset_before == offset:

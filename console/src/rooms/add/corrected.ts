@@ -41,10 +41,11 @@ export function readAs(found: Schemas["Inspection"]): Reading {
     const value = known[name as keyof typeof known];
     if (typeof value === "string" && value !== OF_EACH_ROW) fields[name] = value;
   }
-  const roles = Object.entries(first?.columns ?? {});
+  // Of a file that is refused, what was said of its columns.
+  const roles = Object.entries(first?.columns ?? profile.mapping?.columns ?? {});
   const columns = (profile.columns ?? []).map((name, at) => ({
     name,
-    role: roles.find(([, number]) => number === at + 1)?.[0] ?? "",
+    role: roles.find(([, column]) => column === at + 1 || column === name)?.[0] ?? "",
   }));
   return { fields, columns: series.length > 1 ? [] : columns };
 }
@@ -61,12 +62,15 @@ export function correction(
     const value = text.trim();
     if (value !== (before.fields[name] ?? "")) given[name] = value || null;
   }
-  for (const [number, role] of Object.entries(roles)) {
+  const changed = Object.entries(roles).flatMap(([number, role]) => {
     const column = before.columns[Number(number) - 1];
-    if (!column || column.role === role) continue;
-    if (role) given[`columns.${role}`] = number;
-    // Its role may be another column's now.
-    else given[`columns.${column.name || column.role}`] ??= null;
+    return column && column.role !== role ? [{ number, role, column }] : [];
+  });
+  for (const { number, role } of changed) if (role) given[`columns.${role}`] = number;
+  for (const { role, column } of changed) {
+    // What it was counts on, unless another column is that now.
+    if (column.role) given[`columns.${column.role}`] ??= null;
+    if (!role && column.name) given[`columns.${column.name}`] ??= null;
   }
   return Object.keys(given).length ? entryOf(path, given) : null;
 }

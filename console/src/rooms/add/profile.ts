@@ -13,7 +13,7 @@ export interface Profile {
   unused_columns?: string[];
   interval?: string | null;
   /** What mapping.yaml says. */
-  mapping?: Record<string, unknown>;
+  mapping?: { columns?: Record<string, string | number | null> } & Record<string, unknown>;
 }
 
 /** What a column means, by its name and its number from 1 on; null: it is not used. */

@@ -70,13 +70,15 @@ async def _begin(
     return place
 
 
-async def _listen(request: Request) -> AsyncIterator[Listener | None]:
+async def _listen(
+    request: Request, asked: Annotated[EventsQuery, Query()]
+) -> AsyncIterator[Listener | None]:
     """A place among those who listen; HEAD needs none. Raises ProblemError 429."""
     if request.scope.get("is_head"):
         yield None
         return
     hub: Hub = request.app.state.hub
-    async with hub.listening() as listener:
+    async with hub.listening(asked.kinds()) as listener:
         yield listener
 
 
@@ -108,10 +110,7 @@ async def read_events(
         _keys(request)
     ):
         for event in listener.take():
-            if event.name in kinds:
-                yield ServerSentEvent(
-                    event=event.name, raw_data=event.text
-                )
+            yield ServerSentEvent(event=event.name, raw_data=event.text)
         if "change" in kinds:
             async for told in _changes(database, place, asked):
                 place = told.next

@@ -1,6 +1,6 @@
 """Data points in partitions by ranges of their ids, with their series in a table of its own.
 
-The old tables are kept under other names until `services.loader.migrations.carry_over` has carried
+The old tables are kept under other names until `services.loader.steps.carry_over` has carried
 their rows over; migration 0009 drops them. There is no way back but the backup.
 """
 

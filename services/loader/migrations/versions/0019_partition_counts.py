@@ -17,6 +17,10 @@ def upgrade() -> None:
         )
         """
     )
+    # What releases before this one stored was stored with six.
+    op.execute(
+        "INSERT INTO partition_counts (count) SELECT 6 FROM raw_clocks LIMIT 1"
+    )
 
 
 def downgrade() -> None:

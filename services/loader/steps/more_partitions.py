@@ -8,8 +8,12 @@ Places of pages keep their order, since generation and time stand before the par
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import AsyncIterator
 from typing import Any
 
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import for_code
 from aiokafka.protocol.admin import (
     DescribeGroupsRequest_v3,
     DescribeGroupsResponse_v3,
@@ -17,8 +21,9 @@ from aiokafka.protocol.admin import (
 from sqlalchemy import Engine, text
 
 from shared.errors import ConfigError, TransientError
-from shared.kafka import clients
+from shared.kafka import clients, reading
 from shared.kafka.lag import LagReader, total
+from shared.kafka.partitions import partitions_of
 from shared.messages.topics import (
     EXTRACTOR_GROUP,
     LOADER_GROUP,
@@ -28,17 +33,24 @@ from shared.messages.topics import (
     REPLAY_PAGES,
     REPLAY_TASKS,
     REPLAYER_GROUP,
+    SENDER_GROUP,
+    SERVICES,
     TASKS,
     UNIFIED,
     UNIFIED_REPLAY,
+    WATCHER_GROUP,
     Topic,
     layout,
 )
+from shared.monitoring import service_state
 
 # aiokafka 0.14 reads this answer as one of version 2, and breaks the connection off.
 DescribeGroupsRequest_v3.RESPONSE_TYPE = DescribeGroupsResponse_v3
+SILENT_S = 3 * service_state.TOLD_EVERY_S
 _READ: dict[str, tuple[Topic, ...]] = {
     PLANNER_GROUP: (),
+    WATCHER_GROUP: (),
+    SENDER_GROUP: (),
     EXTRACTOR_GROUP: (TASKS,),
     REPLAYER_GROUP: (REPLAY_TASKS,),
     NORMALIZER_GROUP: (RAW, REPLAY_PAGES),
@@ -47,6 +59,7 @@ _READ: dict[str, tuple[Topic, ...]] = {
 _SELECT_OPEN = text(
     "SELECT count(*) FROM runs WHERE finished_at IS NULL AND status <> 'incomplete'"
 )
+_SELECT_MOST = text("SELECT max(count) FROM partition_counts")
 _INSERT_COUNT = text(
     "INSERT INTO partition_counts (count) VALUES (:count) ON CONFLICT DO NOTHING"
 )
@@ -71,6 +84,12 @@ async def check_idle(bootstrap: str, engine: Engine) -> None:
         )
 
 
+def most_known(engine: Engine) -> int | None:
+    """How many there have been: what was stored may lie in any of them."""
+    with engine.connect() as connection:
+        return connection.execute(_SELECT_MOST).scalar_one()  # type: ignore[no-any-return]
+
+
 def remember(engine: Engine) -> None:
     """Note how many there are: a replay finds pages where they were then."""
     with engine.begin() as transaction:
@@ -90,17 +109,45 @@ async def _running(bootstrap: str) -> list[str]:
         answers = await admin.describe_consumer_groups(list(_READ))
     finally:
         await admin.close()
-    return sorted(
+    names = {
         name
         for answer in answers
         for name in map(_busy, answer.groups)
         if name
-    )
+    }
+    if not names and await _told_lately(bootstrap):
+        names.add("gateway")
+    return sorted(names)
 
 
 def _busy(group: Any) -> str | None:
-    _error, name, _state, _protocol_type, _protocol, members, *_ = group
+    error, name, _state, _protocol_type, _protocol, members, *_ = group
+    if error:
+        raise for_code(error)(name)
     return str(name) if members else None
+
+
+async def _told_lately(bootstrap: str) -> bool:
+    """Whether a service has told of itself a moment ago: gateways are in no group."""
+    consumer = clients.consumer(bootstrap, "migration", group=None)
+    await consumer.start()
+    try:
+        return _is_late([each async for each in _last_told(consumer)])
+    finally:
+        await consumer.stop()
+
+
+async def _last_told(consumer: AIOKafkaConsumer) -> AsyncIterator[int]:
+    """The broker's time of the last word of a service, in milliseconds."""
+    (at,) = partitions_of(SERVICES)
+    begin, end = await reading.bounds(consumer, at)
+    last = max(begin, end - 1)
+    async for record in reading.between(consumer, at, last, end):
+        yield record.timestamp
+
+
+def _is_late(times_ms: list[int]) -> bool:
+    return max(times_ms, default=0) > (time.time() - SILENT_S) * 1000
 
 
 async def _waiting(bootstrap: str) -> int:

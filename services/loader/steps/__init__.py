@@ -1,0 +1,1 @@
+"""Steps of the migration beside those of the tables."""
