@@ -34,7 +34,9 @@ from services.gateway.middleware.key_guard import KeyGuard
 from services.gateway.middleware.read_replica import (
     AFTER_CHANGE,
     AFTER_RUN,
+    HEADERS,
     ReadReplica,
+    is_read,
 )
 from services.gateway.middleware.request_rate import RequestRate
 from services.gateway.middleware.security_headers import SecurityHeaders
@@ -323,6 +325,7 @@ def _complete_document(app: FastAPI) -> None:
             document = generate()
             problems.share(document)
             _add_examples(document)
+            _add_headers(document)
             app.openapi_schema = document
         return app.openapi_schema
 
@@ -338,6 +341,26 @@ def _add_examples(document: dict[str, Any]) -> None:
         responses["200"]["content"]["application/json"]["example"] = (
             example
         )
+
+
+def _add_headers(document: dict[str, Any]) -> None:
+    """What a middleware reads, which no route declares."""
+    for operation in _read_operations(document):
+        operation.setdefault("parameters", []).extend(HEADERS)
+
+
+def _read_operations(
+    document: dict[str, Any],
+) -> Iterator[dict[str, Any]]:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            asked = {
+                "type": "http",
+                "path": path,
+                "method": method.upper(),
+            }
+            if is_read(asked):
+                yield operation
 
 
 async def _report(

@@ -336,7 +336,7 @@ def _faust_app(settings: NormalizerSettings) -> faust.App:
         broker_heartbeat_interval=2.0,
         broker_request_timeout=20.0,
         consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=clients.FETCH_BYTES,
+        consumer_max_fetch_size=clients.fetch_bytes(),
         stream_processing_timeout=DAY_S,
         worker_redirect_stdouts=False,
         processing_guarantee="at_least_once",

@@ -13,19 +13,25 @@ from aiokafka.errors import KafkaError, SaslAuthenticationFailed
 
 from shared.access import kafka_login
 from shared.errors import ConfigError
-from shared.messages.topics import MAX_MESSAGE_BYTES
+from shared.messages.topics import MAX_MESSAGE_BYTES, layout
 from shared.runtime import logs
 from shared.runtime.lifecycle import sleep_or_stop
 
 SESSION_TIMEOUT_MS = 10_000
-FETCH_BYTES = (
-    2 * 1024 * 1024
-)  # of a partition at a time; a larger message comes all the same
+# Of a partition at a time; a larger message comes all the same.
+FETCH_BYTES = 2 * 1024 * 1024
+# Of all partitions of a topic, where one member of a group has them.
+FETCH_BYTES_TOGETHER = 12 * 1024 * 1024
 # A consumer of pages asks a broker for one thing at a time: while it waits for news of its empty
 # partitions, it cannot be given more of a busy one.
 PAGES_MAX_WAIT_MS = 50
 DAY_MS = 24 * 3600 * 1000
 log = logs.get(__name__)
+
+
+def fetch_bytes() -> int:
+    """Of a partition at a time, for a member of a group: what it holds has a bound."""
+    return min(FETCH_BYTES, FETCH_BYTES_TOGETHER // layout.partitions)
 
 
 def producer(bootstrap: str, client_id: str) -> AIOKafkaProducer:
@@ -66,7 +72,9 @@ def consumer(
         # watchdogs look for progress.
         "max_poll_interval_ms": DAY_MS,
         "rebalance_timeout_ms": 30_000,
-        "max_partition_fetch_bytes": FETCH_BYTES,
+        "max_partition_fetch_bytes": fetch_bytes()
+        if group
+        else FETCH_BYTES,
         "fetch_max_wait_ms": 500,
         "metadata_max_age_ms": 15_000,  # how long a topic that was created again stays unseen
         **more,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -11,9 +12,11 @@ from typing import Any
 
 import httpx
 import msgspec
+import psycopg2
 import pytest
 from sqlalchemy import Engine
 
+from embedded.settings import ROOT
 from services.loader.pages import partitions
 from services.loader.pages.staged_page import StagedPage
 from services.loader.pages.transaction import write_pages
@@ -26,6 +29,7 @@ from tests.integration.test_gateway import (  # noqa: F401  fixtures
     address,
     api,
 )
+from tests.support.infra import Infrastructure
 from tests.support.pages import candle, raw_page, unified_page
 
 NEWS = "news"
@@ -117,6 +121,46 @@ def test_old_years_have_one_partition_and_new_ones_one_a_month(
         f"points_{year - 1}_03",
         f"points_{year + 1}_04",
     } <= names()
+
+
+def test_years_may_lie_on_a_second_disk(
+    engine: Engine,
+    query: Query,
+    infra: Infrastructure,
+    names: Callable[[], set[str]],
+) -> None:
+    """As docs/operations.md says it; a tablespace in place stands for the disk."""
+    del names  # what is made is gone after it
+    text = (ROOT / "docs/operations.md").read_text()
+    move, to_come = re.findall(
+        r"```sql\n(ALTER TABLE.*?)-- And.*?\n(ALTER FUNCTION.*?)```",
+        text,
+        re.DOTALL,
+    )[0]
+    assert is_made(engine, 1973, 1)
+    connection = psycopg2.connect(infra.dsn)
+    connection.autocommit = True
+    with connection.cursor() as db:
+        db.execute("SET allow_in_place_tablespaces = on")
+        db.execute("CREATE TABLESPACE history LOCATION ''")
+        db.execute(move.replace("points_2019", "points_1973"))
+        db.execute(to_come)
+        assert is_made(engine, 1974, 1)
+        db.execute(
+            "ALTER FUNCTION ensure_partition RESET default_tablespace"
+        )
+    connection.close()
+    write_pages(engine, [staged([point("1973-05-01T00:00:00Z", "a")])])
+    write_pages(engine, [staged([point("1974-05-01T00:00:00Z", "a")])])
+    assert query("SELECT count(*) FROM unified_data") == [(2,)]
+    elsewhere = """
+        SELECT count(*) FILTER (WHERE t.spcname = 'history'), count(*)
+        FROM pg_class AS c LEFT JOIN pg_tablespace AS t ON t.oid = c.reltablespace
+        WHERE c.relname LIKE %s AND c.relkind IN ('r', 'i')
+    """
+    for year in ("points_1973%", "points_1974%"):
+        ((moved, there),) = query(elsewhere, year)
+        assert moved == there > 1
 
 
 def test_a_year_that_has_months_gets_further_months(

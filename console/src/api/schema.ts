@@ -489,7 +489,7 @@ export interface paths {
          * @description 200 with `ok` or `degraded`; 503 when the database cannot be reached.
          *
          *     `reasons` says what is wrong: kafka_away, database_away, disk_full, stuck, restarts, data_gap,
-         *     budget_exhausted, stream_failing, source_stale, disk_nearly_full.
+         *     budget_exhausted, stream_failing, source_stale, disk_nearly_full, standby_unused.
          */
         get: operations["health_api_v1_health_get"];
         put?: never;
@@ -5343,7 +5343,12 @@ export interface operations {
                 /** @description Moments that are looked at */
                 limit?: number;
             };
-            header?: never;
+            header?: {
+                /** @description A standby may answer only once it shows that this run has ended, and what it stored */
+                "X-After-Run"?: string;
+                /** @description A standby may answer only once it shows what came before this token of changes */
+                "X-After-Change"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5679,7 +5684,12 @@ export interface operations {
                 limit?: number;
                 skip?: number;
             };
-            header?: never;
+            header?: {
+                /** @description A standby may answer only once it shows that this run has ended, and what it stored */
+                "X-After-Run"?: string;
+                /** @description A standby may answer only once it shows what came before this token of changes */
+                "X-After-Change"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5790,7 +5800,12 @@ export interface operations {
                 /** @description csv, ndjson, parquet, arrow: everything that matches, as a file; `Accept` may say it too */
                 format?: components["schemas"]["FileFormat"] | null;
             };
-            header?: never;
+            header?: {
+                /** @description A standby may answer only once it shows that this run has ended, and what it stored */
+                "X-After-Run"?: string;
+                /** @description A standby may answer only once it shows what came before this token of changes */
+                "X-After-Change"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5837,7 +5852,12 @@ export interface operations {
     read_lineage_api_v1_data__data_id__lineage_get: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A standby may answer only once it shows that this run has ended, and what it stored */
+                "X-After-Run"?: string;
+                /** @description A standby may answer only once it shows what came before this token of changes */
+                "X-After-Change"?: string;
+            };
             path: {
                 /** @description The `id` of a data point */
                 data_id: string;
@@ -6388,7 +6408,12 @@ export interface operations {
                 limit?: number;
                 skip?: number;
             };
-            header?: never;
+            header?: {
+                /** @description A standby may answer only once it shows that this run has ended, and what it stored */
+                "X-After-Run"?: string;
+                /** @description A standby may answer only once it shows what came before this token of changes */
+                "X-After-Change"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6520,7 +6545,12 @@ export interface operations {
                 limit?: number;
                 skip?: number;
             };
-            header?: never;
+            header?: {
+                /** @description A standby may answer only once it shows that this run has ended, and what it stored */
+                "X-After-Run"?: string;
+                /** @description A standby may answer only once it shows what came before this token of changes */
+                "X-After-Change"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6596,7 +6626,12 @@ export interface operations {
                 /** @description Where a `Link` header said to go on */
                 cursor?: string | null;
             };
-            header?: never;
+            header?: {
+                /** @description A standby may answer only once it shows that this run has ended, and what it stored */
+                "X-After-Run"?: string;
+                /** @description A standby may answer only once it shows what came before this token of changes */
+                "X-After-Change"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6645,7 +6680,12 @@ export interface operations {
                 /** @description Moves count from when this system knew the news, or from publication */
                 since?: "known" | "published";
             };
-            header?: never;
+            header?: {
+                /** @description A standby may answer only once it shows that this run has ended, and what it stored */
+                "X-After-Run"?: string;
+                /** @description A standby may answer only once it shows what came before this token of changes */
+                "X-After-Change"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6701,7 +6741,12 @@ export interface operations {
                 /** @description csv, ndjson, parquet, arrow: everything that matches, as a file; `Accept` may say it too */
                 format?: components["schemas"]["FileFormat"] | null;
             };
-            header?: never;
+            header?: {
+                /** @description A standby may answer only once it shows that this run has ended, and what it stored */
+                "X-After-Run"?: string;
+                /** @description A standby may answer only once it shows what came before this token of changes */
+                "X-After-Change"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6853,7 +6898,12 @@ export interface operations {
                 /** @description By the data as they were at this time */
                 as_of?: string | null;
             };
-            header?: never;
+            header?: {
+                /** @description A standby may answer only once it shows that this run has ended, and what it stored */
+                "X-After-Run"?: string;
+                /** @description A standby may answer only once it shows what came before this token of changes */
+                "X-After-Change"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6881,7 +6931,12 @@ export interface operations {
     read_prices_api_v1_price_post: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A standby may answer only once it shows that this run has ended, and what it stored */
+                "X-After-Run"?: string;
+                /** @description A standby may answer only once it shows what came before this token of changes */
+                "X-After-Change"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -7431,7 +7486,12 @@ export interface operations {
                 /** @description csv, ndjson, parquet, arrow: everything that matches, as a file; `Accept` may say it too */
                 format?: components["schemas"]["FileFormat"] | null;
             };
-            header?: never;
+            header?: {
+                /** @description A standby may answer only once it shows that this run has ended, and what it stored */
+                "X-After-Run"?: string;
+                /** @description A standby may answer only once it shows what came before this token of changes */
+                "X-After-Change"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -7485,7 +7545,12 @@ export interface operations {
                 limit?: number;
                 skip?: number;
             };
-            header?: never;
+            header?: {
+                /** @description A standby may answer only once it shows that this run has ended, and what it stored */
+                "X-After-Run"?: string;
+                /** @description A standby may answer only once it shows what came before this token of changes */
+                "X-After-Change"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -7551,7 +7616,12 @@ export interface operations {
     read_one_api_v1_series__number__get: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A standby may answer only once it shows that this run has ended, and what it stored */
+                "X-After-Run"?: string;
+                /** @description A standby may answer only once it shows what came before this token of changes */
+                "X-After-Change"?: string;
+            };
             path: {
                 /** @description As `GET /series` shows it */
                 number: number;
@@ -7621,7 +7691,12 @@ export interface operations {
                 limit?: number;
                 skip?: number;
             };
-            header?: never;
+            header?: {
+                /** @description A standby may answer only once it shows that this run has ended, and what it stored */
+                "X-After-Run"?: string;
+                /** @description A standby may answer only once it shows what came before this token of changes */
+                "X-After-Change"?: string;
+            };
             path: {
                 /** @description As `GET /series` shows it */
                 number: number;
@@ -8184,4 +8259,4 @@ export interface operations {
         };
     };
 }
-// Of the OpenAPI document deb26ff5d94c1d3c296b3d93b093ecf517f4429057b70b8286da9fd78a5ab612
+// Of the OpenAPI document 8c876b98ee13eb6cb2052be6e657a5a5a093f154844def39ce7ef9ac5309a7bd

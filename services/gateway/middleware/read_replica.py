@@ -15,6 +15,19 @@ from services.gateway.replica import SIDE, Replica
 PREFIX = "/api/v1/"
 AFTER_RUN = "X-After-Run"
 AFTER_CHANGE = "X-After-Change"
+HEADERS = [
+    {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "schema": {"type": "string"},
+        "description": f"A standby may answer only once it shows {what}",
+    }
+    for name, what in (
+        (AFTER_RUN, "that this run has ended, and what it stored"),
+        (AFTER_CHANGE, "what came before this token of changes"),
+    )
+]
 _MAX_AGE = re.compile(r"\bmax-age=(\d{1,9})\b")
 # What is asked of runs, letters and configuration is asked of the primary: people act on it.
 READ = (
