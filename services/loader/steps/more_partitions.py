@@ -78,10 +78,14 @@ async def check_idle(bootstrap: str, engine: Engine) -> None:
     open_runs = await asyncio.to_thread(_open_runs, engine)
     waiting = await _waiting(bootstrap)
     if open_runs or waiting:
-        raise ConfigError(
-            f"PARTITIONS cannot be raised while {open_runs} runs are open and {waiting} messages "
-            f"wait: {_HOW}"
-        )
+        raise _under_way(open_runs, waiting)
+
+
+def _under_way(runs: int, messages: int) -> ConfigError:
+    return ConfigError(
+        f"PARTITIONS cannot be raised while {runs} runs are open and {messages} messages wait: "
+        f"{_HOW}"
+    )
 
 
 def most_known(engine: Engine) -> int | None:
