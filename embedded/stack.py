@@ -23,7 +23,7 @@ from pydantic import SecretStr
 from embedded import leftovers, supervision
 from embedded.console import Console
 from embedded.errors import StackError
-from embedded.servers import jars, kafka, passwords, postgres
+from embedded.servers import jars, kafka, passwords, postgres, training
 from embedded.settings import LOCAL, ROOT, StackSettings
 from embedded.unknown_names import unknown_names
 from shared.errors import ConfigError
@@ -304,6 +304,8 @@ def start_all(settings: StackSettings, console: Console) -> None:
         migrate(settings)
     with console.step("starting the services"):
         start_services(settings)
+    if settings.embedded_kafka():
+        training.begin(settings)
 
 
 def start_servers(

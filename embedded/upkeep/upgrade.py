@@ -112,6 +112,7 @@ def downgrade(console: Console, arguments: list[str]) -> int:
         )
     if not supervision.is_running(settings):
         raise StackError(commands.NOTHING_RUNS)
+    stack.migrate(settings, "can-downgrade", names[0])
     if "--yes" not in arguments:
         commands.confirm(
             console,

@@ -322,14 +322,17 @@ def _complete_document(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            document = generate()
-            problems.share(document)
-            _add_examples(document)
-            _add_headers(document)
-            app.openapi_schema = document
+            app.openapi_schema = _completed(generate())
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _completed(document: dict[str, Any]) -> dict[str, Any]:
+    problems.share(document)
+    _add_examples(document)
+    _add_headers(document)
+    return document
 
 
 def _add_examples(document: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """`python -m services.loader` loads.
 
 `python -m services.loader migrate` makes tables and topics, and ends; `downgrade 0.2.0` takes the
-tables back to a release before.
+tables back to a release before, `can-downgrade 0.2.0` says why it would not.
 """
 
 from __future__ import annotations
@@ -10,7 +10,11 @@ import asyncio
 import sys
 
 from services.loader import app
-from services.loader.migrate import downgrade, migrate
+from services.loader.migrate import (
+    check_downgrade,
+    downgrade,
+    migrate,
+)
 from services.loader.settings import LoaderSettings
 from shared.monitoring import endpoint
 from shared.runtime import logs
@@ -32,6 +36,8 @@ def main() -> None:
         match sys.argv[1:]:
             case ["migrate"]:
                 migrate(settings)
+            case ["can-downgrade", release]:
+                check_downgrade(settings, release)
             case ["downgrade", release]:
                 downgrade(settings, release)
             case _:

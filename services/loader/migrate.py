@@ -174,10 +174,22 @@ def _upgrade(engine: Engine) -> None:
 def downgrade(settings: LoaderSettings, release: str) -> None:
     """Make the tables what a release before needs; what only this one keeps is gone.
 
-    Raises ConfigError for one that is too old.
+    Raises as `check_downgrade`.
     """
-    revision = REVISIONS.get(release)
-    if revision is None:
+    check_downgrade(settings, release)
+    revision = REVISIONS[release]
+    engine = _engine(settings)
+    try:
+        with engine.connect() as connection:
+            command.downgrade(alembic_config(connection), revision)
+    finally:
+        engine.dispose()
+    log.info("downgraded", release=release, revision=revision)
+
+
+def check_downgrade(settings: LoaderSettings, release: str) -> None:
+    """Raises ConfigError for a release that is too old, or whose services could not work."""
+    if release not in REVISIONS:
         known = ", ".join(REVISIONS)
         raise ConfigError(
             f"{release!r} is no release to go back to (known: {known}): a database of an older one "
@@ -187,11 +199,8 @@ def downgrade(settings: LoaderSettings, release: str) -> None:
     try:
         with engine.connect() as connection:
             _refuse_other_counts(connection, release)
-        with engine.connect() as connection:
-            command.downgrade(alembic_config(connection), revision)
     finally:
         engine.dispose()
-    log.info("downgraded", release=release, revision=revision)
 
 
 def _refuse_other_counts(connection: Connection, release: str) -> None:

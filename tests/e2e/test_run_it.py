@@ -38,6 +38,7 @@ def stack(
         root / "csv",
         **own_upstream.settings("news"),
         COIN_IDS='["btc-bitcoin"]',
+        PARTITIONS="6",  # as releases before have them, to go back to
     )
     yield stack
     stack.api.close()

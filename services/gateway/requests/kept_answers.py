@@ -206,8 +206,9 @@ async def answered(request: Request, answer: Answer) -> Response:
 
 
 def _is_zipped(request: Request, body: bytes) -> bool:
-    taken = request.headers.get("accept-encoding", "")
-    return len(body) >= ZIPPED_FROM and _takes_gzip(taken)
+    return len(body) >= ZIPPED_FROM and _takes_gzip(
+        request.headers.get("accept-encoding", "")
+    )
 
 
 def _is_known(tags: str, tag: str) -> bool:

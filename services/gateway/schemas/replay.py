@@ -53,9 +53,10 @@ class Offsets(RequestBody):
     @field_validator("partition")
     @classmethod
     def _is_there(cls, value: int) -> int:
-        last = layout.partitions - 1
-        if value > last:
-            raise ValueError(f"ingest.raw has partitions 0 to {last}")
+        if value >= layout.partitions:
+            raise ValueError(
+                f"ingest.raw has {layout.partitions}, from 0 on"
+            )
         return value
 
     def is_empty(self) -> bool:

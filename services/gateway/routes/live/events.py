@@ -15,7 +15,7 @@ from services.gateway.dependencies import Asking, QuestionsDb
 from services.gateway.kafka.key_log import KeyLog
 from services.gateway.live import feed
 from services.gateway.live.feed import NOW
-from services.gateway.live.hub import Hub, Listener
+from services.gateway.live.hub import Listener
 from services.gateway.live.tokens import PATTERN, Place
 from services.gateway.problems import documented
 from services.gateway.requests.filters import SeriesFilter
@@ -77,8 +77,7 @@ async def _listen(
     if request.scope.get("is_head"):
         yield None
         return
-    hub: Hub = request.app.state.hub
-    async with hub.listening(asked.kinds()) as listener:
+    async with request.app.state.hub.listening(asked.kinds()) as listener:
         yield listener
 
 
