@@ -234,7 +234,7 @@ def test_topics_along_the_path_have_the_same_partitions() -> None:
             "ingest.unified",
             "ingest.checkpoints",
         )
-    } == {6}
+    } == {12}
 
 
 @pytest.mark.parametrize("name", mapping_golden.pages())
