@@ -112,7 +112,6 @@ def _consumer(settings: LoaderSettings, client: str) -> AIOKafkaConsumer:
         client,
         group=LOADER_GROUP,
         session_timeout_ms=settings.kafka_session_timeout_ms,
-        fetch_max_wait_ms=clients.PAGES_MAX_WAIT_MS,
     )
     consumer.subscribe([topic.name for topic in SUBSCRIBED])
     return consumer

@@ -13,7 +13,6 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from shared.kafka import clients, publishing
-from shared.kafka.clients import PAGES_MAX_WAIT_MS
 from shared.kafka.gap_aware_consumer import cut_gap
 from shared.kafka.witness import Cut, Witness
 from shared.messages.topics import RUN_EVENTS
@@ -27,9 +26,8 @@ log = logs.get(__name__)
 class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
-        # Faust sets 1,500 ms: a fetch that asks the other, empty partitions then holds up the busy
-        # one as long. Read when the consumer starts; a test watches the name.
-        consumer._fetch_max_wait_ms = PAGES_MAX_WAIT_MS  # noqa: SLF001
+        # Faust sets 1,500 ms. Read when the consumer starts; a test watches the name.
+        consumer._fetch_max_wait_ms = clients.MAX_WAIT_MS  # noqa: SLF001
         self._describe_commits(consumer)
         return consumer
 

@@ -6,9 +6,11 @@ import asyncio
 import ssl
 from typing import Any
 
+import aiokafka.consumer.consumer
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.conn import create_conn
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.errors import KafkaError, SaslAuthenticationFailed
 
 from shared.access import kafka_login
@@ -22,11 +24,34 @@ SESSION_TIMEOUT_MS = 10_000
 FETCH_BYTES = 2 * 1024 * 1024
 # Of all partitions of a topic, where one member of a group has them.
 FETCH_BYTES_TOGETHER = 24 * 1024 * 1024
-# A consumer of pages asks a broker for one thing at a time: while it waits for news of its empty
-# partitions, it cannot be given more of a busy one.
-PAGES_MAX_WAIT_MS = 50
+# A consumer asks a broker for one thing at a time: while it waits for news of its empty partitions,
+# it cannot be given more of one of which something lies ready. With nothing there it asks for all.
+BUSY_MAX_WAIT_MS = 50
+MAX_WAIT_MS = 500
 DAY_MS = 24 * 3600 * 1000
 log = logs.get(__name__)
+
+
+class _Fetcher(Fetcher):  # type: ignore[misc]
+    """Waits briefly while anything lies ready, and long where all partitions are asked for.
+
+    A test watches the names.
+    """
+
+    @property
+    def _fetch_max_wait_ms(self) -> int:
+        return min(
+            self._longest_ms,
+            BUSY_MAX_WAIT_MS if self._records else self._longest_ms,
+        )
+
+    @_fetch_max_wait_ms.setter
+    def _fetch_max_wait_ms(self, longest_ms: int) -> None:
+        self._longest_ms = longest_ms
+
+
+# Faust's consumers are made there too.
+aiokafka.consumer.consumer.Fetcher = _Fetcher
 
 
 def fetch_bytes() -> int:
@@ -75,7 +100,7 @@ def consumer(
         "max_partition_fetch_bytes": fetch_bytes()
         if group
         else FETCH_BYTES,
-        "fetch_max_wait_ms": 500,
+        "fetch_max_wait_ms": MAX_WAIT_MS,
         "metadata_max_age_ms": 15_000,  # how long a topic that was created again stays unseen
         **more,
     }

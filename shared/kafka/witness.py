@@ -129,7 +129,7 @@ class Witness:
             f"{self._group}-witness",
             group=None,
             fetch_max_bytes=clients.FETCH_BYTES,
-            fetch_max_wait_ms=clients.PAGES_MAX_WAIT_MS,
+            fetch_max_wait_ms=clients.BUSY_MAX_WAIT_MS,
         )
         await reader.start()
         try:

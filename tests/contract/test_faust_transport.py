@@ -9,11 +9,14 @@ from types import SimpleNamespace
 import faust
 import pytest
 from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer import consumer as consumer_module
+from aiokafka.consumer.fetcher import Fetcher
 from faust.transport import consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from services.normalizer.transport import App
+from shared.kafka import clients
 
 
 def test_the_names_are_those_of_the_libraries() -> None:
@@ -23,6 +26,9 @@ def test_the_names_are_those_of_the_libraries() -> None:
         )
 
     assert asyncio.run(made())._fetch_max_wait_ms == 321
+    assert "self._fetch_max_wait_ms," in inspect.getsource(Fetcher)
+    assert "self._records = collections" in inspect.getsource(Fetcher)
+    assert consumer_module.Fetcher is clients._Fetcher
     assert callable(driver.AIOKafkaConsumerThread._create_worker_consumer)
     assert callable(driver.Consumer._new_consumer_thread)
     assert callable(driver.Consumer.seek_to_committed)

@@ -35,7 +35,7 @@ WHERE requested_at IS NOT NULL ORDER BY requested_at DESC, run_id DESC LIMIT 1
 """
 _SELECT_GAPS = """
 SELECT topic, partition, first_missing, first_available, "group", reason, noticed_at, closed_at
-FROM data_gaps ORDER BY closed_at IS NULL DESC, noticed_at DESC, id LIMIT 10
+FROM data_gaps ORDER BY closed_at IS NULL DESC, noticed_at DESC, id LIMIT 50
 """
 
 
