@@ -98,6 +98,9 @@ def test_a_reading_that_is_wrong_is_corrected(
     choose(page, file)
     expect(page.get_by_text("understood ✓")).to_be_visible()
     page.get_by_text("Something is read wrongly?").click()
+    expect(page.get_by_role("combobox", name="Date is")).to_have_value(
+        "time"
+    )
     page.get_by_role("textbox", name="currency").fill("eur")
     page.get_by_role("combobox", name="Fair is").select_option("price")
     page.get_by_role("combobox", name="Close is").select_option("")

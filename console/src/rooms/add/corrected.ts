@@ -1,7 +1,7 @@
 // What a person says against a reading: the entry of mapping.yaml with what is different.
 
 import type { Schemas } from "../../api/client";
-import type { Profile } from "./profile";
+import { roleOf, type Profile } from "./profile";
 import { entryOf, type Given } from "./settled";
 
 export const FIELDS = ["symbol", "currency", "interval", "dates", "decimal", "timezone"] as const;
@@ -42,11 +42,12 @@ export function readAs(found: Schemas["Inspection"]): Reading {
     if (typeof value === "string" && value !== OF_EACH_ROW) fields[name] = value;
   }
   // Of a file that is refused, what was said of its columns.
-  const roles = Object.entries(first?.columns ?? profile.mapping?.columns ?? {});
-  const columns = (profile.columns ?? []).map((name, at) => ({
-    name,
-    role: roles.find(([, column]) => column === at + 1 || column === name)?.[0] ?? "",
-  }));
+  const said = first ? [] : Object.entries(profile.mapping?.columns ?? {});
+  const columns = (profile.columns ?? []).map((name, at) => {
+    const found = said.find(([, column]) => column === at + 1 || column === name)?.[0];
+    const role = found ?? roleOf(profile, name, at + 1) ?? "";
+    return { name, role: ROLES.includes(role) ? role : "" };
+  });
   return { fields, columns: series.length > 1 ? [] : columns };
 }
 
