@@ -40,9 +40,11 @@ class _Fetcher(Fetcher):  # type: ignore[misc]
 
     @property
     def _fetch_max_wait_ms(self) -> int:
-        return min(
-            self._longest_ms,
-            BUSY_MAX_WAIT_MS if self._records else self._longest_ms,
+        longest_ms: int = self._longest_ms
+        return (
+            min(longest_ms, BUSY_MAX_WAIT_MS)
+            if self._records
+            else longest_ms
         )
 
     @_fetch_max_wait_ms.setter
