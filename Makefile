@@ -102,8 +102,8 @@ test-compose: setup ## the compose deployment, built, scaled and killed; skipped
 	@$(PY) -m pytest tests/compose
 chaos: setup ## break services while records flow, compare; ROUNDS=3 RECORDS=200000 SEED=7 BROKERS=3
 	@$(PY) -m tests.chaos --rounds $(or $(ROUNDS),3) --records $(or $(RECORDS),200000) --brokers $(or $(BROKERS),1) $(if $(SEED),--seed $(SEED))
-soak: setup ## 2,000,000 records under repeated rebalances: memory, lag, standstills; RECORDS=
-	@$(PY) -m tests.chaos.soak --records $(or $(RECORDS),2000000)
+soak: setup ## everything at once under faults, HOURS=0.25 by default: memory, disk, latencies as a picture
+	@$(PY) -m tests.chaos.soak --hours $(or $(HOURS),0.25)
 bench: setup ## pipeline and API as a share of PostgreSQL alone; BENCH_CSV=file for other rows
 	@$(PY) -m bench
 eval: setup ## coins and sentiment in headlines, against plain VADER; ARGS=--wrong lists errors

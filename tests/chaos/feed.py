@@ -184,18 +184,17 @@ class Input:
                 }
             self.upstream.feeds[name] = rss(list(articles.values()))
         self.minute += 1
-        self.upstream.tickers = {}
+        tickers = {}
         for n in range(self.coins):
             coin, price = (
                 f"c{n}-coin-{n}",
                 Decimal(self._rng.randrange(1, 10**8)).scaleb(-3),
             )
-            self.upstream.tickers[coin] = ticker(
-                coin, float(price), minute=self.minute
-            )
+            tickers[coin] = ticker(coin, float(price), minute=self.minute)
             self.quoted[
                 coin, (NOW + timedelta(minutes=self.minute)).isoformat()
             ] = price
+        self.upstream.tickers = tickers  # at once: it may be asked now
 
     def settings(self) -> dict[str, Any]:
         return {

@@ -53,9 +53,18 @@ class Oracle:
     `findings` is empty when nothing is lost, doubled or torn.
     """
 
-    def __init__(self, dsn: str, *, may_reread: bool = False) -> None:
-        """`may_reread`: logs have lost their ends, and with them where files were read to."""
-        self._may_reread = may_reread
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        may_reread: bool = False,
+        is_pruned: bool = False,
+    ) -> None:
+        """`may_reread`: logs have lost their ends, and with them where files were read to.
+
+        `is_pruned`: old raw pages and runs have been removed.
+        """
+        self._may_reread, self._is_pruned = may_reread, is_pruned
         self._connection = psycopg2.connect(dsn)
         self._connection.set_session(readonly=True, autocommit=False)
         with self._connection.cursor() as cursor:
@@ -88,7 +97,8 @@ class Oracle:
         """
         for file in given.files:
             self._file(file)
-            self._raw(file)
+            if not self._is_pruned:
+                self._raw(file)
         for name, articles in given.articles.items():
             self._feed(name, articles)
         self._tickers(given, reads)
@@ -442,14 +452,15 @@ class Oracle:
                 " WHERE p.page_id IS NULL"
             )[0][0],
         )
-        self._say(
-            "receipts without a page in raw_data",
-            0,
-            self.rows(
-                "SELECT count(*) FROM page_receipts AS p LEFT JOIN raw_data AS r USING"
-                " (page_id) WHERE r.page_id IS NULL"
-            )[0][0],
-        )
+        if not self._is_pruned:
+            self._say(
+                "receipts without a page in raw_data",
+                0,
+                self.rows(
+                    "SELECT count(*) FROM page_receipts AS p LEFT JOIN raw_data AS r USING"
+                    " (page_id) WHERE r.page_id IS NULL"
+                )[0][0],
+            )
         foreign = self.rows(
             "SELECT DISTINCT reason FROM dead_letters WHERE page_id IS NULL"
         )

@@ -77,6 +77,11 @@ class Part:
     def is_up(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         if not self.is_up:
             # By a thread that stays: servers end with the thread that started them.
@@ -419,6 +424,14 @@ class ChaosStack(Stack):
                         psutil.Process(pid).memory_info().rss / 1e6,
                     )
         return found
+
+    def folders(self) -> dict[str, Path]:
+        """What takes disk."""
+        return {
+            "kafka": self.kafka_logs,
+            "postgres": postgres.data_dir(self._own),
+            "logs": self.settings.logs,
+        }
 
     # -- asking, whatever is broken --------------------------------------------------------------
 
