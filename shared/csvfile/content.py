@@ -15,12 +15,12 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import zstandard
 
 from shared.csvfile import zip_directory
+from shared.csvfile.places.base import StoredFile
 from shared.errors import TaskError
 
 SUFFIXES = (
@@ -48,7 +48,6 @@ MAX_WINDOW = (
 # In a member's header, and behind it: version, size of the properties and their first byte.
 _NAME_LENGTH_AT = 26
 _DICTIONARY_AT = 5
-_OPEN_FILES = Path("/proc/self/fd")  # of Linux; elsewhere it is not there
 _CHUNK = 256 * 1024
 _UTF16_SAMPLE = 4096
 _BROKEN = (
@@ -114,51 +113,39 @@ class Content:
 
 @contextmanager
 def open_content(
-    path: Path, member: str | None, inside: Path
+    stored: StoredFile, member: str | None
 ) -> Iterator[Content]:
-    """The content of a file, or of one member of a zip. `inside`: the folder it must lie below.
+    """The content of a file, or of one member of a zip.
 
     Raises TaskError `unreadable_file`, `outside_folder`, `bad_archive`, `limit_exceeded`.
     """
+    name = _name_of(stored)
     try:
-        file = _opened(path, inside)
+        file = stored.open()
     except OSError as error:
         raise TaskError(
-            "unreadable_file", f"{path.name}: {error.strerror}"
+            "unreadable_file", f"{name}: {error.strerror}"
         ) from error
     with file:
-        yield _translated(_decompressed(file, path.name, member))
+        yield _translated(_decompressed(file, name, member))
 
 
-def _opened(path: Path, inside: Path) -> BinaryIO:
-    """A file of which it is known where it lies, whatever its name led to a moment before.
-
-    Raises OSError, TaskError `outside_folder`.
-    """
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    file: BinaryIO = os.fdopen(handle, "rb")
-    at = _OPEN_FILES / str(handle)
-    if _OPEN_FILES.is_dir() and not at.readlink().is_relative_to(inside):
-        file.close()
-        message = f"{path.name!r} is not a file below CSV_DIR"
-        raise TaskError("outside_folder", message)
-    return file
+def _name_of(stored: StoredFile) -> str:
+    return stored.path.rpartition("/")[2]
 
 
-def members(path: Path, inside: Path) -> tuple[list[str], list[str]]:
+def members(stored: StoredFile) -> tuple[list[str], list[str]]:
     """The CSV files in a zip, and the other files in it.
 
     Raises TaskError `outside_folder`, `bad_archive` and `limit_exceeded`.
     """
+    name = _name_of(stored)
     try:
-        with (
-            _opened(path, inside) as file,
-            _opened_zip(file, path.name) as archive,
-        ):
-            found = _members_of(archive, path.name)
+        with stored.open() as file, _opened_zip(file, name) as archive:
+            found = _members_of(archive, name)
             return found, _others_of(archive, found)
     except _BROKEN as error:
-        message = f"{path.name} is not a zip that can be read: {error}"
+        message = f"{name} is not a zip that can be read: {error}"
         raise TaskError("bad_archive", message) from error
 
 

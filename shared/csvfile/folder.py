@@ -1,11 +1,10 @@
 """The files below CSV_DIR: which there are, and where one of them lies.
 
-Nothing outside the folder is ever opened.
+Nothing outside of it is ever opened.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import unicodedata
@@ -21,6 +20,13 @@ from shared.csvfile.content import (
     members,
     open_content,
 )
+from shared.csvfile.places.base import (
+    MAX_PATH,
+    TOO_LONG,
+    Place,
+    StoredFile,
+)
+from shared.csvfile.places.disk import Disk
 from shared.errors import TaskError
 
 _BY_LENGTH = sorted(SUFFIXES, key=len, reverse=True)
@@ -28,14 +34,9 @@ _SUFFIX = re.compile(
     f"(?:{'|'.join(map(re.escape, _BY_LENGTH))})$", re.IGNORECASE
 )
 MAX_SHOWN = 200  # characters of a path in a message
-MAX_PATH = (
-    400  # characters below CSV_DIR; a member's name comes on top of it
-)
-_TOO_LONG = f"its path has more than {MAX_PATH} characters: shorten it"
 MAX_NAME_BYTES = 255
 MAX_OTHERS = 20  # of an archive
 _IN_ARCHIVE = "of an archive only .csv and .tsv are read: unpack it"
-_A_LINK = "a folder that is a link: put the folder itself in its place"
 _OURS = frozenset(
     {"mapping.yaml", "README", "README.md", "LICENSE", "Thumbs.db"}
 )
@@ -62,6 +63,7 @@ _ADVICE = {
 }
 _OTHER_ENDING = f"only names that end in {', '.join(SUFFIXES)} are read: rename it if it is a table"
 Opened = Callable[[], AbstractContextManager[Content]]
+Root = Path | Place  # a folder of this machine by its path
 
 
 @dataclass(frozen=True)
@@ -69,46 +71,61 @@ class CsvFile:
     """A file. `path`: below CSV_DIR, as streams and API name it.
 
     Of a zip with several files the path goes on with the member's name; `member`: that of the only
-    file in a zip, whose name says more than the zip's.
+    file in a zip, whose name says more than the zip's. `version`: another one with every change,
+    where the place tells.
     """
 
     path: str
     dataset: str
     opened: Opened
     member: str | None = None
+    version: str | None = None
 
 
-def find(root: Path, path: str) -> CsvFile:
+def place_of(root: Root) -> Place:
+    return Disk(root) if isinstance(root, Path) else root
+
+
+def find(root: Root, path: str) -> CsvFile:
     """One file. Raises TaskError `outside_folder`, `unreadable_file`, `bad_archive`."""
-    inside = root.resolve()
     archive, _, member = path.partition(".zip/")
-    file = inside / (f"{archive}.zip" if member else path)
-    if "\x00" in path or not _is_inside(file, inside):
+    name = f"{archive}.zip" if member else path
+    file = place_of(root).find(name)
+    if file is None:
         message = f"{path!r} is not a file below CSV_DIR"
         raise TaskError("outside_folder", message)
-    _check_name(file, path)
+    _check_name(name, path)
     if member:
-        _check_member(file, archive, member, inside)
-        opened = partial(open_content, file, member, inside)
-        return _file(path, opened)
-    return _whole(file, path, _members(file, inside), inside)
+        _check_member(file, archive, member)
+        return _file(path, file, partial(open_content, file, member))
+    return _whole(file, _members(file))
+
+
+def check_place_for(path: str) -> None:
+    """Whether a new file may be there. Raises TaskError `outside_folder`, `unreadable_file`."""
+    if not _is_path(path.split("/")):
+        raise no_path(path)
+    if len(path) > MAX_PATH:
+        raise TaskError("outside_folder", TOO_LONG)
+    _check_name(path, path)
 
 
 def place_for(root: Path, path: str) -> Path:
     """Where a new file goes. Raises TaskError `outside_folder`, `unreadable_file`."""
+    check_place_for(path)
     inside = root.resolve()
-    parts = path.split("/")
-    file = inside.joinpath(*parts)
-    if not _is_path(parts) or not _lies_in(file.parent, inside):
-        message = (
-            f"{path[:MAX_SHOWN]!r} is no path of a file below CSV_DIR: write it as"
-            " `folder/name.csv`, without a leading dot, `*`, `?` or `\\`"
-        )
-        raise TaskError("outside_folder", message)
-    if len(path) > MAX_PATH:
-        raise TaskError("outside_folder", _TOO_LONG)
-    _check_name(file, path)
+    file = inside.joinpath(*path.split("/"))
+    if not _lies_in(file.parent, inside):
+        raise no_path(path)
     return file
+
+
+def no_path(path: str) -> TaskError:
+    message = (
+        f"{path[:MAX_SHOWN]!r} is no path of a file below CSV_DIR: write it as"
+        " `folder/name.csv`, without a leading dot, `*`, `?` or `\\`"
+    )
+    return TaskError("outside_folder", message)
 
 
 def _is_path(parts: list[str]) -> bool:
@@ -141,100 +158,79 @@ def _lies_in(parent: Path, inside: Path) -> bool:
     return True
 
 
-def _check_name(file: Path, path: str) -> None:
-    if not _is_wanted(file.name):
+def _check_name(name: str, path: str) -> None:
+    if not _is_wanted(_last(name)):
         endings = ", ".join(SUFFIXES)
         message = f"{path!r} is not a CSV file: names end in {endings}"
         raise TaskError("unreadable_file", message)
 
 
-def _check_member(
-    file: Path, archive: str, member: str, inside: Path
-) -> None:
-    if member not in members(file, inside)[0]:
+def _last(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _check_member(file: StoredFile, archive: str, member: str) -> None:
+    if member not in members(file)[0]:
         message = f"{archive}.zip has no file {member!r}"
         raise TaskError("unreadable_file", message)
 
 
-def listed(root: Path) -> Iterator[CsvFile]:
+def listed(root: Root) -> Iterator[CsvFile]:
     """All CSV files, in the order of their names.
 
     An archive that cannot be read is listed: its task reports why.
     """
-    inside = root.resolve()
-    for file in _walk(inside):
-        if not _is_wanted(file.name) or not _is_inside(file, inside):
-            continue
-        path = file.relative_to(inside).as_posix()
-        if len(path) <= MAX_PATH:
-            yield from _parts(file, path, inside)
+    place = place_of(root)
+    for file in place.walk():
+        if (
+            _is_wanted(_last(file.path))
+            and len(file.path) <= MAX_PATH
+            and place.why_closed(file.path) is None
+        ):
+            yield from _parts(file)
 
 
-def _walk(
-    inside: Path, on_closed: Callable[[OSError], None] | None = None
-) -> Iterator[Path]:
-    """All that lies in a folder and in those below it, in the order of names; hidden ones not.
-
-    `on_closed`: called for a folder that cannot be listed, or which is not: a link, or one in which
-    no file would have a path that is short enough.
-    """
-    for folder, folders, names in os.walk(inside, onerror=on_closed):
-        if len(folder) - len(str(inside)) > MAX_PATH:
-            folders.clear()
-            if on_closed is not None:
-                on_closed(OSError(errno.ENAMETOOLONG, _TOO_LONG, folder))
-            continue
-        folders[:] = sorted(
-            name for name in folders if not name.startswith(".")
-        )
-        if on_closed is not None:
-            for at in filter(
-                Path.is_symlink, map(Path(folder).joinpath, folders)
-            ):
-                on_closed(OSError(errno.ELOOP, _A_LINK, str(at)))
-        for name in sorted(names):
-            yield Path(folder, name)
-
-
-def _parts(file: Path, path: str, inside: Path) -> Iterator[CsvFile]:
+def _parts(file: StoredFile) -> Iterator[CsvFile]:
     """Each CSV that a file holds."""
-    found = _members(file, inside)
+    found = _members(file)
     if len(found) <= 1:
-        yield _whole(file, path, found, inside)
+        yield _whole(file, found)
         return
     for member in found:
-        opened = partial(open_content, file, member, inside)
-        yield _file(f"{path}/{member}", opened)
+        opened = partial(open_content, file, member)
+        yield _file(f"{file.path}/{member}", file, opened)
 
 
-def _members(file: Path, inside: Path) -> list[str]:
+def _members(file: StoredFile) -> list[str]:
     """The CSV files in a zip; none of what is no zip, or cannot be read."""
-    return _held(file, inside)[0]
+    return _held(file)[0]
 
 
-def _held(file: Path, inside: Path) -> tuple[list[str], list[str]]:
+def _held(file: StoredFile) -> tuple[list[str], list[str]]:
     """The CSV files in a zip, and the others."""
-    if not file.name.lower().endswith(".zip"):
+    if not file.path.lower().endswith(".zip"):
         return [], []
     try:
-        return members(file, inside)
+        return members(file)
     except TaskError:
         return [], []
 
 
-def _whole(
-    file: Path, path: str, found: list[str], inside: Path
-) -> CsvFile:
+def _whole(file: StoredFile, found: list[str]) -> CsvFile:
     """A file as one stream."""
     member = found[0] if len(found) == 1 else None
-    opened = partial(open_content, file, None, inside)
-    return _file(path, opened, member)
+    return _file(
+        file.path, file, partial(open_content, file, None), member
+    )
 
 
 def _file(
-    path: str, opened: Opened, member: str | None = None
+    path: str,
+    file: StoredFile,
+    opened: Opened,
+    member: str | None = None,
 ) -> CsvFile:
-    return CsvFile(path, _dataset(path), opened, member)
+    return CsvFile(path, _dataset(path), opened, member, file.version)
 
 
 @dataclass(frozen=True)
@@ -249,81 +245,50 @@ class LeftOut:
     is_missed: bool
 
 
-def left_out(root: Path) -> Iterator[LeftOut]:
+def left_out(root: Root) -> Iterator[LeftOut]:
     """What lies below CSV_DIR and is not read."""
-    inside = root.resolve()
-    closed: list[OSError] = []
-    for file in _walk(inside, closed.append):
-        reason = _why_left_out(file, inside)
+    place = place_of(root)
+    closed: list[tuple[str, str]] = []
+    for file in place.walk(lambda *found: closed.append(found)):
+        reason = _why_left_out(place, file.path)
         if reason is not None:
-            yield _left_out(
-                file, inside, reason, is_missed=_is_wanted(file.name)
-            )
-        elif _is_wanted(file.name):
-            yield from _left_out_of(file, inside)
-    for error in closed:
-        reason = f"the folder is not listed: {error.strerror}"
-        yield _left_out(
-            Path(error.filename), inside, reason, is_missed=True
-        )
+            is_missed = _is_wanted(_last(file.path))
+            yield _left_out(file.path, reason, is_missed=is_missed)
+        elif _is_wanted(_last(file.path)):
+            yield from _left_out_of(file)
+    for path, why in closed:
+        reason = f"the folder is not listed: {why}"
+        yield _left_out(path, reason, is_missed=True)
 
 
-def _left_out_of(file: Path, inside: Path) -> Iterator[LeftOut]:
+def _left_out_of(file: StoredFile) -> Iterator[LeftOut]:
     """The other files of an archive."""
-    found, others = _held(file, inside)
+    found, others = _held(file)
     # In an archive without a table nothing is read, which its task says.
     for member in others[:MAX_OTHERS] if found else ():
-        name = member.rpartition("/")[2]
+        name = _last(member)
         if name.startswith(".") or name in _OURS:
             continue
-        yield _left_out(
-            file / member, inside, _IN_ARCHIVE, is_missed=_is_wanted(name)
-        )
+        path = os.path.normpath(f"{file.path}/{member}")
+        yield _left_out(path, _IN_ARCHIVE, is_missed=_is_wanted(name))
 
 
-def _left_out(
-    file: Path, inside: Path, reason: str, *, is_missed: bool
-) -> LeftOut:
-    path = os.path.relpath(file, inside)
+def _left_out(path: str, reason: str, *, is_missed: bool) -> LeftOut:
     shown = path.encode("utf-8", "backslashreplace").decode()
     sentence = f"not read: {shown[:MAX_SHOWN]} ({reason})"
     return LeftOut(shown, sentence, is_missed)
 
 
-def _why_left_out(file: Path, inside: Path) -> str | None:
+def _why_left_out(place: Place, path: str) -> str | None:
     """None for what is read, and for what nobody expects to be read."""
-    name = file.name
-    if name.startswith(".") or name in _OURS:
+    name = _last(path)
+    if name in _OURS:
         return None
     if not _is_wanted(name):
-        ending = file.suffix.lower()
+        ending = PurePosixPath(name).suffix.lower()
         return _ADVICE.get(ending, _OTHER_ENDING)
-    if _is_inside(file, inside):
-        return (
-            _TOO_LONG
-            if len(str(file.relative_to(inside))) > MAX_PATH
-            else None
-        )
-    if not _is_utf8(name):
-        return "its name is not UTF-8: rename it"
-    if _is_file(file):
-        return "a link that leads out of CSV_DIR: copy the file instead"
-    return "it is no ordinary file: put a file with rows in its place"
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a link to a name that is too long
-        return False
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    reason = place.why_closed(path)
+    return reason or (TOO_LONG if len(path) > MAX_PATH else None)
 
 
 def _dataset(path: str) -> str:
@@ -336,22 +301,3 @@ def _dataset(path: str) -> str:
 
 def _is_wanted(name: str) -> bool:
     return not name.startswith(".") and _SUFFIX.search(name) is not None
-
-
-def _is_inside(path: Path, root: Path) -> bool:
-    """A link out of the folder is refused.
-
-    So are names that are not UTF-8, which no message could carry.
-    """
-    try:
-        str(path).encode()
-        return (
-            path.resolve(strict=True).is_relative_to(root)
-            and path.is_file()
-        )
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-    ):  # RuntimeError: a link to itself
-        return False

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from shared.csvfile import overrides
-from shared.csvfile.folder import CsvFile
+from shared.csvfile.folder import CsvFile, Root
 from shared.csvfile.profile import Profile, profile
 from shared.csvfile.rows import Tried
 from shared.runtime.confined import MEGABYTE, Limits, Meter
@@ -24,7 +23,7 @@ LIMITS = Limits(
 
 
 def inspected(
-    meter: Meter, root: Path, file: CsvFile
+    meter: Meter, root: Root, file: CsvFile
 ) -> Iterator[dict[str, Any]]:
     """One: `profile`, `sample`, `tried` and `refused` of a file, as far as they are there.
 

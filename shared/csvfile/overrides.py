@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
-import os
-import stat
 from collections import Counter
 from functools import lru_cache
 from operator import itemgetter
-from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -25,7 +22,7 @@ from pydantic import (
 )
 
 from shared.csvfile import folder
-from shared.csvfile.folder import CsvFile
+from shared.csvfile.folder import CsvFile, Root
 from shared.csvfile.meaning.number_formats import PLACEHOLDER, ROLES
 from shared.errors import TaskError
 
@@ -159,7 +156,7 @@ def _matches(path: str, pattern: str) -> bool:
     )
 
 
-def load(root: Path) -> MappingFile:
+def load(root: Root) -> MappingFile:
     """The mapping file of CSV_DIR, empty where there is none.
 
     Raises TaskError `bad_mapping` that says what is wrong where.
@@ -209,7 +206,7 @@ def _shown(error: yaml.YAMLError) -> str:
     return f"{problem[:MAX_PROBLEM]}{at}"
 
 
-def wanted_files(root: Path) -> list[CsvFile]:
+def wanted_files(root: Root) -> list[CsvFile]:
     """The files of CSV_DIR that are read: all, while the mapping file is wrong.
 
     The made-up sample only while there is nothing else.
@@ -262,26 +259,11 @@ def _twice(name: str, node: yaml.MappingNode) -> yaml.YAMLError:
     )
 
 
-def text_of(root: Path) -> str:
-    """Of an ordinary file below CSV_DIR alone. Raises TaskError `bad_mapping`."""
-    inside = root.resolve()
-    try:
-        path = (inside / NAME).resolve()
-    except (OSError, RuntimeError):  # RuntimeError: a link to itself
-        raise _leads_nowhere() from None
-    if not path.is_relative_to(inside):
-        message = f"{NAME} is a link that leads out of CSV_DIR: copy the file instead"
-        raise TaskError("bad_mapping", message)
-    try:
-        data = _bytes_of(path)
-    except FileNotFoundError:
-        if (inside / NAME).is_symlink():
-            raise _leads_nowhere() from None
+def text_of(root: Root) -> str:
+    """Raises TaskError `bad_mapping`."""
+    data = folder.place_of(root).text(NAME, MAX_BYTES)
+    if data is None:
         return ""
-    except OSError as error:
-        reason = error.strerror or "it is no ordinary file"
-        message = f"{NAME} cannot be read: {reason}"
-        raise TaskError("bad_mapping", message) from error
     if len(data) > MAX_BYTES:
         message = f"{NAME} has more than {MAX_BYTES} bytes"
         raise TaskError("bad_mapping", message)
@@ -290,18 +272,3 @@ def text_of(root: Path) -> str:
     except UnicodeDecodeError as error:
         message = f"{NAME} is not UTF-8 at byte {error.start}"
         raise TaskError("bad_mapping", message) from error
-
-
-def _leads_nowhere() -> TaskError:
-    message = f"{NAME} is a link to what is not there: put the file in its place"
-    return TaskError("bad_mapping", message)
-
-
-def _bytes_of(path: Path) -> bytes:
-    """At most a byte more than is allowed. Does not follow a link, does not wait for a writer."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-    handle = os.open(path, flags)
-    with open(handle, "rb") as file:  # noqa: PTH123  of a handle
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError
-        return file.read(MAX_BYTES + 1)
