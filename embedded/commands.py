@@ -33,6 +33,7 @@ _GROUPS_TOOL = (
 ANSWER_TIMEOUT_S = 5.0
 YES = frozenset({"y", "yes"})
 _COMPOSE = (["docker", "compose"], ["docker-compose"])
+COMPOSE_BROKERS = 3  # of docker-compose.cluster.yml
 
 
 def up(console: Console, _arguments: list[str]) -> int:
@@ -274,14 +275,29 @@ def compose(*arguments: str) -> int:
 
 
 def compose_command() -> list[str]:
-    """Raises ConfigError where there is none."""
+    """With its files. Raises ConfigError where there is none."""
+    files = compose_files(load(StackSettings))
     for command in _COMPOSE:
         if _answers(command):
-            return command
+            return [*command, *(f"--file={name}" for name in files)]
     raise ConfigError(
         "MODE: docker needs Docker with compose, and neither `docker compose` nor `docker-compose` "
         "works here: install it, or leave MODE=native"
     )
+
+
+def compose_files(settings: StackSettings) -> list[str]:
+    """Where it is not compose's own choice. Raises ConfigError for brokers that it has not."""
+    is_others = settings.compose_file or not settings.embedded_kafka()
+    if settings.kafka_brokers == 1 or is_others:
+        return []
+    if settings.kafka_brokers != COMPOSE_BROKERS:
+        raise ConfigError(
+            f"KAFKA_BROKERS: {settings.kafka_brokers} is not possible with MODE=docker, which "
+            f"starts 1 or {COMPOSE_BROKERS}: set one of them, or KAFKA_BOOTSTRAP_SERVERS for "
+            "brokers of your own"
+        )
+    return ["docker-compose.yml", "docker-compose.cluster.yml"]
 
 
 def _answers(command: list[str]) -> bool:

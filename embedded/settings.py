@@ -6,22 +6,22 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 
-from shared.runtime.settings import CommonSettings
+from shared.csvfile.places.settings import PlaceSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCAL = ("127.0.0.1", "localhost")
 
 
-class StackSettings(CommonSettings):
+class StackSettings(PlaceSettings):
     """Ports, places, and how many of each service run."""
 
     api_port: int = Field(default=8000, ge=1, le=65535)
     api_key: SecretStr = SecretStr("test-api-key")
     state_dir: Path = Path(".local")
-    csv_dir: Path = Path("data/csv")
     java: str = (
         ""  # a path to `java`, for where the bundled one does not run
     )
+    compose_file: str = ""  # compose's own variable: which files it takes
     kafka_heap: str = Field(default="512m", pattern=r"^\d+[mMgG]$")
     # Empty: a quarter of this machine's memory.
     postgres_shared_buffers: str = Field(

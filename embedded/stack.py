@@ -314,7 +314,8 @@ def start_servers(
     """Kafka and PostgreSQL alone. Returns the settings with their passwords."""
     settings = passwords.make(settings)
     _remember_settings(settings.state / "settings.json")
-    if not settings.csv_dir.is_dir():
+    folder = settings.csv_folder()
+    if folder is not None and not folder.is_dir():
         console.print(
             f"  note: CSV_DIR={settings.csv_dir} does not exist, so there are no CSV files to "
             "ingest"

@@ -260,7 +260,10 @@ def _copy_configuration(
         console.print(f"  note: not in the backup: {error}")
     else:
         kept.chmod(0o600)
-    for place in (ROOT / COPIED[0], settings.csv_dir / COPIED[1]):
+    places = [ROOT / COPIED[0]]
+    if (csv_folder := settings.csv_folder()) is not None:
+        places.append(csv_folder / COPIED[1])
+    for place in places:
         if place.is_file():
             copied = Path(shutil.copy(place, folder / place.name))
             copied.chmod(0o600)

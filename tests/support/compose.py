@@ -58,7 +58,9 @@ class ComposeStack(Product):
         command: list[str],
         csv_dir: Path,
         name: str = "crypto-ingest-test",
+        files: tuple[str, ...] = FILES,
     ) -> None:
+        self._files = files
         api, postgres = free_ports(2)
         self.csv_dir, self._command = csv_dir, command
         buildkit = (
@@ -90,7 +92,9 @@ class ComposeStack(Product):
 
     def compose(self, *arguments: str, timeout_s: float = 600) -> str:
         files = [
-            part for file in FILES for part in ("-f", str(ROOT / file))
+            part
+            for file in self._files
+            for part in ("-f", str(ROOT / file))
         ]
         # The example of settings, not a developer's own .env.
         command = [
