@@ -77,7 +77,7 @@ screenshots: setup console ## the pictures of docs/images
 	@$(PY) -m tests.browser.pictures
 test-e2e: setup ## the stack as `make up` starts it, with kills and outages
 	@$(PY) -m pytest tests/e2e
-test-long: setup ## what takes long: NAME=compose, chaos, soak, memory, growth, file, marked, page, scaling, cluster, secured, helm, beside, failover, partitions, replica or back
+test-long: setup ## what takes long: NAME=compose, chaos, soak, memory, growth, file, marked, page, scaling, cluster, secured, helm, beside, failover, partitions, replica, objects or back
 	@case "$(NAME)" in \
 	  compose) $(MAKE) --no-print-directory test-compose ;; \
 	  chaos) $(MAKE) --no-print-directory chaos ROUNDS=1 ;; \
@@ -92,11 +92,12 @@ test-long: setup ## what takes long: NAME=compose, chaos, soak, memory, growth, 
 	  secured) $(PY) -m pytest tests/long/test_secured_kafka.py ;; \
 	  beside) $(PY) -m pytest tests/long/test_side_by_side.py ;; \
 	  partitions) $(PY) -m pytest tests/long/test_partitions.py ;; \
+	  objects) $(PY) -m pytest tests/long/test_objects.py ;; \
 	  replica) $(PY) -m pytest tests/long/test_read_replica.py ;; \
 	  failover) $(PY) -m pytest tests/long/test_failover.py ;; \
 	  helm) $(PY) -m pytest tests/long/test_helm.py ;; \
 	  scaling) $(PY) -m pytest tests/long/test_scaling.py ;; \
-	  *) echo "say which: make test-long NAME=compose, chaos, soak, memory, growth, file, marked, page, scaling, cluster, secured, helm, beside, failover, partitions, replica or back" >&2; exit 2 ;; \
+	  *) echo "say which: make test-long NAME=compose, chaos, soak, memory, growth, file, marked, page, scaling, cluster, secured, helm, beside, failover, partitions, replica, objects or back" >&2; exit 2 ;; \
 	esac
 test-compose: setup ## the compose deployment, built, scaled and killed; skipped without Docker
 	@$(PY) -m pytest tests/compose

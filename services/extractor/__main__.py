@@ -24,7 +24,9 @@ def main() -> None:
     logs.get(__name__).info("starting", settings=settings.masked())
     health = Health(settings.health_file)
     with exit_on_known_errors():
-        endpoint.serve(settings, "extractor", health, [settings.csv_dir])
+        endpoint.serve(
+            settings, "extractor", health, [settings.csv_folder()]
+        )
         asyncio.run(
             run_until_stopped(
                 lambda stop: app.run(settings, health, stop), health

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
 from shared.access.settings import SigningSettings
 from shared.configuration.forecast import calls_a_month, shortage
 from shared.configuration.settings import Schedule
+from shared.csvfile.places.settings import PlaceSettings
 
 _DEFAULT_FEEDS = (
     ("coindesk", "https://www.coindesk.com/arc/outboundfeeds/rss/"),
@@ -38,7 +38,7 @@ class Feed(BaseModel, frozen=True):
 _CURRENCY = re.compile(r"[A-Za-z]{2,10}")
 
 
-class ExtractorSettings(SigningSettings):
+class ExtractorSettings(SigningSettings, PlaceSettings):
     """Sources, limits and how much is done at a time."""
 
     coinpaprika_api_url: str = Field(
@@ -59,7 +59,6 @@ class ExtractorSettings(SigningSettings):
         pattern=r"^https?://[^/\s]+",
     )
     coingecko_ids: list[str] = Field(default=[])
-    csv_dir: Path = Path("data/csv")
     rss_feeds: list[Feed] = Field(
         default=[Feed(name=name, url=url) for name, url in _DEFAULT_FEEDS]
     )

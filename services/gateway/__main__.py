@@ -54,7 +54,9 @@ def main() -> None:
     raise_file_limit()
     health = Health(settings.health_file)
     with exit_on_known_errors():
-        endpoint.serve(settings, "gateway", health, [settings.csv_dir])
+        endpoint.serve(
+            settings, "gateway", health, [settings.csv_folder()]
+        )
     app = create_app(settings, health)
     config = uvicorn.Config(
         app,

@@ -73,7 +73,7 @@ from services.gateway.routes.live import changes, events, services
 from services.gateway.routes.news import news, sentiment
 from services.gateway.routes.prices import agreement, latest, ohlcv, price
 from services.gateway.settings import GatewaySettings
-from services.gateway.uploads.store import Uploads
+from services.gateway.uploads.place import uploads_to
 from shared.errors import CONFIG_EXIT_CODE, POISON_EXIT_CODE, ConfigError
 from shared.kafka.starts import instance_name
 from shared.runtime import logs
@@ -158,8 +158,10 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
             pools += _add_standby(app, settings)
         app.state.bus = bus
         app.state.keys = bus.configuration.keys
-        app.state.source_watch = SourceWatch(probes, settings.csv_dir)
-        app.state.hub = Hub(database, bus.checkpoints, settings.csv_dir)
+        app.state.source_watch = SourceWatch(probes, settings.csv_root())
+        app.state.hub = Hub(
+            database, bus.checkpoints, settings.csv_root()
+        )
         for each in pools:
             await each.start()
         connecting = asyncio.create_task(
@@ -200,8 +202,8 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
     app.state.settings = settings
     app.state.health_file = health_file
     app.state.wrong_keys = WrongKeys()
-    app.state.uploads = Uploads(
-        settings.csv_dir, settings.upload_quota_mb * 1_000_000
+    app.state.uploads = uploads_to(
+        settings.csv_root(), settings.upload_quota_mb * 1_000_000
     )
     app.state.lookups = asyncio.Semaphore(LOOKUPS)
     _add_middleware(app, settings)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, field_validator
 
 from shared.access.settings import SigningSettings
+from shared.csvfile.places.settings import PlaceSettings
 from shared.runtime import database_url
 from shared.runtime.settings import Role, role_dsn
 
 _ORIGIN = re.compile(r"https?://[^/\s?#@]+")
 
 
-class GatewaySettings(SigningSettings):
+class GatewaySettings(SigningSettings, PlaceSettings):
     """Address, key and limits of the API."""
 
     api_host: str = "127.0.0.1"
@@ -29,7 +29,6 @@ class GatewaySettings(SigningSettings):
     read_max_age_s: float = Field(default=10.0, gt=0, le=3600)
     pool_size: int = Field(default=10, ge=1, le=100)
     max_body_bytes: int = Field(default=512 * 1024, ge=1024)
-    csv_dir: Path = Path("data/csv")
     # Of all that lies in CSV_DIR when a file is uploaded; 0: nothing can be.
     upload_quota_mb: int = Field(default=4096, ge=0)
     # Addresses of proxies whose X-Forwarded-For is believed; `*`: everybody's.

@@ -61,6 +61,7 @@ _BROKEN = (
     RuntimeError,
 )
 Read = Callable[[int], bytes]
+Seek = Callable[[int], int]
 
 
 class Readable(Protocol):
@@ -73,13 +74,29 @@ class Content:
     `encoding`: that of the file where it was translated, else None.
     """
 
-    def __init__(self, read: Read, encoding: str | None = None) -> None:
+    def __init__(
+        self,
+        read: Read,
+        encoding: str | None = None,
+        seek: Seek | None = None,
+    ) -> None:
+        """`seek`: of a file that comes out as it lies there."""
         self._read = read
+        self._seek = seek
         self.encoding = encoding
         self._buffer = bytearray()
         self._start = 0
         self._ended = False
         self.offset = 0
+
+    def jump(self, offset: int) -> bool:
+        """Stand there without reading what lies before. False where that is not possible."""
+        if self._seek is None or offset < self.offset:
+            return False
+        self._seek(offset)
+        self._buffer.clear()
+        self._start, self._ended, self.offset = 0, False, offset
+        return True
 
     def peek(self, count: int) -> bytes:
         """The next `count` bytes; fewer at the end of the file only."""
@@ -127,7 +144,8 @@ def open_content(
             "unreadable_file", f"{name}: {error.strerror}"
         ) from error
     with file:
-        yield _translated(_decompressed(file, name, member))
+        read = _decompressed(file, name, member)
+        yield _translated(read, file.seek if read == file.read else None)
 
 
 def _name_of(stored: StoredFile) -> str:
@@ -328,15 +346,16 @@ class _Zstd:
                 return out
 
 
-def _translated(read: Read) -> Content:
+def _translated(read: Read, seek: Seek | None) -> Content:
     """UTF-16 as UTF-8, and lone carriage returns as line feeds, where the beginning has them."""
     head = _beginning(read)
     encoding = _utf16(head)
     text = head.decode(encoding, "replace").encode() if encoding else head
     has_lone_returns = _has_lone_returns(text)
-    whole = _Chained(head, read).read
+    chained = _Chained(head, read, seek)
+    whole = chained.read
     if not encoding and not has_lone_returns:
-        return Content(whole)
+        return Content(whole, seek=chained.seek if seek else None)
     translation = _Translation(
         whole, encoding, has_lone_returns=has_lone_returns
     )
@@ -362,9 +381,17 @@ def _has_lone_returns(text: bytes) -> bool:
 class _Chained:
     """What was read already, then the rest."""
 
-    def __init__(self, head: bytes, read: Read) -> None:
+    def __init__(
+        self, head: bytes, read: Read, seek: Seek | None
+    ) -> None:
         self._head = head
         self._read = read
+        self._seek = seek
+
+    def seek(self, offset: int) -> int:
+        """Where the file can be sought in."""
+        self._head = b""
+        return self._seek(offset) if self._seek else 0
 
     def read(self, count: int) -> bytes:
         if self._head:

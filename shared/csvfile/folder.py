@@ -10,8 +10,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 
 from shared.csvfile.content import (
@@ -210,6 +210,25 @@ def _held(file: StoredFile) -> tuple[list[str], list[str]]:
     """The CSV files in a zip, and the others."""
     if not file.path.lower().endswith(".zip"):
         return [], []
+    if file.version:
+        return _held_once(_Versioned(file.path, file.version, file))
+    return _read_held(file)
+
+
+@dataclass(frozen=True)
+class _Versioned:
+    path: str
+    version: str
+    file: StoredFile = field(compare=False)
+
+
+@lru_cache(maxsize=4096)
+def _held_once(of: _Versioned) -> tuple[list[str], list[str]]:
+    """It is asked for with every list of files, and an object is far away."""
+    return _read_held(of.file)
+
+
+def _read_held(file: StoredFile) -> tuple[list[str], list[str]]:
     try:
         return members(file)
     except TaskError:

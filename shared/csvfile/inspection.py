@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from shared.csvfile import overrides
-from shared.csvfile.folder import CsvFile, Root
+from shared.csvfile.folder import CsvFile
+from shared.csvfile.overrides import Overrides
 from shared.csvfile.profile import Profile, profile
 from shared.csvfile.rows import Tried
 from shared.runtime.confined import MEGABYTE, Limits, Meter
@@ -23,13 +23,12 @@ LIMITS = Limits(
 
 
 def inspected(
-    meter: Meter, root: Root, file: CsvFile
+    meter: Meter, file: CsvFile, given: Overrides
 ) -> Iterator[dict[str, Any]]:
     """One: `profile`, `sample`, `tried` and `refused` of a file, as far as they are there.
 
     Raises TaskError for a file that cannot be read.
     """
-    given = overrides.load(root).overrides_for(file.path)
     found = profile(file, given, at_most=MAX_BYTES, meter=meter)
     if found is None:
         message = f"{file.path} has no rows yet"

@@ -125,12 +125,14 @@ def serve(
     settings: CommonSettings,
     service: str,
     health: Health,
-    places: Sequence[Path] = (),
+    places: Sequence[Path | None] = (),
 ) -> None:
     """In a thread, where METRICS_PORT is set. Raises ConfigError for a port that is taken."""
     if not settings.metrics_port:
         return
-    REGISTRY.register(HealthCollector(service, health, places))
+    REGISTRY.register(
+        HealthCollector(service, health, list(filter(None, places)))
+    )
     try:
         server = make_server(
             settings.metrics_host,

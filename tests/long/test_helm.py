@@ -29,6 +29,8 @@ EVERYTHING = {
     "ingress.host": "prices.example",
     "ingress.tlsSecret": "tls",
     "csv.existingClaim": "files",
+    "csv.url": "s3://prices/exports",
+    "csv.secret": "objects",
     "networkPolicies.metricsFrom[0].namespaceSelector.matchLabels.name": "monitoring",
 }
 PLAIN = {

@@ -15,7 +15,7 @@ from services.extractor.sources.base import (
     StreamInfo,
 )
 from shared.blame import last_line
-from shared.errors import TransientError
+from shared.errors import TaskError, TransientError
 from shared.identity.ids import task_id
 from shared.messages.commands import StartIngestion
 from shared.messages.run_events import PlannedTask, RunError, RunPlanned
@@ -158,6 +158,10 @@ async def _configured(
 
 def _unlisted(source: str, error: Exception) -> RunError:
     """The streams of a source cannot be listed."""
+    if isinstance(error, TaskError):
+        return RunError(
+            code=error.code, message=error.message, source=source
+        )
     log.error(
         "listing_crashed",
         source=source,

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from services.gateway.database import (
@@ -20,6 +19,7 @@ from services.gateway.database import (
 from services.gateway.problems import ProblemError
 from services.gateway.queries.sources import states
 from services.gateway.schemas.sources import SourceState
+from shared.csvfile.folder import Root
 from shared.kafka.checkpoint_log import CheckpointLog
 from shared.messages.serialization import encode
 from shared.runtime import logs
@@ -92,11 +92,11 @@ class Hub:
         self,
         database: Database,
         checkpoints: CheckpointLog,
-        csv_dir: Path,
+        root: Root,
     ) -> None:
         self._database = database
         self._checkpoints = checkpoints
-        self._csv_dir = csv_dir
+        self._root = root
         self._listeners: set[Listener] = set()
         self._looking: asyncio.Task[None] | None = None
         self._last = 0
@@ -199,7 +199,7 @@ class Hub:
             return []
         self._sources_at = now + SOURCES_EVERY_S
         found = await states(
-            self._database, self._checkpoints, self._csv_dir
+            self._database, self._checkpoints, self._root
         )
         return list(chain.from_iterable(map(self._of_source, found)))
 

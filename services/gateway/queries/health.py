@@ -17,6 +17,7 @@ from services.gateway.queries.sources import budget_of
 from services.gateway.requests.times import to_seconds
 from services.gateway.schemas.sources import Budget, SourceState
 from shared.configuration.effective import Effective
+from shared.csvfile.folder import Root
 from shared.kafka.checkpoint_log import TROUBLE, CheckpointLog
 from shared.messages.base import Source
 from shared.messages.serialization import to_python
@@ -87,9 +88,9 @@ def reasons_of(
 class SourceWatch:
     """The state of the sources, asked for again when it is some seconds old."""
 
-    def __init__(self, database: Database, csv_dir: Path) -> None:
+    def __init__(self, database: Database, root: Root) -> None:
         self._database = database
-        self._csv_dir = csv_dir
+        self._root = root
         self._known: list[SourceState] = []
         self._asked_at = float("-inf")
 
@@ -100,7 +101,7 @@ class SourceWatch:
         if time.monotonic() > self._asked_at + LOOK_EVERY_S:
             self._asked_at = time.monotonic()
             self._known = await sources.states(
-                self._database, checkpoints, self._csv_dir
+                self._database, checkpoints, self._root
             )
         return self._known
 
@@ -112,7 +113,7 @@ class SourceWatch:
         return [
             *_failing(states, effective),
             *_stale(states, checkpoints),
-            *_disk(self._csv_dir),
+            *_disk(self._root),
         ]
 
 
@@ -155,7 +156,9 @@ def _stale(
             )
 
 
-def _disk(place: Path) -> Iterator[str]:
+def _disk(place: Root) -> Iterator[str]:
+    if not isinstance(place, Path):
+        return
     with contextlib.suppress(OSError):
         free = shutil.disk_usage(place).free
         if free < LEAST_FREE:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 from services.gateway.database import Database
@@ -14,7 +14,9 @@ from services.gateway.schemas.sources import (
     Failing,
     SourceState,
 )
+from shared.csvfile.folder import Root
 from shared.csvfile.overrides import wanted_files
+from shared.errors import TaskError
 from shared.kafka.checkpoint_log import BUDGET, CONFIGURED, CheckpointLog
 from shared.messages.base import Source
 from shared.messages.runs import TaskStatus
@@ -30,15 +32,13 @@ Task = dict[str, Any]
 
 
 async def states(
-    database: Database, checkpoints: CheckpointLog, csv_dir: Path
+    database: Database, checkpoints: CheckpointLog, root: Root
 ) -> list[SourceState]:
     """Every source. Raises DATABASE_UNAVAILABLE; budgets are those that Kafka told last."""
     tasks = [
         dict(row) for row in await database.rows(_SELECT_NEWEST_TASKS)
     ]
-    configured = await asyncio.to_thread(
-        _configured, checkpoints, csv_dir
-    )
+    configured = await asyncio.to_thread(_configured, checkpoints, root)
     return [
         _state(
             source,
@@ -59,14 +59,14 @@ def every_s(checkpoints: CheckpointLog, source: str) -> float | None:
 
 
 def _configured(
-    checkpoints: CheckpointLog, csv_dir: Path
+    checkpoints: CheckpointLog, root: Root
 ) -> dict[Source, set[str]]:
     """The streams of each source that are configured, as far as that is known."""
-    found: dict[Source, set[str]] = {
-        Source.CSV: {
-            f"{Source.CSV}/{file.path}" for file in wanted_files(csv_dir)
+    found: dict[Source, set[str]] = {}
+    with suppress(TaskError):  # an object storage that does not answer
+        found[Source.CSV] = {
+            f"{Source.CSV}/{file.path}" for file in wanted_files(root)
         }
-    }
     for source in Source:
         cursor = _cursor_of(f"{source}/{CONFIGURED}", checkpoints)
         if cursor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -15,7 +14,8 @@ from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.settings import GatewaySettings
 from services.gateway.uploads import mapping
 from services.gateway.uploads.parts import part_of
-from services.gateway.uploads.store import Stored, Uploads
+from services.gateway.uploads.receiver import Receiver, Stored
+from shared.csvfile.folder import Root
 from shared.csvfile.overrides import Overrides
 
 router = APIRouter(
@@ -148,13 +148,13 @@ async def add_to_mapping(
     return AddedEntry(lines=lines)
 
 
-def _csv_dir(request: Request) -> Path:
+def _csv_dir(request: Request) -> Root:
     settings: GatewaySettings = request.app.state.settings
-    return settings.csv_dir
+    return settings.csv_root()
 
 
-def _uploads(request: Request) -> Uploads:
-    uploads: Uploads = request.app.state.uploads
+def _uploads(request: Request) -> Receiver:
+    uploads: Receiver = request.app.state.uploads
     return uploads
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -14,7 +13,8 @@ from services.gateway.queries.sources import states
 from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.schemas.sources import Inspection, SourceState
 from services.gateway.settings import GatewaySettings
-from shared.csvfile import folder
+from shared.csvfile import folder, overrides
+from shared.csvfile.folder import Root
 from shared.csvfile.inspection import LIMITS, inspected, refusal
 from shared.errors import TaskError
 from shared.runtime.confined import Confined
@@ -47,7 +47,7 @@ async def sources(
     configured no more, and the call budget where it has one.
     """
     settings: GatewaySettings = request.app.state.settings
-    return await states(database, bus.checkpoints, settings.csv_dir)
+    return await states(database, bus.checkpoints, settings.csv_root())
 
 
 @router.get(
@@ -75,10 +75,12 @@ async def inspect(
     """
     settings: GatewaySettings = request.app.state.settings
     async with _turn:
-        return await asyncio.to_thread(_inspected, settings.csv_dir, path)
+        return await asyncio.to_thread(
+            _inspected, settings.csv_root(), path
+        )
 
 
-def _inspected(root: Path, path: str) -> dict[str, Any]:
+def _inspected(root: Root, path: str) -> dict[str, Any]:
     try:
         file = folder.find(root, path)
     except TaskError as error:
@@ -90,7 +92,8 @@ def _inspected(root: Path, path: str) -> dict[str, Any]:
         "stream": f"csv/{path}",
     }
     try:
-        (found,) = _confined.run(path, LIMITS, inspected, root, file)
+        given = overrides.load(root).overrides_for(path)
+        (found,) = _confined.run(path, LIMITS, inspected, file, given)
     except TaskError as error:
         return answer | {"refused": refusal(error.code, error.message)}
     return {**answer, **found}

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -15,6 +18,7 @@ from services.gateway.uploads.store import (
     locked,
 )
 from shared.csvfile import overrides
+from shared.csvfile.folder import Root
 from shared.csvfile.overrides import MAX_BYTES, NAME, Overrides
 from shared.errors import TaskError
 
@@ -23,20 +27,25 @@ _LIST = re.compile(
 )
 
 
-def append(root: Path, entry: Overrides) -> str:
+def append(root: Root, entry: Overrides) -> str:
     """The lines that were added. Raises ProblemError 409, 413, 422, 503."""
     if "file" not in entry.model_fields_set:
         raise field_problem("body.file", "say which file it is for")
+    if not isinstance(root, Path):
+        return _appended(root, entry, partial(_replace_object, root))
     try:
         with hidden_folder(root) as at, locked(at):
-            return _appended(root, at, entry)
+            return _appended(root, entry, partial(_replace, root, at))
     except OSError as error:
         raise ProblemError(
             503, f"{NAME} cannot be written: {error.strerror}"
         ) from error
 
 
-def _appended(root: Path, at: int, entry: Overrides) -> str:
+def _appended(
+    root: Root, entry: Overrides, replace: Callable[[str, str], None]
+) -> str:
+    """`replace`: puts a new text in the place of the one before."""
     try:
         text = overrides.text_of(root)
         before = overrides.parsed(text)
@@ -53,7 +62,7 @@ def _appended(root: Path, at: int, entry: Overrides) -> str:
             f"{NAME} is written in a way that nothing can be added to: add these lines"
             f" yourself:\n{lines}",
         )
-    _replace(root, at, new)
+    replace(text, new)
     return lines
 
 
@@ -77,7 +86,7 @@ def _with(text: str, entry: Overrides) -> tuple[str, str]:
     return f"{text}{head}{lines}", lines
 
 
-def _replace(root: Path, at: int, text: str) -> None:
+def _replace(root: Path, at: int, _before: str, text: str) -> None:
     """Raises OSError."""
     path = root / NAME
     if path.is_symlink():
@@ -93,3 +102,9 @@ def _replace(root: Path, at: int, text: str) -> None:
         file.flush()
         os.fsync(handle)
     os.replace(NAME, path, src_dir_fd=at)
+
+
+def _replace_object(root: Any, before: str, text: str) -> None:
+    from services.gateway.uploads.objects import replace_mapping
+
+    replace_mapping(root, before, text)

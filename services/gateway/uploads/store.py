@@ -18,7 +18,6 @@ import shutil
 import stat
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,12 +25,17 @@ from starlette.requests import ClientDisconnect
 
 from services.gateway.problems import ProblemError
 from services.gateway.uploads.parts import Part
+from services.gateway.uploads.receiver import (
+    Receiver,
+    Stored,
+    elsewhere,
+    exists,
+)
 from shared.csvfile import folder
 from shared.errors import TaskError
 
 HIDDEN = ".uploads"
 LOCK = "lock"
-MAX_AT_ONCE = 4
 ABANDONED_S = 86_400  # what was begun and left so long is removed
 SPARE_BYTES = 1 << 30  # that stay free on the disk
 BLOCK_BYTES = 1 << 20
@@ -40,29 +44,12 @@ _FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-@dataclass(frozen=True)
-class Stored:
-    """`received`: bytes of what is not whole yet. `size`: of the file, None where there is none."""
-
-    path: str
-    received: int
-    size: int | None
-
-
-class Uploads:
-    """Of one gateway. Raises ProblemError throughout."""
+class Uploads(Receiver):
+    """Below a folder of this machine."""
 
     def __init__(self, root: Path, quota: int) -> None:
-        """`quota`: bytes that CSV_DIR may hold with what is uploaded; 0: nothing may be."""
+        super().__init__(quota)
         self._root = root
-        self._quota = quota
-        self._turns = asyncio.Semaphore(MAX_AT_ONCE)
-
-    def check_is_on(self) -> None:
-        if not self._quota:
-            raise ProblemError(
-                409, "uploads are off: set UPLOAD_QUOTA_MB"
-            )
 
     async def state(self, path: str) -> Stored:
         return await asyncio.to_thread(self._state, path)
@@ -79,7 +66,6 @@ class Uploads:
         return Stored(path, received, _size(target))
 
     async def remove(self, path: str) -> None:
-        """Delete an ordinary file. What was read of it stays."""
         self.check_is_on()
         await asyncio.to_thread(self._remove, path)
 
@@ -95,7 +81,7 @@ class Uploads:
                 os.unlink(last, dir_fd=at)
             os.fsync(at)
 
-    async def receive(
+    async def _receive(
         self,
         path: str,
         part: Part,
@@ -103,35 +89,24 @@ class Uploads:
         *,
         is_replaced: bool,
     ) -> Stored:
-        """Keep a part of a file, and give it its name once it is whole.
-
-        What had arrived before a connection broke stays: the next part goes on from there.
-        """
-        self.check_is_on()
-        if self._turns.locked():
-            raise ProblemError(
-                429,
-                f"{MAX_AT_ONCE} files are being uploaded: try again in a moment",
-                headers={"Retry-After": "5"},
-            )
+        """What had arrived before a connection broke stays: the next part goes on from there."""
         target = self._target(path)
-        async with self._turns:
-            with _told_what_to_do():
-                _check_is_free(path, target, is_replaced=is_replaced)
-                with hidden_folder(self._root) as at:
-                    name = await asyncio.to_thread(
-                        self._reserved, at, path, part
-                    )
-                    received = await _written(at, name, part, body)
-                    if not part.is_last:
-                        return Stored(path, received, None)
-                    await asyncio.to_thread(
-                        self._name,
-                        at,
-                        name,
-                        path,
-                        is_replaced=is_replaced,
-                    )
+        with _told_what_to_do():
+            _check_is_free(path, target, is_replaced=is_replaced)
+            with hidden_folder(self._root) as at:
+                name = await asyncio.to_thread(
+                    self._reserved, at, path, part
+                )
+                received = await _written(at, name, part, body)
+                if not part.is_last:
+                    return Stored(path, received, None)
+                await asyncio.to_thread(
+                    self._name,
+                    at,
+                    name,
+                    path,
+                    is_replaced=is_replaced,
+                )
         return Stored(path, 0, received)
 
     def _reserved(self, at: int, path: str, part: Part) -> str:
@@ -182,7 +157,7 @@ class Uploads:
                 try:
                     os.link(name, last, src_dir_fd=at, dst_dir_fd=to)
                 except FileExistsError:
-                    raise _exists(path) from None
+                    raise exists(path) from None
                 os.unlink(name, dir_fd=at)
             os.fsync(to)
 
@@ -200,7 +175,7 @@ async def _written(
     with _held(at, name) as file:
         begun = os.fstat(file.fileno()).st_size
         if part.first not in (0, begun):
-            raise _elsewhere(begun)
+            raise elsewhere(begun)
         file.truncate(part.first)
         file.seek(part.first)
         written = 0
@@ -323,7 +298,7 @@ def _check_is_free(path: str, target: Path, *, is_replaced: bool) -> None:
     if stat.S_ISDIR(found.st_mode):
         raise ProblemError(409, f"{path} is a folder: give another name")
     if not is_replaced:
-        raise _exists(path)
+        raise exists(path)
 
 
 def _size(path: Path) -> int | None:
@@ -344,24 +319,9 @@ def _sizes(root: Path) -> Iterator[int]:
             yield _size(Path(at, name)) or 0
 
 
-def _exists(path: str) -> ProblemError:
-    return ProblemError(
-        409,
-        f"{path} is there already: give `replace=true`, or another name",
-    )
-
-
 def _under_way() -> ProblemError:
     return ProblemError(
         423, "this file is being uploaded by another request"
-    )
-
-
-def _elsewhere(begun: int) -> ProblemError:
-    return ProblemError(
-        409,
-        f"{begun:,} bytes have arrived: go on from there, or begin anew with byte 0",
-        headers={"Upload-Offset": str(begun)},
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Protocol
 
+OF_OBJECTS = "s3://"  # how a place of objects begins
 MAX_PATH = (
     400  # characters below CSV_DIR; a member's name comes on top of it
 )

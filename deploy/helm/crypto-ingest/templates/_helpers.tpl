@@ -85,7 +85,14 @@ capabilities: {drop: [ALL]}
 - {name: METRICS_HOST, value: 0.0.0.0}
 - {name: HEALTH_FILE, value: /tmp/health.json}
 {{- if or (eq .service "extractor") (eq .service "gateway") }}
-- {name: CSV_DIR, value: /data/csv}
+- {name: CSV_DIR, value: {{ .root.Values.csv.url | default "/data/csv" }}}
+{{- if .root.Values.csv.secret }}
+{{- range list "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY" "AWS_SESSION_TOKEN" "AWS_REGION" "AWS_ENDPOINT_URL" }}
+- name: {{ . }}
+  valueFrom:
+    secretKeyRef: {name: {{ $.root.Values.csv.secret }}, key: {{ . }}, optional: true}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if eq .service "gateway" }}
 - {name: TRUSTED_PROXIES, value: "*"}

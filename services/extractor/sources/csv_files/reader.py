@@ -48,7 +48,9 @@ class Cursor(msgspec.Struct, forbid_unknown_fields=False):
     """Where a file stands.
 
     `open_row`: offset, row and line where its last row began, when no line end closed it yet.
-    `dialect`: what the file is taken for; None where somebody has set the cursor.
+    `dialect`: what the file is taken for; None where somebody has set the cursor. `version`: of
+    what was read, where its place tells one; `is_end`: all of that version was read. `sha256` is
+    empty behind a part that was not read again, since its version was known.
     """
 
     offset: int
@@ -57,6 +59,8 @@ class Cursor(msgspec.Struct, forbid_unknown_fields=False):
     sha256: str
     dialect: Json | None
     open_row: tuple[int, int, int] | None = None
+    version: str | None = None
+    is_end: bool = False
 
     def is_possible(self) -> bool:
         """Whether its numbers are those of a file: each row and line takes a byte."""
@@ -121,7 +125,9 @@ class FileReader:
         self._overrides = overrides
         self._row = 0
         self._line = 0
-        self._hash = hashlib.sha256()
+        self._hash: Any = (
+            hashlib.sha256()
+        )  # None: what was read is not known
         self._dialect: Json = {}
         self._open_row: tuple[int, int, int] | None = None
         self._file: Content
@@ -130,6 +136,10 @@ class FileReader:
         """Raises TaskError: the file cannot be read, or what it is cannot be known."""
         self._refuse_ignored()
         note = None
+        if self._is_read(cursor):
+            note = f"{self._path}: nothing new, it is the version that was read"
+            yield Slice([], cursor, note=note)
+            return
         if cursor is not None:
             with self._opened.opened() as self._file:
                 note = self._resume(cursor)
@@ -137,6 +147,21 @@ class FileReader:
                     yield from self._rest()
                     return
         yield from self._whole(note)
+
+    def _is_read(self, cursor: Any | None) -> bool:
+        """Whether all of this version of the file was read, by the mapping that counts now."""
+        if cursor is None or not self._opened.version:
+            return False
+        try:
+            known = msgspec.convert(cursor, Cursor)
+            mapping = (known.dialect or {})["context"].get("mapping", {})
+        except (msgspec.ValidationError, KeyError, TypeError):
+            return False
+        return (
+            known.is_end
+            and known.version == self._opened.version
+            and mapping == self._overrides.given()
+        )
 
     def _refuse_ignored(self) -> None:
         if self._overrides.ignore:
@@ -166,9 +191,11 @@ class FileReader:
             if page.rows or page.rejections:
                 pages += 1
                 yield self._slice(page)
-        if pages == 0:
+        if pages and self._opened.version:
+            yield Slice([], self._cursor(is_end=True))
+        elif pages == 0:
             note = f"{self._path}: nothing new since byte {self._file.offset}"
-            yield Slice([], self._cursor(), note=note)
+            yield Slice([], self._cursor(is_end=True), note=note)
 
     # -- where to start ---------------------------------------------------------------------------
 
@@ -234,7 +261,14 @@ class FileReader:
     def _stand_at(
         self, known: Cursor, dialect: Json, open_at: int
     ) -> str | None:
-        last_byte = self._skip(open_at)
+        is_same = bool(known.version) and (
+            known.version == self._opened.version
+        )
+        if is_same and self._file.jump(open_at):
+            self._hash = None
+            last_byte = b""
+        else:
+            last_byte = self._skip(open_at)
         if last_byte not in (b"", b"\n", b"\r"):
             reason = f"no line begins where the checkpoint stands (byte {open_at})"
             return self._from_start(reason)
@@ -242,8 +276,9 @@ class FileReader:
         ahead = self._file.peek(length + 1)
         last_row = ahead[:length]
         more = ahead[length:]
-        whole = self._hash.copy()
-        whole.update(last_row)
+        whole = self._hash and self._hash.copy()
+        if whole:
+            whole.update(last_row)
         size = self._file.offset + len(last_row)
         if size < known.offset:
             shrunk = f"the file shrank to {size} bytes"
@@ -255,7 +290,9 @@ class FileReader:
         )
         if more and known.row and is_little:
             return f"{self._path}: {HAS_GROWN}"
-        if whole.hexdigest() != known.sha256:
+        if not known.sha256 and not is_same:
+            return self._from_start("it is another version")
+        if whole and known.sha256 and whole.hexdigest() != known.sha256:
             return self._from_start("the file was rewritten")
         self._dialect = dialect
         self._row = known.row
@@ -285,14 +322,16 @@ class FileReader:
             self._hash.update(chunk)
         return chunk[-1:]
 
-    def _cursor(self) -> Json:
+    def _cursor(self, *, is_end: bool = False) -> Json:
         cursor = Cursor(
             self._file.offset,
             self._row,
             self._line,
-            self._hash.hexdigest(),
+            self._hash.hexdigest() if self._hash else "",
             self._dialect,
             self._open_row,
+            self._opened.version,
+            is_end and bool(self._opened.version),
         )
         return msgspec.to_builtins(cursor)  # type: ignore[no-any-return]
 
@@ -318,7 +357,8 @@ class FileReader:
         """Hash what was taken for the page so far."""
         taken = b"".join(page.raw)
         page.raw.clear()
-        self._hash.update(taken)
+        if self._hash:
+            self._hash.update(taken)
         page.digest.update(taken)
 
     def _take_block(
@@ -417,7 +457,8 @@ class FileReader:
             part := self._file.readline(CHUNK)
         ):
             beginning = beginning or part[:MAX_LINE_BYTES]
-            self._hash.update(part)
+            if self._hash:
+                self._hash.update(part)
             page.digest.update(part)
             digest.update(part)
             page.size += len(part)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from services.extractor.sources.base import (
@@ -20,8 +19,9 @@ from services.extractor.sources.base import (
 )
 from services.extractor.sources.csv_files.reader import FileReader
 from shared.csvfile import folder, overrides
-from shared.csvfile.folder import CsvFile
+from shared.csvfile.folder import CsvFile, Root
 from shared.csvfile.overrides import Overrides
+from shared.csvfile.places import objects
 from shared.csvfile.profile import LIMITS, Profiled, profiled
 from shared.errors import TaskError
 from shared.messages.base import Json, Source
@@ -37,9 +37,9 @@ class CsvFiles(SourceConnector):
     name = Source.CSV
     rereads_as_of_page = True
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Root) -> None:
         self._root = root
-        self._confined = Confined([profiled.__module__])
+        self._confined = Confined([profiled.__module__, objects.__name__])
 
     def _look(self, file: CsvFile, given: Overrides) -> Profiled | None:
         """What a child process takes a file for. Blocks."""
@@ -81,7 +81,7 @@ class CsvFiles(SourceConnector):
 
     def nothing_configured(self) -> str:
         shown = f"CSV_DIR {str(self._root)!r}"
-        if self._root.is_dir():
+        if folder.place_of(self._root).is_there():
             return f"{shown} has no CSV file"
         return f"{shown} does not exist"
 
@@ -112,4 +112,4 @@ def _told(found: folder.LeftOut) -> LeftOut:
 
 
 def build(parts: SourceParts) -> CsvFiles:
-    return CsvFiles(parts.settings.csv_dir)
+    return CsvFiles(parts.settings.csv_root())
