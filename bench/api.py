@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -114,7 +115,7 @@ async def load(port: int, request: bytes) -> tuple[float, float]:
     ]
     for client in clients:
         await loop.create_connection(
-            lambda client=client: client, "127.0.0.1", port
+            partial(_itself, client), "127.0.0.1", port
         )
     await asyncio.gather(*(client.done for client in clients))
     latencies = sorted(
@@ -179,12 +180,16 @@ class _Client(asyncio.Protocol):
             )
 
 
+def _itself(client: _Client) -> _Client:
+    return client
+
+
 def selects(filters: Filters, dsn: str) -> list[str]:
     """The gateway's select for a page, with its arguments in place, once it knows the series."""
     if not is_chosen(filters):
         return [filled(*build(filters, None))]
     choice = filled(*build_choice(filters))
-    nothing = ([], [], None, None, 0)
+    nothing: tuple[Any, ...] = ([], [], None, None, 0)
     with (
         psycopg2.connect(dsn) as connection,
         connection.cursor() as cursor,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def _entries() -> list[dict[str, Any]]:
 
 
 def _of_task(
-    limits: Limits, task: Callable[..., Iterable[Any]], *arguments: Any
+    limits: Limits, task: Callable[..., Iterator[Any]], *arguments: Any
 ) -> dict[str, float]:
     confined = Confined([task.__module__])
     try:

@@ -25,9 +25,10 @@ from bench.simulate.model import (
     Model,
     Result,
 )
-from shared.messages.topics import PARTITIONS
+from shared.messages.topics import DEFAULT_PARTITIONS
 
 COUNTS = (1, 2, 4)
+MANY = 8  # of each, for one busy file
 SEEDS = 5
 OUTAGE_S = 600  # after which what waits is worked off
 ARRIVING = 10_000  # records a second, meanwhile and before
@@ -37,6 +38,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         commit_s = commit_seconds(Path(folder))
     found = {count: measure(count) for count in COUNTS}
+    alone = {count: measure(count, streams=1) for count in (1, MANY)}
     costs = _typical(found[1]).costs(commit_s)
     _say(
         "processor time a record, µs: "
@@ -51,11 +53,14 @@ def main() -> int:
     )
     _say("of each  measured records/s (least to most)  model  error")
     for count, runs in found.items():
-        _say(_compared(count, runs, costs))
+        _say(_compared(count, runs, costs, STREAMS))
+    _say(f"one file of {ROWS * STREAMS:,} rows")
+    for count, runs in alone.items():
+        _say(_compared(count, runs, costs, 1))
     _say("")
     _say("machines that are not here, 12 streams of 1 million records:")
     for count in (1, 2, 4, 6, 12):
-        for partitions in (PARTITIONS, 12):
+        for partitions in (6, DEFAULT_PARTITIONS):
             _say(_foretold(count, partitions, costs))
     return 0
 
@@ -66,10 +71,13 @@ def _typical(runs: list[Measured]) -> Measured:
     return ordered[len(ordered) // 2]
 
 
-def _compared(count: int, runs: list[Measured], costs: Costs) -> str:
+def _compared(
+    count: int, runs: list[Measured], costs: Costs, streams: int
+) -> str:
     speeds = sorted(run.records_per_s for run in runs)
-    layout = Layout.of_one(count, PARTITIONS, os.cpu_count() or 1)
-    pages = [-(-ROWS // RECORDS_OF_PAGE)] * STREAMS
+    layout = Layout.of_one(count, DEFAULT_PARTITIONS, os.cpu_count() or 1)
+    rows = ROWS * STREAMS // streams
+    pages = [-(-rows // RECORDS_OF_PAGE)] * streams
     model = statistics.median(
         Model(costs, layout, pages, seed).run().records_per_s
         for seed in range(SEEDS)

@@ -30,7 +30,9 @@ class Measured:
         return Costs(self.cpu_s, self.first_s, commit_s)
 
 
-def measure(instances: int, times: int = 3) -> list[Measured]:
+def measure(
+    instances: int, streams: int = STREAMS, times: int = 3
+) -> list[Measured]:
     """So many runs over new files each, by a stack with so many of each service."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -44,13 +46,20 @@ def measure(instances: int, times: int = 3) -> list[Measured]:
             NORMALIZERS=str(instances),
             LOADERS=str(instances),
         ) as stack:
-            return [_run(stack, root / "csv", n) for n in range(times)]
+            return [
+                _run(stack, root / "csv", n, streams)
+                for n in range(times)
+            ]
 
 
-def _run(stack: Stack, csv_dir: Path, turn: int) -> Measured:
-    names = [f"turn{turn}-{n}" for n in range(STREAMS)]
+def _run(
+    stack: Stack, csv_dir: Path, turn: int, streams: int
+) -> Measured:
+    names = [f"turn{turn}-{n}" for n in range(streams)]
     for name in names:
-        data.write(csv_dir / name / "btc-usd.csv", ROWS)
+        data.write(
+            csv_dir / name / "btc-usd.csv", ROWS * STREAMS // streams
+        )
     usage = Usage(stack)
     rows = STREAMS * ROWS
     with usage.measured():

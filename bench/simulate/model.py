@@ -154,7 +154,9 @@ class Model:
 
     def _cores_of(self, name: str) -> int:
         """That it can use: an instance of a service one."""
-        capacity = sum(each.capacity for each in self._machines[name])
+        capacity: int = sum(
+            each.capacity for each in self._machines[name]
+        )
         return min(capacity, self._layout.instances.get(name, capacity))
 
     def _work(self, name: str, pages: float, where: int) -> Any:
