@@ -39,7 +39,7 @@ from tests.support.product import until
 from tests.support.stack import Stack, running
 
 GOLDEN = Path(__file__).parents[1] / "contract" / "golden"
-COUNT = int(os.environ.get("FUZZ_MESSAGES", "400"))
+COUNT = int(os.environ.get("FUZZ_MESSAGES", "250"))
 SEED = int(os.environ.get("FUZZ_SEED", "7"))
 OF_TOPIC = {
     COMMANDS.name: "CancelRun DiscardDeadLetters DiscardReplay FindFeeds MoveCheckpoint "

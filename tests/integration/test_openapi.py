@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Engine
 
 from tests.integration.test_gateway import KEY, address, finished_run
@@ -14,8 +15,16 @@ from tests.support.stack import untraced
 __all__ = ["address"]
 
 
+@pytest.mark.parametrize(
+    "phases",
+    [
+        "examples,fuzzing,stateful",
+        # Each parameter's limits, one by one: five thousand requests.
+        pytest.param("coverage", marks=pytest.mark.long),
+    ],
+)
 def test_the_api_keeps_its_contract(
-    address: str, engine: Engine, tmp_path: Path
+    address: str, engine: Engine, tmp_path: Path, phases: str
 ) -> None:
     finished_run(engine, 5)
     program = str(Path(sys.executable).with_name("schemathesis"))
@@ -24,6 +33,8 @@ def test_the_api_keeps_its_contract(
         f"{address}/openapi.json",
         "--header",
         f"x-api-key: {KEY}",
+        "--phases",
+        phases,
         "--max-examples",
         "4",
         "--seed",
