@@ -18,7 +18,7 @@ from embedded import leftovers, stack, supervision
 from embedded.console import Console
 from embedded.errors import StackError
 from embedded.servers import kafka
-from embedded.settings import StackSettings
+from embedded.settings import ROOT, StackSettings
 from shared.errors import ConfigError
 from shared.identity import one_time_codes
 from shared.runtime.settings import load
@@ -34,6 +34,7 @@ ANSWER_TIMEOUT_S = 5.0
 YES = frozenset({"y", "yes"})
 _COMPOSE = (["docker", "compose"], ["docker-compose"])
 COMPOSE_BROKERS = 3  # of docker-compose.cluster.yml
+CLUSTER_FILES = ("docker-compose.yml", "docker-compose.cluster.yml")
 
 
 def up(console: Console, _arguments: list[str]) -> int:
@@ -240,7 +241,9 @@ def clean(console: Console, arguments: list[str]) -> int:
     """Stop, and delete all data; asks first."""
     settings = load(StackSettings)
     if settings.mode == "docker":
-        return compose("down", "--volumes", "--rmi", "local")
+        # Of a cluster too, whatever KAFKA_BROKERS says now.
+        files = [f"--file={name}" for name in CLUSTER_FILES]
+        return compose(*files, "down", "--volumes", "--rmi", "local")
     if "--yes" not in arguments:
         confirm(
             console,
@@ -297,7 +300,8 @@ def compose_files(settings: StackSettings) -> list[str]:
             f"starts 1 or {COMPOSE_BROKERS}: set one of them, or KAFKA_BOOTSTRAP_SERVERS for "
             "brokers of your own"
         )
-    return ["docker-compose.yml", "docker-compose.cluster.yml"]
+    own = "docker-compose.override.yml"
+    return [*CLUSTER_FILES, *([own] if (ROOT / own).exists() else [])]
 
 
 def _answers(command: list[str]) -> bool:

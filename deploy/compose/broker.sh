@@ -14,12 +14,28 @@ kafka=/opt/kafka/bin
 # As Kafka writes UUIDs; its tools take none that begins with a hyphen.
 kafka_id() { echo "C$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=' | cut -c 2-)"; }
 
-if [ ! -e "$agreed/cluster" ]; then
-  # Whoever links first decides; the others read.
+# Whoever links first decides; the others read.
+agree() {
+  local made
   made=$(mktemp "$agreed/.cluster.XXXXXX")
-  echo "$(kafka_id) $(kafka_id) $(kafka_id) $(kafka_id)" > "$made"
+  echo "$1 $(kafka_id) $(kafka_id) $(kafka_id)" > "$made"
+  sync
   ln "$made" "$agreed/cluster" 2> /dev/null || true
   rm -f "$made"
+}
+
+if [ -e "$agreed/cluster" ] && [ ! -s "$agreed/cluster" ]; then
+  rm -f "$agreed/cluster" # a power cut came before its content
+fi
+if [ ! -e "$agreed/cluster" ] && [ -e "$data/meta.properties" ] \
+  && grep -q '^directory.id=' "$data/meta.properties" && [ "$BROKER" != 1 ]; then
+  # What was agreed is lost, this disk is not: the others had one too.
+  agree "$(sed -n 's/^cluster.id=//p' "$data/meta.properties")"
+  touch "$agreed/had-disk-1" "$agreed/had-disk-2" "$agreed/had-disk-3"
+fi
+if [ ! -e "$agreed/cluster" ]; then
+  sleep 5 # for another one that knows
+  [ -e "$agreed/cluster" ] || agree "$(kafka_id)"
 fi
 read -r cluster disks[0] disks[1] disks[2] < "$agreed/cluster"
 

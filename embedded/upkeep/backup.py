@@ -263,6 +263,10 @@ def _copy_configuration(
     places = [ROOT / COPIED[0]]
     if (csv_folder := settings.csv_folder()) is not None:
         places.append(csv_folder / COPIED[1])
+    else:
+        console.print(
+            f"  note: not in the backup: {COPIED[1]}, which lies in {settings.csv_dir}"
+        )
     for place in places:
         if place.is_file():
             copied = Path(shutil.copy(place, folder / place.name))

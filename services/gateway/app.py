@@ -22,6 +22,7 @@ import shared
 from services.gateway import problems
 from services.gateway.api_key import HEADER, WrongKeys
 from services.gateway.database import Database
+from services.gateway.files_there import FilesThere
 from services.gateway.kafka.command_bus import CommandBus
 from services.gateway.live.hub import Hub
 from services.gateway.metrics import stored
@@ -158,10 +159,9 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
             pools += _add_standby(app, settings)
         app.state.bus = bus
         app.state.keys = bus.configuration.keys
-        app.state.source_watch = SourceWatch(probes, settings.csv_root())
-        app.state.hub = Hub(
-            database, bus.checkpoints, settings.csv_root()
-        )
+        there: FilesThere = app.state.files_there
+        app.state.source_watch = SourceWatch(probes, there)
+        app.state.hub = Hub(database, bus.checkpoints, there)
         for each in pools:
             await each.start()
         connecting = asyncio.create_task(
@@ -202,8 +202,9 @@ def create_app(settings: GatewaySettings, health_file: Health) -> FastAPI:
     app.state.settings = settings
     app.state.health_file = health_file
     app.state.wrong_keys = WrongKeys()
+    app.state.files_there = FilesThere(settings.csv_root())
     app.state.uploads = uploads_to(
-        settings.csv_root(), settings.upload_quota_mb * 1_000_000
+        app.state.files_there.root, settings.upload_quota_mb * 1_000_000
     )
     app.state.lookups = asyncio.Semaphore(LOOKUPS)
     _add_middleware(app, settings)

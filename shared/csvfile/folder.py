@@ -229,9 +229,12 @@ def _held_once(of: _Versioned) -> tuple[list[str], list[str]]:
 
 
 def _read_held(file: StoredFile) -> tuple[list[str], list[str]]:
+    """Raises TaskError `storage_away`: what it holds is not known then."""
     try:
         return members(file)
-    except TaskError:
+    except TaskError as error:
+        if error.code == "storage_away":
+            raise
         return [], []
 
 

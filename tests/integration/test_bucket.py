@@ -7,6 +7,7 @@ import io
 import uuid
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from fastapi import FastAPI
 from services.extractor.sources.csv_files.source import CsvFiles
 from services.gateway import problems
 from services.gateway.api_key import WrongKeys
+from services.gateway.files_there import FilesThere
 from services.gateway.routes import files
 from services.gateway.settings import GatewaySettings
+from services.gateway.uploads import objects as uploaded
 from services.gateway.uploads import store
 from services.gateway.uploads.place import uploads_to
 from shared.csvfile import folder, overrides
@@ -136,7 +139,7 @@ async def test_what_was_read_is_not_asked_for_again(
     rest = await rows_of(
         bucket, "csv/btc-usd.csv", pieces[half].cursor_after
     )
-    assert asked == [0, pieces[half].cursor_after["offset"]]
+    assert asked == [0, pieces[half].cursor_after["offset"] - 1]
     assert [each.records for each in rest] == [
         each.records for each in pieces[half + 1 :]
     ]
@@ -214,6 +217,99 @@ async def test_who_may_not_read_is_told(storage: Storage) -> None:
     assert SECRET not in raised.value.message
 
 
+async def test_an_archive_that_could_not_be_looked_into_is_looked_into_again(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(bucket, "both.zip", zipped(one=SHORT, two=SHORT))
+    monkeypatch.setattr(objects, "ATTEMPTS", 1)
+    ask = objects._Reader._ask
+
+    def fails(_self: Any) -> None:
+        raise httpx.ConnectError("away")
+
+    monkeypatch.setattr(objects._Reader, "_ask", fails)
+    with pytest.raises(TaskError, match="broke off: away"):
+        list(folder.listed(bucket))
+    monkeypatch.setattr(objects._Reader, "_ask", ask)
+    found = [each.path for each in folder.listed(bucket)]
+    assert found == ["both.zip/one.csv", "both.zip/two.csv"]
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (206, {"content-range": "bytes 0-9/1000"}),
+        (206, {}),
+        (206, {"content-range": "bytes 500-999/1000", "etag": '"other"'}),
+        (206, {"content-range": "bytes 500-999/2000"}),
+        (200, {"content-length": "1000"}),
+    ],
+)
+def test_other_bytes_than_were_asked_for_are_not_taken(
+    status: int, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answered(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, headers=headers, content=b"x" * 10)
+
+    file = objects.ObjectFile("a.csv", "http://storage/a", 1000, '"one"')
+    reader = objects._Reader(file)
+    reader._client = httpx.Client(transport=httpx.MockTransport(answered))
+    reader.seek(500)
+    with pytest.raises(TaskError, match="with something else"):
+        reader.readinto(bytearray(5))
+
+
+async def test_a_checkpoint_that_was_moved_is_checked(
+    bucket: Bucket,
+) -> None:
+    put(bucket, "btc-usd.csv", LONG)
+    pieces = await rows_of(bucket, "csv/btc-usd.csv")
+    moved = CsvFiles(bucket).cursor_to_keep(
+        {**pieces[1].cursor_after, "offset": 100_003}
+    )
+    again = await rows_of(bucket, "csv/btc-usd.csv", moved)
+    assert "no line begins where" in again[0].note
+    beyond = {**pieces[-1].cursor_after, "offset": 10**9, "is_end": False}
+    again = await rows_of(bucket, "csv/btc-usd.csv", beyond)
+    assert "read from the start" in again[0].note
+
+
+async def test_odd_names_are_told(
+    storage: Storage, bucket: Bucket
+) -> None:
+    prefix = bucket.url.rpartition("/")[2]
+    put(bucket, "btc-usd.csv", LONG)
+    answer = storage.api.put(f"/prices/{prefix}//x.csv", content=b"a,b\n")
+    assert answer.status_code == 200
+    with pytest.raises(TaskError, match="rename or remove this object"):
+        await CsvFiles(bucket).streams()
+    for path in ("a//b.csv", "a\x01.csv", "a\ud800.csv", "", "../b.csv"):
+        with pytest.raises(TaskError, match="is not a file below"):
+            folder.find(bucket, path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("aws_endpoint_url", "minio:9000"),
+        ("csv_dir", "s3://prices/a#b"),
+        ("csv_dir", "s3://prices//a"),
+        ("csv_dir", "s3:///a"),
+        ("csv_dir", "gs://prices"),
+        ("aws_secret_access_key", ""),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(
+    storage: Storage, name: str, value: str
+) -> None:
+    given = {
+        each.lower(): text for each, text in storage.settings("x").items()
+    }
+    GatewaySettings(_env_file=None, **given)
+    with pytest.raises(ValueError, match=r"must be|belong together"):
+        GatewaySettings(_env_file=None, **{**given, name: value})
+
+
 # -- uploads --------------------------------------------------------------------------------------
 
 
@@ -229,6 +325,7 @@ def api(storage: Storage, bucket: Bucket) -> Iterator[httpx.Client]:
         _env_file=None, api_key=KEY, **settings
     )
     app.state.wrong_keys = WrongKeys()
+    app.state.files_there = FilesThere(bucket)
     app.state.uploads = uploads_to(bucket, 10_000_000)
     problems.install(app)
     app.include_router(files.router, prefix="/api/v1")
@@ -318,3 +415,79 @@ def test_the_mapping_grows(api: httpx.Client, bucket: Bucket) -> None:
         assert added.status_code == 200, added.text
     names = [each.file for each in overrides.load(bucket).files]
     assert names == ["a.csv", "b.csv"]
+
+
+def part(
+    api: httpx.Client, first: int, past: int, total: int = len(LONG)
+) -> httpx.Response:
+    return api.put(
+        "/files/csv/big.csv",
+        content=LONG[first:past],
+        headers={"Content-Range": f"bytes {first}-{past - 1}/{total}"},
+    )
+
+
+def test_what_was_left_too_long_is_begun_anew(
+    api: httpx.Client, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = len(LONG) // 2
+    assert part(api, 0, half).status_code == 200
+    monkeypatch.setattr(uploaded, "ABANDONED_S", -10)
+    # Its own parts are not removed while it goes on.
+    assert part(api, half, len(LONG)).json()["size"] == len(LONG)
+    assert content(bucket, "big.csv") == LONG
+
+    obstore.delete(bucket.store, "big.csv")
+    monkeypatch.setattr(uploaded, "ABANDONED_S", 60)
+    assert part(api, 0, half).status_code == 200
+    (begun,) = (p for p in paths(bucket) if p.startswith(store.HIDDEN))
+    obstore.delete(bucket.store, begun)
+    refused = part(api, half, len(LONG))
+    assert (refused.status_code, refused.headers["upload-offset"]) == (
+        409,
+        "0",
+    )
+    assert "big.csv" not in paths(bucket)
+
+
+def test_a_last_part_may_come_again(
+    api: httpx.Client, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = len(LONG) // 2
+    joined = uploaded.BucketUploads._joined
+
+    async def breaks(*_: Any) -> Any:
+        raise FileNotFoundError("a part is gone")
+        yield b""
+
+    part(api, 0, half)
+    monkeypatch.setattr(uploaded.BucketUploads, "_joined", breaks)
+    failed = part(api, half, len(LONG))
+    assert failed.status_code == 503
+    assert "object storage of CSV_DIR" in failed.text
+    state = api.get("/files/csv/big.csv").json()
+    assert (state["received"], state["size"]) == (half, None)
+    monkeypatch.setattr(uploaded.BucketUploads, "_joined", joined)
+    assert part(api, half, len(LONG)).json()["size"] == len(LONG)
+    assert content(bucket, "big.csv") == LONG
+
+
+def test_foreign_files_among_hidden_ones_do_no_harm(
+    api: httpx.Client, bucket: Bucket
+) -> None:
+    put(bucket, f"{store.HIDDEN}/lock", b"")
+    put(bucket, f"{store.HIDDEN}/a.b/c", b"x")
+    assert api.put("/files/csv/a.csv", content=b"x\n").status_code == 200
+
+
+def test_the_quota_holds_for_files_that_come_together(
+    api: httpx.Client, bucket: Bucket
+) -> None:
+    def put_one(number: int) -> int:
+        return api.put(
+            f"/files/csv/{number}.csv", content=b"x" * 6_000_000
+        ).status_code
+
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(put_one, range(4)))
+    assert sorted(found) == [200, 413, 413, 413]

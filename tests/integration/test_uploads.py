@@ -17,6 +17,7 @@ from fastapi import FastAPI
 
 from services.gateway import problems
 from services.gateway.api_key import WrongKeys
+from services.gateway.files_there import FilesThere
 from services.gateway.middleware.body_limit import BodyLimit
 from services.gateway.routes import files
 from services.gateway.settings import GatewaySettings
@@ -41,6 +42,7 @@ def client_of(root: Path, quota: int) -> FastAPI:
         _env_file=None, csv_dir=root, api_key=KEY
     )
     app.state.wrong_keys = WrongKeys()
+    app.state.files_there = FilesThere(root)
     app.state.uploads = Uploads(root, quota)
     app.add_middleware(BodyLimit, limit=1 << 20, together=1 << 22)
     problems.install(app)

@@ -28,7 +28,7 @@ NO_HISTORY = (
     "no source that was asked for has a history; CoinPaprika has one, "
     "of the coins in COIN_IDS"
 )
-UNLISTED = "internal_error"
+UNLISTED = frozenset({"internal_error", "storage_away"})
 Sources = dict[str, SourceConnector]
 WhyPaused = Callable[[str], str | None]
 log = logs.get(__name__)
@@ -56,11 +56,16 @@ async def plan(
         errors += [
             error
             for error in missed
-            if command.streams is None or error.code == UNLISTED
+            if command.streams is None or error.code in UNLISTED
         ]
     if command.streams is not None and command.start is None:
         found, unknown = _chosen(command.streams, sources, wanted, found)
-        errors += unknown
+        unlisted = {
+            each.source for each in errors if each.code in UNLISTED
+        }
+        errors += [
+            each for each in unknown if each.source not in unlisted
+        ]
         notes = []
     paused = _paused(found, why_paused)
     if command.streams is not None:
@@ -168,7 +173,7 @@ def _unlisted(source: str, error: Exception) -> RunError:
         exc_info=error,
     )
     return RunError(
-        code=UNLISTED, message=last_line(error), source=source
+        code="internal_error", message=last_line(error), source=source
     )
 
 

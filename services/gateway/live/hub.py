@@ -16,10 +16,10 @@ from services.gateway.database import (
     BusyError,
     Database,
 )
+from services.gateway.files_there import FilesThere
 from services.gateway.problems import ProblemError
 from services.gateway.queries.sources import states
 from services.gateway.schemas.sources import SourceState
-from shared.csvfile.folder import Root
 from shared.kafka.checkpoint_log import CheckpointLog
 from shared.messages.serialization import encode
 from shared.runtime import logs
@@ -92,11 +92,11 @@ class Hub:
         self,
         database: Database,
         checkpoints: CheckpointLog,
-        root: Root,
+        there: FilesThere,
     ) -> None:
         self._database = database
         self._checkpoints = checkpoints
-        self._root = root
+        self._there = there
         self._listeners: set[Listener] = set()
         self._looking: asyncio.Task[None] | None = None
         self._last = 0
@@ -199,7 +199,7 @@ class Hub:
             return []
         self._sources_at = now + SOURCES_EVERY_S
         found = await states(
-            self._database, self._checkpoints, self._root
+            self._database, self._checkpoints, self._there
         )
         return list(chain.from_iterable(map(self._of_source, found)))
 

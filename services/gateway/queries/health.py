@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from services.gateway.database import DATABASE_UNAVAILABLE, Database
+from services.gateway.files_there import FilesThere
 from services.gateway.kafka.command_bus import CommandBus
 from services.gateway.queries import sources
 from services.gateway.queries.sources import budget_of
@@ -88,9 +89,9 @@ def reasons_of(
 class SourceWatch:
     """The state of the sources, asked for again when it is some seconds old."""
 
-    def __init__(self, database: Database, root: Root) -> None:
+    def __init__(self, database: Database, there: FilesThere) -> None:
         self._database = database
-        self._root = root
+        self._there = there
         self._known: list[SourceState] = []
         self._asked_at = float("-inf")
 
@@ -101,7 +102,7 @@ class SourceWatch:
         if time.monotonic() > self._asked_at + LOOK_EVERY_S:
             self._asked_at = time.monotonic()
             self._known = await sources.states(
-                self._database, checkpoints, self._root
+                self._database, checkpoints, self._there
             )
         return self._known
 
@@ -113,7 +114,7 @@ class SourceWatch:
         return [
             *_failing(states, effective),
             *_stale(states, checkpoints),
-            *_disk(self._root),
+            *_disk(self._there.root),
         ]
 
 

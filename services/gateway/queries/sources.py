@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from contextlib import suppress
 from typing import Any
 
 from services.gateway.database import Database
+from services.gateway.files_there import FilesThere
 from services.gateway.schemas.sources import (
     MAX_FAILING,
     Budget,
     Failing,
     SourceState,
 )
-from shared.csvfile.folder import Root
-from shared.csvfile.overrides import wanted_files
-from shared.errors import TaskError
 from shared.kafka.checkpoint_log import BUDGET, CONFIGURED, CheckpointLog
 from shared.messages.base import Source
 from shared.messages.runs import TaskStatus
@@ -32,13 +28,13 @@ Task = dict[str, Any]
 
 
 async def states(
-    database: Database, checkpoints: CheckpointLog, root: Root
+    database: Database, checkpoints: CheckpointLog, there: FilesThere
 ) -> list[SourceState]:
     """Every source. Raises DATABASE_UNAVAILABLE; budgets are those that Kafka told last."""
     tasks = [
         dict(row) for row in await database.rows(_SELECT_NEWEST_TASKS)
     ]
-    configured = await asyncio.to_thread(_configured, checkpoints, root)
+    configured = _configured(checkpoints, await there.streams())
     return [
         _state(
             source,
@@ -59,14 +55,12 @@ def every_s(checkpoints: CheckpointLog, source: str) -> float | None:
 
 
 def _configured(
-    checkpoints: CheckpointLog, root: Root
+    checkpoints: CheckpointLog, of_csv: set[str] | None
 ) -> dict[Source, set[str]]:
     """The streams of each source that are configured, as far as that is known."""
     found: dict[Source, set[str]] = {}
-    with suppress(TaskError):  # an object storage that does not answer
-        found[Source.CSV] = {
-            f"{Source.CSV}/{file.path}" for file in wanted_files(root)
-        }
+    if of_csv is not None:
+        found[Source.CSV] = of_csv
     for source in Source:
         cursor = _cursor_of(f"{source}/{CONFIGURED}", checkpoints)
         if cursor:

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from services.gateway.dependencies import ApiKey
+from services.gateway.files_there import FilesThere
 from services.gateway.problems import ProblemError, documented
 from services.gateway.requests.known_parameters import check_parameters
-from services.gateway.settings import GatewaySettings
 from services.gateway.uploads import mapping
 from services.gateway.uploads.parts import part_of
 from services.gateway.uploads.receiver import Receiver, Stored
@@ -149,8 +149,8 @@ async def add_to_mapping(
 
 
 def _csv_dir(request: Request) -> Root:
-    settings: GatewaySettings = request.app.state.settings
-    return settings.csv_root()
+    there: FilesThere = request.app.state.files_there
+    return there.root
 
 
 def _uploads(request: Request) -> Receiver:

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 
 from services.gateway.dependencies import ApiKey, Bus, Db
+from services.gateway.files_there import FilesThere
 from services.gateway.problems import ProblemError, documented
 from services.gateway.queries.sources import states
 from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.schemas.sources import Inspection, SourceState
-from services.gateway.settings import GatewaySettings
 from shared.csvfile import folder, overrides
 from shared.csvfile.folder import Root
 from shared.csvfile.inspection import LIMITS, inspected, refusal
@@ -46,8 +46,8 @@ async def sources(
     How many streams are configured, which of them fail and why, which were read once and are
     configured no more, and the call budget where it has one.
     """
-    settings: GatewaySettings = request.app.state.settings
-    return await states(database, bus.checkpoints, settings.csv_root())
+    there: FilesThere = request.app.state.files_there
+    return await states(database, bus.checkpoints, there)
 
 
 @router.get(
@@ -73,11 +73,9 @@ async def inspect(
     `tried`: what would become of its first rows. `refused`: why it could not be ingested, and what
     to do about it.
     """
-    settings: GatewaySettings = request.app.state.settings
+    there: FilesThere = request.app.state.files_there
     async with _turn:
-        return await asyncio.to_thread(
-            _inspected, settings.csv_root(), path
-        )
+        return await asyncio.to_thread(_inspected, there.root, path)
 
 
 def _inspected(root: Root, path: str) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -28,11 +30,42 @@ from services.gateway.uploads.receiver import (
 from services.gateway.uploads.store import ABANDONED_S, HIDDEN
 from shared.csvfile import folder
 from shared.csvfile.overrides import NAME
-from shared.csvfile.places.bucket import Bucket
+from shared.csvfile.places.bucket import Bucket, said
 from shared.errors import TaskError
 
 PART_BYTES = 5 << 20  # the least that a storage takes, but for the last
 AT_ONCE = 2
+JOINED_BYTES = 4 << 20  # of a part, in one request
+_PART = re.compile(
+    rf"{re.escape(HIDDEN)}/(?P<stem>[0-9a-f]{{64}})\.(?P<total>\d{{1,15}})/(?P<first>\d{{20}})"
+)
+
+
+@dataclass(frozen=True)
+class _Arrived:
+    """A part, and where in the file it begins."""
+
+    path: str
+    first: int
+    size: int
+
+
+@dataclass
+class _Begun:
+    """What has arrived of a file of `total` bytes, in order."""
+
+    total: int
+    parts: list[_Arrived] = field(default_factory=list)
+
+    @property
+    def end(self) -> int:
+        return sum(each.size for each in self.parts)
+
+    @property
+    def received(self) -> int:
+        """From where to go on: where all has arrived and is no object yet, by the last part."""
+        whole = self.end >= self.total and self.parts
+        return self.parts[-1].first if whole else self.end
 
 
 class BucketUploads(Receiver):
@@ -41,14 +74,14 @@ class BucketUploads(Receiver):
     def __init__(self, bucket: Bucket, quota: int) -> None:
         super().__init__(quota)
         self._bucket = bucket
+        self._reserved: dict[str, int] = {}  # bytes that come right now
 
     async def state(self, path: str) -> Stored:
         _check(path)
         with _told_what_to_do():
-            parts = await self._parts(path)
-            return Stored(
-                path, sum(_sizes(parts)), await self._size(path)
-            )
+            begun = await self._begun(path)
+            size = await self._size(path)
+        return Stored(path, begun.received if begun else 0, size)
 
     async def remove(self, path: str) -> None:
         self.check_is_on()
@@ -71,51 +104,66 @@ class BucketUploads(Receiver):
         with _told_what_to_do():
             if not is_replaced and await self._size(path) is not None:
                 raise exists(path)
-            before = await self._reserved(path, part)
-            if part.first == 0 and part.is_last:
-                await self._put(path, _counted(body, part))
-                return Stored(path, 0, part.total)
-            name = f"{HIDDEN}/{_stem(path)}.{part.total}/{part.first:020}"
-            await self._put(name, _counted(body, part))
-            received = part.first + part.length
-            if not part.is_last:
-                return Stored(path, received, None)
-            parts = [*before, name]
-            await self._put(path, self._joined(parts))
-            await self._delete(parts)
+            before = await self._before(path, part)
+            stem = _stem(path)
+            async with self._room(stem, part):
+                if part.first == 0 and part.is_last:
+                    await self._put(path, _counted(body, part))
+                    return Stored(path, 0, part.total)
+                name = f"{HIDDEN}/{stem}.{part.total}/{part.first:020}"
+                await self._put(name, _counted(body, part))
+                received = part.first + part.length
+                if not part.is_last:
+                    return Stored(path, received, None)
+                parts = [*before, _Arrived(name, part.first, part.length)]
+                await self._put(path, self._joined(parts))
+            await self._delete([each.path for each in parts])
         return Stored(path, 0, received)
 
-    async def _reserved(self, path: str, part: Part) -> list[str]:
-        """The parts before this one. Refuses what does not go on behind them, or has no room."""
-        begun = await self._parts(path)
-        mine = f"{HIDDEN}/{_stem(path)}.{part.total}/"
-        before = [each for each in begun if each["path"].startswith(mine)]
-        if part.first and len(before) < len(begun):
-            raise elsewhere(0)
-        received = sum(_sizes(before))
-        if part.first not in (0, received):
-            raise elsewhere(received)
-        if not part.first:
-            await self._delete([each["path"] for each in begun])
-            before = []
-        await self._check_room(part, mine)
-        return [each["path"] for each in before]
+    async def _before(self, path: str, part: Part) -> list[_Arrived]:
+        """The parts before this one. Refuses what does not go on behind them.
 
-    async def _check_room(self, part: Part, mine: str) -> None:
-        """Of the quota, with all that was begun and this file."""
-        held, begun = 0, {mine: part.total}
+        A last part may come again, where no object could be made of all.
+        """
+        begun = await self._begun(path)
+        if begun is None or begun.total != part.total:
+            if part.first:
+                raise elsewhere(0)
+            await self._forget(path)
+            return []
+        if part.first == 0:
+            await self._forget(path)
+            return []
+        if part.first != begun.received:
+            raise elsewhere(begun.received)
+        return [each for each in begun.parts if each.first < part.first]
+
+    @contextlib.asynccontextmanager
+    async def _room(self, stem: str, part: Part) -> AsyncIterator[None]:
+        """Kept while a part is written: others that come meanwhile find what is left.
+
+        Each gateway counts what it writes; what another one writes counts when it has arrived.
+        """
+        held, begun = 0, dict(self._reserved)  # one may end meanwhile
         old = datetime.now(UTC) - timedelta(seconds=ABANDONED_S)
-        abandoned = []
+        abandoned: dict[str, list[str]] = {}
         for each in await self._listed(None):
-            path: str = each["path"]
-            if not path.startswith(f"{HIDDEN}/"):
+            found = _PART.fullmatch(each["path"])
+            if found is None:
                 held += each["size"]
-            elif each["last_modified"] < old:
-                abandoned.append(path)
+                continue
+            of = found["stem"]
+            begun[of] = int(found["total"])
+            if each["last_modified"] < old and of != stem:
+                abandoned.setdefault(of, []).append(each["path"])
             else:
-                stem = f"{path.rpartition('/')[0]}/"
-                begun[stem] = int(stem.rstrip("/").rpartition(".")[2])
-        await self._delete(abandoned)
+                abandoned[of] = []  # a part of it is new
+        for of, paths in abandoned.items():
+            if paths:
+                del begun[of]
+                await self._delete(paths)
+        begun |= self._reserved
+        begun[stem] = part.total
         held += sum(begun.values())
         if held > self._quota:
             raise ProblemError(
@@ -123,6 +171,11 @@ class BucketUploads(Receiver):
                 f"the files would take {held:,} bytes with what is being uploaded, more than"
                 f" UPLOAD_QUOTA_MB ({self._quota:,} bytes)",
             )
+        self._reserved[stem] = part.total
+        try:
+            yield
+        finally:
+            self._reserved.pop(stem, None)
 
     async def _put(
         self, path: str, content: AsyncIterator[bytes]
@@ -136,20 +189,45 @@ class BucketUploads(Receiver):
             max_concurrency=AT_ONCE,
         )
 
-    async def _joined(self, parts: list[str]) -> AsyncIterator[bytes]:
-        for path in parts:
-            found = await obstore.get_async(self._bucket.store, path)
-            async for chunk in found.stream(min_chunk_size=1 << 20):
-                yield bytes(chunk)
+    async def _joined(
+        self, parts: list[_Arrived]
+    ) -> AsyncIterator[bytes]:
+        """By requests that each end soon, however slow the storage is."""
+        for each in parts:
+            for start in range(0, each.size, JOINED_BYTES):
+                data = await obstore.get_range_async(
+                    self._bucket.store,
+                    each.path,
+                    start=start,
+                    length=min(JOINED_BYTES, each.size - start),
+                )
+                yield bytes(data)
 
-    async def _parts(self, path: str) -> list[Any]:
-        """What has arrived of a file, in order."""
-        found = [
-            each
-            for each in await self._listed(HIDDEN)
-            if each["path"].startswith(f"{HIDDEN}/{_stem(path)}.")
-        ]
-        return sorted(found, key=lambda each: str(each["path"]))
+    async def _begun(self, path: str) -> _Begun | None:
+        """What has arrived of a file, as far as each part begins where the one before ends."""
+        begun: _Begun | None = None
+        listed = await self._listed(f"{HIDDEN}/")
+        for each in sorted(listed, key=lambda each: str(each["path"])):
+            found = _PART.fullmatch(each["path"])
+            if found is None or found["stem"] != _stem(path):
+                continue
+            if begun is None or begun.total != int(found["total"]):
+                begun = _Begun(int(found["total"]))
+            if int(found["first"]) == begun.end:
+                begun.parts.append(
+                    _Arrived(each["path"], begun.end, each["size"])
+                )
+        return begun
+
+    async def _forget(self, path: str) -> None:
+        """All parts of a file that is begun anew."""
+        await self._delete(
+            [
+                each["path"]
+                for each in await self._listed(f"{HIDDEN}/")
+                if each["path"].startswith(f"{HIDDEN}/{_stem(path)}.")
+            ]
+        )
 
     async def _listed(self, prefix: str | None) -> list[Any]:
         store = self._bucket.store
@@ -202,10 +280,6 @@ def _check(path: str) -> None:
         raise ProblemError(422, error.message) from error
 
 
-def _sizes(found: list[Any]) -> Iterator[int]:
-    return (each["size"] for each in found)
-
-
 def _stem(path: str) -> str:
     return hashlib.sha256(path.encode()).hexdigest()
 
@@ -238,10 +312,11 @@ def _told_what_to_do() -> Iterator[None]:
     """What the storage says, as a problem."""
     try:
         yield
-    except BaseError as error:
-        reason = str(error).partition("\n")[0][:300]
+    except (BaseError, FileNotFoundError) as error:
         raise ProblemError(
             503,
-            f"the object storage of CSV_DIR cannot be written: {reason}; let the key write it, or"
-            " set UPLOAD_QUOTA_MB=0",
+            f"the object storage of CSV_DIR cannot be used: {said(error)}; let the key read and"
+            " write it, or set UPLOAD_QUOTA_MB=0",
         ) from error
+    except TaskError as error:
+        raise ProblemError(503, error.message) from error

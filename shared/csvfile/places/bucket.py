@@ -1,7 +1,7 @@
 """A bucket of an object storage that speaks S3: a prefix of it, listed, read by ranges.
 
 What is read is read by a signed address (`objects`), so that the child process that looks at
-foreign bytes holds no key.
+foreign bytes needs no key.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from shared.csvfile.places.objects import TIMEOUT_S, ObjectFile
 from shared.errors import TaskError
 
 SIGNED_FOR = timedelta(hours=12)  # the longest that a file may take
+CONNECT_S = 5.0
+PANIC = "PanicException"  # of obstore, for what it is not prepared for
 _RETRY: Any = {
     "max_retries": 3,
     "retry_timeout": timedelta(seconds=TIMEOUT_S),
@@ -59,9 +61,14 @@ class Bucket:
 
     @cached_property
     def store(self) -> S3Store:
+        """Raises TaskError `storage_away` for an address or a login that it cannot be made with."""
+        return self._asked(self._made)
+
+    def _made(self) -> S3Store:
         is_plain = self.login.endpoint.startswith("http://")
         client: Any = {
             "allow_http": is_plain,
+            "connect_timeout": timedelta(seconds=CONNECT_S),
             "timeout": timedelta(seconds=TIMEOUT_S),
         }
         options: Any = self.login.options()
@@ -79,23 +86,19 @@ class Bucket:
         """Without its connections."""
         return Bucket, (self.url, self.login)
 
-    def is_there(self) -> bool:
-        """Raises TaskError `unreadable_file` where it cannot be asked."""
-        next(iter(self._listed()), None)
-        return True
-
     def walk(
         self, on_closed: OnClosed | None = None
     ) -> Iterator[StoredFile]:
         for found in sorted(self._listed(), key=_place):
-            if _is_hidden(_path(found)):
-                continue
+            if not _path(found) or _is_hidden(_path(found)):
+                continue  # without a path: the marker of the prefix itself
             yield self._file(found)
 
     def find(self, path: str) -> StoredFile | None:
         if not path or "\x00" in path or _is_hidden(path):
             return None
-        with suppress(FileNotFoundError):
+        # ValueError: no object can have such a name.
+        with suppress(FileNotFoundError, ValueError):
             return self._file(self._asked(obstore.head, self.store, path))
         return None
 
@@ -125,19 +128,29 @@ class Bucket:
         return ObjectFile(path, address, found["size"], found["e_tag"])
 
     def _asked(self, call: Callable[..., T], *arguments: Any) -> T:
-        """Raises FileNotFoundError, TaskError `unreadable_file`."""
+        """Raises FileNotFoundError, ValueError for an odd name, TaskError `storage_away`."""
         try:
             return call(*arguments)
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):
             raise
         except BaseError as error:
-            raise self._unreadable(error) from error
+            raise self._away(error) from error
+        except BaseException as error:
+            if type(error).__name__ != PANIC:
+                raise
+            raise self._away(error) from error
 
-    def _unreadable(self, error: Exception) -> TaskError:
-        """What the storage said, in one line."""
-        reason = str(error).partition("\n")[0][:300]
-        message = f"{self.url} cannot be read: {reason}"
-        return TaskError("unreadable_file", message)
+    def _away(self, error: BaseException) -> TaskError:
+        message = f"{self.url} cannot be read: {said(error)}"
+        return TaskError("storage_away", message)
+
+
+def said(error: BaseException) -> str:
+    """What the storage said, in one line."""
+    reason = str(error).partition("\n")[0][:300]
+    if "segment" in reason:
+        reason += ": rename or remove this object, whose name no folder could have"
+    return reason
 
 
 def _path(found: Any) -> str:

@@ -56,9 +56,6 @@ class Disk:
     def inside(self) -> Path:
         return self.root.resolve()
 
-    def is_there(self) -> bool:
-        return self.root.is_dir()
-
     def walk(
         self, on_closed: OnClosed | None = None
     ) -> Iterator[StoredFile]:

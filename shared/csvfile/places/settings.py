@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import SecretStr, field_validator
+from pydantic import SecretStr, field_validator, model_validator
 
 from shared.csvfile.folder import Root
 from shared.csvfile.places.base import OF_OBJECTS
 from shared.runtime.settings import CommonSettings
+
+_BUCKET = re.compile(
+    OF_OBJECTS
+    + r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^/#?%\x00-\x20\x7f]+)*/?"
+)
+_ENDPOINT = re.compile(r"https?://[^/\s?#@]+/?")
 
 
 class PlaceSettings(CommonSettings):
@@ -30,13 +37,37 @@ class PlaceSettings(CommonSettings):
     @field_validator("csv_dir")
     @classmethod
     def _known(cls, value: str) -> str:
-        scheme, is_url, rest = value.partition("://")
-        bucket = rest.partition("/")[0]
-        if is_url and (f"{scheme}://" != OF_OBJECTS or not bucket):
+        if "://" in value and not _BUCKET.fullmatch(value):
             raise ValueError(
-                "must be a folder, or s3://bucket/prefix for an object storage"
+                "must be a folder, or s3://bucket/prefix for an object storage, the bucket in small"
+                " letters, the prefix without `#`, `?`, `%` and empty parts"
             )
         return value
+
+    @field_validator(
+        "aws_access_key_id", "aws_region", "aws_endpoint_url"
+    )
+    @classmethod
+    def _stripped(cls, value: str) -> str:
+        return value.strip()
+
+    @field_validator("aws_endpoint_url")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        if value and not _ENDPOINT.fullmatch(value):
+            raise ValueError(
+                "must be an address such as https://storage.example:9000"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _has_both(self) -> Self:
+        has_secret = bool(self.aws_secret_access_key.get_secret_value())
+        if bool(self.aws_access_key_id) != has_secret:
+            raise ValueError(
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together: set both, or none"
+            )
+        return self
 
     def csv_folder(self) -> Path | None:
         """The folder of this machine; None where it is an object storage."""
@@ -53,8 +84,8 @@ class PlaceSettings(CommonSettings):
 
         login = Login(
             self.aws_access_key_id,
-            self.aws_secret_access_key.get_secret_value(),
-            self.aws_session_token.get_secret_value(),
+            self.aws_secret_access_key.get_secret_value().strip(),
+            self.aws_session_token.get_secret_value().strip(),
             self.aws_region,
             self.aws_endpoint_url,
         )

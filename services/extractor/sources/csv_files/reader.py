@@ -264,9 +264,9 @@ class FileReader:
         is_same = bool(known.version) and (
             known.version == self._opened.version
         )
-        if is_same and self._file.jump(open_at):
+        if is_same and open_at and self._file.jump(open_at - 1):
             self._hash = None
-            last_byte = b""
+            last_byte = self._file.take(1)
         else:
             last_byte = self._skip(open_at)
         if last_byte not in (b"", b"\n", b"\r"):

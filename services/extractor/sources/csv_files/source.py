@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from services.extractor.sources.base import (
@@ -77,11 +78,17 @@ class CsvFiles(SourceConnector):
 
     def cursor_to_keep(self, cursor: Json) -> Json:
         """Without what the file is taken for."""
-        return {**cursor, "dialect": None}
+        kept = {**cursor, "dialect": None}
+        # Nor is it known to be of this version: it is checked like any other.
+        return {
+            name: value
+            for name, value in kept.items()
+            if name not in ("version", "is_end")
+        }
 
     def nothing_configured(self) -> str:
         shown = f"CSV_DIR {str(self._root)!r}"
-        if folder.place_of(self._root).is_there():
+        if not isinstance(self._root, Path) or self._root.is_dir():
             return f"{shown} has no CSV file"
         return f"{shown} does not exist"
 
