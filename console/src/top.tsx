@@ -35,7 +35,11 @@ export function Top() {
       {now && link === "live" && (
         <>
           <Condition reasons={now.reasons} status={now.status} />
-          <span>{lag ? `${count(lag)} messages waiting` : "nothing waiting"}</span>
+          <span>
+            {lag
+              ? `${count(lag)} ${lag === 1 ? "message" : "messages"} waiting`
+              : "nothing waiting"}
+          </span>
           {failing > 0 && (
             <Go to={{ room: "sources" }} class="care">
               {plural(failing, "stream")} failing

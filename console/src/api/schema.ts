@@ -424,6 +424,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/files/csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The CSV files there are
+         * @description Those that an ingestion reads, in the order of their paths, with the end of the last task.
+         */
+        get: operations["list_files_api_v1_files_csv_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/files/csv/{path}": {
         parameters: {
             query?: never;
@@ -2126,6 +2146,33 @@ export interface components {
              * @description Not included
              */
             to: string;
+        };
+        /**
+         * CsvFileState
+         * @description A file below CSV_DIR that is read, and what became of it.
+         */
+        CsvFileState: {
+            /** Finished At */
+            finished_at: string | null;
+            /**
+             * Message
+             * @description Why that task failed
+             */
+            message: string | null;
+            /** Path */
+            path: string;
+            /** Run Id */
+            run_id: string | null;
+            /**
+             * Status
+             * @description Of the last task that read it; `new`: none did
+             */
+            status: string;
+            /**
+             * Stream
+             * @description For `streams` of POST /ingest
+             */
+            stream: string;
         };
         /**
          * DataPoint
@@ -6136,6 +6183,37 @@ export interface operations {
             503: components["responses"]["Problem"];
         };
     };
+    list_files_api_v1_files_csv_get: {
+        parameters: {
+            query?: {
+                skip?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description `rel="next"`: the next page, where there is one */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CsvFileState"][];
+                };
+            };
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
     read_file_state_api_v1_files_csv__path__get: {
         parameters: {
             query?: never;
@@ -8259,4 +8337,4 @@ export interface operations {
         };
     };
 }
-// Of the OpenAPI document 8c876b98ee13eb6cb2052be6e657a5a5a093f154844def39ce7ef9ac5309a7bd
+// Of the OpenAPI document c121ea4460423e8f9bfdf93b3cdab362fde1ddb6605a0769f6c83d39a03250b4

@@ -15,10 +15,13 @@ from services.gateway.prices.series import (
     WholeSeries,
     whole_series,
 )
+from shared.csvfile.overrides import SAMPLE
+from shared.messages.base import Source
 
 RULE = (
-    "candles before sampled prices; of candles the coarsest interval that fits; then the series "
-    "that reaches furthest, then the one with more data points, then the smaller number"
+    "made-up data only where there is nothing else; candles before sampled prices; of candles the "
+    "coarsest interval that fits; then the series that reaches furthest, then the one with more "
+    "data points, then the smaller number"
 )
 _SELECT_SYMBOLS = """
 SELECT DISTINCT symbol FROM series {wanted} ORDER BY symbol {window}
@@ -81,7 +84,15 @@ def by_symbol(
     for each in sorted(series, key=rank):
         if each.symbol is not None:
             found.setdefault(each.symbol, []).append(each)
-    return found
+    return {
+        symbol: [each for each in of_coin if not _is_made_up(each)]
+        or of_coin
+        for symbol, of_coin in found.items()
+    }
+
+
+def _is_made_up(series: WholeSeries) -> bool:
+    return (series.source, series.dataset) == (Source.CSV, SAMPLE)
 
 
 def rank(series: WholeSeries) -> tuple[Any, ...]:
@@ -89,6 +100,7 @@ def rank(series: WholeSeries) -> tuple[Any, ...]:
     size = series.interval.about_seconds() if series.interval else 0
     extent = series.last_at - series.first_at
     return (
+        _is_made_up(series),
         series.basis != CANDLES,
         -size if series.basis == CANDLES else 0,
         -extent,

@@ -24,6 +24,13 @@ SELECT DISTINCT ON (t.stream) t.stream, t.source, t.status, t.error::text AS err
 FROM run_tasks AS t JOIN runs AS r USING (run_id)
 WHERE t.finished_at IS NOT NULL AND r.kind = 'ingest' ORDER BY t.stream, t.finished_at DESC
 """
+_SELECT_LAST_OF_STREAMS = """
+SELECT DISTINCT ON (t.stream) t.stream, t.status, t.error::text AS error, t.finished_at,
+       t.run_id::text AS run_id
+FROM run_tasks AS t JOIN runs AS r USING (run_id)
+WHERE t.stream = ANY($1::text[]) AND t.finished_at IS NOT NULL AND r.kind = 'ingest'
+ORDER BY t.stream, t.finished_at DESC
+"""
 Task = dict[str, Any]
 
 
@@ -44,6 +51,14 @@ async def states(
         )
         for source in Source
     ]
+
+
+async def last_tasks(
+    database: Database, streams: list[str]
+) -> dict[str, Task]:
+    """The last task of each stream that has one. Raises DATABASE_UNAVAILABLE."""
+    rows = await database.rows(_SELECT_LAST_OF_STREAMS, streams)
+    return {row["stream"]: dict(row) for row in rows}
 
 
 def every_s(checkpoints: CheckpointLog, source: str) -> float | None:

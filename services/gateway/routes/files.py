@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from services.gateway.dependencies import ApiKey
+from services.gateway.dependencies import ApiKey, Db
 from services.gateway.files_there import FilesThere
 from services.gateway.problems import ProblemError, documented
+from services.gateway.queries.sources import last_tasks
 from services.gateway.requests.known_parameters import check_parameters
+from services.gateway.requests.pagination import cut, paged
+from services.gateway.requests.parameters import Limit, Skip
 from services.gateway.uploads import mapping
 from services.gateway.uploads.parts import part_of
 from services.gateway.uploads.receiver import Receiver, Stored
@@ -60,6 +65,66 @@ class AddedEntry(BaseModel):
     """What was added to mapping.yaml."""
 
     lines: str
+
+
+class CsvFileState(BaseModel):
+    """A file below CSV_DIR that is read, and what became of it."""
+
+    path: str
+    stream: str = Field(description="For `streams` of POST /ingest")
+    status: str = Field(
+        description="Of the last task that read it; `new`: none did"
+    )
+    message: str | None = Field(description="Why that task failed")
+    run_id: str | None
+    finished_at: datetime | None
+
+
+@router.get(
+    "/files/csv",
+    response_model=list[CsvFileState],
+    responses=paged(401, 403, 422, 503),
+    summary="The CSV files there are",
+)
+async def list_files(
+    request: Request,
+    response: Response,
+    _key: ApiKey,
+    database: Db,
+    skip: Skip = 0,
+    limit: Limit = 100,
+) -> list[CsvFileState]:
+    """Those that an ingestion reads, in the order of their paths, with the end of the last task."""
+    there: FilesThere = request.app.state.files_there
+    streams = sorted(await there.streams() or ())
+    tasks = await last_tasks(database, streams[skip : skip + limit + 1])
+    found = [
+        _file_state(stream, tasks.get(stream))
+        for stream in streams[skip : skip + limit + 1]
+    ]
+    return cut(request, response, found, limit, skip)
+
+
+def _file_state(stream: str, task: dict[str, Any] | None) -> CsvFileState:
+    path = stream.partition("/")[2]
+    if task is None:
+        return CsvFileState(
+            path=path,
+            stream=stream,
+            status="new",
+            message=None,
+            run_id=None,
+            finished_at=None,
+        )
+    error = json.loads(task["error"] or "null") or {}
+    return CsvFileState(
+        path=path,
+        stream=stream,
+        status=task["status"],
+        message=error.get("message"),
+        run_id=task["run_id"],
+        finished_at=task["finished_at"],
+    )
 
 
 @router.put(

@@ -27,7 +27,13 @@ export function Arrived({ path }: { path: string }) {
           <>
             <Verdict of={found} onSettled={inspection.again} />
             <Columns of={found} />
-            {found.profile && <Correct of={found} onSettled={inspection.again} />}
+            {found.profile && (
+              <Correct
+                of={found}
+                isOpen={!found.refused && hasNoCurrency(found)}
+                onSettled={inspection.again}
+              />
+            )}
           </>
         )}
       </Panel>
@@ -36,14 +42,20 @@ export function Arrived({ path }: { path: string }) {
   );
 }
 
+/** What is asked, without the lines for mapping.yaml. */
+export function askedIn(message: string): string {
+  return message.split(" write into CSV_DIR")[0]!.replace(/:$/, ".");
+}
+
 const WORDS: Record<string, string> = { candle: "candles", price: "prices", ticker: "prices" };
 
 function Verdict({ of: found, onSettled }: { of: Inspection; onSettled: () => void }) {
+  const isRead = usePlace()["run"] !== undefined;
   if (found.refused) {
     return (
       <>
         <p>
-          <Badge tone="warn">open</Badge> {found.refused.message.split(" write into CSV_DIR")[0]}
+          <Badge tone="warn">not read yet</Badge> {askedIn(found.refused.message)}
         </p>
         <Settle path={found.path} message={found.refused.message} onSettled={onSettled} />
         <Remove path={found.path} />
@@ -73,20 +85,24 @@ function Verdict({ of: found, onSettled }: { of: Inspection; onSettled: () => vo
           </ul>
         </details>
       )}
-      {hasNoCurrency(found) && <span class="soft">Its currency is not said.</span>}
-      <Remove path={found.path} />
+      {hasNoCurrency(found) && (
+        <span class="care">
+          It does not say its currency: say it below, or its prices have none.
+        </span>
+      )}
       <Act
-        label="Ingest it"
-        main
+        label={isRead ? "Ingest it again" : "Ingest it"}
+        main={!isRead}
         address={addressOf("/ingest")}
         body={{ streams: [found.stream] }}
         onDone={(answer) => change({ run: (answer as Schemas["IngestAccepted"]).run_id })}
       />
+      <Remove path={found.path} />
     </div>
   );
 }
 
-function hasNoCurrency(found: Inspection): boolean {
+export function hasNoCurrency(found: Inspection): boolean {
   const series = (found.profile as { series?: { currency?: string }[] } | null)?.series ?? [];
   return series.length > 0 && series.every((each) => !each.currency);
 }
@@ -100,23 +116,46 @@ function Remove({ path }: { path: string }) {
       method="DELETE"
       address={addressOfFile(path)}
       onDone={() => {
-        outdate("/sources");
+        outdate("/sources", "/files/csv", "/series");
         change({ path: null, run: null });
       }}
     />
   );
 }
 
+const MOST_CHARTS = 12;
+
+/** The way to the chart of each coin that it holds. GET /series. */
+function Charts({ stream }: { stream: string }) {
+  const series = useAnswer("/series", { stream, limit: MOST_CHARTS });
+  const coins = (series.data ?? []).filter((each) => each.symbol && each.points);
+  return (
+    <p class="row">
+      {coins.map((each) => (
+        <Go
+          key={each.id}
+          to={{
+            room: "coin",
+            symbol: each.symbol!,
+            dataset: each.dataset,
+            interval: each.interval ?? "1d",
+          }}
+        >
+          See {coins.length > 1 ? `the chart of ${each.symbol!.toUpperCase()}` : "its chart"}
+        </Go>
+      ))}
+    </p>
+  );
+}
+
 /** Its run, and the way to its chart. */
 function Ingested({ run: id, of: found }: { run: string; of: Inspection | undefined }) {
   const run = useAnswer("/runs/{run_id}", {}, { run_id: id });
-  const profile = found?.profile as { series?: { symbol?: string }[]; interval?: string } | null;
-  const symbol = profile?.series?.[0]?.symbol;
   const isOver = run.data && !["queued", "running"].includes(run.data.status);
   const box = useRef<HTMLElement>(null);
   useEffect(() => box.current?.scrollIntoView(), [id]);
   useEffect(() => {
-    if (isOver) outdate("/sources");
+    if (isOver) outdate("/sources", "/files/csv", "/series");
   }, [isOver]);
   return (
     <section class="panel" aria-label="Its run" ref={box}>
@@ -137,20 +176,7 @@ function Ingested({ run: id, of: found }: { run: string; of: Inspection | undefi
           </p>
         )}
         {isOver && run.data?.message && <p>{inConsole(run.data.message)}</p>}
-        {isOver && symbol && (
-          <p>
-            <Go
-              to={{
-                room: "coin",
-                symbol,
-                dataset: found?.dataset ?? "",
-                interval: profile?.interval ?? "1d",
-              }}
-            >
-              See its chart
-            </Go>
-          </p>
-        )}
+        {isOver && found && <Charts stream={found.stream} />}
       </div>
     </section>
   );

@@ -39,8 +39,8 @@ export function Columns({ of: found }: { of: Schemas["Inspection"] }) {
         <ul class="soft">
           {reasons.map((each, n) => (
             <li key={n}>
-              {each.what} is {each.is}
-              {each.columns && ` (${each.columns.join(", ")})`}: {each.because}
+              {each.what}: <strong>{each.is}</strong>, by {each.because}
+              {each.columns && ` (${each.columns.join(", ")})`}
             </li>
           ))}
         </ul>

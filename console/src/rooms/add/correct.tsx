@@ -6,14 +6,18 @@ import { Answer } from "./settle";
 import { QUESTIONS } from "./settled";
 
 /** A reading that is wrong, corrected column by column. POST /files/mapping. */
-export function Correct(props: { of: Schemas["Inspection"]; onSettled: () => void }) {
+export function Correct(props: {
+  of: Schemas["Inspection"];
+  isOpen: boolean;
+  onSettled: () => void;
+}) {
   const before = readAs(props.of);
   const [fields, setFields] = useState<Record<string, string>>({});
   const [roles, setRoles] = useState<Record<number, string>>({});
   const [lines, setLines] = useState<string | null>(null);
   const entry = correction(props.of.path, before, fields, roles);
   return (
-    <details>
+    <details open={props.isOpen}>
       <summary>Something is read wrongly? Say what it is</summary>
       <div class="row">
         {FIELDS.map((name) => (

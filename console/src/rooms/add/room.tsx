@@ -1,15 +1,18 @@
 // Add data: a dropped file, what it was taken for and why, what is open, and its run.
-// PUT /files/csv/{path}, GET /sources/csv/inspect, POST /files/mapping, POST /ingest, GET /runs/{id}.
+// PUT /files/csv/{path}, GET /files/csv, GET /sources/csv/inspect, POST /files/mapping, POST /ingest, GET /runs/{id}.
 
 import { useState } from "preact/hooks";
-import { Refused } from "../../api/client";
+import { addressOf, Refused, type Schemas } from "../../api/client";
 import { plural, short } from "../../format/numbers";
 import { choose, leaveOthers, letGo, takeNext, useDropped } from "../../state/dropped";
 import { change, usePlace } from "../../state/place";
-import { useAnswer } from "../../state/answers";
-import { Go } from "../../ui/parts";
+import { outdate, useAnswer } from "../../state/answers";
+import { Act } from "../../ui/actions";
+import { Panel } from "../../ui/panel";
+import { Table } from "../../ui/table";
+import { Badge, Go } from "../../ui/parts";
 import { Strip } from "../../ui/strip";
-import { Arrived } from "./arrived";
+import { Arrived, askedIn } from "./arrived";
 import { suggested, upload } from "./upload";
 
 const READ = /\.(csv|tsv|zip)$|\.(csv|tsv)\.(gz|zst)$/i;
@@ -29,33 +32,63 @@ export function Add() {
         <Choose onFiles={choose} />
       )}
       {others.length > 0 && <Others of={others} />}
-      {!path && !file && <Open />}
       {path && !file && <Arrived key={path} path={path} />}
+      <Files chosen={path} />
     </>
   );
 }
 
-/** Files that nobody can read as they are: what is open is settled here. GET /sources. */
-function Open() {
-  const sources = useAnswer("/sources");
-  const failing = sources.data?.find((each) => each.name === "csv")?.failing ?? [];
-  if (!failing.length) return null;
+const STATES: Record<string, [tone: "good" | "warn" | "bad" | "", text: string]> = {
+  new: ["warn", "not ingested yet"],
+  succeeded: ["good", "ingested ✓"],
+  failed: ["bad", "not read"],
+};
+
+/** All files that are there, with what became of each. GET /files/csv. */
+function Files({ chosen }: { chosen: string | undefined }) {
+  const files = useAnswer("/files/csv", { limit: 1000 });
+  if (files.data && !files.data.length) return null;
   return (
-    <section class="panel" aria-label="Files that are open">
-      <header>
-        <h2>Files that are open</h2>
-      </header>
-      <div class="body">
-        {failing.map((each) => (
-          <p key={each.stream} class="wrap">
-            <Go to={{ room: "add", path: each.stream.replace(/^csv\//, "") }}>
-              {each.stream.replace(/^csv\//, "")}
-            </Go>{" "}
-            <span class="soft">{each.message.split(" write into CSV_DIR")[0]}</span>
-          </p>
-        ))}
-      </div>
-    </section>
+    <Panel title="Files" answer={files} lines={4} empty="There is no file yet.">
+      {(found) => (
+        <>
+          <New of={found} />
+          <Table head={["File", "State", "Why"]}>
+            {found.map((each) => (
+              <tr key={each.path} aria-selected={each.path === chosen}>
+                <td class="wrap">
+                  <Go to={{ room: "add", path: each.path }}>{each.path}</Go>
+                </td>
+                <td>
+                  <Badge tone={STATES[each.status]?.[0] ?? ""}>
+                    {STATES[each.status]?.[1] ?? each.status}
+                  </Badge>
+                </td>
+                <td class="wrap soft">{each.message && askedIn(each.message)}</td>
+              </tr>
+            ))}
+          </Table>
+        </>
+      )}
+    </Panel>
+  );
+}
+
+/** Those that nobody has ingested yet, at once. POST /ingest. */
+function New({ of: files }: { of: Schemas["CsvFileState"][] }) {
+  const fresh = files.filter((each) => each.status === "new");
+  if (fresh.length < 2) return null;
+  return (
+    <div class="row">
+      <Act
+        label={`Ingest the ${fresh.length} that are new`}
+        address={addressOf("/ingest")}
+        body={{ streams: fresh.map((each) => each.stream) }}
+        onDone={(answer) =>
+          change({ room: "runs", run: (answer as Schemas["IngestAccepted"]).run_id })
+        }
+      />
+    </div>
   );
 }
 
@@ -98,6 +131,7 @@ function Upload({ file, onEnd }: { file: File; onEnd: () => void }) {
     setRefused(null);
     try {
       await upload(file, path, replace, setShare);
+      outdate("/files/csv", "/sources");
       change({ path, run: null });
       onEnd();
     } catch (error) {
@@ -115,7 +149,9 @@ function Upload({ file, onEnd }: { file: File; onEnd: () => void }) {
       <div class="body">
         <div class="row">
           <label class="field">
-            <span>Its name below CSV_DIR. Files of one folder are one dataset.</span>
+            <span>
+              Where it is kept: a folder, and a name. Files of one folder are one dataset.
+            </span>
             <input
               value={path}
               size={40}

@@ -39,6 +39,13 @@ export function Settle(props: { path: string; message: string; onSettled: () => 
   );
 }
 
+const EXAMPLES: Record<string, string> = {
+  symbol: "btc",
+  currency: "usd",
+  interval: "1h",
+  timezone: "Europe/Berlin",
+};
+
 /** A choice where there are few, else a field. */
 export function Answer(props: { of: Asked; value: string; onChange: (value: string) => void }) {
   const choices = CHOICES[props.of.name];
@@ -47,7 +54,7 @@ export function Answer(props: { of: Asked; value: string; onChange: (value: stri
       <input
         value={props.value}
         onInput={(event) => props.onChange(event.currentTarget.value)}
-        placeholder={props.of.name === "symbol" ? "btc" : ""}
+        placeholder={EXAMPLES[props.of.name] ?? ""}
       />
     );
   }

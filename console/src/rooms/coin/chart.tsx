@@ -73,6 +73,14 @@ export function Chart(props: Props) {
     if (isShort) drawn.current?.chart.timeScale().fitContent();
   }, [isShort, props.bars.length]);
   const last = props.bars[props.bars.length - 1];
+  const before = props.bars[props.bars.length - 2];
+  const distance = last && before ? seconds(last.open_time) - seconds(before.open_time) : 0;
+  useEffect(() => {
+    // Of another interval: as many of the newest as can be told apart.
+    const count = now.current.bars.length;
+    if (!distance || count <= FEW) return;
+    drawn.current?.chart.timeScale().setVisibleLogicalRange({ from: count - FEW, to: count + 2 });
+  }, [distance]);
   const at = <T extends { open_time: string }>(all: T[]) =>
     hovered === null ? undefined : all.find((each) => seconds(each.open_time) === hovered);
   return (

@@ -52,11 +52,26 @@ export function Coin() {
   });
   const [picked, pick] = useState<Picked | null>(null);
   const coin = latest.data?.[0];
+  const last = bars.all[bars.all.length - 1];
+  // What the chart shows, where it is another series than the newest price is of.
+  const isOther =
+    bars.series !== undefined &&
+    (coin?.series.dataset !== bars.series.dataset || coin.currency !== bars.series.currency);
   return (
     <>
       <div class="head">
         <h1>{symbol.toUpperCase()}</h1>
-        {coin && (
+        {isOther && last && (
+          <>
+            <strong>
+              <Price value={last.close} /> {bars.series?.currency}
+            </strong>
+            <span class="soft">
+              of {bars.series?.dataset}, <Ago time={last.close_time} />
+            </span>
+          </>
+        )}
+        {coin && !isOther && (
           <>
             <strong>
               <Price value={coin.price} /> {coin.currency}
@@ -169,7 +184,7 @@ function Series({
       value={chosen ?? ""}
       onChange={(event) => change({ dataset: event.currentTarget.value || null })}
     >
-      <option value="">chosen by the rule</option>
+      <option value="">the best of them</option>
       {[...names].sort().map((name) => (
         <option key={name} value={name}>
           {name}

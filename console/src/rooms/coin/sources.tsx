@@ -14,7 +14,7 @@ export function Sources({ symbol, interval }: { symbol: string; interval: string
     <Panel
       title="Sources compared"
       answer={agreement}
-      empty="Only one series has prices of this coin: there is nothing to compare."
+      empty="There is nothing to compare: no other series has prices of this coin in this currency."
     >
       {(found) => (found.series.length > 1 ? <Compared of={found} /> : null)}
     </Panel>

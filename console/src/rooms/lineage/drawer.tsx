@@ -1,7 +1,7 @@
 // Where does this number come from? From a bar to its points, the raw line, the page, the fetch,
 // the run. GET /data, GET /data/{id}/lineage, GET /raw/{page_id}.
 
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Schemas } from "../../api/client";
 import { count } from "../../format/numbers";
 import { utc } from "../../format/times";
@@ -36,6 +36,10 @@ export function WhereFrom(props: {
     limit: MOST,
   });
   const found = points.data ?? [];
+  const box = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (chosen) box.current?.scrollIntoView({ block: "start" });
+  }, [chosen]);
   const id = chosen ?? (found.length === 1 ? found[0]!.id : null);
   return (
     <Drawer title="Where does this number come from?" onClose={props.onClose}>
@@ -51,7 +55,7 @@ export function WhereFrom(props: {
       {points.error && <div class="error">{points.error.message}</div>}
       {!points.data && !points.error && <Shape lines={4} />}
       {found.length > 1 && <Points of={found} chosen={id} onChoose={choose} />}
-      {id && <Explained key={id} id={id} />}
+      <div ref={box}>{id && <Explained key={id} id={id} />}</div>
     </Drawer>
   );
 }

@@ -14,13 +14,19 @@ export function byMinute(
   of: (moment: Moment) => number | null,
 ): (number | null)[] {
   const found = new Array<number | null>(MINUTES).fill(null);
+  // What was told after the last look at the clock belongs to a minute of its own.
+  const told = instances.flatMap(({ history }) => history.map(({ time }) => minuteOf(time)));
+  const last = Math.max(Math.floor(now / MINUTE_MS), ...told);
   for (const { history } of instances) {
     for (const moment of history) {
-      const ago = Math.floor((now - Date.parse(moment.time)) / MINUTE_MS);
-      const at = MINUTES - 1 - Math.max(0, ago);
+      const at = MINUTES - 1 - (last - minuteOf(moment.time));
       const value = of(moment);
       if (at >= 0 && value !== null) found[at] = (found[at] ?? 0) + value;
     }
   }
   return found;
+}
+
+function minuteOf(time: string): number {
+  return Math.floor(Date.parse(time) / MINUTE_MS);
 }
