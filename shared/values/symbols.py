@@ -23,6 +23,20 @@ QUOTES = (
 )
 RARER_QUOTES = words(_HERE / "rarer_quotes.txt")
 _FILE_QUOTES = frozenset({"usd", "usdt", "usdc", "eur", "gbp", "jpy"})
+# That stand before a coin in names of files, and are no words.
+_QUOTES_IN_FRONT = _FILE_QUOTES | {
+    "krw",
+    "brl",
+    "inr",
+    "aud",
+    "cad",
+    "chf",
+    "idr",
+    "rub",
+    "busd",
+}
+# Exchanges, whose names stand before a currency: KRAKENEUR, bitstampUSD.
+_EXCHANGES = words(_HERE / "exchanges.txt")
 COMMON_WORDS = words(_HERE / "common_words.txt")
 ALIASES = {"xbt": "btc", "xdg": "doge"}
 # Names that coins had, or that files give them.
@@ -180,6 +194,8 @@ def _of_two(first: str, second: str) -> Pair | None:
     base = coin_named(first) or first
     if base == second:
         return _pair(base, None)
+    if first in FIAT and second not in FIAT and is_known_symbol(second):
+        return _pair(second, first)  # Upbit's KRW-BTC, Bittrex's USDT-BTC
     is_pair = _are_base_and_quote(base, second)
     return _pair(base, second) if is_pair else None
 
@@ -296,15 +312,19 @@ def _neighbouring_pair(tokens: list[str]) -> Pair | None:
     for named, second in pairwise(tokens):
         first = coin_named(named) or named
         if (
+            first in _QUOTES_IN_FRONT
+            and second not in FIAT
+            and second not in COMMON_WORDS
+            and is_known_symbol(unaliased(second))
+        ):
+            return _pair(second, first)
+        if (
             not is_quote(unaliased(second))
             or first == second
             or not is_known_symbol(unaliased(first))
         ):
             continue
-        is_reversed = first in _FILE_QUOTES and second not in FIAT
-        return (
-            _pair(second, first) if is_reversed else _pair(first, second)
-        )
+        return _pair(first, second)
     return None
 
 
@@ -353,7 +373,7 @@ def _name_of_words(tokens: list[str]) -> str | None:
 
 def _capital_pair(written: list[str], glued: list[Pair]) -> Pair | None:
     """An upper-case FILUSDT of a coin that the list does not know."""
-    if not glued:
+    if not glued or glued[0].symbol in _EXCHANGES:
         return None
     is_written = any(
         token.isupper()
@@ -375,9 +395,23 @@ def _capital_word(
     )
     if not is_word or tokens[0] in COMMON_WORDS or is_quote(tokens[0]):
         return None
-    if _ends_in_coin(tokens[0]):
+    if _ends_in_coin(tokens[0]) or currency_behind_exchange(stem):
         return None  # ADATRX may be a coin, or ADA in TRX
+    if tokens[0] in _EXCHANGES:
+        return None
     return glued[0] if glued else _pair(tokens[0], None)
+
+
+def currency_behind_exchange(stem: str) -> str | None:
+    """`EUR` of `KRAKENEUR` and `kraken_eur`: the name says the exchange and no coin."""
+    tokens = [token.lower() for token in _TOKEN.findall(stem)]
+    for token, following in zip(tokens, [*tokens[1:], ""], strict=True):
+        for exchange in _EXCHANGES:
+            rest = token.removeprefix(exchange)
+            money: str = rest or following
+            if rest != token and money in FIAT:
+                return money.upper()
+    return None
 
 
 def _ends_in_coin(token: str) -> bool:

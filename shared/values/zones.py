@@ -28,6 +28,27 @@ _UNIVERSAL = re.compile(
     r"(?:(?<=[\s_\-])|^)(?P<zone>(?:utc|gmt)(?: ?[+\-]\d{1,2}(?::?\d\d)?)?)(?=[\s_\-]|$)",
     re.IGNORECASE,
 )
+# A zone that is said in a sentence.
+_IN_LINE = re.compile(
+    r"\btime ?zone *+(?:is|[:=])?+ *+(?P<zone>[A-Z][A-Za-z]+/[A-Za-z_/]+|(?:UTC|GMT)(?: ?[+\-]\d{1,2}"
+    r"(?::?\d\d)?)?|[+\-]\d\d:?\d\d)"
+    r"|\btimes? (?:is|are)(?: given)?(?: in)? (?P<also>(?:UTC|GMT)(?: ?[+\-]\d{1,2}(?::?\d\d)?)?)",
+    re.IGNORECASE,
+)
+_SPOKEN = {
+    "日本時間": "Asia/Tokyo",
+    "日本时间": "Asia/Tokyo",
+    "北京时间": "Asia/Shanghai",
+    "北京時間": "Asia/Shanghai",
+    "한국시간": "Asia/Seoul",
+    "한국 시간": "Asia/Seoul",
+    "beijing": "Asia/Shanghai",
+    "nyc": "America/New_York",
+    "cet/cest": "Europe/Berlin",
+}
+_OF_WHOM = re.compile(
+    r"(?:server|exchange|broker|platform|terminal|market) time"
+)
 _SEVERAL = frozenset({"cst", "ist", "ast"})
 _ORDINARY = frozenset({"met", "eat", "art", "wit", "cot"})
 _SMALL = re.compile(
@@ -103,7 +124,7 @@ def zone_in_name(name: str) -> str | None:
         shown = bracketed["zone"]
         if _is_zone(shown):
             return shown
-        city = _cities().get(shown.lower())
+        city = _spoken(shown)
         if city is not None:
             return city
     universal = _UNIVERSAL.search(name)
@@ -118,6 +139,29 @@ def zone_in_name(name: str) -> str | None:
         each for each in _WORDS.split(name) if is_small or each.isupper()
     ]
     return next(filter(_is_abbreviation, words), None)
+
+
+def zone_in_line(text: str) -> str | None:
+    """The zone in a line of text, as `Timezone: Europe/Berlin` and `All times are UTC+9` say it."""
+    text = unicodedata.normalize("NFKC", text)
+    found = _IN_LINE.search(text)
+    if found is not None:
+        return found["zone"] or found["also"]
+    return next(
+        (zone for said, zone in _SPOKEN.items() if said in text), None
+    )
+
+
+def _spoken(shown: str) -> str | None:
+    """`Tokyo`, `New York time`, `日本時間`; `server time`, which nobody knows, as it is."""
+    words = shown.lower()
+    for said, zone in _SPOKEN.items():
+        if said in words:
+            return zone
+    city = words.removesuffix(" time").removeprefix("heure de ").strip()
+    if city in _cities():
+        return _cities()[city]
+    return shown if _OF_WHOM.fullmatch(words) else None
 
 
 def _is_abbreviation(word: str) -> bool:
@@ -140,7 +184,10 @@ def _cities() -> dict[str, str]:
 def without_zone(name: str) -> str:
     """The name of a column without the zone in it."""
     bracketed = _BRACKETED.search(name)
-    if bracketed is None or not _is_zone(bracketed["zone"]):
+    if bracketed is None:
+        return name
+    shown = bracketed["zone"]
+    if not _is_zone(shown) and _spoken(shown) is None:
         return name
     return f"{name[: bracketed.start()]}{name[bracketed.end() :]}".strip()
 

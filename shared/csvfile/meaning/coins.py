@@ -24,6 +24,7 @@ from shared.values.amounts import MISSING, SIGNS
 from shared.values.symbols import (
     FIAT,
     Pair,
+    currency_behind_exchange,
     is_known_symbol,
     is_quote,
     pair_from_name,
@@ -249,8 +250,13 @@ class CoinFinder:
         if in_volumes is not None:
             return in_volumes
         found = self._pair_in_names
+        if found is not None:
+            return Decided(found[0].currency, found[1])
+        behind = currency_behind_exchange(_stem(self._evidence.names[0]))
         return (
-            Decided(found[0].currency, found[1]) if found else UNDECIDED
+            Decided(behind, "the file’s name, behind the exchange")
+            if behind
+            else UNDECIDED
         )
 
     def _currency_in_volumes(self) -> Decided | None:

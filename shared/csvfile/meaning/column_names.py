@@ -36,6 +36,22 @@ _SIGNS = {
     "₩": "krw",
     "₿": "btc",
 }
+_DOLLARS = re.compile(r"(?<![A-Za-z])(?P<of>[A-Z]{1,2}) ?\$")
+_EMPTY_BRACKETS = re.compile(r"[(\[]\s*[)\]]")
+_OF_DOLLARS = {
+    "US": "usd",
+    "C": "cad",
+    "CA": "cad",
+    "A": "aud",
+    "AU": "aud",
+    "HK": "hkd",
+    "NZ": "nzd",
+    "S": "sgd",
+    "SG": "sgd",
+    "R": "brl",
+    "MX": "mxn",
+}
+_PER = re.compile(r"\b(?P<one>\w+) +per +(?P<other>\w+)\b", re.IGNORECASE)
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
 _GLUED = re.compile(
     r"(open|high|low|close|price|rate|value|volume|marketcap|capmrktcur|vol)"
@@ -125,6 +141,11 @@ def read_name(name: str) -> NameMeaning:
 def _read(name: str) -> NameMeaning:
     if _CHANGE.search(name):
         return NOTHING
+    dollars = _DOLLARS.search(name)
+    if dollars is not None:
+        return _in_dollars(name, dollars)
+    if _is_inverse(name):
+        return NOTHING
     whole = key(name)
     sign = _sign_in(name)
     if whole in roles():
@@ -138,6 +159,25 @@ def _read(name: str) -> NameMeaning:
         return NameMeaning(None, *pair)
     is_ticker = _TICKER.search(name.strip()) is not None
     return _Tokens(sign, is_ticker=is_ticker).read(_tokens(name))
+
+
+def _in_dollars(name: str, found: re.Match[str]) -> NameMeaning:
+    """`Price (C$)` is in Canadian dollars; nothing for dollars that nobody knows."""
+    currency = _OF_DOLLARS.get(found["of"])
+    rest = f"{name[: found.start()]} {name[found.end() :]}"
+    meaning = _read(_EMPTY_BRACKETS.sub(" ", rest))
+    if currency is None or meaning.role is None or meaning.currency:
+        return NOTHING
+    return replace(meaning, currency=currency)
+
+
+def _is_inverse(name: str) -> bool:
+    """`BTC per USD` is no price of bitcoin."""
+    found = _PER.search(name)
+    if found is None:
+        return False
+    coin, money = key(found["one"]), key(found["other"])
+    return money in FIAT and coin not in FIAT and _coin(coin) is not None
 
 
 def _sign_in(name: str) -> str | None:

@@ -44,6 +44,10 @@ _ABSOLUTE = re.compile(
 _COMPACT = re.compile(
     r"9{8}[ a_\-]+9{1,2}(?::?9{2}){1,2}(?:[.,]9+)?(?: ?a{1,3}| ?[+\-]9{2}:?9{2})?"
 )
+# By how many digits: parts of a second.
+_EPOCHS = {10: 1, 13: 10**3, 16: 10**6, 19: 10**9}
+_CALENDARS = (8, 12, 14)
+_FIRST_SECOND, _LAST_SECOND = 1_230_768_000, 4_102_444_800  # 2009, 2100
 _CLOCK = re.compile(r"9{1,2}:9{2}(?::9{2}(?:[.,]9+)?)?(?: ?aa)?|9{1,6}")
 _CLOCK_WITH_COLON = re.compile(
     r"9{1,2}:9{2}(?::9{2}(?:[.,]9+)?)?(?: ?aa)?"
@@ -97,9 +101,18 @@ class Column:
             return False
         return (
             self.holds_dates()
-            or self._share_of(_EPOCH) >= 0.5
+            or (self._share_of(_EPOCH) >= 0.5 and self._may_be_moments())
             or self.is_excel()
         )
+
+    def _may_be_moments(self) -> bool:
+        """Whether as many digits as an epoch or a calendar has are one: 58000000 is no day."""
+        known = [
+            is_moment
+            for text in self.sample
+            if (is_moment := _is_moment(text.strip())) is not None
+        ]
+        return sum(known) >= len(known) / 2
 
     def holds_dates(self) -> bool:
         return self._seem_dates() and not self.holds_clocks_only()
@@ -194,6 +207,24 @@ def _column(
 ) -> Column:
     name = names[position] if position < len(names) else ""
     return Column(position, name, read_name(name), stats, cells)
+
+
+def _is_moment(text: str) -> bool | None:
+    """Of 8 to 19 digits; None for what is written otherwise."""
+    digits = text.partition(".")[0]
+    if not digits.isascii() or not digits.isdigit():
+        return None
+    if len(digits) in _EPOCHS:
+        seconds = int(digits) / _EPOCHS[len(digits)]
+        return _FIRST_SECOND <= seconds <= _LAST_SECOND
+    if len(digits) in _CALENDARS:
+        month, day = int(digits[4:6]), int(digits[6:8])
+        return (
+            "1970" <= digits[:4] <= "2199"
+            and 1 <= month <= 12
+            and 1 <= day <= 31
+        )
+    return None
 
 
 def _is_missing(text: str) -> bool:

@@ -47,6 +47,8 @@ _DATE_NAME = re.compile(
     r"date|datum|dat|day|tag|fecha|дата|jour|giorno|dia", re.IGNORECASE
 )
 _IN_FIGURES = re.compile(r"\D?9{1,2}[/.\-] ?9{1,2}[/.\-] ?9")
+# Behind a date written in figures: `01/09/2024 00:00:00.000`, `01.09.2024T10:00`.
+_BEHIND_DATE = re.compile(r"[ a,]")
 _OVERWHELMING = (
     20  # to one: then the few are slips, which become dead letters
 )
@@ -111,15 +113,35 @@ def date_order(
     in_figures = list(
         filter(_IN_FIGURES.match, column.get("shapes") or {})
     )
+    if parts:
+        _refuse_days_before_months(path, name, parts)
     if not parts or not in_figures or parts[0][1] > 31:
         return UNDECIDED
     if _is_year_first(parts):
         return _year_first(parts)
-    if any("." in shape for shape in in_figures):
+    if any("." in _date_of(shape) for shape in in_figures):
         return Decided(
             "day_first", "dates with points begin with the day"
         )
     return _by_highest(path, name, parts[0][1], parts[1][1])
+
+
+def _date_of(shape: str) -> str:
+    """The shape of a date without the time of day behind it."""
+    return _BEHIND_DATE.split(shape.strip())[0]
+
+
+def _refuse_days_before_months(
+    path: str, name: str, parts: list[list[int]]
+) -> None:
+    """Raises UnmappableError `ambiguous_date` for years in front, days in the middle."""
+    year, middle, last = parts
+    if year[0] > 31 and middle[1] > MONTHS >= last[1]:
+        message = (
+            f"{path}: in column {name!r} the year stands first and the second number goes up to "
+            f"{middle[1]}, so that it is the day. Export dates as year, month, day"
+        )
+        raise UnmappableError("ambiguous_date", message, "time")
 
 
 def _refuse_order(

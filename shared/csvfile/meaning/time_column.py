@@ -14,7 +14,12 @@ from shared.csvfile.meaning.number_formats import BY_PERSON, PLACEHOLDER
 from shared.csvfile.meaning.schema import Row, TimeFormat
 from shared.errors import BadValueError, UnmappableError
 from shared.values.times import timestamp
-from shared.values.zones import read_zone, without_zone, zone_in_name
+from shared.values.zones import (
+    read_zone,
+    without_zone,
+    zone_in_line,
+    zone_in_name,
+)
 
 Json = dict[str, Any]
 SHARE_THAT_AGREES = 0.5  # of the first rows
@@ -23,7 +28,10 @@ _CLOCK_NAMES = frozenset(
 )
 # Words in names of times that are another moment of the row than its own.
 _OTHER_MOMENT = ("close", "end", "high", "low", "updat", "creat")
-_FIRST_MOMENT = ("open", "start", "begin")
+_FIRST_MOMENT = ("open", "start", "begin", "candledatetime")
+_ZONE_NAMES = frozenset(
+    "timezone tz timezonename utcoffset gmtoffset zeitzone fuseauhoraire zonahoraria".split()
+)
 _LOCAL = (
     "local",
     "lokal",
@@ -116,6 +124,7 @@ class TimeFinder:
         ]
         for holds in (Column.holds_dates, Column.holds_times):
             for column in filter(holds, usable):
+                self._refuse_twins(column, list(filter(holds, usable)))
                 clock = self._clock_beside(column)
                 if clock is None:
                     return TimeColumns(
@@ -125,6 +134,15 @@ class TimeFinder:
                     clock, column, "a date and a time of day beside it"
                 )
         return None
+
+    def _refuse_twins(self, column: Column, others: list[Column]) -> None:
+        """Raises UnmappableError for `T` beside `t`, which are other moments."""
+        for other in others:
+            is_twin = other is not column and (
+                other.name.lower() == column.name.lower() != ""
+            )
+            if is_twin and self._contradict(column, other):
+                raise self._contradiction(column, other)
 
     def _clock_beside(self, day: Column) -> Column | None:
         if not day.holds_days_only():
@@ -218,8 +236,33 @@ class TimeFinder:
                     "timezone", named, "the column's name", column
                 )
                 return self._known_zone(named, column)
+        said = self._zone_beside(chosen)
+        if said is not None:
+            return said
         if self._is_local(chosen.time):
             raise self._unknown_zone(chosen.time, "local time")
+        return None
+
+    def _zone_beside(self, chosen: TimeColumns) -> tzinfo | None:
+        """What a column of zones, or a line above the header, says of times that say none."""
+        if chosen.time.holds_moments():
+            return None
+        for column in self._columns:
+            if key(column.name) not in _ZONE_NAMES or column.is_empty():
+                continue
+            values = {each.strip() for each in column.values()} - {""}
+            if len(values) != 1 or not column.is_constant():
+                raise self._unknown_zone(column, "several time zones")
+            (named,) = values
+            self._reasons.add("timezone", named, "its cells", column)
+            return self._known_zone(named, column)
+        for line in self._evidence.preamble:
+            named = zone_in_line(line) or ""
+            if named:
+                self._reasons.add(
+                    "timezone", named, "a line above the header"
+                )
+                return self._known_zone(named, chosen.time)
         return None
 
     def _known_zone(self, named: str, column: Column) -> tzinfo:

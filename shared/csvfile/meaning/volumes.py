@@ -14,6 +14,9 @@ from shared.values.symbols import FIAT, unaliased
 ROLES = ("volume", "quote_volume", "market_cap")
 NEAR = 0.1  # a volume times the close is the money that was paid, about
 ENOUGH_ROWS = 2  # that a conclusion needs
+FAR = 5.0  # times more or less than was paid
+# Coins that stand for dollars, which names take for each other.
+_DOLLARS = frozenset("usd usdt usdc busd fdusd tusd".split())
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,10 @@ class VolumePlacer:
             if not self._belongs(column, series):
                 continue
             role = self._role(column, units)
+            if role is not None and self._is_in_other_money(
+                column, series, units
+            ):
+                continue
             if role == "volume" and "volume" in found:
                 self._tell_apart(found, column.position)
             elif role is not None:
@@ -56,11 +63,58 @@ class VolumePlacer:
                 )
                 is_of_coin |= is_named and is_new == column.position
         self._drop_copied_market_cap(found)
+        self._drop_what_was_never_paid(found)
         return dataclasses.replace(
             series,
             columns=found,
             is_volume_of_coin=is_of_coin or "quote_volume" in found,
         )
+
+    def _is_in_other_money(
+        self, column: Column, series: Series, units: Units
+    ) -> bool:
+        """Whether it names another currency than the prices are in: dollars beside euros."""
+        unit = unaliased(column.meaning.unit or "")
+        own = (
+            {series.currency.lower()}
+            if series.currency
+            else set(units.currencies)
+        )
+        if unit not in FIAT or not own or own & _like(unit):
+            return False
+        self._evidence.reasons.add(
+            column.meaning.role or "volume",
+            None,
+            f"it is in {unit.upper()}, and the prices are not",
+            column,
+        )
+        return True
+
+    def _drop_what_was_never_paid(self, found: dict[str, int]) -> None:
+        """A volume in money that is far from the other at the price is in something else."""
+        price = found.get("close", found.get("price"))
+        money, amount = found.get("quote_volume"), found.get("volume")
+        if price is None or money is None or amount is None:
+            return
+        ratios = [
+            numbers[2] / (numbers[0] * numbers[1])
+            for row in self._evidence.sample
+            if all(
+                numbers := [
+                    number_in(row[at]) or 0.0
+                    for at in (amount, price, money)
+                ]
+            )
+        ]
+        far = sum(not 1 / FAR < ratio < FAR for ratio in ratios)
+        if len(ratios) >= ENOUGH_ROWS and 2 * far > len(ratios):
+            del found["quote_volume"]
+            self._evidence.reasons.add(
+                "quote_volume",
+                None,
+                "it is not what was paid for the volume at these prices",
+                self._evidence.column_at(money),
+            )
 
     def _belongs(self, column: Column, series: Series) -> bool:
         """Whether it is named by the coin of the series; by none only where all are of one coin."""
@@ -133,6 +187,10 @@ class VolumePlacer:
                 "it equals the volume in every one of the first rows",
                 self._evidence.column_at(cap),
             )
+
+
+def _like(money: str) -> frozenset[str]:
+    return _DOLLARS if money in _DOLLARS else frozenset({money})
 
 
 def _coin(series: Series) -> str | None:

@@ -1,0 +1,246 @@
+"""Kinds of files that were read wrongly without a word, each with the reading that it must have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from services.normalizer.mapping.registry import NORMALIZER_VERSION
+from shared.errors import TaskError
+from tests.unit.shared.csvfile.test_kinds_of_files import read
+
+
+def rows(head: str, template: str, count: int = 40) -> str:
+    """`{n}` counts from 0, `{d}` the days of January 2024 from the 9th on."""
+    lines = [
+        template.format(n=n, d=9 + n % 22, p=42_000 + n)
+        for n in range(count)
+    ]
+    return "\n".join([*([head] if head else []), *lines, ""])
+
+
+def first(root: Path, name: str, text: str) -> dict[str, object]:
+    point = read(root, name, text)[0][0]
+    return {
+        "symbol": point.symbol,
+        "currency": point.currency,
+        "time": point.timestamp,
+        "close": float(point.close or point.price or 0),
+        "volume": point.volume and float(point.volume),
+        "base": point.base_volume and float(point.base_volume),
+        "quote": point.quote_volume and float(point.quote_volume),
+        "cap": point.market_cap and float(point.market_cap),
+    }
+
+
+def refused(root: Path, name: str, text: str) -> str:
+    with pytest.raises(TaskError) as raised:
+        read(root, name, text)
+    return raised.value.code
+
+
+@pytest.mark.parametrize(
+    "clock", ["00:00:00.000", "10:00:00.123456", "9:00 a.m."]
+)
+def test_a_point_in_the_clock_says_nothing_of_the_day(
+    tmp_path: Path, clock: str
+) -> None:
+    text = rows("Date,Close", f"01/{{d:02}}/2024 {clock},{{p}}", 20)
+    points, became = read(tmp_path, "btc-usd.csv", text)
+    assert points[0].timestamp.startswith("2024-01-09")
+    assert became["loaded"] == 20
+    few = rows("Date,Close", f"01/{{d:02}}/2024 {clock},{{p}}", 3)
+    assert refused(tmp_path, "eth-usd.csv", few) == "ambiguous_date"
+
+
+def test_days_between_years_and_months_are_refused(
+    tmp_path: Path,
+) -> None:
+    text = rows("Date,Price", "2024-{d:02}-10,{p}", 20)
+    assert refused(tmp_path, "btc-usd.csv", text) == "ambiguous_date"
+
+
+@pytest.mark.parametrize(
+    ("name", "price"),
+    [("btc-krw.csv", 58_000_000), ("btc-vnd.csv", 1_050_000_000)],
+)
+def test_as_many_digits_as_a_date_has_make_none(
+    tmp_path: Path, name: str, price: int
+) -> None:
+    # Each opens near where the one before has closed, as real ones do.
+    opens = [price + 1_000 * (n * 7 % 11) for n in range(31)]
+    lines = [
+        f"{1_704_844_800 + 86_400 * n},{opens[n]},{max(opens[n : n + 2]) + 400 + n},"
+        f"{min(opens[n : n + 2]) - 300 - n},{opens[n + 1] - 1},{566.5 + n}"
+        for n in range(30)
+    ]
+    found = first(tmp_path, name, "\n".join(lines) + "\n")
+    assert found["close"] == opens[1] - 1
+    assert found["volume"] == 566.5
+
+
+@pytest.mark.parametrize(
+    ("pair", "expected"),
+    [
+        ("KRW-BTC", ("btc", "KRW")),
+        ("USDT-ETH", ("eth", "USDT")),
+        ("USDT_BTC", ("btc", "USDT")),
+        ("EUR-BTC", ("btc", "EUR")),
+        ("BTC-EUR", ("btc", "EUR")),
+    ],
+)
+def test_the_quote_may_stand_first(
+    tmp_path: Path, pair: str, expected: tuple[str, str]
+) -> None:
+    text = rows("market,time,close", f"{pair},2024-01-{{d:02}},{{p}}", 20)
+    found = first(tmp_path, "x/all.csv", text)
+    assert (found["symbol"], found["currency"]) == expected
+    plain = rows("time,close", "2024-01-{d:02},{p}", 20)
+    found = first(tmp_path, f"{pair}.csv", plain)
+    assert (found["symbol"], found["currency"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "hour"),
+    [
+        (
+            "Date,Time,UTC Offset,Close",
+            "2024-07-{d:02},00:00,+09:00,{p}",
+            15,
+        ),
+        (
+            "Time,Timezone,Close",
+            "2024-07-{d:02} 00:00,Asia/Tokyo,{p}",
+            15,
+        ),
+        (
+            "Timezone: America/New_York\nTime,Close",
+            "2024-07-{d:02} 00:00,{p}",
+            4,
+        ),
+        (
+            "# All times are UTC+9\nTime,Close",
+            "2024-07-{d:02} 00:00,{p}",
+            15,
+        ),
+        ("日時（日本時間）,終値", "2024-07-{d:02} 00:00,{p}", 15),
+        ("Time (Beijing),Close", "2024-07-{d:02} 00:00,{p}", 16),
+        ("Time (New York time),Close", "2024-07-{d:02} 00:00,{p}", 4),
+        ("Time (heure de Paris),Close", "2024-07-{d:02} 00:00,{p}", 22),
+    ],
+)
+def test_a_zone_is_read_wherever_it_is_said(
+    tmp_path: Path, head: str, row: str, hour: int
+) -> None:
+    found = first(tmp_path, "btc-usd.csv", rows(head, row, 20))
+    assert str(found["time"])[11:13] == f"{hour:02}", found
+
+
+@pytest.mark.parametrize("whose", ["server time", "exchange time"])
+def test_times_of_nobody_knows_where_are_refused(
+    tmp_path: Path, whose: str
+) -> None:
+    text = rows(f"Time ({whose}),Close", "2024-07-{d:02} 00:00,{p}", 20)
+    assert refused(tmp_path, "btc-usd.csv", text) == "unknown_zone"
+
+
+def test_an_exchange_is_no_coin(tmp_path: Path) -> None:
+    head = "Date,Open,High,Low,Close,Volume (BTC),Volume (Currency)"
+    row = "2024-01-{d:02},42000,42900,41900,{p},10,420000"
+    found = first(tmp_path, "KRAKENEUR.csv", rows(head, row, 20))
+    assert (found["symbol"], found["currency"], found["base"]) == (
+        "btc",
+        "EUR",
+        10,
+    )
+    plain = rows("Date,Close", "2024-01-{d:02},{p}", 20)
+    assert refused(tmp_path, "BITSTAMPUSD.csv", plain) == "unknown_symbol"
+
+
+def test_a_market_cap_is_of_its_currency(tmp_path: Path) -> None:
+    text = rows(
+        "date,price_usd,price_eur,market_cap_usd,total_volume_usd",
+        "2024-01-{d:02},{p},38000,820000000000,30000000000",
+        20,
+    )
+    points, _ = read(tmp_path, "btc.csv", text)
+    of = {point.currency: point for point in points}
+    assert of["USD"].market_cap is not None
+    assert (of["EUR"].market_cap, of["EUR"].quote_volume) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("head", "currency"),
+    [("Price C$", "CAD"), ("Price (A$)", "AUD"), ("Preço (R$)", "BRL")],
+)
+def test_dollars_are_those_that_are_said(
+    tmp_path: Path, head: str, currency: str
+) -> None:
+    text = rows(f"Date,{head}", "2024-01-{d:02},{p}", 20)
+    assert first(tmp_path, "btc.csv", text)["currency"] == currency
+
+
+def test_bitcoin_per_dollar_is_no_price(tmp_path: Path) -> None:
+    text = rows("Date,BTC per USD", "2024-01-{d:02},0.0000234{n}", 20)
+    assert refused(tmp_path, "rate.csv", text)
+
+
+def test_names_that_differ_by_case_are_asked_about(
+    tmp_path: Path,
+) -> None:
+    lines = [
+        f"{1704848399999 + 3_600_000 * n},{1704844800000 + 3_600_000 * n},"
+        f"33.3,66.6,42000,42100,41900,{42050 + n}"
+        for n in range(20)
+    ]
+    text = "\n".join(["T,t,V,v,o,h,l,c", *lines, ""])
+    assert refused(tmp_path, "BTCUSDT.csv", text) == "ambiguous_time"
+
+
+def test_the_candle_s_time_counts(tmp_path: Path) -> None:
+    head = (
+        "time_period_start;time_period_end;time_open;time_close;price_open;price_high;price_low;"
+        "price_close"
+    )
+    row = (
+        "2024-01-{d:02}T00:00:00Z;2024-01-{d:02}T01:00:00Z;2024-01-{d:02}T00:00:03.123Z;"
+        "2024-01-{d:02}T00:59:57Z;42000;42900;41900;{p}"
+    )
+    found = first(tmp_path, "btc-usd.csv", rows(head, row, 20))
+    assert found["time"] == "2024-01-09T00:00:00Z"
+    upbit = (
+        "market,candle_date_time_utc,candle_date_time_kst,opening_price,high_price,low_price,"
+        "trade_price,timestamp,candle_acc_trade_price,candle_acc_trade_volume"
+    )
+    lines = [
+        f"KRW-BTC,2024-01-{9 + n:02}T00:00:00,2024-01-{9 + n:02}T09:00:00,58000000,58400000,"
+        f"57800000,{58270000 + n},{1704761999512 + 86_400_000 * n},33009955000,566.5"
+        for n in range(20)
+    ]
+    found = first(tmp_path, "upbit.csv", "\n".join([upbit, *lines, ""]))
+    assert found["time"] == "2024-01-09T00:00:00Z"
+    assert (found["symbol"], found["currency"]) == ("btc", "KRW")
+    assert (found["base"], found["quote"]) == (566.5, 33_009_955_000)
+
+
+def test_what_was_never_paid_is_no_volume_in_money(
+    tmp_path: Path,
+) -> None:
+    lines = [
+        f"{1704844800000 + 3_600_000 * n},42000,42100,41900,{42050 + n},27976,"
+        f"{1704848399999 + 3_600_000 * n},66.0,100,10,20,0"
+        for n in range(20)
+    ]
+    head = (
+        "open_time,open,high,low,close,volume,close_time,quote_volume,count,"
+        "taker_buy_volume,taker_buy_quote_volume,ignore"
+    )
+    found = first(
+        tmp_path, "BTCUSD_PERP-1h.csv", "\n".join([head, *lines, ""])
+    )
+    assert (found["base"], found["quote"]) == (None, None)
+
+
+def test_the_mapping_has_a_version_of_its_own() -> None:
+    assert NORMALIZER_VERSION >= 6
