@@ -75,7 +75,7 @@ export function Rail({ current }: { current: RoomName }) {
           current={name === current || (name === "markets" && current === "coin")}
         >
           <Icon name={ROOMS[name].icon!} />
-          {ROOMS[name].title}
+          <span class="text">{ROOMS[name].title}</span>
           {name === "inbox" && <Waiting />}
         </Go>
       ))}

@@ -25,6 +25,7 @@ SLIPS = 50
 SOME = 200  # bytes of a file that has more than a beginning
 MIN_ASCII = 0.2  # of a table: its figures and marks
 _NOT_ASCII = bytes(range(128, 256))
+_WORKBOOK = b"PK\x03\x04"
 _PACKED = (
     b"\x1f\x8b",
     b"PK\x03\x04",
@@ -193,10 +194,19 @@ def _refuse_what_is_not_text(file: CsvFile, beginning: bytes) -> None:
     """Raises TaskError `not_text` for what a text never holds."""
     controls = beginning.translate(None, _OF_TEXT)
     is_packed = beginning.startswith(_PACKED)
+    if beginning.startswith(_WORKBOOK):
+        message = (
+            f"{file.path} is packed, as the workbooks of spreadsheets are (.xlsx, .ods), whatever"
+            " its name says: save it as CSV there, or remove it"
+        )
+        raise TaskError("not_text", message)
     if is_packed or len(controls) > max(
         SLIPS, MAX_CONTROLS * len(beginning)
     ):
-        message = f"{file.path} is not text: save it as CSV, or leave it out with `ignore: true`"
+        message = (
+            f"{file.path} is not text: save it as CSV, remove it, or leave it out with"
+            " `ignore: true` in mapping.yaml"
+        )
         raise TaskError("not_text", message)
 
 

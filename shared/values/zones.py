@@ -30,8 +30,8 @@ _UNIVERSAL = re.compile(
 )
 # A zone that is said in a sentence.
 _IN_LINE = re.compile(
-    r"\btime ?zone *+(?:is|[:=])?+ *+(?P<zone>[A-Z][A-Za-z]+/[A-Za-z_/]+|(?:UTC|GMT)(?: ?[+\-]\d{1,2}"
-    r"(?::?\d\d)?)?|[+\-]\d\d:?\d\d)"
+    r"\btime ?zone *+(?:is|[:=])?+ *+(?P<zone>[A-Z][A-Za-z]+/[A-Za-z_/]+"
+    r"|(?:UTC|GMT)(?: ?[+\-]\d{1,2}(?::?\d\d)?)?|[+\-]\d\d:?\d\d)"
     r"|\btimes? (?:is|are)(?: given)?(?: in)? (?P<also>(?:UTC|GMT)(?: ?[+\-]\d{1,2}(?::?\d\d)?)?)",
     re.IGNORECASE,
 )

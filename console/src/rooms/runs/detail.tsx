@@ -109,7 +109,10 @@ function Faults({ of: run }: { of: Run }) {
           </Go>{" "}
           <span class="soft">
             {each.stream}
-            {each.example_line ? `, line ${count(each.example_line)}` : ""}: {each.example}
+            {each.example_line && !each.example?.startsWith("line ")
+              ? `, line ${count(each.example_line)}`
+              : ""}
+            : {each.example}
           </span>
         </p>
       ))}

@@ -111,7 +111,8 @@ function Row(props: { of: Run; isChosen: boolean; isOpen: boolean; onChoose: () 
       </td>
       <td>
         <button class="quiet">
-          {run.kind} <span class="mono">{run.run_id.slice(0, 8)}</span>
+          {run.preview === "open" ? `preview of a ${run.kind}` : run.kind}{" "}
+          <span class="mono">{run.run_id.slice(0, 8)}</span>
         </button>
       </td>
       <td>
