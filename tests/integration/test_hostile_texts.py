@@ -12,7 +12,7 @@ from services.extractor.sources.base import Slice, StreamInfo
 from services.extractor.sources.csv_files.source import CsvFiles
 from services.normalizer.mapping.confined import ConfinedMapping
 from services.normalizer.mapping.page import map_page
-from shared.csvfile import folder
+from shared.csvfile import folder, overrides
 from shared.csvfile.inspection import LIMITS, inspected
 from shared.errors import TaskError
 from shared.runtime.confined import Confined
@@ -60,7 +60,7 @@ def test_a_long_cell_holds_up_nobody(
     file = folder.find(tmp_path, "btc-usd.csv")
     try:
         (found,) = confined.run(
-            file.path, LIMITS, inspected, tmp_path, file
+            file.path, LIMITS, inspected, file, overrides.Overrides()
         )
     except TaskError as error:
         assert error.code in ("limit_exceeded", "not_a_table")  # noqa: PT017

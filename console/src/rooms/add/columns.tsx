@@ -17,7 +17,9 @@ export function Columns({ of: found }: { of: Schemas["Inspection"] }) {
               {names.map((name, n) => (
                 <th key={n} scope="col">
                   {name || `column ${n + 1}`}
-                  <div class={roles[n] ? "gain" : "soft"}>{roles[n] ?? "not used"}</div>
+                  <div class={roles[n] ? "gain" : "soft"}>
+                    {roles[n] ?? (found.refused ? "not known yet" : "not used")}
+                  </div>
                 </th>
               ))}
             </tr>

@@ -40,7 +40,7 @@ export function Add() {
 
 const STATES: Record<string, [tone: "good" | "warn" | "bad" | "", text: string]> = {
   new: ["warn", "not ingested yet"],
-  succeeded: ["good", "ingested ✓"],
+  finished: ["good", "ingested ✓"],
   failed: ["bad", "not read"],
 };
 
