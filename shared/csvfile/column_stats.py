@@ -355,7 +355,7 @@ def _rows(text: str, delimiter: str) -> list[Row]:
             if line and not line.isspace()
         ]
     rows: list[Row] = []
-    reader = csv.reader(lines, delimiter=delimiter)
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
     while True:
         try:
             rows.extend(row for row in reader if row)

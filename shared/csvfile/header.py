@@ -204,7 +204,9 @@ def parsed_rows(
     texts: list[str], delimiter: str
 ) -> list[tuple[Row, int]]:
     """Rows, each with the index of its last line, as far as the quoting makes sense."""
-    reader = csv.reader(texts, delimiter=delimiter)
+    reader = csv.reader(
+        texts, delimiter=delimiter, skipinitialspace=delimiter != " "
+    )
     rows: list[tuple[Row, int]] = []
     with contextlib.suppress(csv.Error):
         rows.extend((row, reader.line_num - 1) for row in reader)

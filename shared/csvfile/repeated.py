@@ -20,25 +20,26 @@ APART = 1.05
 _OF_TRADES = frozenset(
     {"side", "tradeid", "aggtradeid", "isbuyermaker", "takerside"}
 )
-# A row's time, and its cell of the column of coins.
-Subject = tuple[datetime, str]
+# A row's time, and its cells of the columns of coins and currencies.
+Subject = tuple[datetime, str, str]
 
 
 def refuse_repeated(
     evidence: Evidence,
     series: list[Series],
     times: TimeFormat,
-    symbol: Column | None,
+    pair: tuple[Column | None, Column | None],
     decimals: dict[int, str],
 ) -> None:
     """Raises UnmappableError `repeated_times`.
 
-    Where most of the first rows share their time and coin with another of them, and their prices
+    `pair`: the columns of coins and of currencies. Where most of the first rows share their time
+    and coin with another of them, and their prices
     lie apart, or they say the day only.
     """
     found: dict[Subject, list[float]] = defaultdict(list)
     for subject, price in _prices(
-        evidence, series[0], times, symbol, decimals
+        evidence, series[0], times, pair, decimals
     ):
         found[subject].append(price)
     rows = sum(map(len, found.values()))
@@ -78,7 +79,7 @@ def _prices(
     evidence: Evidence,
     series: Series,
     times: TimeFormat,
-    symbol: Column | None,
+    pair: tuple[Column | None, Column | None],
     decimals: dict[int, str],
 ) -> Iterator[tuple[Subject, float]]:
     position = series.columns["close" if series.is_candle else "price"]
@@ -89,8 +90,9 @@ def _prices(
         except BadValueError:
             continue
         if price is not None:
-            yield (moment, _coin(row, symbol)), float(price)
+            coin, currency = (_cell(row, column) for column in pair)
+            yield (moment, coin, currency), float(price)
 
 
-def _coin(row: Row, symbol: Column | None) -> str:
-    return row[symbol.position].strip() if symbol else ""
+def _cell(row: Row, column: Column | None) -> str:
+    return row[column.position].strip() if column else ""

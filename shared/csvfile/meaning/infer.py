@@ -42,7 +42,7 @@ def infer_schema(context: Json) -> CsvSchema:
     if currency is None:
         coins.note_currency(series, symbol, fallback)
     decimals = _decimals(evidence, series)
-    refuse_repeated(evidence, series, times, symbol, decimals)
+    refuse_repeated(evidence, series, times, (symbol, currency), decimals)
     others = [chosen.time, chosen.date, symbol, currency]
     return CsvSchema(
         width=evidence.width,

@@ -431,7 +431,10 @@ class FileReader:
         try:
             row = next(
                 csv.reader(
-                    quoted.lines(), delimiter=delimiter, strict=True
+                    quoted.lines(),
+                    delimiter=delimiter,
+                    skipinitialspace=True,  # before a quote
+                    strict=True,
                 ),
                 [],
             )

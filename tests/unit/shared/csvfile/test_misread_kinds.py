@@ -244,3 +244,24 @@ def test_what_was_never_paid_is_no_volume_in_money(
 
 def test_the_mapping_has_a_version_of_its_own() -> None:
     assert NORMALIZER_VERSION >= 6
+
+
+def test_a_column_of_currencies_tells_rows_apart(tmp_path: Path) -> None:
+    lines = [
+        f"2024-01-{day:02},btc,{money},{price + day}"
+        for day in range(1, 21)
+        for money, price in (("usd", 42_000), ("eur", 38_000))
+    ]
+    text = "\n".join(["date,base,quote,price", *lines, ""])
+    points, became = read(tmp_path, "all.csv", text)
+    assert became["loaded"] == 40
+    assert {(p.symbol, p.currency) for p in points} == {
+        ("btc", "USD"),
+        ("btc", "EUR"),
+    }
+
+
+def test_a_space_may_stand_before_a_quote(tmp_path: Path) -> None:
+    text = rows('"date", "price"', '"2024-01-{d:02}", "{p}.5"', 20)
+    found = first(tmp_path, "btc-usd.csv", text)
+    assert found["close"] == 42_000.5
