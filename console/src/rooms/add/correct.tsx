@@ -72,7 +72,7 @@ function Roles(props: {
             onChange={(event) => props.onChange(at + 1, event.currentTarget.value)}
           >
             <option value="">not used</option>
-            {ROLES.map((each) => (
+            {(ROLES.includes(role) || !role ? ROLES : [role, ...ROLES]).map((each) => (
               <option key={each} value={each}>
                 {each.replace("_", " ")}
               </option>

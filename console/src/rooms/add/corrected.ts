@@ -18,6 +18,8 @@ export const ROLES = [
   "symbol",
   "currency",
 ];
+/** What a column may be by its name alone. */
+export const BY_NAME = ["quote_volume"];
 const OF_EACH_ROW = "of each row";
 
 /** What a file is read as. `columns`: empty where they are of several series. */
@@ -46,7 +48,7 @@ export function readAs(found: Schemas["Inspection"]): Reading {
   const columns = (profile.columns ?? []).map((name, at) => {
     const found = said.find(([, column]) => column === at + 1 || column === name)?.[0];
     const role = found ?? roleOf(profile, name, at + 1) ?? "";
-    return { name, role: ROLES.includes(role) ? role : "" };
+    return { name, role: ROLES.includes(role) || BY_NAME.includes(role) ? role : "" };
   });
   return { fields, columns: series.length > 1 ? [] : columns };
 }
@@ -70,7 +72,7 @@ export function correction(
   for (const { number, role } of changed) if (role) given[`columns.${role}`] = number;
   for (const { role, column } of changed) {
     // What it was counts on, unless another column is that now.
-    if (column.role) given[`columns.${column.role}`] ??= null;
+    if (ROLES.includes(column.role)) given[`columns.${column.role}`] ??= null;
     if (!role && column.name) given[`columns.${column.name}`] ??= null;
   }
   return Object.keys(given).length ? entryOf(path, given) : null;

@@ -14,7 +14,19 @@ import { RawRecord } from "./raw_record";
 import { Words } from "./words";
 
 type Version = Schemas["Version"];
-const VALUES = ["open", "high", "low", "close", "volume", "price", "sentiment", "title"];
+const VALUES = [
+  "open",
+  "high",
+  "low",
+  "close",
+  "volume",
+  "base_volume",
+  "quote_volume",
+  "market_cap",
+  "price",
+  "sentiment",
+  "title",
+];
 const MOST = 100;
 
 /** Of a bar: the data points that it is made of. */
