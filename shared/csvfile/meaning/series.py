@@ -16,7 +16,7 @@ from shared.csvfile.meaning.number_formats import BY_PERSON, PLACEHOLDER
 from shared.csvfile.meaning.prices import Chosen, PriceChooser, Roles
 from shared.csvfile.meaning.schema import Series
 from shared.csvfile.meaning.volumes import ROLES as VOLUME_ROLES
-from shared.csvfile.meaning.volumes import VolumePlacer
+from shared.csvfile.meaning.volumes import VolumePlacer, is_paid
 from shared.errors import BadValueError, UnmappableError
 from shared.values.amounts import number_in, sign_in
 from shared.values.symbols import FIAT, Pair
@@ -207,6 +207,7 @@ class SeriesFinder:
         after = max(roles.values()) + 1
         if self._may_be_volume(after, times, roles):
             roles["volume"] = after
+            self._place_other_volume(after + 1, times, roles)
         columns = self._evidence.columns
         used = [columns[position] for position in roles.values()]
         self._coins.refuse_what_is_never_a_price(used)
@@ -214,6 +215,19 @@ class SeriesFinder:
             "series", ", ".join(roles), candle.reason, *used
         )
         return Series(roles, None, None)
+
+    def _place_other_volume(
+        self, other: int, times: set[int], roles: dict[str, int]
+    ) -> None:
+        """Of two volumes behind a candle one may be what was paid for the other."""
+        if not self._may_be_volume(other, times, roles):
+            return
+        first, close = roles["volume"], roles["close"]
+        sample = self._evidence.sample
+        if is_paid(sample, first, other, close):
+            roles["quote_volume"] = other
+        elif is_paid(sample, other, first, close):
+            roles["volume"], roles["quote_volume"] = other, first
 
     def _more_times(self) -> set[int]:
         return {

@@ -128,23 +128,12 @@ class VolumePlacer:
         price = found.get("close", found.get("price"))
         if price is None or "quote_volume" in found:
             return
-        if self._is_paid(found["volume"], other, price):
+        sample = self._evidence.sample
+        if is_paid(sample, found["volume"], other, price):
             found["quote_volume"] = other
-        elif self._is_paid(other, found["volume"], price):
+        elif is_paid(sample, other, found["volume"], price):
             found["quote_volume"] = found["volume"]
             found["volume"] = other
-
-    def _is_paid(self, coins: int, money: int, price: int) -> bool:
-        rows = []
-        for row in self._evidence.sample:
-            numbers = [number_in(row[at]) for at in (coins, price, money)]
-            if all(numbers):
-                rows.append([number or 0.0 for number in numbers])
-        fitting = sum(
-            abs(paid - amount * each) <= NEAR * paid
-            for amount, each, paid in rows
-        )
-        return len(rows) >= ENOUGH_ROWS and fitting >= len(rows) / 2
 
     def _role(self, column: Column, units: Units) -> str | None:
         """In the coin, in money, or (with a unit that is neither) nothing of this series."""
@@ -187,6 +176,22 @@ class VolumePlacer:
                 "it equals the volume in every one of the first rows",
                 self._evidence.column_at(cap),
             )
+
+
+def is_paid(
+    sample: list[list[str]], coins: int, money: int, price: int
+) -> bool:
+    """Whether one column is about what was paid for the other at the price, by the first rows."""
+    rows = []
+    for row in sample:
+        numbers = [number_in(row[at]) for at in (coins, price, money)]
+        if all(numbers):
+            rows.append([number or 0.0 for number in numbers])
+    fitting = sum(
+        abs(paid - amount * each) <= NEAR * paid
+        for amount, each, paid in rows
+    )
+    return len(rows) >= ENOUGH_ROWS and fitting >= len(rows) / 2
 
 
 def _like(money: str) -> frozenset[str]:

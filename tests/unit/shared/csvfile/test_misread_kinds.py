@@ -265,3 +265,23 @@ def test_a_space_may_stand_before_a_quote(tmp_path: Path) -> None:
     text = rows('"date", "price"', '"2024-01-{d:02}", "{p}.5"', 20)
     found = first(tmp_path, "btc-usd.csv", text)
     assert found["close"] == 42_000.5
+
+
+@pytest.mark.parametrize("is_money_first", [True, False])
+def test_of_two_volumes_without_a_header_one_is_the_other_s_money(
+    tmp_path: Path,
+    is_money_first: bool,
+) -> None:
+    opens = [42_000 + 100 * (n * 7 % 11) for n in range(31)]
+    lines = []
+    for n in range(30):
+        close, coins = opens[n + 1] - 1, 66.5 + n
+        volumes = [coins * close, coins]
+        one, two = volumes if is_money_first else volumes[::-1]
+        lines.append(
+            f"{1_704_844_800 + 86_400 * n},{opens[n]},{max(opens[n : n + 2]) + 40},"
+            f"{min(opens[n : n + 2]) - 30},{close},{one},{two}"
+        )
+    found = first(tmp_path, "btc-usd.csv", "\n".join(lines) + "\n")
+    assert (found["volume"], found["base"]) == (66.5, 66.5)
+    assert found["quote"] == 66.5 * (opens[1] - 1)
