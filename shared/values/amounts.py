@@ -88,6 +88,7 @@ def number_in(text: str) -> float | None:
 MISSING = frozenset(
     {
         "",
+        ".",  # of the Federal Reserve
         "-",
         "–",
         "—",

@@ -285,3 +285,11 @@ def test_of_two_volumes_without_a_header_one_is_the_other_s_money(
     found = first(tmp_path, "btc-usd.csv", "\n".join(lines) + "\n")
     assert (found["volume"], found["base"]) == (66.5, 66.5)
     assert found["quote"] == 66.5 * (opens[1] - 1)
+
+
+def test_a_point_alone_is_no_value(tmp_path: Path) -> None:
+    text = rows("observation_date,CBBTCUSD", "2024-01-{d:02},{p}", 20)
+    points, became = read(
+        tmp_path, "CBBTCUSD.csv", text + "2024-01-31,.\n"
+    )
+    assert (len(points), became["no_value"]) == (20, 1), became
