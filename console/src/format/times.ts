@@ -20,10 +20,11 @@ export function span(seconds: number | null | undefined): string {
 
 export function local(time: string | null | undefined): string {
   if (!time) return "–";
-  return new Date(time).toLocaleString(undefined, {
+  // As `utc` writes it, so that two times side by side look alike.
+  return new Date(time).toLocaleString("sv-SE", {
     year: "numeric",
-    month: "short",
-    day: "numeric",
+    month: "2-digit",
+    day: "2-digit",
     hour: "2-digit",
     minute: "2-digit",
     timeZoneName: "short",

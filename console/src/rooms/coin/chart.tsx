@@ -85,7 +85,7 @@ export function Chart(props: Props) {
     hovered === null ? undefined : all.find((each) => seconds(each.open_time) === hovered);
   return (
     <>
-      <Reading bar={at(props.bars) ?? props.picked ?? last} mood={at(props.moods)} />
+      <Reading bar={props.picked ?? at(props.bars) ?? last} mood={at(props.moods)} />
       <div
         ref={box}
         class="chart"

@@ -42,10 +42,12 @@ export function LetterDrawer(props: { id: string; onClose: () => void; onDone: (
           <p>
             <strong>{found.message}</strong>
           </p>
-          {found.source === "csv" && (
+          {found.source === "csv" && found.stream && (
             <p class="soft">
-              Mend the file, upload it again under the same name and ingest it: this closes by
-              itself when the file was read without it. Or discard it with a note.
+              Mend <Go to={{ room: "add", path: found.stream.replace(/^csv\//, "") }}>the file</Go>,
+              upload it again under the same name and ingest it: this closes by itself when the file
+              was read without it. Or discard it with a note. To requeue helps where the file is
+              read in another way now.
             </p>
           )}
           <div class="row">

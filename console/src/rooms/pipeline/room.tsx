@@ -65,7 +65,10 @@ export function Pipeline() {
       <Panel title="Runs of the last hour" answer={runs} empty="Nothing ran in the last hour.">
         {(found) => {
           const hour = Date.now() - 3_600_000;
-          const recent = found.filter((run) => Date.parse(run.requested_at ?? "") > hour);
+          // A preview has stored nothing.
+          const recent = found.filter(
+            (run) => Date.parse(run.requested_at ?? "") > hour && run.preview === null,
+          );
           if (!recent.length) return null;
           const sum = (name: "records" | "inserted" | "updated" | "rejected") =>
             recent.reduce((whole, run) => whole + run[name], 0);

@@ -54,9 +54,17 @@ export function Preview({ run }: { run: string }) {
                   onDone={done}
                 />
               )}
-              <Act label="Discard" address={act("discard")} onDone={done} />
+              <Act
+                label={changes.length ? "Discard" : "Close the preview"}
+                address={act("discard")}
+                onDone={done}
+              />
             </div>
-            {state.data?.message && <p class="soft">{inConsole(state.data.message)}</p>}
+            {state.data?.message && (
+              <p class="soft">
+                Of the records that were mapped again: {inConsole(state.data.message)}
+              </p>
+            )}
             {changes.length > 0 && <Differences of={found.changes} />}
           </>
         );

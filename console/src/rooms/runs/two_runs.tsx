@@ -41,12 +41,20 @@ export function TwoRuns({ a, b }: { a: string; b: string }) {
               </button>
             ))}
           </div>
-          <p class="soft">{count(found.counts["unchanged"] ?? 0)} are the same in both.</p>
+          <p class="soft">
+            {has(found.counts, "changed") || has(found.counts, "unchanged")
+              ? `${count(found.counts["unchanged"] ?? 0)} are the same in both.`
+              : "The two runs wrote nothing in common: they read other files or sources. Nothing of either is gone."}
+          </p>
           <Differences of={found.differences} />
         </>
       )}
     </Panel>
   );
+}
+
+function has(counts: Record<string, number>, kind: string): boolean {
+  return (counts[kind] ?? 0) > 0;
 }
 
 export function Differences(props: {
