@@ -155,7 +155,7 @@ def test_a_replay_is_seen_before_it_is_published(page: Page) -> None:
     dialog.get_by_role("button", name="Preview").click()
     panel = page.get_by_role("region", name=re.compile("Preview"))
     expect(panel).to_contain_text("Nothing would change")
-    panel.get_by_role("button", name="Discard").click()
+    panel.get_by_role("button", name="Close the preview").click()
     expect(panel).to_have_count(0)
 
 
@@ -175,7 +175,7 @@ def test_pages_are_chosen_for_a_replay(page: Page, stack: Stack) -> None:
     run = stack.api.get("/stats", params={"limit": 1}).json()[0]
     assert run["kind"] == "replay"
     assert len(run["request"]["offsets"]) == 1
-    panel.get_by_role("button", name="Discard").click()
+    panel.get_by_role("button", name="Close the preview").click()
     expect(panel).to_have_count(0)
 
 
