@@ -115,6 +115,20 @@ class CoinFinder:
             self._reasons.add(role, "column", BY_PERSON, column)
         return column
 
+    def given_currency(self, symbol: Column | None) -> str | None:
+        """What a person says. Raises UnmappableError `bad_mapping` where pairs are in several."""
+        given = self._given.get("currency")
+        if not given:
+            return None
+        if symbol is not None:
+            named = self.units(None, symbol).currencies
+            if len(named) > 1:
+                raise self._evidence.bad_mapping(
+                    "currency",
+                    f"one currency, but the pairs in column {symbol.shown!r} are in several",
+                )
+        return str(given).upper()
+
     def _refuse_several(self, role: str, taken: set[int]) -> None:
         """Raises UnmappableError `bad_mapping` for one coin where a column names several."""
         for column in self._named(role, taken):

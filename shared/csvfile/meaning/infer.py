@@ -55,6 +55,7 @@ def infer_schema(context: Json) -> CsvSchema:
         interval=_interval(evidence, times),
         reasons=evidence.reasons.listed,
         unused=_unused(evidence, series, others),
+        given_currency=coins.given_currency(symbol),
     )
 
 

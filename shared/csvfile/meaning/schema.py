@@ -121,8 +121,9 @@ class Series:
 class CsvSchema:
     """What the columns of a file mean, and why. Positions count from 0.
 
-    `fallback_currency`: where neither a row nor the header names one. `unused`: columns that mean
-    nothing to this product; the archive keeps them.
+    `given_currency`: what a person says, whatever the rows say. `fallback_currency`: where neither
+    a row nor the header names one. `unused`: columns that mean nothing to this product; the archive
+    keeps them.
     """
 
     width: int
@@ -135,6 +136,7 @@ class CsvSchema:
     interval: str | None
     reasons: list[Json]
     unused: list[str]
+    given_currency: str | None = None
 
     @cached_property
     def moment(self) -> Callable[[Row], str]:
@@ -148,6 +150,8 @@ class CsvSchema:
         BadValueError.
         """
         pair = series.pair or self._symbol_in(row)
+        if self.given_currency:
+            return _paired(pair, self.given_currency)
         if series.currency and (series.pair or pair.currency is None):
             return _paired(pair, series.currency.upper())
         own = self._currency_in(row)

@@ -38,6 +38,7 @@ export function Arrived({ path }: { path: string }) {
         )}
       </Panel>
       {run && <Ingested run={run} of={inspection.data} />}
+      {!run && inspection.data && <Charts stream={inspection.data.stream} />}
     </>
   );
 }

@@ -41,7 +41,14 @@ export function Columns({ of: found }: { of: Schemas["Inspection"] }) {
         <ul class="soft">
           {reasons.map((each, n) => (
             <li key={n}>
-              {each.what}: <strong>{each.is}</strong>, by {each.because}
+              {each.what}:{" "}
+              {each.is ? (
+                <>
+                  <strong>{each.is}</strong>, by {each.because}
+                </>
+              ) : (
+                `not taken, since ${each.because}`
+              )}
               {each.columns && ` (${each.columns.join(", ")})`}
             </li>
           ))}

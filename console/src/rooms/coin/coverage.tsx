@@ -33,18 +33,32 @@ export function Coverage({ symbol }: { symbol: string }) {
       empty="No series of this coin has data points."
     >
       {(series) => {
-        const shown = series.filter((each) => each.kind !== "news");
-        if (!shown.length) return null;
+        const priced = series.filter((each) => each.kind !== "news");
+        const shown = priced.filter((each) => !isGone(each));
+        if (!priced.length) return null;
+        const gone = priced.length - shown.length;
         return (
-          <div class="columns">
-            {shown.map((each) => (
-              <OfSeries key={each.ids[0]} of={each} />
-            ))}
-          </div>
+          <>
+            <div class="columns">
+              {shown.map((each) => (
+                <OfSeries key={each.ids[0]} of={each} />
+              ))}
+            </div>
+            {gone > 0 && (
+              <p class="soft">
+                {count(gone)} more series {gone === 1 ? "is" : "are"} out of sight: taken out, or
+                read otherwise since.
+              </p>
+            )}
+          </>
         );
       }}
     </Panel>
   );
+}
+
+function isGone(series: Series): boolean {
+  return series.points === 0 && series.holes.every((hole) => hole.cause === "retired");
 }
 
 /** Just before an end that is not included. */

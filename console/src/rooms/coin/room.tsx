@@ -34,6 +34,7 @@ const STEPS: Record<string, number> = {
   "12h": 43_200,
   "1d": DAY_S,
   "1w": 7 * DAY_S,
+  "1M": 28 * DAY_S, // at least: for what is finer
 };
 
 export function Coin() {

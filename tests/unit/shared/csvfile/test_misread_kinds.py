@@ -293,3 +293,23 @@ def test_a_point_alone_is_no_value(tmp_path: Path) -> None:
         tmp_path, "CBBTCUSD.csv", text + "2024-01-31,.\n"
     )
     assert (len(points), became["no_value"]) == (20, 1), became
+
+
+def given(root: Path, name: str, **entry: str) -> None:
+    body = "".join(
+        f"    {key}: {value}\n" for key, value in entry.items()
+    )
+    (root / "mapping.yaml").write_text(
+        f"files:\n  - file: {name}\n{body}"
+    )
+
+
+def test_what_a_person_says_counts_more_than_pairs(
+    tmp_path: Path,
+) -> None:
+    given(tmp_path, "all.csv", currency="eur")
+    text = rows("Symbol,time,close", "ETHUSDT,2024-01-{d:02},{p}", 20)
+    found = first(tmp_path, "all.csv", text)
+    assert (found["symbol"], found["currency"]) == ("eth", "EUR")
+    other = rows("", "BTCUSD,2024-02-{d:02},{p}", 20)
+    assert refused(tmp_path, "all.csv", text + other) == "bad_mapping"
