@@ -24,6 +24,8 @@ DATABASE_UNAVAILABLE = (
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
     asyncpg.InvalidAuthorizationSpecificationError,
+    # What asyncpg says where the connection is lost between two steps of a statement.
+    asyncpg.InternalClientError,
     OSError,
     TimeoutError,
 )
