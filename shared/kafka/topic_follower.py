@@ -15,6 +15,7 @@ from shared.kafka import clients
 from shared.kafka.partitions import partitions_of
 from shared.messages.topics import Topic
 from shared.runtime import logs
+from shared.runtime.memory import Sweeper
 
 A_TURN = 200  # records, before others have theirs
 MAX_TOLD = 3  # errors of the records of one answer
@@ -62,6 +63,7 @@ class TopicFollower:
 
     async def run(self) -> None:
         """Read until cancelled. A broker that is unavailable is waited for."""
+        sweeper = Sweeper()  # what is read at the start is much at once
         while True:
             try:
                 batches = await self._consumer.getmany(timeout_ms=500)
@@ -75,6 +77,8 @@ class TopicFollower:
                 continue
             for records in batches.values():
                 await self._hand_over(records)
+            if batches:
+                sweeper.sweep()
             async with self._moved:
                 self._moved.notify_all()
 

@@ -166,6 +166,10 @@ class Soak:
     def _compare(self) -> None:
         stack, found = self._stack, self.result.findings
         stack.wait_whole()
+        # Else the schedule goes on while things are counted.
+        paused = stack.api.put("/pauses/*", json={"note": "it is over"})
+        assert paused.status_code == 200, paused.text
+        time.sleep(2)
         stack.wait_quiet()
         ((reads,),) = stack.query(
             "SELECT count(DISTINCT run_id) FROM page_receipts"

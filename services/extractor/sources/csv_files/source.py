@@ -8,7 +8,8 @@ file (shared/csvfile). A file that cannot be understood is refused before its fi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,13 +105,32 @@ class CsvFiles(SourceConnector):
         mapping = await asyncio.to_thread(overrides.load, self._root)
         given = mapping.overrides_for(path)
         slices = FileReader(file, given, self._look).slices(cursor)
+        step: asyncio.Future[Slice | None] | None = None
         try:
-            while (
-                piece := await asyncio.to_thread(next, slices, None)
-            ) is not None:
+            while True:
+                step = asyncio.ensure_future(
+                    asyncio.to_thread(next, slices, None)
+                )
+                piece = await asyncio.shield(step)
+                if piece is None:
+                    break
                 yield piece
         finally:
-            await asyncio.to_thread(slices.close)
+            if step is None or step.done():
+                await asyncio.to_thread(slices.close)
+            else:
+                # The thread is in the file still, and nobody waits for it.
+                step.add_done_callback(partial(_close, slices))
+
+
+def _close(
+    slices: Generator[Slice, None, None],
+    step: asyncio.Future[Slice | None],
+) -> None:
+    """Behind a step that was cancelled. Its error is of no use any more."""
+    if not step.cancelled():
+        step.exception()
+    slices.close()
 
 
 def _told(found: folder.LeftOut) -> LeftOut:

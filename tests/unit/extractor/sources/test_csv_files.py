@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import zipfile
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
@@ -684,3 +685,35 @@ def test_rows_read_in_blocks_are_those_read_one_by_one(
     finally:
         csv_source.MAX_BLOCKS = old  # type: ignore[misc]
     assert in_blocks == one_by_one
+
+
+async def test_a_read_that_is_cancelled_is_closed_when_its_thread_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.csv").write_text(HEADER + "2024-01-01,1,2,0.5,1\n")
+    looked, go_on, closed = Event(), Event(), Event()
+
+    def waits(*asked: Any) -> Profiled | None:
+        looked.set()
+        go_on.wait(10)
+        return look_here(*asked)
+
+    monkeypatch.setattr(CsvFiles, "_look", staticmethod(waits))
+    whole = csv_source.FileReader._whole
+
+    def told(self: Any, note: str | None) -> Any:
+        try:
+            yield from whole(self, note)
+        finally:
+            closed.set()
+
+    monkeypatch.setattr(csv_source.FileReader, "_whole", told)
+    pieces = CsvFiles(tmp_path).fetch(StreamInfo("csv/a.csv", "x"), None)
+    reading = asyncio.ensure_future(anext(aiter(pieces)))
+    await asyncio.to_thread(looked.wait, 10)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert not closed.is_set()
+    go_on.set()
+    assert await asyncio.to_thread(closed.wait, 10)
