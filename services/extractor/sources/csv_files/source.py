@@ -79,13 +79,9 @@ class CsvFiles(SourceConnector):
 
     def cursor_to_keep(self, cursor: Json) -> Json:
         """Without what the file is taken for."""
-        kept = {**cursor, "dialect": None}
         # Nor is it known to be of this version: it is checked like any other.
-        return {
-            name: value
-            for name, value in kept.items()
-            if name not in ("version", "is_end")
-        }
+        unknown = {"dialect": None, "version": None, "is_end": False}
+        return {**cursor, **unknown}
 
     def nothing_configured(self) -> str:
         shown = f"CSV_DIR {str(self._root)!r}"
