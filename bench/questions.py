@@ -25,6 +25,7 @@ import uvloop
 from bench import api, events
 from services.gateway.app import create_app
 from services.gateway.database import Database
+from services.gateway.replica import Side
 from services.gateway.requests.kept_answers import Visible
 from services.gateway.routes import data
 from services.gateway.routes.prices import ohlcv
@@ -203,9 +204,14 @@ async def statements(
     database = Recording(settings)
     await database.start()
     visible = Visible(database)
-    app.state.database = app.state.questions = database
-    app.state.data_answers = data.kept_answers(database, visible)
-    app.state.ohlcv_answers = ohlcv.kept_answers(database, visible)
+    app.state.primary = Side(
+        dsn,
+        database,
+        database,
+        data.kept_answers(database, visible),
+        ohlcv.kept_answers(database, visible),
+    )
+    app.state.replica = None
     checkpoints = SimpleNamespace(get=lambda _: None)
     app.state.bus = SimpleNamespace(checkpoints=checkpoints)
     transport = httpx.ASGITransport(app)
