@@ -22,6 +22,7 @@ export function Arrived({ path }: { path: string }) {
   const run = usePlace()["run"];
   return (
     <>
+      {run && <Ingested run={run} of={inspection.data} />}
       <Panel title={path} answer={inspection} lines={8} empty="There is nothing in it.">
         {(found) => (
           <>
@@ -37,7 +38,6 @@ export function Arrived({ path }: { path: string }) {
           </>
         )}
       </Panel>
-      {run && <Ingested run={run} of={inspection.data} />}
       {!run && inspection.data && <Charts stream={inspection.data.stream} />}
     </>
   );
