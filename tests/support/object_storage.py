@@ -24,7 +24,7 @@ KEY_ID, SECRET, REGION = "key", "secret", "us-east-1"
 
 
 class Storage:
-    """`requests`: method and path of what it was asked, with the range."""
+    """Its address, and what says where to find it."""
 
     def __init__(self, port: int) -> None:
         self.endpoint = f"http://127.0.0.1:{port}"

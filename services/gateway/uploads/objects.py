@@ -8,7 +8,6 @@ same name at the same moment, the later one stands.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from services.gateway.uploads.receiver import (
     elsewhere,
     exists,
 )
-from services.gateway.uploads.store import ABANDONED_S, HIDDEN
+from services.gateway.uploads.store import ABANDONED_S, HIDDEN, stem_of
 from shared.csvfile import folder
 from shared.csvfile.overrides import NAME
 from shared.csvfile.places.bucket import Bucket, said
@@ -105,7 +104,7 @@ class BucketUploads(Receiver):
             if not is_replaced and await self._size(path) is not None:
                 raise exists(path)
             before = await self._before(path, part)
-            stem = _stem(path)
+            stem = stem_of(path)
             async with self._room(stem, part):
                 if part.first == 0 and part.is_last:
                     await self._put(path, _counted(body, part))
@@ -209,7 +208,7 @@ class BucketUploads(Receiver):
         listed = await self._listed(f"{HIDDEN}/")
         for each in sorted(listed, key=lambda each: str(each["path"])):
             found = _PART.fullmatch(each["path"])
-            if found is None or found["stem"] != _stem(path):
+            if found is None or found["stem"] != stem_of(path):
                 continue
             if begun is None or begun.total != int(found["total"]):
                 begun = _Begun(int(found["total"]))
@@ -225,7 +224,7 @@ class BucketUploads(Receiver):
             [
                 each["path"]
                 for each in await self._listed(f"{HIDDEN}/")
-                if each["path"].startswith(f"{HIDDEN}/{_stem(path)}.")
+                if each["path"].startswith(f"{HIDDEN}/{stem_of(path)}.")
             ]
         )
 
@@ -278,10 +277,6 @@ def _check(path: str) -> None:
         folder.check_place_for(path)
     except TaskError as error:
         raise ProblemError(422, error.message) from error
-
-
-def _stem(path: str) -> str:
-    return hashlib.sha256(path.encode()).hexdigest()
 
 
 async def _counted(

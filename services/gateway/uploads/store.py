@@ -111,7 +111,7 @@ class Uploads(Receiver):
 
     def _reserved(self, at: int, path: str, part: Part) -> str:
         """The name of what has arrived; the room for the whole file is kept by it."""
-        name = f"{_stem(path)}.{part.total}"
+        name = f"{stem_of(path)}.{part.total}"
         with locked(at):
             others = [each for each in _begun(at, path) if each != name]
             if part.first and others:
@@ -264,7 +264,7 @@ def _folder_of(root: Path, names: list[str]) -> Iterator[int]:
         os.close(at)
 
 
-def _stem(path: str) -> str:
+def stem_of(path: str) -> str:
     return hashlib.sha256(path.encode()).hexdigest()
 
 
@@ -278,7 +278,7 @@ def _parts(at: int) -> list[str]:
 
 def _begun(at: int, path: str) -> list[str]:
     """What has arrived of a file; one name, unless it was begun with two sizes."""
-    stem = _stem(path)
+    stem = stem_of(path)
     return [name for name in _parts(at) if name.startswith(f"{stem}.")]
 
 

@@ -41,7 +41,9 @@ class CsvFiles(SourceConnector):
 
     def __init__(self, root: Root) -> None:
         self._root = root
-        self._confined = Confined([profiled.__module__, objects.__name__])
+        # A child that reads files of a disk needs no HTTP.
+        of_place = [] if isinstance(root, Path) else [objects.__name__]
+        self._confined = Confined([profiled.__module__, *of_place])
 
     def _look(self, file: CsvFile, given: Overrides) -> Profiled | None:
         """What a child process takes a file for. Blocks."""
