@@ -81,7 +81,7 @@ export function Rail({ current }: { current: RoomName }) {
       ))}
       <div class="foot">
         <p>
-          <a href="/docs">API</a> · <kbd>?</kbd> keys
+          <a href="/docs">API</a> · <kbd>?</kbd> keys and words
         </p>
         <p>
           Charts: <a href="https://www.tradingview.com/">TradingView</a> Lightweight Charts™,

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ROOMS, type RoomName } from "./rooms";
 import { go } from "./state/place";
+import { MEANINGS } from "./ui/word";
 
 const TYPED = "input, textarea, select, [contenteditable]";
 
@@ -45,7 +46,7 @@ function Help({ onClose }: { onClose: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => dialog.current?.showModal(), []);
   return (
-    <dialog ref={dialog} onClose={onClose} aria-label="Keys">
+    <dialog ref={dialog} onClose={onClose} aria-label="Keys and words">
       <h2>Keys</h2>
       <dl class="facts">
         <dt>/</dt>
@@ -58,6 +59,13 @@ function Help({ onClose }: { onClose: () => void }) {
             <dt key={each.title}>g {each.letter}</dt>,
             <dd key={`${each.title}=`}>{each.title}</dd>,
           ])}
+      </dl>
+      <h2>Words</h2>
+      <dl class="facts">
+        {Object.entries(MEANINGS).map(([word, meaning]) => [
+          <dt key={word}>{word}</dt>,
+          <dd key={`${word}=`}>{meaning}</dd>,
+        ])}
       </dl>
       <div class="row">
         <button class="main" onClick={() => dialog.current?.close()}>

@@ -6,15 +6,17 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from shared.csvfile.folder import Root
-from shared.csvfile.overrides import wanted_files
+from shared.csvfile.overrides import wanted
 from shared.errors import TaskError
 from shared.messages.base import Source
 from shared.runtime import logs
 
 KEPT_S = 5.0  # an answer of a storage, which costs a request or more
 WAIT_S = 2.0  # for a storage; then what it said last counts
+Given = dict[str, Any]
 log = logs.get(__name__)
 
 
@@ -25,14 +27,19 @@ class FilesThere:
         self.root = root
         # Of its own: a storage that hangs must hold up nothing else.
         self._thread = ThreadPoolExecutor(1)
-        self._asking: asyncio.Future[set[str]] | None = None
+        self._asking: asyncio.Future[dict[str, Given]] | None = None
         self._asked_at = float("-inf")
-        self._known: set[str] | None = None
+        self._known: dict[str, Given] | None = None
 
     async def streams(self) -> set[str] | None:
         """None where nobody has told yet."""
+        given = await self.given()
+        return None if given is None else set(given)
+
+    async def given(self) -> dict[str, Given] | None:
+        """What mapping.yaml says about each, by its stream. None where nobody has told yet."""
         if isinstance(self.root, Path):
-            return await asyncio.to_thread(_streams, self.root)
+            return await asyncio.to_thread(_given, self.root)
         if (
             self._asking is None
             and time.monotonic() > self._asked_at + KEPT_S
@@ -45,11 +52,11 @@ class FilesThere:
     def _ask(self) -> None:
         loop = asyncio.get_running_loop()
         self._asking = loop.run_in_executor(
-            self._thread, _streams, self.root
+            self._thread, _given, self.root
         )
         self._asking.add_done_callback(self._answered)
 
-    def _answered(self, asked: asyncio.Future[set[str]]) -> None:
+    def _answered(self, asked: asyncio.Future[dict[str, Given]]) -> None:
         self._asking = None
         self._asked_at = time.monotonic()
         if asked.cancelled():
@@ -63,5 +70,8 @@ class FilesThere:
             log.error("files_not_listed", exc_info=error)
 
 
-def _streams(root: Root) -> set[str]:
-    return {f"{Source.CSV}/{file.path}" for file in wanted_files(root)}
+def _given(root: Root) -> dict[str, Given]:
+    return {
+        f"{Source.CSV}/{file.path}": overrides.given()
+        for file, overrides in wanted(root)
+    }

@@ -211,17 +211,22 @@ def wanted_files(root: Root) -> list[CsvFile]:
 
     The made-up sample only while there is nothing else.
     """
+    return [file for file, _ in wanted(root)]
+
+
+def wanted(root: Root) -> list[tuple[CsvFile, Overrides]]:
+    """The files that are read, each with what is given for it: nothing by a file that is wrong."""
     try:
         mapping = load(root)
     except TaskError:
         mapping = MappingFile()
-    wanted = [
-        file
+    found = [
+        (file, mapping.overrides_for(file.path))
         for file in folder.listed(root)
-        if not mapping.overrides_for(file.path).ignore
     ]
-    own = [file for file in wanted if file.dataset != SAMPLE]
-    return own or wanted
+    taken = [each for each in found if not each[1].ignore]
+    own = [each for each in taken if each[0].dataset != SAMPLE]
+    return own or taken
 
 
 class _UniqueKeys(yaml.SafeLoader):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.test_rooms import click_candle, enter
 from tests.browser.world import candles, write
@@ -21,6 +21,12 @@ def choose(page: Page, file: Path) -> None:
     enter(page, "Add data")
     page.get_by_label("A CSV file").set_input_files(file)
     page.get_by_role("button", name="Upload").click()
+
+
+def row_of(page: Page, path: str) -> Locator:
+    """In the list of files."""
+    files = page.get_by_role("region", name="Files")
+    return files.get_by_role("row").filter(has_text=path)
 
 
 def test_the_two_minutes_of_a_first_visitor(
@@ -67,10 +73,14 @@ def test_what_a_file_does_not_say_is_settled(
         )
     )
     choose(page, file)
-    expect(page.get_by_text("which coin this is")).to_be_visible()
+    panel = page.get_by_role("region", name="uploads/export.csv")
+    expect(panel.get_by_text("which coin this is")).to_be_visible()
+    expect(row_of(page, "uploads/export.csv")).to_contain_text(
+        "It needs an answer"
+    )
     page.get_by_role("textbox", name="symbol").fill("ada")
     page.get_by_role("button", name="Settle it").click()
-    expect(page.get_by_text("fractions or thousands")).to_be_visible()
+    expect(panel.get_by_text("fractions or thousands")).to_be_visible()
     page.get_by_role("combobox").select_option(",")
     page.get_by_role("button", name="Settle it").click()
     expect(page.get_by_text("understood ✓")).to_be_visible()
@@ -89,18 +99,30 @@ def test_a_reading_that_is_wrong_is_corrected(
     mapping.unlink(missing_ok=True)
     file = tmp_path / "avax-usd.csv"
     file.write_text(
-        "Date,Close,Fair\n"
+        "Date,Settled,Close,Fair\n"
         + "".join(
-            f"2024-03-{day:02},1.{day:02}5,2.{day:02}5\n"
+            f"2024-03-{day:02},2025-04-{day:02},1.{day:02}5,2.{day:02}5\n"
             for day in range(1, 29)
         )
     )
     choose(page, file)
+    path = "uploads/avax-usd.csv"
     expect(page.get_by_text("understood ✓")).to_be_visible()
     page.get_by_text("Something is read wrongly?").click()
     expect(page.get_by_role("combobox", name="Date is")).to_have_value(
         "time"
     )
+    page.get_by_role("combobox", name="Date is").select_option("")
+    page.get_by_role("combobox", name="Settled is").select_option("time")
+    page.get_by_role("button", name="Correct it").click()
+    expect(
+        page.get_by_role("columnheader", name="Settled")
+    ).to_contain_text("time")
+    page.get_by_role("button", name="Ingest it").click()
+    expect(page.get_by_text("balanced ✓")).to_be_visible()
+    expect(row_of(page, path)).to_contain_text("ingested ✓")
+    page.get_by_role("combobox", name="Date is").select_option("time")
+    page.get_by_role("combobox", name="Settled is").select_option("")
     page.get_by_role("textbox", name="currency").fill("eur")
     page.get_by_role("combobox", name="Fair is").select_option("price")
     page.get_by_role("combobox", name="Close is").select_option("")
@@ -111,19 +133,51 @@ def test_a_reading_that_is_wrong_is_corrected(
     expect(
         page.get_by_role("columnheader", name="Close")
     ).to_contain_text("not used")
-    assert yaml.safe_load(mapping.read_text())["files"] == [
-        {
-            "file": "uploads/avax-usd.csv",
-            "currency": "eur",
-            "columns": {"Close": None, "price": 3},
-        }
-    ]
-    page.get_by_role("button", name="Ingest it").click()
-    expect(page.get_by_text("balanced ✓")).to_be_visible()
+    expect(row_of(page, path)).to_contain_text(
+        "corrected, not ingested since"
+    )
+    given = yaml.safe_load(mapping.read_text())["files"][-1]
+    assert given["currency"] == "eur"
+    assert given["columns"]["price"] == 4
+    page.get_by_role("button", name="Ingest it again").click()
+    expect(row_of(page, path)).to_contain_text("ingested ✓")
     (newest,) = stack.api.get(
         "/data", params={"symbol": "avax", "limit": 1}
     ).json()
     assert (newest["currency"], newest["price"]) == ("EUR", 2.285)
+    (eur,) = (
+        each
+        for each in stack.api.get(
+            "/coverage", params={"symbol": "avax"}
+        ).json()
+        if each["points"]
+    )
+    assert eur["from"].startswith("2024-03-01")
+    assert eur["to"].startswith("2024-03-28")
+
+
+def test_the_cells_that_values_were_read_from_are_marked(
+    page: Page, tmp_path: Path
+) -> None:
+    file = tmp_path / "BTC_USD Bitfinex Historical Data.csv"
+    file.write_text(
+        '"Date","Price","Open","High","Low","Vol.","Change %"\n'
+        + "".join(
+            f'"Mar {day:02}, 2021","48,{day}0.5","47,900.0","49,500.0","47,000.0",'
+            f'"{day}.05K","1.{day}%"\n'
+            for day in range(10, 29)
+        )
+    )
+    choose(page, file)
+    page.get_by_role("button", name="Ingest it").click()
+    page.get_by_role("link", name="See its chart").click()
+    page.get_by_role("img", name=re.compile("19 candles")).wait_for()
+    page.wait_for_timeout(500)
+    click_candle(page, 0.5)
+    drawer = page.get_by_role("dialog")
+    marked = drawer.locator("mark").filter(has_text=re.compile(r"\.05K"))
+    expect(marked).to_have_count(1)
+    expect(drawer.locator("mark")).to_have_count(5)
 
 
 def test_a_name_that_is_taken_is_replaced_only_when_asked(

@@ -120,6 +120,12 @@ def test_a_row_of_a_file_leads_to_its_line(stack: Stack) -> None:
         ","
     )
     assert version["page"]["origin"]["path"] == "lineage/btc-usd.csv"
+    (series,) = get(stack, f"/raw/{point['page_id']}")["read_as"][
+        "series"
+    ]
+    raw = version["record"]["raw"]
+    close = series["columns"]["close"]
+    assert float(raw[close - 1]) == point["close"]
 
 
 def test_raw_pages_are_listed_and_read(
@@ -140,6 +146,7 @@ def test_raw_pages_are_listed_and_read(
         page["payload"][0]["title"]
         == "Bitcoin recovers after exchange hack"
     )
+    assert page["read_as"] is None
     assert (
         get(stack, "/raw", source="rss", to="2020-01-01T00:00:00Z")[
             "pages"

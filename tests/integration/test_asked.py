@@ -152,3 +152,22 @@ def test_of_a_file_all_from_its_first_time_to_its_last_was_asked(
             asked.keep_files(db_of(transaction), run_id)
             asked.keep_files(db_of(transaction), run_id)
         assert query(select) == [expected]
+
+
+def test_what_a_file_was_misread_as_is_forgotten_but_not_what_this_run_refused(
+    engine: Engine, query: Query
+) -> None:
+    own = str(uuid.uuid4())
+    refused = asked_from(DAY, DAY, AskedOutcome.REJECTED, "bad_time")
+    keep(engine, asked_from(DAY, DAY + timedelta(days=900)), refused)
+    later = asked_from(
+        DAY + timedelta(days=5),
+        DAY + timedelta(days=5),
+        AskedOutcome.REJECTED,
+        "bad_time",
+    )
+    with engine.begin() as transaction:
+        db = db_of(transaction)
+        asked.keep(db, [AskedOf(STREAM, own, later)])
+        asked.forget(db, STREAM, own)
+    assert query(SELECT) == [(*later.kind, later.begin, later.end)]

@@ -2155,6 +2155,11 @@ export interface components {
             /** Finished At */
             finished_at: string | null;
             /**
+             * Is Corrected
+             * @description mapping.yaml says something else about it since it was read: the next ingestion reads it anew
+             */
+            is_corrected: boolean;
+            /**
              * Message
              * @description Why that task failed
              */
@@ -4215,6 +4220,13 @@ export interface components {
              * @description The records, in their order
              */
             payload: unknown;
+            /**
+             * Read As
+             * @description A page of a CSV file: what its columns are taken for by the mapping of now, with numbers from 1; null where that is refused, and for other sources
+             */
+            read_as?: {
+                [key: string]: unknown;
+            } | null;
             /** Record Count */
             record_count: number;
             /** Rejections */
@@ -8337,4 +8349,4 @@ export interface operations {
         };
     };
 }
-// Of the OpenAPI document c121ea4460423e8f9bfdf93b3cdab362fde1ddb6605a0769f6c83d39a03250b4
+// Of the OpenAPI document 7aa1761be4c6611077be4227a09cbe4e65e0665b616c6ae0410ed0a7cbf238c8

@@ -10,6 +10,9 @@ from services.gateway.database import Database, Where, window_of
 from services.gateway.problems import ProblemError
 from services.gateway.requests.pagination import PageToken
 from services.gateway.requests.times import to_seconds
+from shared.csvfile.meaning.infer import infer_schema
+from shared.errors import BadValueError, UnmappableError
+from shared.messages.base import Source
 from shared.messages.serialization import exact_decoder
 
 _HEAD = """
@@ -64,6 +67,16 @@ async def one(database: Database, page_id: str) -> Json | None:
     """A page as it is kept, with its records."""
     row = await database.row(_SELECT_ONE, page_id)
     return None if row is None else decoded(row)
+
+
+def read_as(page: Json) -> Json | None:
+    """What the columns of a CSV page are taken for, by the mapping of now; None where refused."""
+    if page["source"] != Source.CSV or page["context"] is None:
+        return None
+    try:
+        return infer_schema(page["context"]).described(set())
+    except (BadValueError, UnmappableError):
+        return None
 
 
 async def many(database: Database, wanted: Wanted) -> list[Json]:

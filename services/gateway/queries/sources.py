@@ -31,6 +31,13 @@ FROM run_tasks AS t JOIN runs AS r USING (run_id)
 WHERE t.stream = ANY($1::text[]) AND t.finished_at IS NOT NULL AND r.kind = 'ingest'
 ORDER BY t.stream, t.finished_at DESC
 """
+# What mapping.yaml said when a file was read from its start: other tasks tell no profile.
+_SELECT_READ_BY = """
+SELECT DISTINCT ON (stream) stream, (profile->'mapping')::text AS given
+FROM run_tasks
+WHERE stream = ANY($1::text[]) AND status = 'finished' AND jsonb_typeof(profile) = 'object'
+ORDER BY stream, finished_at DESC
+"""
 Task = dict[str, Any]
 
 
@@ -59,6 +66,16 @@ async def last_tasks(
     """The last task of each stream that has one. Raises DATABASE_UNAVAILABLE."""
     rows = await database.rows(_SELECT_LAST_OF_STREAMS, streams)
     return {row["stream"]: dict(row) for row in rows}
+
+
+async def read_by(
+    database: Database, streams: list[str]
+) -> dict[str, dict[str, Any]]:
+    """What mapping.yaml said about each file when it was read from its start last."""
+    rows = await database.rows(_SELECT_READ_BY, streams)
+    return {
+        row["stream"]: json.loads(row["given"] or "{}") for row in rows
+    }
 
 
 def every_s(checkpoints: CheckpointLog, source: str) -> float | None:

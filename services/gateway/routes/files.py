@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from services.gateway.dependencies import ApiKey, Db
 from services.gateway.files_there import FilesThere
 from services.gateway.problems import ProblemError, documented
-from services.gateway.queries.sources import last_tasks
+from services.gateway.queries.sources import last_tasks, read_by
 from services.gateway.requests.known_parameters import check_parameters
 from services.gateway.requests.pagination import cut, paged
 from services.gateway.requests.parameters import Limit, Skip
@@ -78,6 +78,10 @@ class CsvFileState(BaseModel):
     message: str | None = Field(description="Why that task failed")
     run_id: str | None
     finished_at: datetime | None
+    is_corrected: bool = Field(
+        description="mapping.yaml says something else about it since it was read: the next "
+        "ingestion reads it anew"
+    )
 
 
 @router.get(
@@ -96,16 +100,25 @@ async def list_files(
 ) -> list[CsvFileState]:
     """Those that an ingestion reads, in the order of their paths, with the end of the last task."""
     there: FilesThere = request.app.state.files_there
-    streams = sorted(await there.streams() or ())
-    tasks = await last_tasks(database, streams[skip : skip + limit + 1])
+    given = await there.given() or {}
+    streams = sorted(given)[skip : skip + limit + 1]
+    tasks = await last_tasks(database, streams)
+    before = await read_by(database, streams)
     found = [
-        _file_state(stream, tasks.get(stream))
-        for stream in streams[skip : skip + limit + 1]
+        _file_state(
+            stream,
+            tasks.get(stream),
+            is_corrected=before.get(stream, given[stream])
+            != given[stream],
+        )
+        for stream in streams
     ]
     return cut(request, response, found, limit, skip)
 
 
-def _file_state(stream: str, task: dict[str, Any] | None) -> CsvFileState:
+def _file_state(
+    stream: str, task: dict[str, Any] | None, *, is_corrected: bool
+) -> CsvFileState:
     path = stream.partition("/")[2]
     if task is None:
         return CsvFileState(
@@ -115,6 +128,7 @@ def _file_state(stream: str, task: dict[str, Any] | None) -> CsvFileState:
             message=None,
             run_id=None,
             finished_at=None,
+            is_corrected=is_corrected,
         )
     error = json.loads(task["error"] or "null") or {}
     return CsvFileState(
@@ -124,6 +138,7 @@ def _file_state(stream: str, task: dict[str, Any] | None) -> CsvFileState:
         message=error.get("message"),
         run_id=task["run_id"],
         finished_at=task["finished_at"],
+        is_corrected=is_corrected,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -139,7 +140,8 @@ async def read_raw_page(
                 "been one of them"
             )
         raise ProblemError(404, detail)
-    return _json(found)
+    columns = await asyncio.to_thread(raw_pages.read_as, found)
+    return _json({**found, "read_as": columns})
 
 
 def _json(

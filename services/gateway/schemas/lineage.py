@@ -59,6 +59,11 @@ class RawPageFull(RawPageHead):
     rejections: list[dict[str, Any]] | None
     cursor_before: Any
     cursor_after: Any
+    read_as: dict[str, Any] | None = Field(
+        default=None,
+        description="A page of a CSV file: what its columns are taken for by the mapping of now, "
+        "with numbers from 1; null where that is refused, and for other sources",
+    )
 
 
 class RawRecord(BaseModel):

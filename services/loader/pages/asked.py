@@ -56,6 +56,11 @@ SELECT r.stream, min(r.first_id::text), max(r.last_id::text), min(a.first_at), m
 FROM page_receipts AS r LEFT JOIN asked AS a ON a.stream = r.stream AND a.outcome = %(answered)s
 WHERE r.run_id = %(run)s AND r.source = %(source)s AND r.first_id IS NOT NULL GROUP BY r.stream
 """
+# What a file has by its reading of now is kept at the end of a run.
+_FORGET = """
+DELETE FROM asked
+WHERE stream = %(stream)s AND (outcome = %(answered)s OR run_id IS DISTINCT FROM %(run)s)
+"""
 MAX_ROWS = 10_000  # at a time
 
 
@@ -86,6 +91,17 @@ def keep(db: Db, ranges: Sequence[AskedOf]) -> None:
     psycopg2.extras.execute_values(
         db, _MERGE, rows, _TEMPLATE, page_size=MAX_ROWS
     )
+
+
+def forget(db: Db, stream: str, run_id: str) -> None:
+    """Leave out what other runs have read of a file: their times were read otherwise."""
+    db.execute(_LOCK, ([stream],))
+    values = {
+        "stream": stream,
+        "run": run_id,
+        "answered": str(AskedOutcome.ANSWERED),
+    }
+    db.execute(_FORGET, values)
 
 
 def keep_files(db: Db, run_id: str) -> None:

@@ -155,8 +155,8 @@ def _end(
         return {}
     changes: dict[str, Any] = {}
     if run.kind == RunKind.INGEST:
-        asked.keep_files(db_of(transaction), str(run.run_id))
         notes = list(retire_old_readings(transaction, str(run.run_id)))
+        asked.keep_files(db_of(transaction), str(run.run_id))
         if notes:
             changes["notes"] = runs.c.notes + type_coerce(notes, JSONB)
     if run.kind == RunKind.REPLAY and run.preview is None:

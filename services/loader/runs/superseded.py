@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from services.loader.database import by_index, db_of
+from services.loader.pages import asked
 from shared.messages.base import Source
 from shared.versions import OF_LATER_READING
 
@@ -57,6 +58,7 @@ def retire_old_readings(
     values = {"run": run_id, "source": str(Source.CSV)}
     for row in list(transaction.execute(text(_SELECT_READ_ANEW), values)):
         retired = _retire(transaction, run_id, row)
+        asked.forget(db_of(transaction), row.stream, run_id)
         if retired:
             yield (
                 f"{retired} data points that {row.stream} yielded by its old lines in mapping.yaml "

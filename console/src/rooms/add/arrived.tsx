@@ -12,6 +12,7 @@ import { Badge, Go } from "../../ui/parts";
 import { Ledger } from "../runs/ledger";
 import { Columns } from "./columns";
 import { Correct } from "./correct";
+import type { Profile } from "./profile";
 import { Settle } from "./settle";
 
 type Inspection = Schemas["Inspection"];
@@ -20,19 +21,20 @@ type Inspection = Schemas["Inspection"];
 export function Arrived({ path }: { path: string }) {
   const inspection = useAnswer("/sources/csv/inspect", { path });
   const run = usePlace()["run"];
+  const settled = () => outdate("/sources/csv/inspect", "/files/csv");
   return (
     <>
       {run && <Ingested run={run} of={inspection.data} />}
       <Panel title={path} answer={inspection} lines={8} empty="There is nothing in it.">
         {(found) => (
           <>
-            <Verdict of={found} onSettled={inspection.again} />
+            <Verdict of={found} onSettled={settled} />
             <Columns of={found} />
             {found.profile && (
               <Correct
                 of={found}
                 isOpen={!found.refused && hasNoCurrency(found)}
-                onSettled={inspection.again}
+                onSettled={settled}
               />
             )}
           </>
@@ -63,7 +65,8 @@ function Verdict({ of: found, onSettled }: { of: Inspection; onSettled: () => vo
       </>
     );
   }
-  const profile = (found.profile ?? {}) as { kind?: string; interval?: string; rows?: number };
+  const profile = (found.profile ?? {}) as Profile & { kind?: string; rows?: number };
+  const interval = profile.reasons?.find((each) => each.what === "interval");
   const refused = Object.values(found.tried?.refused ?? {}).reduce((sum, each) => sum + each, 0);
   return (
     <div class="row">
@@ -71,6 +74,7 @@ function Verdict({ of: found, onSettled }: { of: Inspection; onSettled: () => vo
       <span>
         {count(profile.rows)} {WORDS[profile.kind ?? ""] ?? `rows of ${profile.kind ?? "data"}`}
         {profile.interval && ` of ${profile.interval}`}
+        {interval && <span class="soft"> (by {interval.because})</span>}
       </span>
       {refused > 0 && (
         <details class="care">

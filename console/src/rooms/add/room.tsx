@@ -38,6 +38,7 @@ export function Add() {
   );
 }
 
+const MOST_ASKED = 5; // each costs a look into the file
 const STATES: Record<string, [tone: "good" | "warn" | "bad" | "", text: string]> = {
   new: ["warn", "not ingested yet"],
   finished: ["good", "ingested ✓"],
@@ -50,28 +51,51 @@ function Files({ chosen }: { chosen: string | undefined }) {
   if (files.data && !files.data.length) return null;
   return (
     <Panel title="Files" answer={files} lines={4} empty="There is no file yet.">
-      {(found) => (
-        <>
-          <New of={found} />
-          <Table head={["File", "State", "Why"]}>
-            {found.map((each) => (
-              <tr key={each.path} aria-selected={each.path === chosen}>
-                <td class="wrap">
-                  <Go to={{ room: "add", path: each.path }}>{each.path}</Go>
-                </td>
-                <td>
-                  <Badge tone={STATES[each.status]?.[0] ?? ""}>
-                    {STATES[each.status]?.[1] ?? each.status}
-                  </Badge>
-                </td>
-                <td class="wrap soft">{each.message && askedIn(each.message)}</td>
-              </tr>
-            ))}
-          </Table>
-        </>
-      )}
+      {(found) => {
+        let fresh = 0;
+        return (
+          <>
+            <New of={found} />
+            <Table head={["File", "State", "Why"]}>
+              {found.map((each) => (
+                <tr key={each.path} aria-selected={each.path === chosen}>
+                  <td class="wrap">
+                    <Go to={{ room: "add", path: each.path }}>{each.path}</Go>
+                  </td>
+                  <td>
+                    <State of={each} />
+                  </td>
+                  <td class="wrap soft">
+                    <Why of={each} isAsked={each.status === "new" && fresh++ < MOST_ASKED} />
+                  </td>
+                </tr>
+              ))}
+            </Table>
+          </>
+        );
+      }}
     </Panel>
   );
+}
+
+function State({ of: file }: { of: Schemas["CsvFileState"] }) {
+  const [tone, text] = STATES[file.status] ?? ["", file.status];
+  if (file.is_corrected && file.status === "finished")
+    return <Badge tone="warn">corrected, not ingested since</Badge>;
+  return <Badge tone={tone}>{text}</Badge>;
+}
+
+/** Why it is not read; of one that nobody has ingested, what would be asked. */
+function Why({ of: file, isAsked }: { of: Schemas["CsvFileState"]; isAsked: boolean }) {
+  if (file.message) return <>{askedIn(file.message)}</>;
+  if (file.is_corrected) return <>mapping.yaml says something else of it since it was read.</>;
+  return isAsked ? <Asked path={file.path} /> : null;
+}
+
+/** GET /sources/csv/inspect. */
+function Asked({ path }: { path: string }) {
+  const refused = useAnswer("/sources/csv/inspect", { path }).data?.refused;
+  return refused ? <>It needs an answer: {askedIn(refused.message)}</> : null;
 }
 
 /** Those that nobody has ingested yet, at once. POST /ingest. */

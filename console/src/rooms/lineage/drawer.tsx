@@ -10,6 +10,7 @@ import { Price } from "../../ui/figures";
 import { Moment } from "../../ui/moments";
 import { Shape } from "../../ui/panel";
 import { Drawer, Facts, Go } from "../../ui/parts";
+import { MEANINGS } from "../../ui/word";
 import { RawRecord } from "./raw_record";
 import { Words } from "./words";
 
@@ -180,7 +181,7 @@ function Origin({ of: version, before }: { of: Version; before: Version | undefi
               <span class="mono">{String(origin["sha256"]).slice(0, 16)}…</span>
             ) : null,
             page: page && (
-              <span class="mono">
+              <span class="mono" title={MEANINGS.page}>
                 {page.topic} {page.partition}:{page.offset} · {count(page.record_count)} records
               </span>
             ),

@@ -2,7 +2,18 @@ import type { Schemas } from "../../api/client";
 import { useAnswer } from "../../state/answers";
 
 type Version = Schemas["Version"];
-const NUMBERS = ["open", "high", "low", "close", "volume", "price"];
+const NUMBERS = [
+  "open",
+  "high",
+  "low",
+  "close",
+  "volume",
+  "base_volume",
+  "quote_volume",
+  "market_cap",
+  "price",
+];
+const VOLUMES = ["volume", "base_volume", "quote_volume"];
 
 /** The record as it came, with the cells that the values were read from marked. */
 export function RawRecord({ version }: { version: Version }) {
@@ -17,19 +28,50 @@ function Row({ cells, version }: { cells: string[]; version: Version }) {
   const page = useAnswer("/raw/{page_id}", {}, { page_id: version.page_id });
   const context = page.data?.context as { columns?: string[] } | undefined;
   const columns = context?.columns ?? [];
+  const roles = rolesOf(page.data?.read_as as ReadAs | undefined, version);
   const marked = numbersOf(version);
   return (
     <table>
       <tbody>
-        {cells.map((cell, n) => (
-          <tr key={n}>
-            <td class="soft">{columns[n] ?? `column ${n + 1}`}</td>
-            <td class="mono wrap">{isAmong(cell, marked) ? <mark>{cell}</mark> : cell}</td>
-          </tr>
-        ))}
+        {cells.map((cell, n) => {
+          const isRead = roles ? roles.has(n + 1) : isAmong(cell, marked);
+          return (
+            <tr key={n}>
+              <td class="soft wrap">{columns[n] || `column ${n + 1}`}</td>
+              <td class="mono wrap">{isRead ? <mark>{cell}</mark> : cell}</td>
+              <td class="soft">{isRead && roles?.get(n + 1)?.replace("_", " ")}</td>
+            </tr>
+          );
+        })}
       </tbody>
     </table>
   );
+}
+
+interface ReadAs {
+  series?: { symbol?: string; currency?: string | null; columns?: Record<string, number> }[];
+}
+
+/** The columns that its values were read from, by number; null where nobody can tell. */
+export function rolesOf(readAs: ReadAs | undefined, version: Version): Map<number, string> | null {
+  const series = readAs?.series ?? [];
+  const { symbol, currency } = version.values as { symbol?: string; currency?: string };
+  const fitting = series.filter(
+    (each) =>
+      series.length === 1 || (each.symbol === symbol && (each.currency ?? currency) === currency),
+  );
+  if (fitting.length !== 1) return null;
+  const entries = Object.entries(fitting[0]!.columns ?? {});
+  return new Map(
+    entries
+      .filter(([role]) => valuesOf(role).some((name) => version.values[name] != null))
+      .map(([role, number]) => [number, role]),
+  );
+}
+
+/** Where the values of a column stand: what a volume is counted in is found by its rows. */
+function valuesOf(role: string): string[] {
+  return role.endsWith("volume") ? VOLUMES : [role];
 }
 
 function Tree({ of: value, marked }: { of: object; marked: Set<number> }) {

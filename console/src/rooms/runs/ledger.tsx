@@ -1,6 +1,7 @@
 import type { Schemas } from "../../api/client";
 import { count } from "../../format/numbers";
 import { Badge } from "../../ui/parts";
+import { MEANINGS, Word } from "../../ui/word";
 
 type Run = Schemas["RunDetail"];
 const OUTCOMES = [
@@ -23,14 +24,17 @@ export function Ledger({ of: run }: { of: Run }) {
       <div class="row">
         <strong>{count(run.records)} records</strong>
         {balanced ? (
-          <Badge tone="good">balanced ✓</Badge>
+          <Badge tone="good">
+            <Word of="balanced" /> ✓
+          </Badge>
         ) : (
           <Badge tone={isGoing ? "" : "warn"}>
             {missing && !isGoing ? `${count(missing)} pages are missing` : "not balanced yet"}
           </Badge>
         )}
         <span class="soft">
-          {count(run.ledger.pages_received)} of {count(run.ledger.pages_published)} pages
+          {count(run.ledger.pages_received)} of {count(run.ledger.pages_published)}{" "}
+          <Word of="page">pages</Word>
         </span>
       </div>
       <div class="bar">
@@ -52,10 +56,14 @@ export function Ledger({ of: run }: { of: Run }) {
             <svg viewBox="0 0 9 9" aria-hidden="true">
               <rect width="9" height="9" rx="2" fill={`var(${colour})`} />
             </svg>
-            {name} {count(run[name])}
+            {isExplained(name) ? <Word of={name} /> : name} {count(run[name])}
           </span>
         ))}
       </div>
     </div>
   );
+}
+
+function isExplained(name: string): name is "skipped" | "rejected" {
+  return name in MEANINGS;
 }
