@@ -149,6 +149,7 @@ class TaskHandlers:
     def __init__(
         self,
         kafka: Clients,
+        settings: ExtractorSettings,
         sources: dict[str, SourceConnector],
         checkpoints: CheckpointStore,
         backpressure: Backpressure,
@@ -169,6 +170,7 @@ class TaskHandlers:
             checkpoints=checkpoints,
             cancellations=cancellations,
             configuration=configuration,
+            spread_from_page=settings.spread_from_page,
         )
         self._handlers: dict[type, Any] = {
             FetchStream: fetch,
@@ -291,6 +293,7 @@ async def run(
     archive = Archive(role_dsn(settings, Role.READER))
     handlers = TaskHandlers(
         kafka,
+        settings,
         sources,
         checkpoints,
         backpressure,

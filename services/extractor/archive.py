@@ -63,10 +63,14 @@ UNAVAILABLE = (
 
 @dataclass(frozen=True)
 class ArchivedPage:
-    """A raw page as its message's bytes, and where it first lay in its partition."""
+    """A raw page as its message's bytes, and where it first lay in its partition.
+
+    `is_archived`: read from the table, which has each page once.
+    """
 
     value: bytes
     position: BrokerPosition
+    is_archived: bool = False
 
 
 class Archive:
@@ -182,7 +186,9 @@ class Archive:
 def _archived(row: Any) -> ArchivedPage:
     time_ms = round(row["broker_time"].timestamp() * 1000)
     return ArchivedPage(
-        encode(as_published(row)), BrokerPosition(row["offset"], time_ms)
+        encode(as_published(row)),
+        BrokerPosition(row["offset"], time_ms),
+        is_archived=True,
     )
 
 

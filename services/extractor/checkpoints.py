@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NamedTuple
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -15,7 +15,7 @@ from shared.kafka.checkpoint_log import CheckpointLog
 from shared.messages.asked import merged
 from shared.messages.checkpoints import Checkpoint, TaskProgress
 from shared.messages.headers import is_republished
-from shared.messages.pages import RawPage
+from shared.messages.pages import RawPage, place_ms
 from shared.messages.serialization import (
     UndecodableError,
     decode,
@@ -58,7 +58,7 @@ class CheckpointStore(CheckpointLog):
             found.raw_partition != partition
         ):  # where the stream was before
             return msgspec.structs.replace(
-                found, raw_partition=partition, raw_offset=-1
+                found, raw_partition=partition, raw_offset=-1, beside={}
             )
         return found
 
@@ -85,31 +85,95 @@ async def recover(
     """The checkpoint, moved on over the pages that were published after it was written.
 
     Reads the raw partition from the checkpoint (or from where it ended when the task was planned,
-    if that is later) to its end: the raw topic is the truth, the checkpoint an index into it. With
-    `full_refresh` only this task's pages count. `kept`: a consumer that tells where the partition
-    ends; another is made only where there is something to read. Raises TransientError.
+    if that is later) to its end, and those that a task published to beside it: the raw topic is the
+    truth, the checkpoint an index into it. With `full_refresh` only this task's pages count.
+    `kept`: a consumer that tells where a partition ends; another is made only where there is
+    something to read. Raises TransientError.
     """
     position = _for_task(checkpoint, task)
     tail = _Tail(task, {done.task_id for done in checkpoint.finished})
-    at = TopicPartition(RAW.name, checkpoint.raw_partition)
+    starts = {
+        checkpoint.raw_partition: max(
+            checkpoint.raw_offset + 1, task.raw_offset
+        ),
+        **checkpoint.beside,
+    }
     try:
-        begin, end = await reading.bounds(kept, at)
-        start = max(checkpoint.raw_offset + 1, task.raw_offset, begin)
-        if start > end:  # the topic was deleted and created again
-            start = begin
-        if start >= end:
-            return position
-        reader = await new_reader()
-        try:
-            async for record in reading.between(reader, at, start, end):
-                if _is_first_of(task.stream, record):
-                    position = tail.moved_on(position, record)
-        finally:
-            await reader.stop()
+        spans = [
+            span
+            for partition, start in starts.items()
+            if (span := await _span(kept, partition, start)) is not None
+        ]
+        if spans:
+            async for record in _records(spans, task.stream, new_reader):
+                position = tail.moved_on(position, record)
     except (KafkaError, OSError) as error:
-        message = f"the end of {at.topic}[{at.partition}] cannot be read"
-        raise TransientError(f"{message}: {error!r}") from error
+        raise TransientError(
+            f"the end of {RAW.name} cannot be read: {error!r}"
+        ) from error
+    if position.pages == 0:  # those beside were another task's
+        return msgspec.structs.replace(position, beside={})
     return position
+
+
+class _Span(NamedTuple):
+    """What is read of a partition."""
+
+    at: TopicPartition
+    start: int
+    end: int
+
+
+async def _span(
+    kept: AIOKafkaConsumer, partition: int, start: int
+) -> _Span | None:
+    at = TopicPartition(RAW.name, partition)
+    begin, end = await reading.bounds(kept, at)
+    start = max(start, begin)
+    if start > end:  # the topic was deleted and created again
+        start = begin
+    return _Span(at, start, end) if start < end else None
+
+
+async def _records(
+    spans: list[_Span],
+    stream: str,
+    new_reader: Callable[[], Awaitable[AIOKafkaConsumer]],
+) -> AsyncIterator[Any]:
+    """The pages of a stream that were not published again, in their order.
+
+    Of several partitions they are few: a task tells often where it stands.
+    """
+    reader = await new_reader()
+    held = []
+    try:
+        for span in spans:
+            async for record in reading.between(reader, *span):
+                if not _is_first_of(stream, record):
+                    continue
+                if len(spans) == 1:
+                    yield record
+                else:
+                    held.append(record)
+    finally:
+        await reader.stop()
+    for record in sorted(held, key=_time_of):
+        yield record
+
+
+def _time_of_page(record: Any, page: RawPage) -> int:
+    if page.after_ms is None:
+        return 0
+    return place_ms(record.timestamp, page.after_ms)
+
+
+def _time_of(record: Any) -> int:
+    """Of its place: a group of pages is published after the one before it, wherever it lies."""
+    try:
+        page = decode(raw_page_decoder, record.value)
+    except UndecodableError:
+        return int(record.timestamp)
+    return place_ms(record.timestamp, page.after_ms)
 
 
 def _is_first_of(stream: str, record: Any) -> bool:
@@ -161,10 +225,20 @@ class _Tail:
         except UndecodableError:
             return position
         if page.task_id == self._task.task_id:
-            return after_page(position, page, record.offset)
-        if self._task.full_refresh or self._is_late(page):
+            position = after_page(position, page)
+        elif self._task.full_refresh or self._is_late(page):
             return position
-        return self._after_other_run(position, page, record.offset)
+        else:
+            found = self._after_other_run(position, page)
+            if found is None:
+                return position
+            position = found
+        return published(
+            position,
+            record.partition,
+            record.offset,
+            _time_of_page(record, page),
+        )
 
     def _is_late(self, page: RawPage) -> bool:
         if page.task_id in self._finished:
@@ -172,12 +246,12 @@ class _Tail:
         return page.page_no <= self._highest.get(page.task_id, -1)
 
     def _after_other_run(
-        self, position: Checkpoint, page: RawPage, offset: int
-    ) -> Checkpoint:
-        """Another run's page: the task begins after it, unless it has begun."""
+        self, position: Checkpoint, page: RawPage
+    ) -> Checkpoint | None:
+        """Another run's page: the task begins after it, unless it has begun: then None."""
         current = position.current
         if current is None or current.pages:
-            return position
+            return None
         self._highest[page.task_id] = page.page_no
         before = bytes(page.cursor_after).decode()
         current = msgspec.structs.replace(current, cursor_before=before)
@@ -185,13 +259,24 @@ class _Tail:
             position,
             current=current,
             cursor=page.cursor_after,
-            raw_offset=offset,
         )
 
 
-def after_page(
-    position: Checkpoint, page: RawPage, offset: int
+def published(
+    position: Checkpoint, partition: int, offset: int, time_ms: int
 ) -> Checkpoint:
+    """The position after a page, or several, whose last lies there."""
+    if partition != position.raw_partition:
+        beside = {**position.beside, partition: offset + 1}
+        return msgspec.structs.replace(
+            position, beside=beside, time_ms=time_ms
+        )
+    return msgspec.structs.replace(
+        position, raw_offset=offset, time_ms=time_ms
+    )
+
+
+def after_page(position: Checkpoint, page: RawPage) -> Checkpoint:
     """The position after one more published page. A page found twice counts once."""
     current = position.current
     if current is None or page.page_no < current.pages:
@@ -199,9 +284,7 @@ def after_page(
             current is not None and page.page_no == current.pages - 1
         )
         cursor = page.cursor_after if is_last else position.cursor
-        return msgspec.structs.replace(
-            position, raw_offset=offset, cursor=cursor
-        )
+        return msgspec.structs.replace(position, cursor=cursor)
     progress = msgspec.structs.replace(
         current,
         pages=page.page_no + 1,
@@ -212,7 +295,6 @@ def after_page(
         position,
         current=progress,
         cursor=page.cursor_after,
-        raw_offset=offset,
     )
 
 
@@ -225,7 +307,7 @@ def finished(position: Checkpoint) -> Checkpoint:
     before = [_without_profile(entry) for entry in position.finished]
     remembered = [*before, done][-REMEMBERED_TASKS:]
     return msgspec.structs.replace(
-        position, current=None, finished=remembered
+        position, current=None, finished=remembered, beside={}
     )
 
 

@@ -22,7 +22,11 @@ from shared.messages.tasks import Task
 
 
 def build_page(
-    task: Task, info: StreamInfo, piece: Slice, position: Checkpoint
+    task: Task,
+    info: StreamInfo,
+    piece: Slice,
+    position: Checkpoint,
+    after_ms: int | None = None,
 ) -> RawPage:
     """The slice as a page of this task, with records as topic and table will both hold them."""
     records, was_repaired = canonical(piece.records)
@@ -51,6 +55,7 @@ def build_page(
         cursor_after=storable_json(piece.cursor_after),
         rejections=rejections,
         asked=piece.asked,
+        after_ms=after_ms,
     )
 
 

@@ -70,6 +70,9 @@ class ExtractorSettings(SigningSettings, PlaceSettings):
     max_waiting_pages: int = Field(
         default=200, ge=2
     )  # per partition, before a stream pauses
+    spread_from_page: int = Field(
+        default=64, ge=0
+    )  # of a task; 0: a stream keeps to one partition
     http_attempts: int = Field(default=3, ge=1, le=10)
     http_timeout_s: float = Field(
         default=60, gt=0

@@ -74,14 +74,15 @@ async def publish_batch(
     key: str,
     service: str,
     partition: int,
-) -> int:
+) -> tuple[int, int | None]:
     """Publish (event id, message) pairs in order and wait for the broker. Raises TransientError.
 
     They travel as one batch, which the broker appends whole or not at all; as several, one after
-    the other, where one cannot hold them. Returns the offset of the last.
+    the other, where one cannot hold them. Returns the offset of the last, and the broker's time of
+    it in ms: None where the broker does not tell, of a batch that it had already.
     """
     rest = list(messages)
-    last = -1
+    last, time_ms = -1, None
     with _acknowledged("pages", topic.name):
         while rest:
             batch = client.create_batch()
@@ -90,9 +91,11 @@ async def publish_batch(
             sent = await client.send_batch(
                 batch, topic.name, partition=partition
             )
-            last = (await sent).offset + count - 1
+            told = await sent
+            last = told.offset + count - 1
+            time_ms = told.timestamp if told.timestamp_type == 1 else None
             rest = rest[count:]
-    return last
+    return last, time_ms
 
 
 def _fill(

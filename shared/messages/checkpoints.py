@@ -13,6 +13,7 @@ from shared.messages.base import (
     Id,
     Json,
     Message,
+    Millis,
     Name,
     Offset,
     Partition,
@@ -42,15 +43,21 @@ class Checkpoint(Message, frozen=True, tag="Checkpoint"):
     """Where a stream stands. An index into the raw topic, which is the truth.
 
     `sequence` counts the stream's checkpoints: one that does not count further is a stale worker's.
+    `time_ms`: of the last page's place, 0 where nobody knows. `beside`: of a task that publishes to
+    several partitions, from which offset on each of the others may hold a page of it.
     """
 
     stream: Name
     cursor: msgspec.Raw
     raw_partition: Partition
-    raw_offset: Offset  # of the stream's last page, −1 before the first
+    raw_offset: (
+        Offset  # of the last page in `raw_partition`, −1 before the first
+    )
     current: TaskProgress | None = None
     finished: list[TaskProgress] = []  # the last 50, newest last
     sequence: Total = 0
+    time_ms: Millis = 0
+    beside: dict[Partition, Offset] = {}
 
     @property
     def pages(self) -> int:

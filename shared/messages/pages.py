@@ -88,7 +88,9 @@ class RawPage(Message, frozen=True, tag="RawPage"):
     """One fetch's answer or one slice of a file: raw records, decoded in syntax only.
 
     `records`: a JSON array. `context`: what the whole file or answer says about them, all that a
-    mapping may conclude from. `rejections`: records that could not even be decoded.
+    mapping may conclude from. `rejections`: records that could not even be decoded. `after_ms`: the
+    time of the stream's page before, where pages of the stream may lie in several partitions: this
+    one's place is behind it. None: they lie in one, in their order.
     """
 
     page_id: Id
@@ -107,6 +109,12 @@ class RawPage(Message, frozen=True, tag="RawPage"):
     cursor_after: msgspec.Raw
     rejections: list[Rejection] = []
     asked: list[Asked] = []  # the times that the answer was asked for
+    after_ms: Millis | None = None
+
+
+def place_ms(broker_ms: int, after_ms: int | None) -> int:
+    """The time of a page's place, in ms."""
+    return broker_ms if after_ms is None else max(broker_ms, after_ms + 1)
 
 
 class ReplayOf(Message, frozen=True):

@@ -52,8 +52,8 @@ class PageRange(Message, frozen=True):
     """Page numbers `first` to `last` of a task that never arrived.
 
     `cursor` (JSON): where the source is read for them, None where nobody knows. `offset`,
-    `time_ms`: the place in ingest.raw that they take among the task's other pages, so that rows
-    read again from a file do not overwrite later ones.
+    `time_ms`, `partition`: the place in ingest.raw that they take among the task's other pages, so
+    that rows read again from a file do not overwrite later ones.
     """
 
     first: Count
@@ -61,6 +61,7 @@ class PageRange(Message, frozen=True):
     cursor: str | None
     offset: Offset | None = None
     time_ms: Millis | None = None
+    partition: Partition | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError, which decoding tells as its own error."""

@@ -33,6 +33,7 @@ SETTINGS = {
     "LOADERS": "3",
     "REPAIR_AFTER_S": "15",
     "STUCK_AFTER_S": "20",
+    "SPREAD_FROM_PAGE": "2",
 }
 
 

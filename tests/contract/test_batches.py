@@ -45,7 +45,7 @@ def test_pages_of_any_size_arrive_in_order(infra: Infrastructure) -> None:
         consumer.assign([TopicPartition(RAW.name, partition)])
         try:
             named = [(page.page_id, page) for page in pages]
-            last = await publishing.publish_batch(
+            last, time_ms = await publishing.publish_batch(
                 producer,
                 RAW,
                 named,
@@ -66,6 +66,7 @@ def test_pages_of_any_size_arrive_in_order(infra: Infrastructure) -> None:
                             dict(record.headers),
                         )
                     )
+            assert time_ms == record.timestamp
             return last, found
         finally:
             await producer.stop()

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
+import msgspec
 import pytest
+from aiokafka import TopicPartition
 
 from services.extractor.checkpoints import recover
 from shared.identity.ids import task_id
@@ -25,17 +27,33 @@ from tests.support.fakes import Tail
 from tests.support.infra import Infrastructure
 from tests.support.pages import raw_page
 
-Recover = Callable[[FetchStream, list[RawPage]], Checkpoint]
+
+class Recover(Protocol):
+    """`partitions`: of each page; all but the stream's own are told by the checkpoint."""
+
+    def __call__(
+        self,
+        task: FetchStream,
+        pages: list[RawPage],
+        partitions: list[int] | None = None,
+    ) -> Checkpoint: ...
 
 
-def on_fake(task: FetchStream, pages: list[RawPage]) -> Checkpoint:
-    tail = Tail(pages)
-    return asyncio.run(recover(_start(task), task, tail, tail.new_reader))  # type: ignore[arg-type]
+def on_fake(
+    task: FetchStream,
+    pages: list[RawPage],
+    partitions: list[int] | None = None,
+) -> Checkpoint:
+    tail = Tail(pages, partitions=partitions)
+    start = _start(task, dict.fromkeys(partitions or (), 0))
+    return asyncio.run(recover(start, task, tail, tail.new_reader))  # type: ignore[arg-type]
 
 
 def on_kafka(bootstrap: str) -> Recover:
     async def publish_and_recover(
-        task: FetchStream, pages: list[RawPage]
+        task: FetchStream,
+        pages: list[RawPage],
+        partitions: list[int] | None = None,
     ) -> Checkpoint:
         producer, consumer = (
             clients.producer(bootstrap, "test"),
@@ -49,28 +67,38 @@ def on_kafka(bootstrap: str) -> Recover:
             await reader.start()
             return reader
 
+        home = partition_of(task.stream)
+        others = [
+            TopicPartition(RAW.name, each) for each in partitions or ()
+        ]
         try:
-            for page in pages:
+            ends = await consumer.end_offsets(others) if others else {}
+            start = _start(
+                task, {at.partition: end for at, end in ends.items()}
+            )
+            for n, page in enumerate(pages):
                 await publishing.publish(
                     producer,
                     RAW,
                     page,
                     key=page.stream,
                     service="test",
-                    partition=partition_of(task.stream),
+                    partition=partitions[n] if partitions else home,
                 )
-            return await recover(_start(task), task, consumer, new_reader)
+            return await recover(start, task, consumer, new_reader)
         finally:
             await producer.stop()
             await consumer.stop()
 
-    return lambda task, pages: asyncio.run(
-        publish_and_recover(task, pages)
+    return lambda task, pages, partitions=None: asyncio.run(
+        publish_and_recover(task, pages, partitions)
     )
 
 
-def _start(task: FetchStream) -> Checkpoint:
+def _start(task: FetchStream, ends: dict[int, int]) -> Checkpoint:
+    home = partition_of(task.stream)
     return Checkpoint(
+        beside={at: end for at, end in ends.items() if at != home},
         stream=task.stream,
         cursor=raw_json(None),
         raw_partition=partition_of(task.stream),
@@ -155,3 +183,50 @@ def test_a_full_refresh_sees_only_its_own_pages(
         [page(str(uuid.uuid4()), stream, 0)],
     )
     assert to_python(position.cursor) is None
+
+
+def test_pages_in_several_partitions_are_followed_in_their_order(
+    recover_on: Recover, stream: str
+) -> None:
+    run_id, other = str(uuid.uuid4()), str(uuid.uuid4())
+    home = partition_of(stream)
+    beside = [(home + 1) % 3, (home + 2) % 3]
+    many = [
+        page(other, stream, 0),
+        page(run_id, stream, 0),
+        page(run_id, "csv/elsewhere.csv", 7),
+        page(run_id, stream, 1),
+        page(run_id, stream, 2),
+        page(run_id, stream, 3),
+    ]
+    told = [
+        msgspec.structs.replace(each, after_ms=n)
+        for n, each in enumerate(many)
+    ]
+    places = [home, beside[0], beside[1], beside[1], home, beside[0]]
+    position = recover_on(task(run_id, stream), told, places)
+    assert position.current is not None
+    assert (
+        position.current.pages,
+        to_python(position.cursor),
+        position.beside.keys(),
+    ) == (4, {"offset": 400}, set(beside))
+    assert position.time_ms > 0
+
+
+def test_what_another_task_left_in_several_partitions_is_gone_on_from(
+    recover_on: Recover, stream: str
+) -> None:
+    other = str(uuid.uuid4())
+    home = partition_of(stream)
+    pages = [
+        msgspec.structs.replace(page(other, stream, n), after_ms=n)
+        for n in range(3)
+    ]
+    places = [home, (home + 1) % 3, (home + 2) % 3]
+    position = recover_on(task(str(uuid.uuid4()), stream), pages, places)
+    assert (position.pages, to_python(position.cursor)) == (
+        0,
+        {"offset": 300},
+    )
+    assert position.beside == {}

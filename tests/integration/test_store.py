@@ -21,7 +21,7 @@ from services.loader.pages.staged_page import StagedPage
 from services.loader.pages.transaction import write_pages
 from services.loader.pages.write import LiveWriter
 from shared.messages.base import Stage
-from shared.messages.pages import Rejection, UnifiedPage
+from shared.messages.pages import Rejection, UnifiedPage, place_ms
 from shared.messages.points import Points
 from shared.messages.serialization import encode
 from shared.tables import metadata
@@ -624,6 +624,41 @@ def test_pages_that_are_read_again_stand_in_the_order_of_their_task(
     assert query("SELECT close FROM unified_data WHERE close <> 1") == [
         (Decimal("1.3"),)
     ]
+
+
+def test_pages_of_a_stream_in_several_partitions_stand_in_its_order(
+    engine: Engine, query: Query
+) -> None:
+    """Whoever loads them first; a page that is read again stands behind the one before it."""
+    run_id = str(uuid.uuid4())
+    many = [candle(day, "1") for day in range(2, 29)]
+    after_ms = 0
+    pages = []
+    for n in range(6):
+        # The clock of the third broker is 40 ms behind.
+        broker_ms = BROKER_MS + n - 40 * (n % 3 == 2)
+        raw = raw_page(
+            [*many, candle(1, f"1.{n}")],
+            run_id=run_id,
+            page_no=n,
+            after_ms=after_ms,
+        )
+        at = {"partition": n % 3, "broker_ms": broker_ms}
+        pages.append((raw, {**at, "offset": 100 * (n % 3) + n // 3}))
+        after_ms = place_ms(broker_ms, after_ms)
+    lost, place = pages.pop(4)
+    for n in (4, 2, 0, 3, 1):
+        raw, at = pages[n]
+        write_pages(engine, [staged(raw, **at)])
+    assert shown_closes(query)[0] == "1.5"
+    again = msgspec.structs.replace(lost, after_ms=None)
+    write_pages(engine, [staged(again, **pages[3][1], republished=True)])
+    assert place != pages[3][1]
+    in_order = (
+        "SELECT page_no FROM page_receipts ORDER BY raw_time, raw_offset"
+    )
+    assert [n for (n,) in query(in_order)] == list(range(6))
+    assert shown_closes(query)[0] == "1.5"
 
 
 def test_a_page_of_another_partition_is_no_newer_for_its_offset(

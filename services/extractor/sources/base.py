@@ -79,12 +79,14 @@ class SourceConnector(ABC):
 
     `is_optional`: nobody needs to set it up, so that a run does not mention that it has no streams.
     `rereads_as_of_page`: what is read again for a lost page is as old as that page (a file), not
-    new (a live source).
+    new (a live source). `may_spread`: a stream may be long, and its pages may be processed side by
+    side in several partitions.
     """
 
     name: Source
     is_optional = False
     rereads_as_of_page = False
+    may_spread = False
 
     @abstractmethod
     async def streams(self) -> list[StreamInfo]:

@@ -105,15 +105,25 @@ class Backpressure:
         finally:
             self._replays -= 1
 
-    async def gate(self, partition: int) -> None:
-        """Return when one more page may be published to the partition."""
+    async def gate(
+        self, partition: int, *, is_beside: bool = False
+    ) -> None:
+        """Return when one more page may be published to the partition.
+
+        `is_beside`: of a stream that goes to all partitions. In all together no more wait than else
+        in one, since live pages come behind them everywhere.
+        """
         async with self._looked:
-            while self._live_pages(partition) >= self._max_waiting:
+            while self._live_pages(partition, is_beside) >= (
+                self._max_waiting
+            ):
                 await self._looked.wait()
             self._published[partition] += 1
         self._on_page()
 
-    def _live_pages(self, partition: int) -> int:
+    def _live_pages(self, partition: int, of_all: bool) -> int:  # noqa: FBT001
+        if of_all:
+            return self._waiting.total() + self._published.total()
         return self._waiting[partition] + self._published[partition]
 
     async def replay_gate(self, is_cancelled: Callable[[], bool]) -> None:

@@ -19,6 +19,7 @@ from services.extractor.checkpoints import (
     CheckpointStore,
     after_page,
     finished,
+    published,
     recover,
 )
 from services.extractor.page_builder import build_page, storable_json
@@ -30,6 +31,7 @@ from services.extractor.sources.base import (
     clean,
     find_stream,
 )
+from services.extractor.tasks import spreading
 from services.extractor.tasks.backpressure import Backpressure
 from services.extractor.tasks.cancellations import Cancellations
 from services.extractor.tasks.read_ahead import in_groups
@@ -61,7 +63,6 @@ from shared.runtime.lifecycle import finish_despite_cancel
 
 CHECKPOINT_EVERY_PAGES = 20
 MAX_NOTES = 20
-MAX_GROUP = 4  # pages published together
 log = logs.get(__name__)
 
 
@@ -79,6 +80,7 @@ class FetchHandler:
         kept: AIOKafkaConsumer,
         cancellations: Cancellations,
         configuration: Configuration,
+        spread_from_page: int,
     ) -> None:
         """`kept`: a consumer without a group that is started once, see `recover`."""
         self._sources = sources
@@ -90,6 +92,7 @@ class FetchHandler:
         self._kept = kept
         self._cancellations = cancellations
         self._configuration = configuration
+        self._spread_from_page = spread_from_page
 
     async def run(self, task: FetchStream) -> None:
         """Do the task to its end and report it.
@@ -112,7 +115,7 @@ class FetchHandler:
             self._reporter.report(_start_event(task, position))
         )
         try:
-            position = await self._fetch(task, position, partition)
+            position = await self._fetch(task, position)
         finally:
             await finish_despite_cancel(started)
         await finish_despite_cancel(
@@ -124,7 +127,7 @@ class FetchHandler:
         _log_end(task, _progress(position))
 
     async def _fetch(
-        self, task: FetchStream, position: Checkpoint, partition: int
+        self, task: FetchStream, position: Checkpoint
     ) -> Checkpoint:
         """Publish every new page; the outcome stands in the returned position's `current`."""
         try:
@@ -136,15 +139,25 @@ class FetchHandler:
         try:
             slices = _slices(connector, info, position)
             async with contextlib.aclosing(
-                in_groups(slices, MAX_GROUP)
+                in_groups(slices, spreading.GROUP_PAGES)
             ) as groups:
                 async for pieces in groups:
                     ended = self._ended_early(task, position)
                     if ended is not None:
                         return ended
-                    position = await self._publish(
-                        task, info, pieces, position, partition
-                    )
+                    if not connector.may_spread:
+                        position = await self._publish(
+                            task, info, pieces, position
+                        )
+                        continue
+                    for turn in spreading.turns(pieces, position.pages):
+                        position = await self._publish(
+                            task,
+                            info,
+                            turn,
+                            await self._spread(position),
+                            is_ordered=True,
+                        )
         except Exception as error:  # noqa: BLE001  as above
             told = explain(error, task, "task_crashed")
             cursor = (
@@ -187,13 +200,17 @@ class FetchHandler:
         info: StreamInfo,
         pieces: list[Slice],
         position: Checkpoint,
-        partition: int,
+        *,
+        is_ordered: bool = False,
     ) -> Checkpoint:
         """Publish what holds records, as one batch that the broker has whole or not at all.
 
-        So no page is ever missing before another.
+        So no page is ever missing before another. `is_ordered`: pages tell what they come after,
+        whatever partition they lie in.
         """
         pages = []
+        partition = spreading.partition_of_next(position)
+        after_ms = position.time_ms if is_ordered else None
         for piece in pieces:
             if piece.note or piece.profile:
                 position = _noted(
@@ -205,10 +222,12 @@ class FetchHandler:
                     _noted(position, asked=piece.asked), cursor=cursor
                 )
                 continue
-            await self._backpressure.gate(partition)
-            page = build_page(task, info, piece, position)
+            await self._backpressure.gate(
+                partition, is_beside=bool(position.beside)
+            )
+            page = build_page(task, info, piece, position, after_ms)
             pages.append(page)
-            position = after_page(position, page, position.raw_offset)
+            position = after_page(position, page)
         if not pages:
             return position
         return await finish_despite_cancel(
@@ -223,7 +242,7 @@ class FetchHandler:
         partition: int,
     ) -> Checkpoint:
         messages = [(page.page_id, page) for page in pages]
-        last = await publishing.publish_batch(
+        last, told_ms = await publishing.publish_batch(
             self._producer,
             RAW,
             messages,
@@ -231,7 +250,10 @@ class FetchHandler:
             service="extractor",
             partition=partition,
         )
-        position = msgspec.structs.replace(position, raw_offset=last)
+        time_ms = 0
+        if pages[0].after_ms is not None:
+            time_ms = spreading.time_of_place(position, told_ms)
+        position = published(position, partition, last, time_ms)
         records = sum(page.record_count for page in pages)
         metrics.count_pages(pages[0].source, len(pages), records)
         if any(
@@ -240,6 +262,22 @@ class FetchHandler:
         ):
             position = await self._checkpoints.publish(position)
         return position
+
+    async def _spread(self, position: Checkpoint) -> Checkpoint:
+        """From a number of pages on, note which offsets of other partitions may hold some.
+
+        In the checkpoint, before the first lies there. Raises TransientError.
+        """
+        if not spreading.is_due(position, self._spread_from_page):
+            return position
+        beside = await spreading.ends_beside(
+            self._kept, position.raw_partition
+        )
+        return await finish_despite_cancel(
+            self._checkpoints.publish(
+                msgspec.structs.replace(position, beside=beside)
+            )
+        )
 
 
 async def _slices(

@@ -25,7 +25,7 @@ from services.extractor.tasks.reporting import (
 from services.extractor.tasks.republish import PageRepublisher
 from shared.errors import TaskError
 from shared.kafka import publishing
-from shared.kafka.partitions import partition_of
+from shared.kafka.partitions import partition_of, partitions_of
 from shared.messages.checkpoints import Checkpoint, TaskProgress
 from shared.messages.headers import (
     BrokerPosition,
@@ -111,8 +111,28 @@ class RepairHandler:
     ) -> dict[int, RawPage]:
         """Publish again what still lies in the topic; returns the pages without their records."""
         found: dict[int, RawPage] = {}
-        at = TopicPartition(RAW.name, partition_of(task.stream))
+        for at in self._places(task):
+            await self._from_partition(task, consumer, at, wanted, found)
+        return found
+
+    def _places(self, task: RepairPages) -> list[TopicPartition]:
+        """Where pages of the task may lie: the stream's own partition first."""
+        home = TopicPartition(RAW.name, partition_of(task.stream))
+        if not self._sources[task.source].may_spread:
+            return [home]
+        return [home, *(at for at in partitions_of(RAW) if at != home)]
+
+    async def _from_partition(
+        self,
+        task: RepairPages,
+        consumer: AIOKafkaConsumer,
+        at: TopicPartition,
+        wanted: set[int],
+        found: dict[int, RawPage],
+    ) -> None:
         async for record in records_since(consumer, at, task.since_ms):
+            if wanted <= found.keys():
+                return
             page = page_of(record, task.stream)
             if page is None or page.task_id != task.task_id:
                 continue
@@ -127,7 +147,6 @@ class RepairHandler:
                 partition=record.partition,
             )
             found[page.page_no] = _outline(page)
-        return found
 
     async def _from_source(
         self, task: RepairPages, missing: PageRange
@@ -147,7 +166,11 @@ class RepairHandler:
             pages = _pages_again(connector, info, task, missing)
             async with contextlib.aclosing(pages):  # type: ignore[type-var]
                 async for page in pages:
-                    await self._republisher.publish(page, position)
+                    await self._republisher.publish(
+                        page,
+                        position,
+                        missing.partition if position else None,
+                    )
                     done.append(page.page_no)
                     if page.page_no == missing.last:
                         break

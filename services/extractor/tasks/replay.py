@@ -169,7 +169,7 @@ class ReplayHandler:
                 page = selected_page(found, task.selection)
                 if page is None or page.page_id in progress.records:
                     continue
-                if not _is_home(task.partition, page.stream, counts):
+                if not _is_counted(task.partition, page, found, counts):
                     continue  # a copy, which the task of its own partition counts
                 progress.records[page.page_id] = page.record_count
                 if page.page_id not in applied:
@@ -333,12 +333,20 @@ class ReplayHandler:
         )
 
 
-def _is_home(
-    partition: int, stream: str, counts: Collection[int]
+def _is_counted(
+    partition: int,
+    page: RawPage,
+    found: ArchivedPage,
+    counts: Collection[int],
 ) -> bool:
-    """Whether pages of the stream belong there, with so many partitions or as many as then."""
+    """Whether the page belongs there, with so many partitions or as many as then.
+
+    One that may lie in any partition lies in one alone.
+    """
+    if found.is_archived or page.after_ms is not None:
+        return True
     return any(
-        partition == partition_of(stream, count) for count in counts
+        partition == partition_of(page.stream, count) for count in counts
     )
 
 

@@ -27,13 +27,18 @@ class PageRepublisher:
         self._backpressure = backpressure
 
     async def publish(
-        self, page: RawPage, first: BrokerPosition | None
+        self,
+        page: RawPage,
+        first: BrokerPosition | None,
+        partition: int | None,
     ) -> None:
         """`first`: where its records first lay; None: they were read again from their source.
 
-        Raises TransientError while Kafka is unavailable.
+        `partition`: in which; None: in that of the stream. Raises TransientError while Kafka is
+        unavailable.
         """
-        partition = partition_of(page.stream)
+        if partition is None:
+            partition = partition_of(page.stream)
         await self._backpressure.gate(partition)
         headers = headers_for(page, "extractor", event_id=page.page_id)
         await publishing.send(

@@ -97,7 +97,9 @@ class RequeueHandler:
                 continue
             chosen = chosen_records(page, task, place, published)
             if chosen is not None:
-                await self._republisher.publish(chosen, first)
+                await self._republisher.publish(
+                    chosen, first, place.partition
+                )
                 published += 1
                 records += chosen.record_count
         error = None
@@ -226,6 +228,7 @@ def chosen_records(
         record_count=len(indexes),
         origin=raw_json(_origin_of_chosen(page, indexes)),
         rejections=[],
+        after_ms=None,  # it stands right behind the page
     )
 
 

@@ -2,7 +2,8 @@
 
 The broker's clock may step back, a topic may be made anew or lose its end: then what is newer has
 an earlier time or a smaller offset. So a page is placed by a generation, which rises when that is
-seen, and within it by a time that never goes back in its partition.
+seen, and within it by a time that never goes back in its partition. Of a stream whose pages lie in
+several partitions the time never goes back in the stream: each page tells what it comes after.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import psycopg2.extras
 
 from services.loader.database import Db
 from services.loader.pages.staged_page import StagedPage
+from shared.messages.pages import place_ms
 from shared.runtime import logs
 from shared.versions import MAX_GENERATION, place_of
 
@@ -121,6 +123,17 @@ class Clocks:
         self.latest_ms = max(self.latest_ms, time_ms)
         return place_of(clock.generation, clock.last_ms, partition)
 
+    def place_in_stream(
+        self, partition: int, offset: int, time_ms: int, after_ms: int
+    ) -> int:
+        """The place of a page that comes after another one of its stream, wherever that lies."""
+        clock = self.by_partition[partition]
+        if not self.is_late(partition, offset, time_ms):
+            self.place(partition, offset, time_ms)
+        return place_of(
+            clock.generation, place_ms(time_ms, after_ms), partition
+        )
+
     def is_late(self, partition: int, offset: int, time_ms: int) -> bool:
         """Whether a page lies before others of its log that came first.
 
@@ -130,6 +143,13 @@ class Clocks:
         clock = self.by_partition[partition]
         is_near = clock.last_ms - STEP_MS <= time_ms < clock.last_ms
         return is_near and offset < clock.last_offset
+
+    def generation_of(self, partition: int) -> int:
+        """Of what lies there already; of a partition that is new the one of all."""
+        clock = self.by_partition[partition]
+        return (
+            self.generation if clock.last_offset < 0 else clock.generation
+        )
 
     def _has_gone_back(
         self, clock: Clock, offset: int, time_ms: int
@@ -190,13 +210,19 @@ def _place(db: Db, clocks: Clocks, page: StagedPage) -> Place:
     offset = unified.raw_offset
     time_ms = unified.raw_time
     is_again = unified.replay is not None or unified.republished
+    after_ms = page.raw.after_ms
+    if after_ms is not None:
+        if not is_again:
+            return clocks.place_in_stream(
+                partition, offset, time_ms, after_ms
+            ), offset
+        generation = clocks.generation_of(partition)
+        return place_of(
+            generation, place_ms(time_ms, after_ms), partition
+        ), offset
     if not is_again and not clocks.is_late(partition, offset, time_ms):
         return clocks.place(partition, offset, time_ms), offset
-    clock = clocks.by_partition[partition]
-    # Of a partition that is new the generation is the one of all.
-    generation = (
-        clocks.generation if clock.last_offset < 0 else clock.generation
-    )
+    generation = clocks.generation_of(partition)
     values = {
         "partition": partition,
         "offset": offset,

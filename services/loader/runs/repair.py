@@ -192,14 +192,18 @@ def _range(
         cursor=cursor,
         offset=offset,
         time_ms=time_ms,
+        partition=neighbour.partition if neighbour else None,
     )
 
 
 def _raw_page(transaction: Connection, task: Any, page_no: int) -> Any:
-    """(cursor_after, offset, broker_time) of a stored page, None where it is not stored."""
+    """(cursor_after, partition, offset, broker_time) of a page, None where it is not stored."""
     columns = raw_data.c
     query = select(
-        columns.cursor_after, columns.offset, columns.broker_time
+        columns.cursor_after,
+        columns.partition,
+        columns.offset,
+        columns.broker_time,
     ).where(
         columns.run_id == task.run_id,
         columns.task_id == task.task_id,

@@ -12,6 +12,7 @@ from services.extractor.checkpoints import (
     CheckpointStore,
     after_page,
     finished,
+    published,
     recover,
 )
 from shared.identity.ids import task_id
@@ -109,14 +110,18 @@ def test_a_full_refresh_starts_anew_and_sees_only_its_own_pages() -> None:
 def test_recovery_begins_at_the_checkpoint_or_where_the_task_was_planned() -> (
     None
 ):
-    checkpoint = after_page(
-        msgspec.structs.replace(
-            START,
-            current=TaskProgress(
-                run_id=RUN, task_id=task_id(RUN, STREAM)
+    checkpoint = published(
+        after_page(
+            msgspec.structs.replace(
+                START,
+                current=TaskProgress(
+                    run_id=RUN, task_id=task_id(RUN, STREAM)
+                ),
             ),
+            page(0),
         ),
-        page(0),
+        0,
+        0,
         0,
     )
     assert recovered(checkpoint, task(), page(0), page(1)).raw_offset == 1

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import random
+
+import pytest
+
 from services.loader.pages.stamps import Clock, Clocks
+from shared.messages.pages import place_ms
 
 NOW = 1_700_000_000_000
 HOUR = 3_600_000
@@ -92,3 +97,37 @@ def test_what_older_releases_loaded_is_older() -> None:
     assert clocks(p0=Clock()).place(0, 0, 1) > 1
     assert clocks(p511=Clock()).place(511, 0, NOW) > NOW + HOUR
     assert clocks(p0=Clock(4095, NOW, 9)).place(0, 10, NOW) < 2**63
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_pages_in_several_partitions_stand_in_the_order_of_their_stream(
+    seed: int,
+) -> None:
+    """Whatever the clocks of their brokers say, and whoever loads them first."""
+    chance = random.Random(seed)
+    skews = [chance.randrange(-20_000, 20_000) for _ in range(4)]
+    found = clocks(**{f"p{each}": Clock() for each in range(4)})
+    offsets = dict.fromkeys(range(4), 0)
+    published, after_ms, now = [], 0, NOW
+    for number in range(40):
+        partition = chance.randrange(4)
+        now += chance.randrange(3)
+        time_ms = now + skews[partition]
+        published.append((number, partition, offsets[partition], time_ms))
+        published[-1] += (after_ms,)
+        offsets[partition] += 1
+        after_ms = place_ms(time_ms, after_ms)
+    places = {}
+    # Each partition is loaded in its order, the partitions in any.
+    waiting = [
+        [each for each in published if each[1] == partition]
+        for partition in range(4)
+    ]
+    while any(waiting):
+        number, *page = chance.choice(
+            [each for each in waiting if each]
+        ).pop(0)
+        places[number] = found.place_in_stream(*page)
+    in_order = [places[number] for number in range(40)]
+    assert in_order == sorted(set(in_order))
+    assert found.generation == 0

@@ -38,6 +38,7 @@ class CsvFiles(SourceConnector):
 
     name = Source.CSV
     rereads_as_of_page = True
+    may_spread = True
 
     def __init__(self, root: Root) -> None:
         self._root = root
