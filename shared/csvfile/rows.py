@@ -178,6 +178,8 @@ def try_rows(schema: CsvSchema, rows: Iterable[Row]) -> Tried:
         tried.rows += 1
         try:
             check_width(row, schema)
+            if schema.is_unfinished(row):
+                continue
             for read in readers:
                 tried.currencies.update(read(row))
         except BadValueError as error:

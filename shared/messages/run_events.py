@@ -17,6 +17,9 @@ from shared.messages.base import (
     Total,
 )
 
+# In the note of a task that left a source alone, which failed lately.
+NOT_ASKED_AGAIN = "is not asked again before"
+
 
 class PlannedTask(Message, frozen=True):
     """A task as RunPlanned names it."""

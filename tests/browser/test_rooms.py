@@ -119,7 +119,7 @@ def test_a_headline_shows_its_words(page: Page) -> None:
     open_coin(page, "btc")
     page.get_by_role("link", name=re.compile("plunges")).click()
     drawer = page.get_by_role("dialog")
-    expect(drawer.locator("del", has_text="plunges")).to_be_visible()
+    expect(drawer.locator(".lowers", has_text="plunges")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
 

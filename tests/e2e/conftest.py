@@ -72,6 +72,7 @@ def broken(
         "STUCK_AFTER_S": "5",
         "REJECT_LIMIT_PAGES": "8",
         "MAX_WAITING_PAGES": "20",
+        "SPREAD_FROM_PAGE": "4",
         "CLOCK_OFFSETS_S": json.dumps(
             {
                 "extractor": 3600,

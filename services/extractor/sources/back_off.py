@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from services.extractor.sources.http_client import RetryableError
 from shared.errors import TaskError
 from shared.messages.base import Json
+from shared.messages.run_events import NOT_ASKED_AGAIN
 
 FIRST_WAIT_S = 60  # of what fails again
 MAX_WAIT_S = 3600
@@ -25,7 +26,7 @@ def not_yet(known: Json, what: str) -> str | None:
     reason = "it said so"
     if known.get("failures"):
         reason = f"it failed {known['failures']} times in a row; full_refresh asks at once"
-    return f"{what} is not asked again before {until}: {reason}"
+    return f"{what} {NOT_ASKED_AGAIN} {until}: {reason}"
 
 
 def after_error(error: TaskError, known: Json) -> Json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from statistics import fmean, median
 from typing import Any
 
@@ -105,8 +105,9 @@ async def moves(
         for delay in delays.values()
     ]
     after = iter(await last_known(database, wanted))
+    now = datetime.now(UTC)
     return [
-        _move(moment, each, after, delays)
+        _move(moment, each, after, delays, now)
         for moment, each in zip(moments, near, strict=True)
     ]
 
@@ -116,6 +117,7 @@ def _move(
     before: Found | None,
     after: Iterator[Found | None],
     delays: dict[str, Interval],
+    now: datetime,
 ) -> Move:
     if before is None:
         return Move(None, dict.fromkeys(delays))
@@ -124,7 +126,9 @@ def _move(
         later = next(after)
         end = delay.later(moment, 1)
         is_near = later is not None and (
-            later.time > moment and end - later.time <= NEAR
+            later.time > moment
+            and end - later.time <= NEAR
+            and end <= now
         )
         found[name] = later if is_near else None
     return Move(before, found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from shared.messages.run_events import NOT_ASKED_AGAIN
 from shared.messages.runs import RunKind, RunStatus
 
 if TYPE_CHECKING:
@@ -63,10 +64,18 @@ def _without_records(run: Any, ledger: Ledger) -> list[str] | None:
         return None
     if run.kind == RunKind.REPLAY:
         return ["no raw page matches", *notes, *run.notes]
-    return [
-        f"nothing new: {len(ledger.tasks)} stream(s) are up to date",
-        *run.notes,
-    ]
+    waiting = sum(map(_was_not_asked, ledger.tasks))
+    current = len(ledger.tasks) - waiting
+    parts = []
+    if current or not waiting:
+        parts.append(f"{current} stream(s) are up to date")
+    if waiting:
+        parts.append(f"{waiting} stream(s) failed lately and wait")
+    return [f"nothing new: {', '.join(parts)}", *run.notes]
+
+
+def _was_not_asked(task: Any) -> bool:
+    return any(NOT_ASKED_AGAIN in note for note in task.notes)
 
 
 def _with_failures(

@@ -35,7 +35,7 @@ def candles(
     if len(schema.series) != 1 or not schema.series[0].is_candle:
         return None
     columns = _columns(schema, rows)
-    if columns is None:
+    if columns is None or any(map(schema.is_unfinished, rows)):
         return None
     try:
         moments = _moments(schema, rows, columns)

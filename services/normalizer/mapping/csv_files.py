@@ -50,6 +50,9 @@ def compile_mapping(info: PageInfo) -> MapRecord:
     def map_record(index: int, row: Any) -> Outcome:
         if len(row) != schema.width:
             return _odd_row(index, row, schema)
+        if schema.is_unfinished(row):
+            skip = Skip(index=index, reason="unfinished")
+            return timed(skip, schema.moment, row)
         try:
             points = [
                 point

@@ -15,7 +15,13 @@ from shared.csvfile.meaning.column_names import read_name
 from shared.csvfile.meaning.columns import Column
 from shared.csvfile.meaning.evidence import Evidence, read_evidence
 from shared.csvfile.meaning.number_formats import NumberColumn
-from shared.csvfile.meaning.schema import CsvSchema, Series, TimeFormat
+from shared.csvfile.meaning.schema import (
+    FINISHED,
+    UNFINISHED,
+    CsvSchema,
+    Series,
+    TimeFormat,
+)
 from shared.csvfile.meaning.series import SeriesFinder
 from shared.csvfile.meaning.time_column import TimeFinder
 from shared.csvfile.repeated import refuse_repeated
@@ -43,7 +49,8 @@ def infer_schema(context: Json) -> CsvSchema:
         coins.note_currency(series, symbol, fallback)
     decimals = _decimals(evidence, series)
     refuse_repeated(evidence, series, times, (symbol, currency), decimals)
-    others = [chosen.time, chosen.date, symbol, currency]
+    finished = _finished(evidence)
+    others = [chosen.time, chosen.date, symbol, currency, finished]
     return CsvSchema(
         width=evidence.width,
         times=times,
@@ -56,7 +63,21 @@ def infer_schema(context: Json) -> CsvSchema:
         reasons=evidence.reasons.listed,
         unused=_unused(evidence, series, others),
         given_currency=coins.given_currency(symbol),
+        finished=finished.position if finished else None,
     )
+
+
+def _finished(evidence: Evidence) -> Column | None:
+    """The column that says of each row whether its time is over."""
+    for column in evidence.columns:
+        if column.meaning.role != "finished":
+            continue
+        words = {text.strip().lower() for text in column.values()}
+        if words and words <= FINISHED | UNFINISHED:
+            because = "its name and its cells"
+            evidence.reasons.add("finished", "column", because, column)
+            return column
+    return None
 
 
 def _may_show_a_mark(column: Column, delimiter: str) -> bool:

@@ -341,17 +341,20 @@ def interval_of(
     moment: Callable[[Row], datetime],
     given: str | None,
 ) -> Decided:
-    """How far apart rows are: the most frequent distance, else what the file's name says."""
+    """How far apart rows are: half of their distances at least, else what the file's name says.
+
+    Undecided of rows that are now this far apart and now that.
+    """
     if given:
         return Decided(given, BY_PERSON)
-    gaps = Counter(_gaps(_moments(rows, moment)))
-    return _most_frequent(gaps) if gaps else _interval_in_name(path)
-
-
-def _most_frequent(gaps: Counter[int]) -> Decided:
-    seconds, count = gaps.most_common(1)[0]
+    gaps = Counter(map(_interval_text, _gaps(_moments(rows, moment))))
+    if not gaps:
+        return _interval_in_name(path)
+    interval, count = gaps.most_common(1)[0]
+    if 2 * count < gaps.total():
+        return _interval_in_name(path)
     shown = f"{count} of {gaps.total()} distances between the first rows"
-    return Decided(_interval_text(seconds), shown)
+    return Decided(interval, shown)
 
 
 def _interval_in_name(path: str) -> Decided:

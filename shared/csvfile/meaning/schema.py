@@ -99,6 +99,10 @@ def _from_excel(text: str) -> datetime:
         raise BadValueError("time", "bad_time", message) from None
 
 
+FINISHED = frozenset({"1", "true", "yes", "y", "t"})
+UNFINISHED = frozenset({"0", "false", "no", "n", "f"})
+
+
 @dataclass(frozen=True)
 class Series:
     """The columns of one series of prices.
@@ -122,7 +126,8 @@ class CsvSchema:
     """What the columns of a file mean, and why. Positions count from 0.
 
     `given_currency`: what a person says, whatever the rows say. `fallback_currency`: where neither
-    a row nor the header names one. `unused`: columns that mean nothing to this product; the archive
+    a row nor the header names one. `finished`: the column that says whether a row's time is over.
+    `unused`: columns that mean nothing to this product; the archive
     keeps them.
     """
 
@@ -137,6 +142,13 @@ class CsvSchema:
     reasons: list[Json]
     unused: list[str]
     given_currency: str | None = None
+    finished: int | None = None
+
+    def is_unfinished(self, row: Row) -> bool:
+        """Whether the row says that its values still move."""
+        if self.finished is None:
+            return False
+        return row[self.finished].strip().lower() in UNFINISHED
 
     @cached_property
     def moment(self) -> Callable[[Row], str]:

@@ -74,7 +74,7 @@ function Verdict({ of: found, onSettled }: { of: Inspection; onSettled: () => vo
       <span>
         {count(profile.rows)} {WORDS[profile.kind ?? ""] ?? `rows of ${profile.kind ?? "data"}`}
         {profile.interval && ` of ${profile.interval}`}
-        {interval && <span class="soft"> (by {interval.because})</span>}
+        {interval && <span class="soft"> ({interval.because})</span>}
       </span>
       {refused > 0 && (
         <details class="care">

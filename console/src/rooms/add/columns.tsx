@@ -44,7 +44,7 @@ export function Columns({ of: found }: { of: Schemas["Inspection"] }) {
               {each.what}:{" "}
               {each.is ? (
                 <>
-                  <strong>{each.is}</strong>, by {each.because}
+                  <strong>{each.is}</strong> – {each.because}
                 </>
               ) : (
                 `not taken, since ${each.because}`

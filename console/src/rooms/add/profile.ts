@@ -22,6 +22,8 @@ export function roleOf(profile: Profile, name: string, number: number): string |
     const role = Object.entries(series.columns ?? {}).find(([, column]) => column === number);
     if (role) return role[0];
   }
-  const reason = profile.reasons?.find((each) => each.columns?.includes(name));
+  const reason = profile.reasons?.find((each) =>
+    each.columns?.some((column) => column === name || column === `number ${number}`),
+  );
   return reason?.what ?? null;
 }

@@ -9,7 +9,8 @@ const HINT = "Click a candle to see where it comes from.";
 
 interface Props {
   asOf: string | undefined;
-  changed: number;
+  /** Bars that were different then; null where there is nothing to compare. */
+  changed: number | null;
   /** Of the series: runs that brought it nothing are no step. */
   source: string | undefined;
 }
@@ -43,11 +44,11 @@ export function AsOfSlider({ asOf, changed, source }: Props) {
       />
       {at >= ends.length ? "now" : <Moment time={ends[at]} />}
       {!asOf && <span>· {HINT}</span>}
-      {asOf && (
+      {asOf && changed !== null && (
         <span class="care">
           {changed
-            ? `${count(changed)} bars were different then: they are outlined`
-            : "what is shown was the same then"}
+            ? `${count(changed)} bars were different then: they are outlined; news is not shown`
+            : "the bars were the same then; news is not shown"}
         </span>
       )}
     </label>

@@ -72,6 +72,14 @@ export function Chart(props: Props) {
   useEffect(() => {
     if (isShort) drawn.current?.chart.timeScale().fitContent();
   }, [isShort, props.bars.length]);
+  const isPicked = props.picked !== null;
+  useEffect(() => {
+    // The drawer makes room for itself.
+    const soon = setTimeout(() => {
+      if (isShort) drawn.current?.chart.timeScale().fitContent();
+    }, 100);
+    return () => clearTimeout(soon);
+  }, [isPicked]);
   const last = props.bars[props.bars.length - 1];
   const before = props.bars[props.bars.length - 2];
   const distance = last && before ? seconds(last.open_time) - seconds(before.open_time) : 0;
@@ -210,8 +218,12 @@ function fill(drawn: Drawn, { bars, before, moods, step, picked }: Props): void 
         color: `${bar.close! >= bar.open! ? gain : loss}44`,
       })),
   );
-  const first = whole[0] ? seconds(whole[0].open_time) : 0;
-  const shown = moods.filter((mood) => mood.mean !== null && seconds(mood.open_time) >= first);
+  // Before the first bar and behind the last there is nothing that news could be beside.
+  const [first, last] = [known[0] ?? 0, known[known.length - 1] ?? 0];
+  const shown = moods.filter((mood) => {
+    const at = seconds(mood.open_time);
+    return mood.mean !== null && first <= at && at <= last;
+  });
   drawn.moods.setData(
     shown.map((mood) => ({
       time: seconds(mood.open_time),
@@ -228,10 +240,14 @@ function fill(drawn: Drawn, { bars, before, moods, step, picked }: Props): void 
 function marker(mood: Mood, gain: string, loss: string): SeriesMarker<Time>[] {
   const headline = mood.headlines[0];
   if (!headline) return [];
-  const isBad = (headline.sentiment ?? 0) < 0;
+  const sentiment = headline.sentiment ?? 0;
+  const time = seconds(mood.open_time);
+  if (Math.abs(sentiment) < 0.005)
+    return [{ time, position: "aboveBar", shape: "square", color: token("soft"), size: 0.4 }];
+  const isBad = sentiment < 0;
   return [
     {
-      time: seconds(mood.open_time),
+      time,
       position: isBad ? "aboveBar" : "belowBar",
       shape: isBad ? "arrowDown" : "arrowUp",
       color: isBad ? loss : gain,

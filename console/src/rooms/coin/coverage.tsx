@@ -23,11 +23,11 @@ const CAUSES: Record<Cause, [string, string]> = {
 };
 
 /** What is there of each series of a coin, and the cause of every hole. */
-export function Coverage({ symbol }: { symbol: string }) {
+export function Coverage({ symbol, asOf }: { symbol: string; asOf: string | undefined }) {
   const coverage = useAnswer("/coverage", { symbol, limit: 20 });
   return (
     <Panel
-      title="Coverage"
+      title={asOf ? "Coverage, as it is now" : "Coverage"}
       answer={coverage}
       lines={3}
       empty="No series of this coin has data points."
@@ -61,8 +61,9 @@ function isGone(series: Series): boolean {
   return series.points === 0 && series.holes.every((hole) => hole.cause === "retired");
 }
 
-/** Just before an end that is not included. */
+/** Just before an end that is not included: of a moment a microsecond behind it. */
 function lastOf(end: string): string {
+  if (/\.\d{3}\d*[1-9]/.test(end)) return end;
   return new Date(Date.parse(end) - 1).toISOString();
 }
 

@@ -6,7 +6,7 @@ import { Panel } from "../../ui/panel";
 import { Table, type Heading } from "../../ui/table";
 import { addressOfPlace, change, here } from "../../state/place";
 
-/** Headlines about a coin, and what the price did after this system knew them. */
+/** Headlines about a coin, and what the price did after they were published. */
 export function News({ symbol }: { symbol: string }) {
   const news = useAnswer("/news", { symbol, limit: 20 });
   return (
@@ -15,7 +15,7 @@ export function News({ symbol }: { symbol: string }) {
         title="News and the move after"
         answer={news}
         flush
-        empty="No news about this coin have come yet."
+        empty="No news about this coin has come yet."
       >
         {(found) => (found.length ? <Headlines of={found} /> : null)}
       </Panel>
@@ -24,7 +24,7 @@ export function News({ symbol }: { symbol: string }) {
 }
 
 function Headlines({ of: news }: { of: Schemas["News"][] }) {
-  const delays = Object.keys(news[0]!.since_known.move_percent);
+  const delays = Object.keys(news[0]!.since_published.move_percent);
   return (
     <Table
       head={["Headline", "Mood", ...delays.map((delay): Heading => [`${delay} later`, "right"])]}
@@ -51,7 +51,7 @@ function Headlines({ of: news }: { of: Schemas["News"][] }) {
           </td>
           {delays.map((delay) => (
             <td key={delay} class="right">
-              <Change value={each.since_known.move_percent[delay]} />
+              <Change value={each.since_published.move_percent[delay]} />
             </td>
           ))}
         </tr>

@@ -35,7 +35,10 @@ export function Reading(props: {
       {headline && (
         <span>
           <Weighted text={headline.title ?? ""} weights={headline.words ?? {}} />{" "}
-          <span class="soft">{headline.feed}</span>
+          <span class="soft">
+            {headline.feed}
+            {mood!.news > 1 && ` · and ${count(mood!.news - 1)} more`}
+          </span>
         </span>
       )}
     </div>

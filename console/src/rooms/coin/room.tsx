@@ -82,7 +82,7 @@ export function Coin() {
             <span class="soft">
               <Ago time={coin.time} />
             </span>
-            {asOf && <Badge tone="warn">now; the chart shows what was known before</Badge>}
+            {asOf && <Badge tone="warn">this is the price of now; the chart is as of then</Badge>}
           </>
         )}
         <div class="end">
@@ -112,7 +112,7 @@ export function Coin() {
             <>
               <strong>Nothing of this was known then.</strong>{" "}
               <button onClick={() => change({ as_of: null })}>Back to now</button>
-              <AsOfSlider asOf={asOf} changed={0} source={undefined} />
+              <AsOfSlider asOf={asOf} changed={null} source={undefined} />
             </>
           ) : (
             <>
@@ -128,7 +128,7 @@ export function Coin() {
               <Chart
                 bars={bars.all}
                 before={bars.changed}
-                moods={sentiment.data?.bars ?? []}
+                moods={asOf ? [] : (sentiment.data?.bars ?? [])}
                 step={STEPS[interval] ?? null}
                 picked={picked}
                 onPick={pick}
@@ -139,7 +139,7 @@ export function Coin() {
           ) : null
         }
       </Panel>
-      <Coverage symbol={symbol} />
+      <Coverage symbol={symbol} asOf={asOf} />
       <div class="columns">
         <News symbol={symbol} />
         <Sources symbol={symbol} interval={interval} />

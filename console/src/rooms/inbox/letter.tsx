@@ -16,10 +16,15 @@ function Again({ run: id, isOpen }: { run: string; isOpen: boolean }) {
   return (
     <p role="status">
       {!isOver && "It is being tried again in "}
-      {isOver && (isOpen ? "It was refused again, for the same reason, in " : "It was loaded in ")}
+      {isOver && outcome(isOpen, run.data!.rejected)}
       <Go to={{ room: "runs", run: id }}>run {id.slice(0, 8)}</Go>.
     </p>
   );
+}
+
+function outcome(isOpen: boolean, rejected: number): string {
+  if (isOpen) return "It was refused again, for the same reason, in ";
+  return rejected ? "It was refused again, and is another letter, by " : "It was loaded in ";
 }
 
 /** One dead letter: what was wrong, in the payload as it came. */

@@ -52,7 +52,7 @@ export function Inbox() {
         empty={
           status === "open" ? (
             <>
-              <strong>The inbox is empty.</strong> Every record is loaded, or on its way.
+              <strong>The inbox is empty.</strong> No record waits for a decision.
             </>
           ) : (
             `No letter is ${status}.`

@@ -161,6 +161,11 @@ function Origin({ of: version, before }: { of: Version; before: Version | undefi
         <h2>Value</h2>
         <Values of={version} before={before} />
         {version.sentiment && <Words of={version} />}
+        {unreadable(version).map(([name, why]) => (
+          <p key={name} class="care">
+            No {name.replace("_", " ")}: {why}
+          </p>
+        ))}
       </section>
       <section>
         <h2>
@@ -205,6 +210,14 @@ function Origin({ of: version, before }: { of: Version; before: Version | undefi
       </section>
     </>
   );
+}
+
+/** Values that could not be read, of a row that counts all the same, each with the reason. */
+function unreadable(version: Version): [string, string][] {
+  const attributes = version.values["attributes"] as {
+    unreadable?: Record<string, string>;
+  } | null;
+  return Object.entries(attributes?.unreadable ?? {});
 }
 
 function text(value: unknown): string | null {

@@ -37,15 +37,22 @@ function Row({ cells, version }: { cells: string[]; version: Version }) {
           const isRead = roles ? roles.has(n + 1) : isAmong(cell, marked);
           return (
             <tr key={n}>
-              <td class="soft wrap">{columns[n] || `column ${n + 1}`}</td>
+              <td class="soft wrap">
+                {columns[n] || `column ${n + 1}`}
+                {isRead && named(roles?.get(n + 1), columns[n])}
+              </td>
               <td class="mono wrap">{isRead ? <mark>{cell}</mark> : cell}</td>
-              <td class="soft">{isRead && roles?.get(n + 1)?.replace("_", " ")}</td>
             </tr>
           );
         })}
       </tbody>
     </table>
   );
+}
+
+/** What a column is read as, where its name does not say so. */
+function named(role: string | undefined, column: string | undefined): string {
+  return role && role !== column?.toLowerCase() ? `: ${role.replace("_", " ")}` : "";
 }
 
 interface ReadAs {

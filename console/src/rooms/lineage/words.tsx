@@ -21,13 +21,13 @@ export function Weighted({ text, weights }: { text: string; weights: Record<stri
         const weight = weights[word]!;
         const title = `${weight > 0 ? "+" : ""}${weight}`;
         return weight < 0 ? (
-          <del key={n} title={title}>
+          <span key={n} title={title} class="lowers">
             {part}
-          </del>
+          </span>
         ) : (
-          <ins key={n} title={title}>
+          <span key={n} title={title} class="raises">
             {part}
-          </ins>
+          </span>
         );
       })}
     </>

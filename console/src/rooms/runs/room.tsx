@@ -18,6 +18,8 @@ import { TwoRuns } from "./two_runs";
 
 type Run = Schemas["Run"];
 
+const MOST_SHOWN = 2;
+
 export function Runs() {
   const place = usePlace();
   const runs = useAnswer("/stats", { limit: 100 });
@@ -62,6 +64,7 @@ export function Runs() {
                 ["Inserted", "right"],
                 ["Updated", "right"],
                 ["Unchanged", "right"],
+                ["Skipped", "right"],
                 ["Rejected", "right"],
                 "What it says",
               ]}
@@ -90,6 +93,15 @@ export function Runs() {
   );
 }
 
+/** What it was asked for. */
+function whatOf(run: Run): string {
+  const { streams, stream, sources } = run.request as Record<string, string[] | undefined>;
+  const all = [streams ?? stream ?? sources ?? Object.keys(run.sources)].flat();
+  return all.length > MOST_SHOWN
+    ? `${all.slice(0, MOST_SHOWN).join(", ")} and ${count(all.length - MOST_SHOWN)} more`
+    : all.join(", ");
+}
+
 /** The older one first, however they were chosen. */
 function compare(runs: Run[], chosen: string[]): void {
   const [newer, older] = runs.filter((run) => chosen.includes(run.run_id));
@@ -114,6 +126,7 @@ function Row(props: { of: Run; isChosen: boolean; isOpen: boolean; onChoose: () 
           {run.preview === "open" ? `preview of a ${run.kind}` : run.kind}{" "}
           <span class="mono">{run.run_id.slice(0, 8)}</span>
         </button>
+        <div class="soft">{whatOf(run)}</div>
       </td>
       <td>
         <Status of={run.status} />
@@ -125,6 +138,7 @@ function Row(props: { of: Run; isChosen: boolean; isOpen: boolean; onChoose: () 
       <td class="right">{count(run.inserted)}</td>
       <td class="right">{count(run.updated)}</td>
       <td class="right">{count(run.unchanged)}</td>
+      <td class="right">{count(run.skipped)}</td>
       <td class={`right ${run.rejected ? "care" : ""}`}>{count(run.rejected)}</td>
       <td class="wrap soft">{inConsole(run.message ?? error?.message ?? run.notes[0] ?? "")}</td>
     </tr>

@@ -122,7 +122,12 @@ function Failing({ of: source }: { of: State }) {
           {each.not_before && (
             <span class="soft">
               {" "}
-              Next try: <Moment time={each.not_before} />
+              Next try:{" "}
+              {Date.parse(each.not_before) > Date.now() ? (
+                <Moment time={each.not_before} />
+              ) : (
+                "when it is asked for"
+              )}
             </span>
           )}
         </div>
@@ -195,6 +200,8 @@ function Streams(props: { of: Stream[]; failing: Map<string, Schemas["Failing"]>
 function StateOf(props: { stream: Stream; failing: Schemas["Failing"] | undefined }) {
   if (props.failing) return <Badge tone="bad">{props.failing.code.replaceAll("_", " ")}</Badge>;
   const { published, loaded } = props.stream;
-  const isLoaded = loaded && loaded.offset >= published.offset;
+  if (published.offset < 0 && !loaded) return <Badge tone="">nothing came yet</Badge>;
+  const isElsewhere = loaded && loaded.partition !== published.partition;
+  const isLoaded = loaded && (isElsewhere || loaded.offset >= published.offset);
   return isLoaded ? <Badge tone="good">loaded</Badge> : <Badge tone="warn">on its way</Badge>;
 }

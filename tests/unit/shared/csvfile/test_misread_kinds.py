@@ -313,3 +313,42 @@ def test_what_a_person_says_counts_more_than_pairs(
     assert (found["symbol"], found["currency"]) == ("eth", "EUR")
     other = rows("", "BTCUSD,2024-02-{d:02},{p}", 20)
     assert refused(tmp_path, "all.csv", text + other) == "bad_mapping"
+
+
+@pytest.mark.parametrize(
+    ("name", "over", "open_"),
+    [("confirm", "1", "0"), ("is_closed", "true", "False")],
+)
+def test_a_candle_that_is_not_over_is_left_out(
+    tmp_path: Path, name: str, over: str, open_: str
+) -> None:
+    def text(last: str) -> str:
+        lines = [
+            f"{1_709_251_200_000 + n * 86_400_000},1.5,2.5,1.2,2.{n:02},9,"
+            + (over if n < 39 else last)
+            for n in range(40)
+        ]
+        head = f"open_time,open,high,low,close,volume,{name}"
+        return "\n".join([head, *lines, ""])
+
+    points, became = read(tmp_path, "btc-usdt.csv", text(open_))
+    assert (len(points), became["unfinished"]) == (39, 1)
+    # A column of that name which holds something else says nothing of the kind.
+    points, _ = read(tmp_path, "eth-usdt.csv", text("2"))
+    assert len(points) == 40
+
+
+def test_candles_at_any_distance_have_no_interval(tmp_path: Path) -> None:
+    head = "Date,Open,High,Low,Close"
+    days = [
+        f"2024-03-{day:02}" for day in (1, 2, 4, 9, 10, 17, 19, 24, 30)
+    ]
+    months = [f"2023-{month:02}-01" for month in range(1, 13)]
+    for name, dates, interval in (
+        ("btc-usd.csv", days, None),
+        ("eth-usd.csv", months, "1M"),
+    ):
+        lines = [f"{each},1.5,2.5,1.2,2.1" for each in dates]
+        text = "\n".join([head, *lines, ""])
+        points, _ = read(tmp_path, name, text)
+        assert {point.interval for point in points} == {interval}
