@@ -31,6 +31,12 @@ def place_of(generation: int, time_ms: int, partition: int) -> int:
     )
 
 
+def with_time(place: int, time_ms: int) -> int:
+    """A place with another time, of the same generation and partition."""
+    generation = place >> (_TIME_BITS + _PARTITION_BITS)
+    return place_of(generation, time_ms, place)
+
+
 def version(table: str, records: str | None = None) -> str:
     """The version of a row. `records`: the table with the record's index, where it is another."""
     columns = [f"{table}.{column}" for column in OF_PAGE]

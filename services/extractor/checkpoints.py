@@ -162,8 +162,6 @@ async def _records(
 
 
 def _time_of_page(record: Any, page: RawPage) -> int:
-    if page.after_ms is None:
-        return 0
     return place_ms(record.timestamp, page.after_ms)
 
 

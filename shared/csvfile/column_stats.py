@@ -9,10 +9,11 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from itertools import permutations
+from itertools import islice, permutations
+from operator import gt, lt
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import TaskError
@@ -34,6 +35,7 @@ RELATED_ROWS = 400  # from the beginning of the file
 RELATED_COLUMNS = 40
 STEP_COLUMNS = 12
 MAX_NEVER_BELOW = 400
+MAX_MOMENT = 26  # characters of a time; more are parts of a microsecond
 MAX_MAGNITUDE = 30  # of numbers that are compared: powers of ten
 Row = list[str]
 Json = dict[str, Any]
@@ -99,6 +101,37 @@ _PLAIN_TEXT = str.maketrans(
 )
 
 
+class Order:
+    """Whether cells go up, or down, from each to the next: so that none is there twice.
+
+    As texts: that is no order of time, and says as much about that.
+    """
+
+    def __init__(self) -> None:
+        self._last: str | None = None
+        self._goes: Callable[[str, str], bool] | None = None
+        self._cells = 0
+        self._is_broken = False
+
+    @property
+    def is_strict(self) -> bool:
+        return not self._is_broken and self._cells > 1
+
+    def add(self, values: Sequence[str]) -> None:
+        if self._is_broken or not values:
+            return
+        cells = [*([] if self._last is None else [self._last]), *values]
+        if self._goes is None and len(cells) > 1:
+            self._goes = lt if cells[0] < cells[1] else gt
+        if self._goes is not None:
+            self._is_broken = not all(
+                map(self._goes, cells, islice(cells, 1, None))
+            )
+        self._is_broken |= max(map(len, values)) > MAX_MOMENT
+        self._last = values[-1]
+        self._cells += len(values)
+
+
 @dataclass
 class _Column:
     """The counts of one column."""
@@ -115,6 +148,7 @@ class _Column:
         None  # lowest and highest of the three numbers of dates
     )
     is_date: bool = False
+    order: Order = field(default_factory=Order)
 
     def add(self, shapes: Counter[str], values: tuple[str, ...]) -> None:
         if not self.cells:
@@ -122,6 +156,7 @@ class _Column:
                 _DATE_LIKE.fullmatch(shape.strip()) for shape in shapes
             )
         self.cells += len(values)
+        self.order.add(values)
         for shape, count in shapes.items():
             self._add_shape(shape, count)
         self._add_values(values)
@@ -165,6 +200,8 @@ class _Column:
             found["values"] = sorted(self.distinct)
         if self.parts is not None:
             found["date_parts"] = self.parts
+        if self.order.is_strict:
+            found["in_order"] = True
         return found
 
     def _kinds(self) -> dict[str, int]:
@@ -220,8 +257,8 @@ def collect_stats(
     """Statistics of the rows after the header: of all, or of the first `at_most` bytes.
 
     Keys: rows, bytes, widths (cells in a row → rows), utf8, columns (kinds, shapes, values where
-    there are few, bounds of the parts of dates), related (see `_related`). `meter`: called for each
-    block. Raises TaskError `limit_exceeded`.
+    there are few, bounds of the parts of dates, whether they are in order), related (see
+    `_related`). `meter`: called for each block. Raises TaskError `limit_exceeded`.
     """
     _check_width(header.width)
     collected = _Collected(header)

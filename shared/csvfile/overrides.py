@@ -31,6 +31,9 @@ MAX_BYTES = 256 * 1024
 MAX_ENTRIES = 2_000
 MAX_PROBLEM = 200  # characters of what YAML says
 SAMPLE = "made-up-sample"
+Encoding = Literal[
+    "utf-8", "cp1252", "cp949", "gb18030", "cp932", "cp1251"
+]
 DateOrder = Literal["day_first", "month_first", "year_first"]
 
 
@@ -55,7 +58,7 @@ class Overrides(BaseModel):
     delimiter: str | None = Field(
         default=None, min_length=1, max_length=1
     )
-    encoding: Literal["utf-8", "cp1252"] | None = None
+    encoding: Encoding | None = None
     header_rows: StrictInt | None = Field(default=None, ge=0, le=4)
     columns: dict[str, str | int | None] = {}
     ignore: StrictBool = False

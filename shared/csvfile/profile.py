@@ -9,6 +9,7 @@ from typing import Any
 
 from shared.csvfile.column_stats import collect_stats, rows_of
 from shared.csvfile.content import HEAD_BYTES
+from shared.csvfile.encodings import encoding_of
 from shared.csvfile.folder import CsvFile
 from shared.csvfile.header import Header, is_utf8, read_header
 from shared.csvfile.meaning.infer import infer_schema
@@ -42,6 +43,9 @@ LIMITS = Limits(
 _OF_TEXT = bytes(range(32, 256)) + b"\t\n\v\f\r\x1a"
 
 
+NS_DIGITS = 19  # of an epoch in ns, of which several are one microsecond
+
+
 @dataclass(frozen=True)
 class Profile:
     """`context`: what pages carry, all that the meaning of columns is inferred from.
@@ -71,6 +75,16 @@ class Profile:
                 self.schema, rows_of(content, self.header, at_most)
             )
 
+    def are_unique(self) -> bool:
+        """Whether it is certain that no two rows are of one time."""
+        if self.schema is None or not self.schema.times.is_plain:
+            return False
+        position = self.schema.times.time
+        first = self.header.sample[0][position].strip()
+        is_epoch_of_ns = first.isdigit() and len(first) == NS_DIGITS
+        column = self.context["evidence"]["columns"][position]
+        return not is_epoch_of_ns and column.get("in_order", False)
+
     def described(self) -> Json:
         """For people: what the file was taken for, and why."""
         header = self.header
@@ -94,12 +108,16 @@ class Profile:
 
 @dataclass(frozen=True)
 class Profiled:
-    """What of a profile crosses from one process to another. `refusal`: its reason and message."""
+    """What of a profile crosses from one process to another. `refusal`: its reason and message.
+
+    `are_unique`: no two rows are of one time.
+    """
 
     header: Header
     context: Json
     described: Json
     refusal: tuple[str, str] | None = None
+    are_unique: bool = False
 
 
 def profiled(
@@ -113,7 +131,12 @@ def profiled(
     header = taken_for.header
     refused = taken_for.refusal
     if refused is None:
-        yield Profiled(header, taken_for.context, taken_for.described())
+        yield Profiled(
+            header,
+            taken_for.context,
+            taken_for.described(),
+            are_unique=taken_for.are_unique(),
+        )
     else:
         told = (refused.reason, refused.message)
         yield Profiled(header, taken_for.context, {}, told)
@@ -134,7 +157,7 @@ def profile(
         beginning = content.peek(HEAD_BYTES)
         _refuse_what_is_not_text(file, beginning)
         encoding = overrides.encoding or (
-            "utf-8" if is_utf8(beginning) else "cp1252"
+            "utf-8" if is_utf8(beginning) else encoding_of(beginning)
         )
         header = read_header(beginning, encoding, overrides)
         if header is None:

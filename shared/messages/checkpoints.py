@@ -44,7 +44,8 @@ class Checkpoint(Message, frozen=True, tag="Checkpoint"):
 
     `sequence` counts the stream's checkpoints: one that does not count further is a stale worker's.
     `time_ms`: of the last page's place, 0 where nobody knows. `beside`: of a task that publishes to
-    several partitions, from which offset on each of the others may hold a page of it.
+    several partitions, from which offset on each of the others may hold a page of it. `has_spread`:
+    whether one has ever done so.
     """
 
     stream: Name
@@ -58,6 +59,7 @@ class Checkpoint(Message, frozen=True, tag="Checkpoint"):
     sequence: Total = 0
     time_ms: Millis = 0
     beside: dict[Partition, Offset] = {}
+    has_spread: bool = False
 
     @property
     def pages(self) -> int:

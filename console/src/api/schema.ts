@@ -3861,7 +3861,7 @@ export interface components {
             /** Delimiter */
             delimiter?: string | null;
             /** Encoding */
-            encoding?: ("utf-8" | "cp1252") | null;
+            encoding?: ("utf-8" | "cp1252" | "cp949" | "gb18030" | "cp932" | "cp1251") | null;
             /**
              * File
              * @default *
@@ -8349,4 +8349,4 @@ export interface operations {
         };
     };
 }
-// Of the OpenAPI document 7aa1761be4c6611077be4227a09cbe4e65e0665b616c6ae0410ed0a7cbf238c8
+// Of the OpenAPI document 5489f9747ea660f99019cc0726d7d0ae7885cf085df7a1074bf08b04249835ef

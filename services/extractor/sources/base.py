@@ -61,7 +61,8 @@ class Slice:
 
     A slice without records and rejections moves the cursor only. `note` is a sentence for the run's
     report, `profile` what the stream was taken for, and why. `asked`: the times that the source was
-    asked for, with the last slice of the answer.
+    asked for, with the last slice of the answer. `is_unique`: in all of a stream that is read from
+    its start no other record is of the same data point, so that their order says nothing.
     """
 
     records: list[Any]
@@ -72,6 +73,7 @@ class Slice:
     note: str | None = None
     profile: Json | None = None
     asked: list[Asked] = field(default_factory=list)
+    is_unique: bool = False
 
 
 class SourceConnector(ABC):
@@ -79,8 +81,8 @@ class SourceConnector(ABC):
 
     `is_optional`: nobody needs to set it up, so that a run does not mention that it has no streams.
     `rereads_as_of_page`: what is read again for a lost page is as old as that page (a file), not
-    new (a live source). `may_spread`: a stream may be long, and its pages may be processed side by
-    side in several partitions.
+    new (a live source). `may_spread`: pages of a long stream may be processed side by side in
+    several partitions.
     """
 
     name: Source

@@ -155,8 +155,7 @@ class FetchHandler:
                             task,
                             info,
                             turn,
-                            await self._spread(position),
-                            is_ordered=True,
+                            await self._spread(position, turn),
                         )
         except Exception as error:  # noqa: BLE001  as above
             told = explain(error, task, "task_crashed")
@@ -200,17 +199,14 @@ class FetchHandler:
         info: StreamInfo,
         pieces: list[Slice],
         position: Checkpoint,
-        *,
-        is_ordered: bool = False,
     ) -> Checkpoint:
         """Publish what holds records, as one batch that the broker has whole or not at all.
 
-        So no page is ever missing before another. `is_ordered`: pages tell what they come after,
-        whatever partition they lie in.
+        So no page is ever missing before another.
         """
         pages = []
-        partition = spreading.partition_of_next(position)
-        after_ms = position.time_ms if is_ordered else None
+        partition = spreading.partition_of_next(position, pieces)
+        after_ms = position.time_ms if position.has_spread else None
         for piece in pieces:
             if piece.note or piece.profile:
                 position = _noted(
@@ -250,9 +246,7 @@ class FetchHandler:
             service="extractor",
             partition=partition,
         )
-        time_ms = 0
-        if pages[0].after_ms is not None:
-            time_ms = spreading.time_of_place(position, told_ms)
+        time_ms = spreading.time_of_place(position, told_ms)
         position = published(position, partition, last, time_ms)
         records = sum(page.record_count for page in pages)
         metrics.count_pages(pages[0].source, len(pages), records)
@@ -263,20 +257,20 @@ class FetchHandler:
             position = await self._checkpoints.publish(position)
         return position
 
-    async def _spread(self, position: Checkpoint) -> Checkpoint:
+    async def _spread(
+        self, position: Checkpoint, turn: list[Slice]
+    ) -> Checkpoint:
         """From a number of pages on, note which offsets of other partitions may hold some.
 
         In the checkpoint, before the first lies there. Raises TransientError.
         """
-        if not spreading.is_due(position, self._spread_from_page):
+        if not spreading.is_due(position, turn, self._spread_from_page):
             return position
         beside = await spreading.ends_beside(
             self._kept, position.raw_partition
         )
         return await finish_despite_cancel(
-            self._checkpoints.publish(
-                msgspec.structs.replace(position, beside=beside)
-            )
+            self._checkpoints.publish(spreading.begun(position, beside))
         )
 
 

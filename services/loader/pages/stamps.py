@@ -17,7 +17,7 @@ from services.loader.database import Db
 from services.loader.pages.staged_page import StagedPage
 from shared.messages.pages import place_ms
 from shared.runtime import logs
-from shared.versions import MAX_GENERATION, place_of
+from shared.versions import MAX_GENERATION, place_of, with_time
 
 # A clock that goes back by less is kept from going back; by more, it was set.
 STEP_MS = 5_000
@@ -123,17 +123,6 @@ class Clocks:
         self.latest_ms = max(self.latest_ms, time_ms)
         return place_of(clock.generation, clock.last_ms, partition)
 
-    def place_in_stream(
-        self, partition: int, offset: int, time_ms: int, after_ms: int
-    ) -> int:
-        """The place of a page that comes after another one of its stream, wherever that lies."""
-        clock = self.by_partition[partition]
-        if not self.is_late(partition, offset, time_ms):
-            self.place(partition, offset, time_ms)
-        return place_of(
-            clock.generation, place_ms(time_ms, after_ms), partition
-        )
-
     def is_late(self, partition: int, offset: int, time_ms: int) -> bool:
         """Whether a page lies before others of its log that came first.
 
@@ -143,13 +132,6 @@ class Clocks:
         clock = self.by_partition[partition]
         is_near = clock.last_ms - STEP_MS <= time_ms < clock.last_ms
         return is_near and offset < clock.last_offset
-
-    def generation_of(self, partition: int) -> int:
-        """Of what lies there already; of a partition that is new the one of all."""
-        clock = self.by_partition[partition]
-        return (
-            self.generation if clock.last_offset < 0 else clock.generation
-        )
 
     def _has_gone_back(
         self, clock: Clock, offset: int, time_ms: int
@@ -209,20 +191,16 @@ def _place(db: Db, clocks: Clocks, page: StagedPage) -> Place:
     partition = unified.raw_partition
     offset = unified.raw_offset
     time_ms = unified.raw_time
-    is_again = unified.replay is not None or unified.republished
     after_ms = page.raw.after_ms
-    if after_ms is not None:
-        if not is_again:
-            return clocks.place_in_stream(
-                partition, offset, time_ms, after_ms
-            ), offset
-        generation = clocks.generation_of(partition)
-        return place_of(
-            generation, place_ms(time_ms, after_ms), partition
-        ), offset
+    is_again = unified.replay is not None or unified.republished
     if not is_again and not clocks.is_late(partition, offset, time_ms):
-        return clocks.place(partition, offset, time_ms), offset
-    generation = clocks.generation_of(partition)
+        place = clocks.place(partition, offset, time_ms)
+        return in_stream(place, time_ms, after_ms), offset
+    clock = clocks.by_partition[partition]
+    # Of a partition that is new the generation is the one of all.
+    generation = (
+        clocks.generation if clock.last_offset < 0 else clock.generation
+    )
     values = {
         "partition": partition,
         "offset": offset,
@@ -233,13 +211,23 @@ def _place(db: Db, clocks: Clocks, page: StagedPage) -> Place:
     found = db.fetchone()
     if found is None:
         # Nothing before it is known, so that it is the oldest of its partition.
-        return place_of(generation, time_ms, partition), offset
+        place = place_of(generation, time_ms, partition)
+        return in_stream(place, time_ms, after_ms), offset
     place, page_id, task_id, page_no, offset_before = found
+    if after_ms is not None:
+        return in_stream(int(place), time_ms, after_ms), offset
     if page_id != page.page_id and offset_before == offset:
         # Read again from its source, it stands behind the page whose position it was given.
         is_of_task = task_id == page.task_id
         offset += max(1, page.raw.page_no - page_no) if is_of_task else 1
     return int(place), offset
+
+
+def in_stream(place: int, time_ms: int, after_ms: int | None) -> int:
+    """The place of a page that tells what it comes after; else the one that its partition gives."""
+    if after_ms is None:
+        return place
+    return with_time(place, place_ms(time_ms, after_ms))
 
 
 def _store(db: Db, clocks: Clocks) -> None:

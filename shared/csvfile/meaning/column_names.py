@@ -51,6 +51,7 @@ _OF_DOLLARS = {
     "R": "brl",
     "MX": "mxn",
 }
+_COUNTED = re.compile(r"^\s*\d{1,2}[a-z]?\. +(?=[a-z])")
 _PER = re.compile(r"\b(?P<one>\w+) +per +(?P<other>\w+)\b", re.IGNORECASE)
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
 _GLUED = re.compile(
@@ -127,8 +128,10 @@ def rank(name: str) -> int:
 def read_name(name: str) -> NameMeaning:
     """The role, the coin and the currency that a name holds.
 
-    Nothing where a part of it is not understood.
+    Nothing where a part of it is not understood. A number that only counts the columns (`1a.
+    open`) says nothing.
     """
+    name = _COUNTED.sub("", name)
     meaning = _read(without_zone(name))
     short = _OF_A_DAY.sub(" ", name).strip()
     if short == name or not short:

@@ -9,6 +9,7 @@ import pytest
 from services.extractor.sources.base import Slice
 from services.extractor.tasks.spreading import (
     GROUP_PAGES,
+    begun,
     is_due,
     partition_of_next,
     time_of_place,
@@ -18,6 +19,8 @@ from shared.errors import TransientError
 from shared.messages.checkpoints import Checkpoint, TaskProgress
 from shared.messages.serialization import raw_json
 from shared.messages.topics import layout
+
+UNIQUE = [Slice([1], 0, is_unique=True)]
 
 
 def at(
@@ -31,6 +34,7 @@ def at(
         current=TaskProgress(run_id="", task_id="", pages=pages),
         beside=beside or {},
         time_ms=time_ms,
+        has_spread=beside is not None,
     )
 
 
@@ -56,25 +60,34 @@ def test_a_page_has_one_partition_however_slices_come_together(
 def test_a_short_task_keeps_to_its_partition_and_a_long_one_goes_round() -> (
     None
 ):
-    assert [is_due(at(pages), 6) for pages in (4, 6, 7, 8)] == [
-        False,
-        False,
-        False,
-        True,
-    ]
-    assert not is_due(at(8), 0)
-    assert not is_due(at(8, {2: 0}), 6)
-    assert not is_due(at(8, time_ms=0), 6)
-    assert partition_of_next(at(8)) == 1
+    found = [is_due(at(pages), UNIQUE, 6) for pages in (4, 6, 7, 8)]
+    assert found == [False, False, False, True]
+    assert not is_due(at(8), UNIQUE, 0)
+    assert not is_due(at(8, {2: 0}), UNIQUE, 6)
+    assert not is_due(at(8, time_ms=0), UNIQUE, 6)
+    assert partition_of_next(at(8), UNIQUE) == 1
     several = {
-        partition_of_next(at(pages, {2: 0})) for pages in range(200)
+        partition_of_next(at(pages, {2: 0}), UNIQUE)
+        for pages in range(200)
     }
     assert several == set(range(layout.partitions))
 
 
-def test_a_broker_that_never_tells_its_time_is_not_waited_for() -> None:
-    assert time_of_place(at(1, time_ms=0), None) == 0
-    assert time_of_place(at(1, time_ms=50), 40) == 51
-    assert time_of_place(at(1, time_ms=50), 70) == 70
+def test_records_whose_order_says_something_stay_in_their_partition() -> (
+    None
+):
+    turn = [*UNIQUE, Slice([2], 1)]
+    assert not is_due(at(8), turn, 6)
+    assert {
+        partition_of_next(at(pages, {2: 0}), turn) for pages in range(200)
+    } == {1}
+
+
+def test_what_comes_later_stands_behind_all_that_was_spread() -> None:
+    assert time_of_place(at(1, time_ms=50), 40) == 40
+    assert time_of_place(at(1, time_ms=50), None) == 0
+    spread = begun(at(8, time_ms=50), {2: 0})
+    assert time_of_place(spread, 40) > 5_050
+    assert time_of_place(spread, 9_000) == 9_000
     with pytest.raises(TransientError):
-        time_of_place(at(1, time_ms=50), None)
+        time_of_place(spread, None)

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from services.loader.pages.stamps import Clock, Clocks
+from services.loader.pages.stamps import Clock, Clocks, in_stream
 from shared.messages.pages import place_ms
 
 NOW = 1_700_000_000_000
@@ -127,7 +127,9 @@ def test_pages_in_several_partitions_stand_in_the_order_of_their_stream(
         number, *page = chance.choice(
             [each for each in waiting if each]
         ).pop(0)
-        places[number] = found.place_in_stream(*page)
+        places[number] = in_stream(
+            found.place(*page[:3]), page[2], page[3]
+        )
     in_order = [places[number] for number in range(40)]
     assert in_order == sorted(set(in_order))
     assert found.generation == 0

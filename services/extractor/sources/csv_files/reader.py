@@ -513,15 +513,26 @@ class FileReader:
             origin["first_line"] = first
         context = self._dialect["context"]
         return Slice(
-            page.rows, self._cursor(), context, origin, page.rejections
+            page.rows,
+            self._cursor(),
+            context,
+            origin,
+            page.rejections,
+            is_unique=self._file.offset
+            <= self._dialect.get("unique_to", 0),
         )
 
 
 def _dialect(found: Profiled) -> Json:
-    return {
+    dialect: Json = {
         "encoding": found.header.encoding,
         "context": found.context,
     }
+    if found.are_unique:
+        # What was appended since is not known to be.
+        size = found.context["evidence"]["bytes"]
+        dialect["unique_to"] = found.header.size + size
+    return dialect
 
 
 def _before_quotes(block: bytes) -> bytes:

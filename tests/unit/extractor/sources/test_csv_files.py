@@ -33,7 +33,10 @@ def syntax_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "shared.csvfile.profile.infer_schema",
         lambda _context: SimpleNamespace(
-            described=dict, series=[], width=0
+            times=SimpleNamespace(is_plain=False),
+            described=dict,
+            series=[],
+            width=0,
         ),
     )
 

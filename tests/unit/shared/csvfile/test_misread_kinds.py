@@ -352,3 +352,37 @@ def test_candles_at_any_distance_have_no_interval(tmp_path: Path) -> None:
         text = "\n".join([head, *lines, ""])
         points, _ = read(tmp_path, name, text)
         assert {point.interval for point in points} == {interval}
+
+
+@pytest.mark.parametrize(
+    ("head", "encoding"),
+    [
+        ("날짜,시가,고가,저가,종가,거래량", "cp949"),
+        ("日期,开盘,最高,最低,收盘,成交量", "gb18030"),
+        ("日付,始値,高値,安値,終値,出来高", "cp932"),
+        ("Дата,Открытие,Максимум,Минимум,Закрытие,Объем", "cp1251"),
+    ],
+)
+def test_a_header_tells_in_which_encoding_it_is_written(
+    tmp_path: Path, head: str, encoding: str
+) -> None:
+    text = rows(head, "2024-01-{d:02},{p}.2,{p}.9,{p}.1,{p}.5,7", 20)
+    points, _ = read(tmp_path, "btc-usd.csv", text.encode(encoding))
+    assert (points[0].close, points[0].volume) == ("42000.5", "7")
+
+
+def test_numbers_before_names_only_count_them(tmp_path: Path) -> None:
+    head = (
+        "timestamp,1a. open (EUR),1b. open (USD),2a. high (EUR),2b. high (USD),3a. low (EUR),"
+        "3b. low (USD),4a. close (EUR),4b. close (USD),5. volume,6. market cap (USD)"
+    )
+    text = rows(
+        head,
+        "2024-01-{d:02},{p}.2,{p}.3,{p}.8,{p}.9,{p}.1,{p}.2,{p}.4,{p}.5,7,9",
+        20,
+    )
+    points, _ = read(tmp_path, "btc.csv", text)
+    assert {(each.currency, each.close) for each in points[:2]} == {
+        ("EUR", "42000.4"),
+        ("USD", "42000.5"),
+    }
