@@ -32,6 +32,7 @@ def stack(
         **upstream.settings("news", "late"),
         "COIN_IDS": '["btc-bitcoin", "eth-ethereum"]',
         "HTTP_TIMEOUT_S": "10",
+        "SPREAD_FROM_PAGE": "4",
     }
     with running(root / "state", root / "csv", **settings) as stack:
         yield stack

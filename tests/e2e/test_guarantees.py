@@ -45,6 +45,7 @@ from tests.chaos.stack import ChaosStack, empty
 from tests.simulator import Simulator
 from tests.support.product import ENDED, until
 
+MANY_PARTITIONS = 5
 ROWS = 6_000
 WAITING_PAGES = 20
 
@@ -143,6 +144,72 @@ async def _created(stack: ChaosStack, topic: Topic) -> bool:
         ) == [topic.name]
     except Exception:  # still being deleted
         return False
+
+
+# -- a long file ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["kill", "freeze"])
+def test_a_long_file_lies_in_all_partitions_whoever_reads_on(
+    case: Case, what: str
+) -> None:
+    run_id = case.start(30_000)
+    until(
+        "it to be under way",
+        lambda: case.stack.run_state(run_id)["records"] > 5_000,
+        30,
+        0.05,
+    )
+    point = "extractor.before_publish"
+    case.stack.arm(point, what)
+    until("it to be reached", lambda: case.stack.was_reached(point), 30)
+    with successor(case, "extractor"):
+        case.assert_whole(run_id)
+    case.stack.disarm()
+    case.stack.wait_whole()
+    assert len(partitions_of_file(case)) > MANY_PARTITIONS
+    for origin in ("topic", "archive"):
+        answer = case.stack.api.post(
+            "/replay", json={"stream": case.file.stream, "origin": origin}
+        )
+        replayed = case.stack.wait_for(answer.json()["run_id"])
+        assert (
+            replayed["status"],
+            replayed["unchanged"],
+            replayed["ledger"]["balanced"],
+        ) == ("succeeded", 30_000, True)
+
+
+def test_what_is_read_of_a_long_file_later_stands_behind_all_of_it(
+    case: Case,
+) -> None:
+    case.assert_whole(case.start(10_000))
+    path = case.file.folder / case.file.name / "btc-usd.csv"
+    cells = path.read_text().splitlines()[-1].split(",")
+    with path.open("a") as file:
+        file.write(",".join([cells[0], *["7.5"] * 4, cells[5]]) + "\n")
+    again = case.stack.wait_for(
+        case.stack.start_run(streams=[case.file.stream])
+    )
+    assert (again["status"], again["updated"]) == ("succeeded", 1)
+    # Read from its start it is the same: that row comes last.
+    whole = case.stack.wait_for(
+        case.stack.start_run(
+            streams=[case.file.stream], full_refresh=True
+        )
+    )
+    assert (whole["status"], whole["inserted"]) == ("succeeded", 0)
+    (newest,) = case.stack.api.get(
+        "/data", params={"symbol": "btc", "source": "csv", "limit": 1}
+    ).json()
+    assert newest["close"] == 7.5
+
+
+def partitions_of_file(case: Case) -> set[int]:
+    pages = case.stack.api.get(
+        "/raw", params={"stream": case.file.stream, "limit": 1000}
+    ).json()["pages"]
+    return {page["partition"] for page in pages}
 
 
 # -- a broken guarantee is caught ----------------------------------------------------------------
@@ -272,19 +339,9 @@ def test_a_process_that_froze_changes_nothing_when_it_wakes_up(
     until(
         "the process to freeze", lambda: case.stack.was_reached(point), 30
     )
-    frozen = int(
-        next(case.stack.faults.glob(f"{point}.reached.*")).suffix[1:]
-    )
-    successor = subprocess.Popen(
-        [sys.executable, "-m", f"services.{service}"],
-        cwd=ROOT,
-        env={**case.stack.environment, "HEALTH_FILE": ""},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
+    with successor(case, service):
         case.assert_whole(run_id)  # by the successor alone
-        os.kill(frozen, signal.SIGCONT)
+        os.kill(frozen(case, point), signal.SIGCONT)
         case.stack.wait_whole()
         until(
             "the late work to be through",
@@ -293,10 +350,32 @@ def test_a_process_that_froze_changes_nothing_when_it_wakes_up(
             0.5,
         )
         case.assert_whole(run_id)
+
+
+def frozen(case: Case, point: str) -> int:
+    """The process that reached a point."""
+    (reached,) = case.stack.faults.glob(f"{point}.reached.*")
+    return int(reached.suffix[1:])
+
+
+@contextlib.contextmanager
+def successor(case: Case, service: str) -> Iterator[None]:
+    """One more instance of a service; what was frozen goes on at the end."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", f"services.{service}"],
+        cwd=ROOT,
+        env={**case.stack.environment, "HEALTH_FILE": ""},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield
     finally:
-        os.kill(frozen, signal.SIGCONT)
-        successor.terminate()
-        successor.wait(15)
+        for reached in case.stack.faults.glob("*.reached.*"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(reached.suffix[1:]), signal.SIGCONT)
+        process.terminate()
+        process.wait(15)
 
 
 def test_a_connection_that_is_cut_inside_copy_costs_nothing(
