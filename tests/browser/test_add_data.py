@@ -178,6 +178,10 @@ def test_the_cells_that_values_were_read_from_are_marked(
     marked = drawer.locator("mark").filter(has_text=re.compile(r"\.05K"))
     expect(marked).to_have_count(1)
     expect(drawer.locator("mark")).to_have_count(5)
+    body = drawer.locator(".body")
+    assert body.evaluate("at => at.scrollWidth <= at.clientWidth")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert body.evaluate("at => at.scrollWidth <= at.clientWidth")
 
 
 def test_a_name_that_is_taken_is_replaced_only_when_asked(

@@ -5,6 +5,7 @@ import {
   createSeriesMarkers,
   CrosshairMode,
   HistogramSeries,
+  LineSeries,
   type IChartApi,
   type ISeriesApi,
   type ISeriesMarkersPluginApi,
@@ -40,6 +41,7 @@ interface Props {
 interface Drawn {
   chart: IChartApi;
   candles: ISeriesApi<"Candlestick">;
+  line: ISeriesApi<"Line">;
   volume: ISeriesApi<"Histogram">;
   moods: ISeriesApi<"Histogram">;
   markers: ISeriesMarkersPluginApi<Time>;
@@ -120,6 +122,12 @@ function draw(
     layout: { attributionLogo: false, panes: { enableResize: false } },
   });
   const candles = chart.addSeries(CandlestickSeries, {});
+  const line = chart.addSeries(LineSeries, {
+    lineWidth: 2,
+    pointMarkersVisible: true,
+    lastValueVisible: false,
+    priceLineVisible: false,
+  });
   const volume = chart.addSeries(HistogramSeries, {
     priceScaleId: "volume",
     priceFormat: { type: "volume" },
@@ -142,7 +150,7 @@ function draw(
     if (range && range.from < NEAR_THE_EDGE) now.current.onEarlier();
   });
   paint(chart);
-  return { chart, candles, volume, moods, markers: createSeriesMarkers(candles, []) };
+  return { chart, candles, line, volume, moods, markers: createSeriesMarkers(candles, []) };
 }
 
 /** The page's colours, of now. */
@@ -192,6 +200,12 @@ function fill(drawn: Drawn, { bars, before, moods, step, picked }: Props): void 
     priceFormat: formatFor(smallest),
   });
   const known = whole.map((bar) => seconds(bar.open_time));
+  // Of one price a bar a candle is a dash that nobody sees.
+  const areSingle = whole.length <= FEW && whole.every((bar) => bar.high === bar.low);
+  drawn.line.applyOptions({ color: token("accent") });
+  drawn.line.setData(
+    areSingle ? whole.map((bar) => ({ time: seconds(bar.open_time), value: bar.close! })) : [],
+  );
   drawn.candles.setData(
     [
       ...whole.map((bar) => {

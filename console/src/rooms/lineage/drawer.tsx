@@ -68,7 +68,9 @@ export function WhereFrom(props: {
       {points.error && <div class="error">{points.error.message}</div>}
       {!points.data && !points.error && <Shape lines={4} />}
       {found.length > 1 && <Points of={found} chosen={id} onChoose={choose} />}
-      <div ref={box}>{id && <Explained key={id} id={id} />}</div>
+      <div ref={box} class="stack">
+        {id && <Explained key={id} id={id} />}
+      </div>
     </Drawer>
   );
 }

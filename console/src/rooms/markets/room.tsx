@@ -127,7 +127,7 @@ function Coins({ coins, whole }: { coins: Latest[]; whole: Map<string, number> }
         ["24 h", "right"],
         ["7 d", "right"],
         "7 days",
-        "News of the day",
+        "News of the 24 h before",
         ["Market cap", "right"],
         "Sources",
         ["Complete", "right"],
