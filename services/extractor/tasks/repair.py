@@ -112,13 +112,17 @@ class RepairHandler:
         """Publish again what still lies in the topic; returns the pages without their records."""
         found: dict[int, RawPage] = {}
         for at in self._places(task):
-            await self._from_partition(task, consumer, at, wanted, found)
+            if not wanted <= found.keys():
+                await self._from_partition(
+                    task, consumer, at, wanted, found
+                )
         return found
 
     def _places(self, task: RepairPages) -> list[TopicPartition]:
         """Where pages of the task may lie: the stream's own partition first."""
         home = TopicPartition(RAW.name, partition_of(task.stream))
-        if not self._sources[task.source].may_spread:
+        connector = self._sources.get(task.source)
+        if connector is None or not connector.may_spread:
             return [home]
         return [home, *(at for at in partitions_of(RAW) if at != home)]
 
@@ -131,8 +135,6 @@ class RepairHandler:
         found: dict[int, RawPage],
     ) -> None:
         async for record in records_since(consumer, at, task.since_ms):
-            if wanted <= found.keys():
-                return
             page = page_of(record, task.stream)
             if page is None or page.task_id != task.task_id:
                 continue
@@ -147,6 +149,8 @@ class RepairHandler:
                 partition=record.partition,
             )
             found[page.page_no] = _outline(page)
+            if wanted <= found.keys():
+                return
 
     async def _from_source(
         self, task: RepairPages, missing: PageRange
