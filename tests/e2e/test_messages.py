@@ -147,12 +147,12 @@ def test_two_runs_on_one_stream_come_one_after_the_other(
     first, second = (stack.wait_for(run_id) for run_id in runs)
     assert (first["inserted"], second["unchanged"]) == (10_000, 10_000)
     assert stack.candles(name) == file.candles
-    offsets = stack.query(
-        'SELECT run_id::text, min("offset"), max("offset") FROM raw_data WHERE stream = %s'
+    places = stack.query(
+        "SELECT run_id::text, min(raw_time), max(raw_time) FROM page_receipts WHERE stream = %s"
         " GROUP BY run_id",
         name,
     )
-    ranges = {run_id: (low, high) for run_id, low, high in offsets}
+    ranges = {run_id: (low, high) for run_id, low, high in places}
     assert ranges[runs[0]][1] < ranges[runs[1]][0]
 
 
