@@ -826,3 +826,12 @@ def test_times_come_back_as_they_went(
         )
         assert [point["id"] for point in answer.json()] == [newest["id"]]
     assert oldest["id"] != newest["id"]
+
+
+def test_what_is_allowed_is_told_as_it_is_sent(api: httpx.Client) -> None:
+    answer = api.get("/sources/csv/coins")
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["message"]) == (
+        422,
+        "must be 'coinpaprika' or 'coingecko'",
+    )

@@ -61,6 +61,8 @@ def test_the_api_keeps_its_contract(
                 "POST /api/v1/sources/rss/opml",
                 "PUT /api/v1/schedules/{name}",
                 "PUT /api/v1/sources/{source}/coins",
+                "DELETE /api/v1/sources/{source}/coins",
+                "GET /api/v1/sources/{source}/coins",
                 "POST /api/v1/replay",
                 "GET /api/v1/data",
                 "GET /api/v1/agreement",

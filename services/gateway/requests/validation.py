@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, get_args
@@ -38,6 +39,7 @@ _SENTENCES: dict[str, str] = {
     "enum": "must be {expected}",
     "literal_error": "must be {expected}",
 }
+_MEMBER = re.compile(r"<\w+\.\w+: ('[^']*')>")
 NO_OBJECT = "must be a JSON object: send it with the header Content-Type: application/json"
 _NO_OBJECT = frozenset(
     {"dict_type", "model_type", "model_attributes_type"}
@@ -85,7 +87,10 @@ def _message(problem: Problem, request: Request) -> str:
     if kind in ("value_error", "assertion_error"):
         return str(problem["msg"]).removeprefix("Value error, ")
     sentence = _SENTENCES.get(kind, "is not valid")
-    return sentence.format_map(problem.get("ctx") or {})
+    # A member of an enumeration is told as what is sent for it.
+    return _MEMBER.sub(
+        r"\1", sentence.format_map(problem.get("ctx") or {})
+    )
 
 
 def _fields(request: Request) -> list[str]:
