@@ -23,7 +23,7 @@ SESSION_TIMEOUT_MS = 10_000
 # Of a partition at a time; a larger message comes all the same.
 FETCH_BYTES = 2 * 1024 * 1024
 # Of all partitions of a topic, where one member of a group has them.
-FETCH_BYTES_TOGETHER = 24 * 1024 * 1024
+FETCH_BYTES_TOGETHER = 6 * 1024 * 1024
 # A consumer asks a broker for one thing at a time: while it waits for news of its empty partitions,
 # it cannot be given more of one of which something lies ready. With nothing there it asks for all.
 BUSY_MAX_WAIT_MS = 50
