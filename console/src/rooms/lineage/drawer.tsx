@@ -11,23 +11,11 @@ import { Moment } from "../../ui/moments";
 import { Shape } from "../../ui/panel";
 import { Drawer, Facts, Go } from "../../ui/parts";
 import { MEANINGS } from "../../ui/word";
-import { RawRecord } from "./raw_record";
+import { NUMBERS, RawRecord } from "./raw_record";
 import { Words } from "./words";
 
 type Version = Schemas["Version"];
-const VALUES = [
-  "open",
-  "high",
-  "low",
-  "close",
-  "volume",
-  "base_volume",
-  "quote_volume",
-  "market_cap",
-  "price",
-  "sentiment",
-  "title",
-];
+const VALUES = [...NUMBERS, "sentiment", "title"];
 const MOST = 100;
 
 /** Of a bar: the data points that it is made of. */

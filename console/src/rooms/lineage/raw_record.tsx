@@ -2,7 +2,8 @@ import type { Schemas } from "../../api/client";
 import { useAnswer } from "../../state/answers";
 
 type Version = Schemas["Version"];
-const NUMBERS = [
+/** The numbers of a data point, in the order in which they are shown. */
+export const NUMBERS = [
   "open",
   "high",
   "low",
