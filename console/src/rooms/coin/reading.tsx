@@ -31,6 +31,9 @@ export function Reading(props: {
       </span>
       <Change value={change} />
       <span class="soft">volume {short(bar.volume)}</span>
+      {Date.parse(bar.close_time) > Date.now() && (
+        <span class="care">not over yet: its close still moves</span>
+      )}
       {bar.complete === false && <span class="care">{count(bar.points)} points, incomplete</span>}
       {headline && (
         <span>
