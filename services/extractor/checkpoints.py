@@ -161,10 +161,6 @@ async def _records(
         yield record
 
 
-def _time_of_page(record: Any, page: RawPage) -> int:
-    return place_ms(record.timestamp, page.after_ms)
-
-
 def _time_of(record: Any) -> int:
     """Of its place: a group of pages is published after the one before it, wherever it lies."""
     try:
@@ -235,7 +231,7 @@ class _Tail:
             position,
             record.partition,
             record.offset,
-            _time_of_page(record, page),
+            place_ms(record.timestamp, page.after_ms),
         )
 
     def _is_late(self, page: RawPage) -> bool:

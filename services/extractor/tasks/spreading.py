@@ -43,7 +43,8 @@ def is_due(
 
 def are_unique(turn: Sequence[Slice]) -> bool:
     """Whether the order of these records says nothing, so that they may lie anywhere."""
-    return all(piece.is_unique for piece in turn if is_page(piece))
+    pages = list(filter(is_page, turn))
+    return bool(pages) and all(piece.is_unique for piece in pages)
 
 
 def is_page(piece: Slice) -> bool:

@@ -62,6 +62,7 @@ def test_a_short_task_keeps_to_its_partition_and_a_long_one_goes_round() -> (
 ):
     found = [is_due(at(pages), UNIQUE, 6) for pages in (4, 6, 7, 8)]
     assert found == [False, False, False, True]
+    assert not is_due(at(8), [Slice([], 0)], 6)  # without a page
     assert not is_due(at(8), UNIQUE, 0)
     assert not is_due(at(8, {2: 0}), UNIQUE, 6)
     assert not is_due(at(8, time_ms=0), UNIQUE, 6)
